@@ -1,0 +1,46 @@
+import { read } from "bun:ffi";
+import { constants } from "node:os";
+import { libc } from "./libc.ts";
+
+const names = new Map<number, string>();
+for (const [name, number] of Object.entries(constants.errno)) {
+  if (!names.has(number)) names.set(number, name);
+}
+
+/** The name of an errno value, e.g. 2 → "ENOENT"; "errno 9999" for one without a name. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `errno ${errno}`;
+}
+
+/** The calling thread's errno. Meaningful only directly after a call that failed. */
+export function lastErrno(): number {
+  return read.i32(libc.__errno_location()!, 0);
+}
+
+/** A system call that failed: what was tried, on what, and the errno by name. */
+export class SystemError extends Error {
+  override readonly name = "SystemError";
+  readonly errno: number;
+  /** The errno's name, e.g. "EACCES", as Node's errors have it. */
+  readonly code: string;
+
+  constructor(what: string, errno: number) {
+    super(`${what}: ${errnoName(errno)}`);
+    this.errno = errno;
+    this.code = errnoName(errno);
+  }
+}
+
+/** Passes a system call's result through, or throws the {@link SystemError} that `what` describes if it is negative. */
+export function check(result: number, what: string): number {
+  if (result < 0) throw new SystemError(what, lastErrno());
+  return result;
+}
+
+/** Repeats a call that a signal's handler interrupted; other results pass through unchanged. */
+export function retryInterrupted(call: () => number): number {
+  for (;;) {
+    const result = call();
+    if (result >= 0 || lastErrno() !== constants.errno.EINTR) return result;
+  }
+}

@@ -1,0 +1,107 @@
+import { ptr } from "bun:ffi";
+import { constants } from "node:os";
+import { check, lastErrno, SystemError } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { libc } from "./libc.ts";
+import { POLLIN, poll } from "./poll.ts";
+
+const EFD_NONBLOCK = 0o4000;
+const EFD_CLOEXEC = 0o2000000;
+
+type Reader = ReturnType<typeof openStream>;
+
+/** Bun reads a duplicate of the descriptor on its event loop; cancelling closes only that. */
+function openStream(fd: number) {
+  return Bun.file(fd).stream().getReader();
+}
+
+/**
+ * An eventfd (eventfd(2)): a counter in the kernel that one side adds to and the other waits for. An interrupt in
+ * VFIO and vfio-user, and the bell between the model's threads.
+ */
+export class EventFd implements Disposable {
+  readonly fd: Fd;
+  readonly #counter = new BigUint64Array(new ArrayBuffer(8));
+  #stream: Reader | undefined;
+  #pending = 0;
+  #wake: (() => void) | undefined;
+
+  /** A new eventfd, or the owner of one received from elsewhere (which must be non-blocking). Throws SystemError. */
+  constructor(fd = new Fd(check(libc.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "create an eventfd"))) {
+    this.fd = fd;
+  }
+
+  /** Adds 1. */
+  signal(): void {
+    this.#counter[0] = 1n;
+    const written = Number(libc.write(this.fd.number, ptr(this.#counter), 8));
+    // EAGAIN: the counter is at its maximum, so whoever waits has a signal to see.
+    if (written < 0 && lastErrno() !== constants.errno.EAGAIN) {
+      throw new SystemError("signal an eventfd", lastErrno());
+    }
+  }
+
+  /** Takes the counter without waiting: how many signals came since it was last taken. */
+  take(): number {
+    const got = Number(libc.read(this.fd.number, ptr(this.#counter), 8));
+    if (got === 8) return Number(this.#counter[0]);
+    const errno = lastErrno();
+    if (errno === constants.errno.EAGAIN || errno === constants.errno.EINTR) return 0;
+    throw new SystemError("read an eventfd", errno);
+  }
+
+  /** Blocks the thread until a signal comes; returns their number, or 0 when the time is over. */
+  wait(timeoutMs: number): number {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const count = this.take();
+      if (count > 0) return count;
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) return 0;
+      poll([{ fd: this.fd.number, events: POLLIN }], leftMs);
+    }
+  }
+
+  /**
+   * Waits on Bun's event loop until a signal comes; returns their number, or 0 when the time is over. After its first
+   * call the loop takes the counter's signals itself: `take` and `wait` no longer see them. One waiter at a time.
+   */
+  async waitAsync(timeoutMs: number): Promise<number> {
+    if (this.#stream === undefined) {
+      this.#stream = openStream(this.fd.number);
+      void this.#collect(this.#stream);
+    }
+    if (this.#pending === 0) {
+      if (this.#wake) throw new Error("another waiter is already waiting for this eventfd");
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, timeoutMs);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = undefined;
+    }
+    const count = this.#pending;
+    this.#pending = 0;
+    return count;
+  }
+
+  async #collect(stream: Reader): Promise<void> {
+    for (;;) {
+      const { value, done } = await stream.read();
+      if (done) return;
+      const counts = new DataView(value.buffer, value.byteOffset, value.byteLength);
+      for (let at = 0; at + 8 <= value.byteLength; at += 8)
+        this.#pending += Number(counts.getBigUint64(at, true));
+      this.#wake?.();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    void this.#stream?.cancel();
+    this.#stream = undefined;
+    this.#wake?.();
+    this.fd[Symbol.dispose]();
+  }
+}

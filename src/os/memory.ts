@@ -1,0 +1,95 @@
+import { toArrayBuffer } from "bun:ffi";
+import { check, lastErrno, SystemError } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { libc, MAP_FAILED, pointer } from "./libc.ts";
+
+/** From asm-generic/mman-common.h. */
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const PROT_EXEC = 4;
+const MAP_SHARED = 1;
+const MAP_PRIVATE = 2;
+const MAP_ANONYMOUS = 0x20;
+
+/** The page size of x86-64 and of every aarch64 kernel this runs on. */
+export const PAGE_SIZE = 4096;
+
+/** Memory mapped into this process. Unmapped on dispose; no view of it may be used afterwards. */
+export class Mapping implements Disposable {
+  /** Virtual address of the first byte. */
+  readonly address: number;
+  readonly sizeBytes: number;
+  #mapped = true;
+
+  constructor(address: number, sizeBytes: number) {
+    this.address = address;
+    this.sizeBytes = sizeBytes;
+  }
+
+  /** A view of ordinary shared memory. Never for a BAR: see access.ts. */
+  bytes(offset = 0, sizeBytes = this.sizeBytes - offset): Uint8Array<ArrayBuffer> {
+    if (!this.#mapped) throw new Error("this mapping is already unmapped");
+    if (offset < 0 || sizeBytes < 0 || offset + sizeBytes > this.sizeBytes) {
+      throw new RangeError(
+        `${sizeBytes} bytes at ${offset} lie outside a mapping of ${this.sizeBytes} bytes`,
+      );
+    }
+    return viewMemory(this.address + offset, sizeBytes);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#mapped) return;
+    this.#mapped = false;
+    libc.munmap(pointer(this.address), this.sizeBytes);
+  }
+}
+
+function map(sizeBytes: number, protection: number, flags: number, fd: number, offset: number): Mapping {
+  const address = libc.mmap(null, sizeBytes, protection, flags, fd, offset) as number | bigint | null;
+  if (address === null || BigInt(address) === MAP_FAILED) {
+    throw new SystemError(`map ${sizeBytes} bytes of file descriptor ${fd} at offset ${offset}`, lastErrno());
+  }
+  return new Mapping(Number(address), sizeBytes);
+}
+
+/** Maps `sizeBytes` of a file at `offset` (a multiple of the page size), shared with whoever else maps it. Throws SystemError. */
+export function mapShared(fd: number, sizeBytes: number, offset = 0, writable = true): Mapping {
+  return map(sizeBytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, offset);
+}
+
+/** Maps `code` where it can be executed; the mapping is never writable and executable at once. Throws SystemError. */
+export function mapExecutable(code: Uint8Array): Mapping {
+  const sizeBytes = Math.ceil(code.byteLength / PAGE_SIZE) * PAGE_SIZE;
+  const mapping = map(sizeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  mapping.bytes().set(code);
+  check(
+    libc.mprotect(pointer(mapping.address), sizeBytes, PROT_READ | PROT_EXEC),
+    "make accessors executable",
+  );
+  return mapping;
+}
+
+const MFD_CLOEXEC = 1;
+
+/** Anonymous memory with a file descriptor to share it by; `name` shows in /proc only. Throws SystemError. */
+export function createMemfd(name: string, sizeBytes: number): Fd {
+  const fd = new Fd(check(libc.memfd_create(name, MFD_CLOEXEC), `create memfd ${name}`));
+  try {
+    check(libc.ftruncate(fd.number, sizeBytes), `size memfd ${name} to ${sizeBytes} bytes`);
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
+  return fd;
+}
+
+/** A view of ordinary RAM at an address that its owner keeps mapped for as long as the view is used. */
+export function viewMemory(address: number, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  if (sizeBytes === 0) return new Uint8Array(0);
+  return new Uint8Array(toArrayBuffer(pointer(address), 0, sizeBytes));
+}
+
+/** Copies ordinary RAM natively, without a view. Never for a BAR: see access.ts. */
+export function copyMemory(to: number, from: number, sizeBytes: number): void {
+  libc.memmove(pointer(to), pointer(from), sizeBytes);
+}

@@ -1,0 +1,37 @@
+import { ptr } from "bun:ffi";
+import { constants } from "node:os";
+import { lastErrno, SystemError } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+/** From asm-generic/poll.h. */
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const POLLERR = 8;
+export const POLLHUP = 16;
+
+export interface PollEntry {
+  readonly fd: number;
+  readonly events: number;
+}
+
+/** `struct pollfd`, poll(2): i32 fd, i16 events, i16 revents. */
+const POLLFD_BYTES = 8;
+let table = new DataView(new ArrayBuffer(8 * POLLFD_BYTES));
+
+/**
+ * Blocks until an entry is ready or the time is over (negative: no limit); returns what is ready of each, in order,
+ * 0 for nothing. A signal's handler does not end the wait early by more than one round of the caller's loop.
+ */
+export function poll(entries: readonly PollEntry[], timeoutMs: number): number[] {
+  if (table.byteLength < entries.length * POLLFD_BYTES) {
+    table = new DataView(new ArrayBuffer(entries.length * POLLFD_BYTES));
+  }
+  for (const [i, entry] of entries.entries()) {
+    table.setInt32(i * POLLFD_BYTES, entry.fd, true);
+    table.setInt16(i * POLLFD_BYTES + 4, entry.events, true);
+    table.setInt16(i * POLLFD_BYTES + 6, 0, true);
+  }
+  const ready = libc.poll(ptr(table), BigInt(entries.length), timeoutMs < 0 ? -1 : Math.ceil(timeoutMs));
+  if (ready < 0 && lastErrno() !== constants.errno.EINTR) throw new SystemError("poll", lastErrno());
+  return entries.map((_, i) => table.getInt16(i * POLLFD_BYTES + 6, true));
+}

@@ -1,0 +1,214 @@
+/** UNIX stream sockets that carry file descriptors: unix(7), sendmsg(2), cmsg(3). */
+import { ptr } from "bun:ffi";
+import { constants } from "node:os";
+import { check, errnoName, lastErrno, retryInterrupted, SystemError } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { libc } from "./libc.ts";
+import { POLLIN, POLLOUT, poll } from "./poll.ts";
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const MSG_CTRUNC = 0x8;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+
+/** Most descriptors taken from or put into one message; vfio-user peers announce at most 16. */
+export const MAX_FDS = 16;
+
+/** struct sockaddr_un: u16 family, then the path, at most 107 bytes and NUL. */
+function socketAddress(path: string): Uint8Array {
+  const name = new TextEncoder().encode(path);
+  if (name.length > 107) {
+    throw new Error(
+      `socket path ${path} is ${name.length} bytes long; the kernel takes at most 107: use a shorter one`,
+    );
+  }
+  const address = new Uint8Array(new ArrayBuffer(110));
+  address[0] = AF_UNIX;
+  address.set(name, 2);
+  return address;
+}
+
+function newSocket(): Fd {
+  return new Fd(check(libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "create a UNIX socket"));
+}
+
+/** Connects to a listening socket. Throws SystemError. */
+export function connectUnix(path: string): Fd {
+  const fd = newSocket();
+  const address = socketAddress(path);
+  try {
+    check(
+      retryInterrupted(() => libc.connect(fd.number, ptr(address), address.length)),
+      `connect to ${path}`,
+    );
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
+  return fd;
+}
+
+/** Binds and listens; the path must not exist. Throws SystemError. */
+export function listenUnix(path: string): Fd {
+  const fd = newSocket();
+  const address = socketAddress(path);
+  try {
+    check(libc.bind(fd.number, ptr(address), address.length), `bind a socket to ${path}`);
+    check(libc.listen(fd.number, 1), `listen on ${path}`);
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
+  return fd;
+}
+
+/** Takes the next connection of a listening socket, waiting for it. Throws SystemError. */
+export function acceptUnix(listener: Fd): Fd {
+  return new Fd(
+    check(
+      retryInterrupted(() => libc.accept4(listener.number, null, null, SOCK_CLOEXEC)),
+      "accept a connection",
+    ),
+  );
+}
+
+/** Two sockets connected to each other. Throws SystemError. */
+export function socketPair(): [Fd, Fd] {
+  const pair = new Int32Array(new ArrayBuffer(8));
+  check(libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ptr(pair)), "create a socket pair");
+  return [new Fd(pair[0]!), new Fd(pair[1]!)];
+}
+
+/** The peer closed the connection. `clean` when it did so between two messages. */
+export class Disconnected extends Error {
+  override readonly name = "Disconnected";
+}
+
+/** The time for sending or receiving was over. */
+export class SocketTimeout extends Error {
+  override readonly name = "SocketTimeout";
+}
+
+/** `struct msghdr` 56 bytes, one `struct iovec` 16, control buffer for MAX_FDS descriptors. */
+const IOVEC = 56;
+const CONTROL = 72;
+const CMSG_HEADER = 16;
+const CONTROL_BYTES = CMSG_HEADER + MAX_FDS * 4;
+
+/**
+ * A connected stream that sends whole buffers and receives exact lengths, with descriptors, each within a time limit.
+ * Reading exactly what a message's header announces keeps the descriptors of one message apart from the next one's.
+ */
+export class FdStream implements Disposable {
+  readonly fd: Fd;
+  readonly #block = new ArrayBuffer(CONTROL + CONTROL_BYTES);
+  readonly #view = new DataView(this.#block);
+  readonly #header = ptr(this.#block);
+
+  constructor(fd: Fd) {
+    this.fd = fd;
+    this.#view.setBigUint64(16, BigInt(this.#header + IOVEC), true);
+    this.#view.setBigUint64(24, 1n, true);
+    this.#view.setBigUint64(IOVEC, 0n, true);
+  }
+
+  #prepare(bytes: Uint8Array, offset: number, controlBytes: number): void {
+    this.#view.setBigUint64(IOVEC, BigInt(ptr(bytes) + offset), true);
+    this.#view.setBigUint64(IOVEC + 8, BigInt(bytes.byteLength - offset), true);
+    this.#view.setBigUint64(32, controlBytes ? BigInt(this.#header + CONTROL) : 0n, true);
+    this.#view.setBigUint64(40, BigInt(controlBytes), true);
+    this.#view.setInt32(48, 0, true);
+  }
+
+  /** Sends all of `bytes`, the descriptors with the first of them. Throws Disconnected, SocketTimeout, SystemError. */
+  send(bytes: Uint8Array, fds: readonly number[] = [], timeoutMs = 5000): void {
+    if (fds.length > MAX_FDS)
+      throw new RangeError(`${fds.length} descriptors in one message; at most ${MAX_FDS}`);
+    const deadline = performance.now() + timeoutMs;
+    for (let sent = 0; sent < bytes.byteLength; ) {
+      const carried = sent === 0 ? fds : [];
+      const controlBytes = carried.length ? (CMSG_HEADER + carried.length * 4 + 7) & ~7 : 0;
+      this.#prepare(bytes, sent, controlBytes);
+      if (carried.length) {
+        this.#view.setBigUint64(CONTROL, BigInt(CMSG_HEADER + carried.length * 4), true);
+        this.#view.setInt32(CONTROL + 8, SOL_SOCKET, true);
+        this.#view.setInt32(CONTROL + 12, SCM_RIGHTS, true);
+        for (const [i, fd] of carried.entries()) this.#view.setInt32(CONTROL + CMSG_HEADER + i * 4, fd, true);
+      }
+      const count = Number(libc.sendmsg(this.fd.number, this.#header, MSG_NOSIGNAL | MSG_DONTWAIT));
+      if (count >= 0) sent += count;
+      else this.#waitFor(POLLOUT, lastErrno(), deadline, "send");
+    }
+  }
+
+  /**
+   * Fills all of `bytes` and returns the descriptors that came along, which the caller owns (close-on-exec).
+   * Throws Disconnected, SocketTimeout, SystemError; descriptors received until then are closed.
+   */
+  receive(bytes: Uint8Array, timeoutMs: number): Fd[] {
+    const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+    const fds: Fd[] = [];
+    try {
+      for (let got = 0; got < bytes.byteLength; ) {
+        this.#prepare(bytes, got, CONTROL_BYTES);
+        const count = Number(libc.recvmsg(this.fd.number, this.#header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+        if (count < 0) {
+          this.#waitFor(POLLIN, lastErrno(), deadline, "receive");
+          continue;
+        }
+        this.#takeFds(fds);
+        if (count === 0) throw new Disconnected("the peer closed the connection");
+        got += count;
+      }
+    } catch (error) {
+      for (const fd of fds) fd[Symbol.dispose]();
+      throw error;
+    }
+    return fds;
+  }
+
+  /** Whether something can be received without waiting (an end of the connection counts). */
+  readable(timeoutMs = 0): boolean {
+    return poll([{ fd: this.fd.number, events: POLLIN }], timeoutMs)[0] !== 0;
+  }
+
+  #takeFds(into: Fd[]): void {
+    const controlBytes = Number(this.#view.getBigUint64(40, true));
+    for (let at = CONTROL; at + CMSG_HEADER <= CONTROL + controlBytes; ) {
+      const length = Number(this.#view.getBigUint64(at, true));
+      if (length < CMSG_HEADER) break;
+      if (
+        this.#view.getInt32(at + 8, true) === SOL_SOCKET &&
+        this.#view.getInt32(at + 12, true) === SCM_RIGHTS
+      ) {
+        for (let i = at + CMSG_HEADER; i + 4 <= at + length; i += 4)
+          into.push(new Fd(this.#view.getInt32(i, true)));
+      }
+      at += (length + 7) & ~7;
+    }
+    if (this.#view.getInt32(48, true) & MSG_CTRUNC) {
+      throw new Error(`the peer sent more than ${MAX_FDS} file descriptors in one message`);
+    }
+  }
+
+  #waitFor(events: number, errno: number, deadline: number, verb: string): void {
+    const { EAGAIN, EINTR, EPIPE, ECONNRESET } = constants.errno;
+    if (errno === EINTR) return;
+    if (errno === EPIPE || errno === ECONNRESET) {
+      throw new Disconnected(`the peer closed the connection (${errnoName(errno)})`);
+    }
+    if (errno !== EAGAIN) throw new SystemError(`${verb} on a UNIX socket`, errno);
+    const leftMs = deadline - performance.now();
+    if (leftMs <= 0) throw new SocketTimeout(`no progress in the time limit while trying to ${verb}`);
+    poll([{ fd: this.fd.number, events }], Number.isFinite(leftMs) ? leftMs : -1);
+  }
+
+  [Symbol.dispose](): void {
+    this.fd[Symbol.dispose]();
+  }
+}
