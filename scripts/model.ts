@@ -1,0 +1,51 @@
+/** Serves the VP9 encoder endpoint over vfio-user, in the foreground. */
+import { defineCommand, runMain } from "citty";
+import { consola } from "consola";
+import type { CodecName } from "../src/model/codec/codec.ts";
+import { startModel } from "../src/model/process.ts";
+
+const codecs = ["auto", "libvpx", "webcodecs", "null"];
+
+const command = defineCommand({
+  meta: {
+    name: "model.ts",
+    description: `Serve the PCIe VP9 encoder's software model over vfio-user until Ctrl-C.
+
+Example:
+  bun run model.ts --socket /tmp/vp9.sock &
+  bun run encode.ts clip.y4m -o clip.webm --device vfio-user:/tmp/vp9.sock`,
+  },
+  args: {
+    socket: { type: "string", valueHint: "PATH", description: "Socket to make (mode 0600); removed at the end" },
+    fd: { type: "string", valueHint: "N", description: "Serve one client on this connected socket instead" },
+    codec: { type: "enum", options: codecs, default: "auto", description: "auto: libvpx, or webcodecs where that is absent" },
+    fault: { type: "string", default: "", valueHint: "LIST", description: "Faults to strike with, e.g. stall@3=200,die@10" },
+  },
+  async run({ args }) {
+    if ((args.socket === undefined) === (args.fd === undefined)) {
+      consola.error("model.ts needs --socket PATH, where it shall serve");
+      process.exitCode = 2;
+      return;
+    }
+    const quiet = args.socket === undefined;
+    try {
+      const model = await startModel({
+        clients: args.socket !== undefined ? { socketPath: args.socket } : { connectionFd: Number(args.fd) },
+        codec: args.codec as CodecName | "auto",
+        faults: args.fault,
+        log: (line) => {
+          if (!quiet) consola.info(line);
+        },
+      });
+      if (!quiet) consola.info(`VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
+      for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => model.stop());
+      await model.ended;
+    } catch (error) {
+      consola.error(error instanceof Error ? error.message : String(error));
+      process.exitCode = 1;
+    }
+    process.exit();
+  },
+});
+
+await runMain(command);

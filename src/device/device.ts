@@ -1,0 +1,78 @@
+/**
+ * The seam between drivers and the ways to reach a device. A driver sees only this; a backend sees no frame and no
+ * register's meaning.
+ */
+import type { EventFd } from "../os/eventfd.ts";
+
+/** One PCI function, opened. Dispose turns bus mastering off and gives back whatever it still holds. */
+export interface PciDevice extends Disposable {
+  /** As openDevice took it, for messages. */
+  readonly spec: string;
+  readonly config: ConfigSpace;
+  /** BAR 0 to 5; absent ones have size 0. */
+  readonly bars: readonly Region[];
+  /** How many vectors of a kind there are; 0 where it has none. */
+  interruptCount(kind: InterruptKind): number;
+  /**
+   * Enables `count` vectors from 0 on. Each is an eventfd that counts its interrupts; the caller disposes of them after
+   * disableInterrupts. Throws DeviceError.
+   */
+  enableInterrupts(kind: InterruptKind, count: number): EventFd[];
+  disableInterrupts(kind: InterruptKind): void;
+  /** Zeroed memory that the device reaches too, in one piece in its address space. Throws DeviceError. */
+  allocateDma(sizeBytes: number): DmaMemory;
+  /** Back to the power-on state; interrupts and DMA mappings of this side stay. Throws DeviceError. */
+  reset(): void;
+}
+
+export type InterruptKind = "intx" | "msi" | "msix";
+
+/** Configuration space; exact widths, naturally aligned. Writes are done when they return. Throws DeviceError. */
+export interface ConfigSpace {
+  readonly sizeBytes: number;
+  read8(offset: number): number;
+  read16(offset: number): number;
+  read32(offset: number): number;
+  write8(offset: number, value: number): void;
+  write16(offset: number, value: number): void;
+  write32(offset: number, value: number): void;
+}
+
+/**
+ * A BAR. Accesses have the width they say and happen once, in order, naturally aligned. Writes are posted: a read
+ * after them sees them done. Throws RangeError outside the region, DeviceError where the device can't be reached.
+ */
+export interface Region {
+  readonly index: number;
+  readonly sizeBytes: number;
+  /** Whether accesses to this whole range go straight to memory, without a message or a system call. */
+  isMapped(offset: number, sizeBytes: number): boolean;
+  read8(offset: number): number;
+  read16(offset: number): number;
+  read32(offset: number): number;
+  read64(offset: number): bigint;
+  write8(offset: number, value: number): void;
+  write16(offset: number, value: number): void;
+  write32(offset: number, value: number): void;
+  write64(offset: number, value: bigint): void;
+  /** Copies `from` to the region in aligned words; `offset` is a multiple of 8. The last word is padded with zeros. */
+  copyIn(offset: number, from: Uint8Array): void;
+  /** Fills `to` from the region in aligned words; `offset` is a multiple of 8. */
+  copyOut(offset: number, to: Uint8Array): void;
+}
+
+/** Memory shared with a device. Dispose unmaps it on both sides: only when the device no longer uses it. */
+export interface DmaMemory extends Disposable {
+  /** Its address as the device sees it; below 2^53. */
+  readonly iova: number;
+  /** Its address in this process, for exact-width accesses. */
+  readonly address: number;
+  readonly sizeBytes: number;
+  /** A view of a part of it. Not to be used after dispose. */
+  bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer>;
+}
+
+/** A device that can't be opened or used: what was tried, on what, why, and what to do. */
+export class DeviceError extends Error {
+  override readonly name = "DeviceError";
+}

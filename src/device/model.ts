@@ -1,0 +1,32 @@
+/**
+ * The software model of the encoder as a device: a child process that serves it over vfio-user on a socket pair, so
+ * that it lives exactly as long as its one client. This floor knows the program's command line, not its code.
+ */
+import { fileURLToPath } from "node:url";
+import { socketPair } from "../os/socket.ts";
+import { DeviceError, type PciDevice } from "./device.ts";
+import { openVfioUser } from "./vfio-user/client.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../scripts/model.ts", import.meta.url));
+/** Where Bun.spawn puts the first descriptor after stdin, stdout and stderr. */
+const CHILD_FD = 3;
+
+/**
+ * `model:vp9`, with options as a query: `model:vp9?codec=null&fault=die@3`, each an option of scripts/model.ts.
+ * Throws DeviceError.
+ */
+export function openModel(spec: string): PciDevice {
+  const [name, query = ""] = spec.slice("model:".length).split("?", 2);
+  if (name !== "vp9") throw new DeviceError(`${spec}: there is no model "${name}"; the one there is is model:vp9`);
+  const options = [...new URLSearchParams(query)].map(([key, value]) => `--${key}=${value}`);
+  const [ours, theirs] = socketPair();
+  try {
+    const child = Bun.spawn([process.execPath, PROGRAM, `--fd=${CHILD_FD}`, ...options], {
+      stdio: ["ignore", "ignore", "inherit", theirs.number],
+    });
+    child.unref();
+  } finally {
+    theirs[Symbol.dispose]();
+  }
+  return openVfioUser(ours, spec);
+}

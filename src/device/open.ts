@@ -1,0 +1,33 @@
+import { SystemError } from "../os/errno.ts";
+import { connectUnix } from "../os/socket.ts";
+import { DeviceError, type PciDevice } from "./device.ts";
+import { openModel } from "./model.ts";
+import { openVfioUser } from "./vfio-user/client.ts";
+
+/**
+ * Opens a device: `vfio-user:/path/to.sock` for any vfio-user server, `model:vp9` for the encoder's software model in a
+ * child process. Memory decode and bus mastering are on afterwards. Throws DeviceError.
+ */
+export function openDevice(spec: string): PciDevice {
+  if (spec.startsWith("model:")) return openModel(spec);
+  if (spec.startsWith("vfio-user:")) return connect(spec);
+  throw new DeviceError(
+    `"${spec}" names no device that can be opened; use vfio-user:/path/to.sock for a server, or model:vp9 for the software model`,
+  );
+}
+
+const advice: Readonly<Record<string, string>> = {
+  ENOENT: "no such socket; start the server first, e.g. bun run model.ts --socket PATH",
+  ECONNREFUSED: "nothing listens there; the server has ended, or is still starting",
+  EACCES: "this user may not connect; run as the user who started the server",
+};
+
+function connect(spec: string): PciDevice {
+  const path = spec.slice("vfio-user:".length);
+  try {
+    return openVfioUser(connectUnix(path), spec);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "is it a UNIX socket?"}`, { cause: error });
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The vfio-user protocol's messages, as both sides of it need them: docs/interop/vfio-user.rst in QEMU. All fields are
+ * little-endian. Index and flag numbers are those of the kernel's VFIO, linux/vfio.h.
+ */
+
+import type { Fd } from "../../os/fd.ts";
+import { Disconnected, type FdStream } from "../../os/socket.ts";
+
+export const Command = {
+  VERSION: 1,
+  DMA_MAP: 2,
+  DMA_UNMAP: 3,
+  DEVICE_GET_INFO: 4,
+  DEVICE_GET_REGION_INFO: 5,
+  DEVICE_GET_IRQ_INFO: 7,
+  DEVICE_SET_IRQS: 8,
+  REGION_READ: 9,
+  REGION_WRITE: 10,
+  DMA_READ: 11,
+  DMA_WRITE: 12,
+  DEVICE_RESET: 13,
+  REGION_WRITE_MULTI: 15,
+} as const;
+
+/** A command's name for messages. */
+export function commandName(command: number): string {
+  for (const [name, number] of Object.entries(Command)) if (number === command) return name;
+  return `command ${command}`;
+}
+
+/** Region and interrupt indices of a PCI device. */
+export const RegionIndex = { BAR0: 0, ROM: 6, CONFIG: 7, COUNT: 9 } as const;
+export const IrqIndex = { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 } as const;
+
+export const DeviceFlag = { RESET: 1, PCI: 2 } as const;
+export const RegionFlag = { READ: 1, WRITE: 2, MMAP: 4, CAPS: 8 } as const;
+export const IrqInfoFlag = { EVENTFD: 1, MASKABLE: 2, AUTOMASKED: 4, NORESIZE: 8 } as const;
+/** What the data of SET_IRQS is, and what to do; one of each. */
+export const IrqSet = {
+  DATA_NONE: 1,
+  DATA_BOOL: 2,
+  DATA_EVENTFD: 4,
+  ACTION_MASK: 8,
+  ACTION_UNMASK: 16,
+  ACTION_TRIGGER: 32,
+} as const;
+export const DmaFlag = { READ: 1, WRITE: 2 } as const;
+export const DMA_UNMAP_ALL = 2;
+export const SPARSE_MMAP_CAP = { ID: 1, VERSION: 1, HEADER_BYTES: 16, AREA_BYTES: 16 } as const;
+
+export const HEADER_BYTES = 16;
+const REPLY = 1;
+const TYPE_MASK = 0xf;
+const NO_REPLY = 0x10;
+const ERROR = 0x20;
+
+export interface Header {
+  readonly id: number;
+  readonly command: number;
+  readonly reply: boolean;
+  /** The sender wants no reply. */
+  readonly noReply: boolean;
+  /** In a reply: why the request failed, or 0. */
+  readonly errno: number;
+}
+
+/** A message as received. `payload` is a view that the next receive overwrites; the descriptors are the caller's. */
+export interface Message extends Header {
+  readonly payload: DataView;
+  readonly fds: Fd[];
+}
+
+/** Largest payload of one region or DMA access announced by either side here. */
+export const MAX_DATA_BYTES = 1024 * 1024;
+/** Room for the largest message: header, the fixed part of an access, its data. */
+const MAX_MESSAGE_BYTES = HEADER_BYTES + 64 + MAX_DATA_BYTES;
+
+/** The peer broke the protocol; the connection can't be used any more. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+}
+
+/** Whole messages over a socket. One buffer each way, allocated once. */
+export class MessageStream {
+  readonly stream: FdStream;
+  readonly #in = new Uint8Array(new ArrayBuffer(MAX_MESSAGE_BYTES));
+  readonly #inHeader = this.#in.subarray(0, HEADER_BYTES);
+  readonly #inView = new DataView(this.#in.buffer);
+  readonly #out = new Uint8Array(new ArrayBuffer(MAX_MESSAGE_BYTES));
+  readonly #outView = new DataView(this.#out.buffer);
+
+  constructor(stream: FdStream) {
+    this.stream = stream;
+  }
+
+  /** Where the next message's payload is put together. */
+  payload(sizeBytes: number): DataView {
+    if (sizeBytes > MAX_MESSAGE_BYTES - HEADER_BYTES)
+      throw new RangeError(`a payload of ${sizeBytes} bytes is too large`);
+    const view = new DataView(this.#out.buffer, HEADER_BYTES, sizeBytes);
+    this.#out.fill(0, HEADER_BYTES, HEADER_BYTES + sizeBytes);
+    return view;
+  }
+
+  /** Sends the header and the first `payloadBytes` of the payload. Throws as FdStream.send. */
+  send(header: Header, payloadBytes: number, fds: readonly number[] = [], timeoutMs = 5000): void {
+    const flags = (header.reply ? REPLY : 0) | (header.noReply ? NO_REPLY : 0) | (header.errno ? ERROR : 0);
+    this.#outView.setUint16(0, header.id, true);
+    this.#outView.setUint16(2, header.command, true);
+    this.#outView.setUint32(4, HEADER_BYTES + payloadBytes, true);
+    this.#outView.setUint32(8, flags, true);
+    this.#outView.setUint32(12, header.errno, true);
+    this.stream.send(this.#out.subarray(0, HEADER_BYTES + payloadBytes), fds, timeoutMs);
+  }
+
+  /**
+   * Receives one whole message: exactly its header, then exactly its payload, so that descriptors stay with their
+   * message. Throws as FdStream.receive, or ProtocolError where the announced size is impossible.
+   */
+  receive(timeoutMs: number): Message {
+    const fds = this.stream.receive(this.#inHeader, timeoutMs);
+    const flags = this.#inView.getUint32(8, true);
+    const sizeBytes = this.#inView.getUint32(4, true);
+    const header = {
+      id: this.#inView.getUint16(0, true),
+      command: this.#inView.getUint16(2, true),
+      reply: (flags & TYPE_MASK) === REPLY,
+      noReply: (flags & NO_REPLY) !== 0,
+      errno: flags & ERROR ? this.#inView.getUint32(12, true) || 5 : 0,
+    };
+    try {
+      if (sizeBytes < HEADER_BYTES || sizeBytes > MAX_MESSAGE_BYTES) {
+        throw new ProtocolError(
+          `${commandName(header.command)} announces ${sizeBytes} bytes; 16 to ${MAX_MESSAGE_BYTES} are possible`,
+        );
+      }
+      if (sizeBytes > HEADER_BYTES) {
+        // The rest of a message follows at once; a peer that stops in the middle is gone.
+        fds.push(...this.stream.receive(this.#in.subarray(HEADER_BYTES, sizeBytes), 5000));
+      }
+    } catch (error) {
+      for (const fd of fds) fd[Symbol.dispose]();
+      throw error;
+    }
+    return { ...header, payload: new DataView(this.#in.buffer, HEADER_BYTES, sizeBytes - HEADER_BYTES), fds };
+  }
+}
+
+/** The capabilities of VERSION that matter here. */
+export interface Capabilities {
+  readonly max_msg_fds: number;
+  readonly max_data_xfer_size: number;
+}
+
+/** What the peer may leave out, docs/interop/vfio-user.rst, "VFIO_USER_VERSION". */
+const DEFAULT_CAPABILITIES: Capabilities = { max_msg_fds: 1, max_data_xfer_size: MAX_DATA_BYTES };
+
+/** Writes VERSION 0.0 with capabilities; returns the payload's size. */
+export function putVersion(stream: MessageStream, capabilities: object): number {
+  const json = new TextEncoder().encode(JSON.stringify({ capabilities }));
+  const view = stream.payload(4 + json.length + 1);
+  new Uint8Array(view.buffer, view.byteOffset + 4, json.length).set(json);
+  return view.byteLength;
+}
+
+/** Reads VERSION's payload. Throws ProtocolError on a major version other than 0 or on capabilities that make no sense. */
+export function getVersion(payload: DataView): Capabilities {
+  if (payload.byteLength < 4) throw new ProtocolError(`VERSION has a payload of ${payload.byteLength} bytes`);
+  const major = payload.getUint16(0, true);
+  if (major !== 0)
+    throw new ProtocolError(`the peer speaks vfio-user ${major}.${payload.getUint16(2, true)}; this is 0.0`);
+  const bytes = new Uint8Array(payload.buffer, payload.byteOffset + 4, payload.byteLength - 4);
+  const end = bytes.indexOf(0);
+  const json = new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  if (json === "") return DEFAULT_CAPABILITIES;
+  let parsed: { capabilities?: Partial<Record<keyof Capabilities, unknown>> };
+  try {
+    parsed = JSON.parse(json);
+  } catch {
+    throw new ProtocolError(`VERSION carries no JSON: ${json.slice(0, 80)}`);
+  }
+  const capability = (name: keyof Capabilities, least: number) => {
+    const value = parsed?.capabilities?.[name] ?? DEFAULT_CAPABILITIES[name];
+    if (typeof value !== "number" || !Number.isInteger(value) || value < least) {
+      throw new ProtocolError(`VERSION has ${name} = ${String(value)}`);
+    }
+    return value;
+  };
+  return {
+    max_msg_fds: capability("max_msg_fds", 0),
+    max_data_xfer_size: capability("max_data_xfer_size", 8),
+  };
+}
+
+/** A region's part that can be mapped. */
+export interface SparseArea {
+  readonly offset: number;
+  readonly sizeBytes: number;
+}
+
+export { Disconnected };

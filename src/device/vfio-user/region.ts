@@ -1,0 +1,169 @@
+import { ptr } from "bun:ffi";
+import { copy64, read8, read16, read32, read64, write8, write16, write32, write64 } from "../../os/access.ts";
+import type { Mapping } from "../../os/memory.ts";
+import type { ConfigSpace, Region } from "../device.ts";
+
+/** Reads and writes of a region by message. */
+export interface RegionMessages {
+  /** A view that the next message overwrites. */
+  read(offset: number, sizeBytes: number): DataView;
+  write(offset: number, bytes: Uint8Array, posted: boolean): void;
+  readonly maxDataBytes: number;
+}
+
+/** A part of a region mapped into this process. */
+export interface MappedArea {
+  readonly offset: number;
+  readonly mapping: Mapping;
+}
+
+/** Scratch for one access. */
+const word = new DataView(new ArrayBuffer(8));
+const wordBytes = [0, 1, 2, 4, 8].map((n) => new Uint8Array(word.buffer, 0, n));
+const bytesOf = { 1: wordBytes[1]!, 2: wordBytes[2]!, 4: wordBytes[3]!, 8: wordBytes[4]! } as const;
+
+function checkRange(name: string, sizeBytes: number, offset: number, width: number): void {
+  if (!Number.isInteger(offset) || offset < 0 || offset + width > sizeBytes) {
+    throw new RangeError(
+      `${width} bytes at 0x${offset.toString(16)} lie outside ${name} of ${sizeBytes} bytes`,
+    );
+  }
+  if (offset % Math.min(width, 8) !== 0) {
+    throw new RangeError(`${width} bytes at 0x${offset.toString(16)} of ${name} are not aligned`);
+  }
+}
+
+/** Configuration space by message; every write waits for its reply. */
+export function messageConfigSpace(sizeBytes: number, messages: RegionMessages): ConfigSpace {
+  const read = (offset: number, width: 1 | 2 | 4) => {
+    checkRange("configuration space", sizeBytes, offset, width);
+    return messages.read(offset, width);
+  };
+  const write = (offset: number, width: 1 | 2 | 4) => {
+    checkRange("configuration space", sizeBytes, offset, width);
+    messages.write(offset, bytesOf[width], false);
+  };
+  return {
+    sizeBytes,
+    read8: (offset) => read(offset, 1).getUint8(0),
+    read16: (offset) => read(offset, 2).getUint16(0, true),
+    read32: (offset) => read(offset, 4).getUint32(0, true),
+    write8: (offset, value) => {
+      word.setUint8(0, value);
+      write(offset, 1);
+    },
+    write16: (offset, value) => {
+      word.setUint16(0, value, true);
+      write(offset, 2);
+    },
+    write32: (offset, value) => {
+      word.setUint32(0, value, true);
+      write(offset, 4);
+    },
+  };
+}
+
+/** A BAR: straight to memory where the server lets a part be mapped, by message elsewhere. */
+export function openRegion(
+  index: number,
+  sizeBytes: number,
+  areas: readonly MappedArea[],
+  messages: RegionMessages,
+): Region {
+  const name = `BAR${index}`;
+  /** The address of a range in this process, or 0 where it is not mapped in one piece. */
+  const addressOf = (offset: number, width: number): number => {
+    for (const area of areas) {
+      const at = offset - area.offset;
+      if (at >= 0 && at + width <= area.mapping.sizeBytes) return area.mapping.address + at;
+    }
+    return 0;
+  };
+  const locate = (offset: number, width: number): number => {
+    checkRange(name, sizeBytes, offset, width);
+    return addressOf(offset, width);
+  };
+  const post = (offset: number, width: 1 | 2 | 4 | 8) => messages.write(offset, bytesOf[width], true);
+
+  return {
+    index,
+    sizeBytes,
+    isMapped: (offset, width) => addressOf(offset, width) !== 0,
+    read8: (offset) => {
+      const address = locate(offset, 1);
+      return address ? read8(address) : messages.read(offset, 1).getUint8(0);
+    },
+    read16: (offset) => {
+      const address = locate(offset, 2);
+      return address ? read16(address) : messages.read(offset, 2).getUint16(0, true);
+    },
+    read32: (offset) => {
+      const address = locate(offset, 4);
+      return address ? read32(address) : messages.read(offset, 4).getUint32(0, true);
+    },
+    read64: (offset) => {
+      const address = locate(offset, 8);
+      return address ? read64(address) : messages.read(offset, 8).getBigUint64(0, true);
+    },
+    write8: (offset, value) => {
+      const address = locate(offset, 1);
+      if (address) return write8(address, value);
+      word.setUint8(0, value);
+      post(offset, 1);
+    },
+    write16: (offset, value) => {
+      const address = locate(offset, 2);
+      if (address) return write16(address, value);
+      word.setUint16(0, value, true);
+      post(offset, 2);
+    },
+    write32: (offset, value) => {
+      const address = locate(offset, 4);
+      if (address) return write32(address, value);
+      word.setUint32(0, value, true);
+      post(offset, 4);
+    },
+    write64: (offset, value) => {
+      const address = locate(offset, 8);
+      if (address) return write64(address, value);
+      word.setBigUint64(0, value, true);
+      post(offset, 8);
+    },
+    copyIn: (offset, from) => {
+      const wholeBytes = from.byteLength & ~7;
+      const padded = (from.byteLength + 7) & ~7;
+      if (padded === 0) return;
+      const address = locate(offset, padded);
+      if (address && wholeBytes) copy64(address, ptr(from), wholeBytes / 8);
+      for (let at = 0; !address && at < wholeBytes; at += messages.maxDataBytes) {
+        messages.write(
+          offset + at,
+          from.subarray(at, Math.min(at + messages.maxDataBytes, wholeBytes)),
+          true,
+        );
+      }
+      if (padded === wholeBytes) return;
+      word.setBigUint64(0, 0n);
+      bytesOf[8].set(from.subarray(wholeBytes));
+      if (address) write64(address + wholeBytes, word.getBigUint64(0, true));
+      else post(offset + wholeBytes, 8);
+    },
+    copyOut: (offset, to) => {
+      const wholeBytes = to.byteLength & ~7;
+      const padded = (to.byteLength + 7) & ~7;
+      if (padded === 0) return;
+      const address = locate(offset, padded);
+      if (address && wholeBytes) copy64(ptr(to), address, wholeBytes / 8);
+      for (let at = 0; !address && at < wholeBytes; at += messages.maxDataBytes) {
+        const part = messages.read(offset + at, Math.min(messages.maxDataBytes, wholeBytes - at));
+        to.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), at);
+      }
+      if (padded === wholeBytes) return;
+      const last = address
+        ? read64(address + wholeBytes)
+        : messages.read(offset + wholeBytes, 8).getBigUint64(0, true);
+      word.setBigUint64(0, last, true);
+      to.set(bytesOf[8].subarray(0, to.byteLength - wholeBytes), wholeBytes);
+    },
+  };
+}

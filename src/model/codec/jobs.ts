@@ -1,0 +1,33 @@
+/**
+ * What the message thread asks of the codec thread, and what it answers. Jobs are carried out in order. Both go over a
+ * MessagePort; since the message thread sleeps in poll(2), an eventfd tells it that results wait.
+ */
+import type { CodecPacket, CodecSettings } from "./codec.ts";
+
+/** A piece of a frame in this process's memory. */
+export interface MemoryPiece {
+  readonly address: number;
+  readonly sizeBytes: number;
+}
+
+export type CodecJob =
+  | { readonly kind: "open"; readonly id: number; readonly settings: CodecSettings }
+  | {
+      readonly kind: "encode";
+      readonly id: number;
+      readonly pieces: readonly MemoryPiece[];
+      readonly pts: number;
+      readonly duration: number;
+      readonly forceKey: boolean;
+    }
+  | { readonly kind: "flush"; readonly id: number }
+  /** Drops the codec. Jobs with a smaller id that are still queued are answered, but not carried out. */
+  | { readonly kind: "close"; readonly id: number };
+
+export interface CodecResult {
+  readonly id: number;
+  readonly packets: readonly CodecPacket[];
+  readonly busyUs: number;
+  /** Why the job failed. */
+  readonly error?: string;
+}

@@ -1,0 +1,77 @@
+/** The codec's thread: takes jobs from the message thread, one after the other. */
+
+import { ptr } from "bun:ffi";
+import type { MessagePort } from "node:worker_threads";
+import type { EventFd } from "../../os/eventfd.ts";
+import { copyMemory } from "../../os/memory.ts";
+import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
+import type { CodecJob, CodecResult, MemoryPiece } from "./jobs.ts";
+
+/**
+ * Serves jobs until the port closes. `cancelled[0]` is the id of the newest "close" job, shared with the message
+ * thread, which writes it before it posts the job: older jobs still in the queue are answered without work.
+ */
+export function serveCodecJobs(
+  name: CodecName,
+  port: MessagePort,
+  bell: EventFd,
+  cancelled: Int32Array,
+): void {
+  let codec: Codec | undefined;
+  let frame = new Uint8Array(new ArrayBuffer(0));
+
+  /** A frame in one piece is encoded where it lies; one in several is gathered first. */
+  const gather = (pieces: readonly MemoryPiece[]): MemoryPiece => {
+    if (pieces.length === 1) return pieces[0]!;
+    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
+    if (frame.byteLength !== sizeBytes) frame = new Uint8Array(new ArrayBuffer(sizeBytes));
+    const address = ptr(frame);
+    let done = 0;
+    for (const piece of pieces) {
+      copyMemory(address + done, piece.address, piece.sizeBytes);
+      done += piece.sizeBytes;
+    }
+    return { address, sizeBytes };
+  };
+
+  const work = async (job: CodecJob): Promise<readonly CodecPacket[]> => {
+    if (job.id < Atomics.load(cancelled, 0)) return [];
+    if (job.kind === "close" || job.kind === "open") {
+      codec?.[Symbol.dispose]();
+      codec = undefined;
+      if (job.kind === "open") codec = await openCodec(name, job.settings);
+      return [];
+    }
+    if (!codec) throw new Error("no codec is open");
+    if (job.kind === "flush") return codec.flush();
+    return codec.encode({
+      ...gather(job.pieces),
+      pts: job.pts,
+      duration: job.duration,
+      forceKey: job.forceKey,
+    });
+  };
+
+  const carryOut = async (job: CodecJob) => {
+    const startedNs = Bun.nanoseconds();
+    let packets: readonly CodecPacket[] = [];
+    let error: string | undefined;
+    try {
+      packets = await work(job);
+    } catch (cause) {
+      error = cause instanceof Error ? cause.message : String(cause);
+    }
+    const busyUs = Math.round((Bun.nanoseconds() - startedNs) / 1000);
+    const result: CodecResult = { id: job.id, packets, busyUs, ...(error === undefined ? {} : { error }) };
+    port.postMessage(
+      result,
+      packets.map((packet) => packet.data.buffer as ArrayBuffer),
+    );
+    bell.signal();
+  };
+
+  let last = Promise.resolve();
+  port.on("message", (job: CodecJob) => {
+    last = last.then(() => carryOut(job));
+  });
+}

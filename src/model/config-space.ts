@@ -1,0 +1,234 @@
+/**
+ * Configuration space of a device model: bytes with, for each bit, whether software may write it or clear it by
+ * writing one. Built from a header and a list of capabilities; PCIe 6.0, section 7.5.
+ */
+import { CapabilityId, CONFIG_BYTES, Command, Config, ExtendedCapabilityId, Status } from "../pci/config.ts";
+
+/** A run of bytes of configuration space in the power-on state. Masks are as long as the values; absent: read-only. */
+interface Layout {
+  readonly offset: number;
+  readonly value: number;
+  readonly bytes: 1 | 2 | 4;
+  readonly writable?: number;
+  /** Bits that a written one clears. */
+  readonly clearable?: number;
+}
+
+/** A capability: its id and its registers, with offsets from its own start. */
+export interface Capability {
+  readonly id: number;
+  readonly offset: number;
+  /** Version of an extended capability (offset 0x100 and up). */
+  readonly version?: number;
+  readonly registers: readonly Layout[];
+}
+
+export interface ConfigSpaceOptions {
+  readonly vendor: number;
+  readonly device: number;
+  readonly subsystemVendor: number;
+  readonly subsystem: number;
+  /** Base class, subclass and interface, e.g. 0x058000. */
+  readonly classCode: number;
+  /** Sizes of 32-bit memory BARs; a power of two each, 0 for none. */
+  readonly barBytes: readonly number[];
+  /** 0 none, 1 INTA#. */
+  readonly interruptPin: number;
+  readonly capabilities: readonly Capability[];
+}
+
+/** Power Management, version 3, no wake-up, no D1 or D2, keeps its state in D3hot. Section 7.5.2. */
+export function powerManagement(offset: number): Capability {
+  return {
+    id: CapabilityId.POWER_MANAGEMENT,
+    offset,
+    registers: [
+      { offset: 2, bytes: 2, value: 0x0003 },
+      { offset: 4, bytes: 2, value: 0x0008, writable: 0x0003 },
+    ],
+  };
+}
+
+/** MSI with one vector, a 64-bit address and no masking. Section 7.7.1. */
+export function msi(offset: number): Capability {
+  return {
+    id: CapabilityId.MSI,
+    offset,
+    registers: [
+      { offset: 2, bytes: 2, value: 0x0080, writable: 0x0001 },
+      { offset: 4, bytes: 4, value: 0, writable: 0xffff_fffc },
+      { offset: 8, bytes: 4, value: 0, writable: 0xffff_ffff },
+      { offset: 12, bytes: 2, value: 0, writable: 0xffff },
+    ],
+  };
+}
+
+/** Offsets in the PCI Express capability, section 7.5.3. */
+const Express = { DEVICE_CONTROL: 8, DEVICE_STATUS: 10 } as const;
+const INITIATE_FLR = 1 << 15;
+const FLR_CAPABLE = 1 << 28;
+const UNSUPPORTED_REQUEST_DETECTED = 1 << 3;
+const NON_FATAL_DETECTED = 1 << 1;
+
+/**
+ * PCI Express, version 2, Root Complex Integrated Endpoint: payloads of 512 bytes, role-based errors, completion
+ * timeout range B. Section 7.5.3.
+ */
+export function rootComplexEndpoint(offset: number, functionLevelReset: boolean): Capability {
+  return {
+    id: CapabilityId.EXPRESS,
+    offset,
+    registers: [
+      { offset: 2, bytes: 2, value: 0x0092 },
+      { offset: 4, bytes: 4, value: 0x0000_8002 + (functionLevelReset ? FLR_CAPABLE : 0) },
+      { offset: Express.DEVICE_CONTROL, bytes: 2, value: 0x283e, writable: 0x78ff },
+      { offset: Express.DEVICE_STATUS, bytes: 2, value: 0, clearable: 0x000f },
+      { offset: 0x24, bytes: 4, value: 0x0000_0012 },
+      { offset: 0x28, bytes: 2, value: 0x0006, writable: 0x001f },
+    ],
+  };
+}
+
+/** Offsets in the Advanced Error Reporting capability, section 7.8.4. */
+const Aer = { UNCORRECTABLE_STATUS: 4, UNCORRECTABLE_MASK: 8, CONTROL: 0x18 } as const;
+const UNCORRECTABLE_BITS = 0x001f_f030;
+const CORRECTABLE_BITS = 0x0000_f1c1;
+
+/** Advanced Error Reporting, version 2. Section 7.8.4. */
+export function advancedErrorReporting(offset: number): Capability {
+  return {
+    id: ExtendedCapabilityId.AER,
+    offset,
+    version: 2,
+    registers: [
+      { offset: Aer.UNCORRECTABLE_STATUS, bytes: 4, value: 0, clearable: UNCORRECTABLE_BITS },
+      { offset: Aer.UNCORRECTABLE_MASK, bytes: 4, value: 0x0001_8000, writable: UNCORRECTABLE_BITS },
+      { offset: 0x0c, bytes: 4, value: 0x0006_7030, writable: UNCORRECTABLE_BITS },
+      { offset: 0x10, bytes: 4, value: 0, clearable: CORRECTABLE_BITS },
+      { offset: 0x14, bytes: 4, value: 0x0000_31c1, writable: CORRECTABLE_BITS },
+    ],
+  };
+}
+
+function header(options: ConfigSpaceOptions): Layout[] {
+  return [
+    { offset: Config.VENDOR_ID, bytes: 2, value: options.vendor },
+    { offset: Config.DEVICE_ID, bytes: 2, value: options.device },
+    {
+      offset: Config.COMMAND,
+      bytes: 2,
+      value: 0,
+      writable: Command.MEMORY | Command.BUS_MASTER | Command.INTX_DISABLE | 0x0140,
+    },
+    { offset: Config.STATUS, bytes: 2, value: Status.CAPABILITIES, clearable: 0xf900 },
+    { offset: Config.CLASS, bytes: 1, value: options.classCode & 0xff },
+    { offset: Config.CLASS + 1, bytes: 2, value: options.classCode >>> 8 },
+    { offset: 0x0c, bytes: 1, value: 0, writable: 0xff },
+    ...options.barBytes.map((size, i): Layout => {
+      return { offset: Config.BAR0 + i * 4, bytes: 4, value: 0, writable: size ? ~(size - 1) >>> 0 : 0 };
+    }),
+    { offset: Config.SUBSYSTEM_VENDOR_ID, bytes: 2, value: options.subsystemVendor },
+    { offset: Config.SUBSYSTEM_ID, bytes: 2, value: options.subsystem },
+    { offset: Config.INTERRUPT_LINE, bytes: 1, value: 0, writable: 0xff },
+    { offset: Config.INTERRUPT_PIN, bytes: 1, value: options.interruptPin },
+  ];
+}
+
+/** The capabilities' own headers, chained in the order given. */
+function capabilityHeaders(capabilities: readonly Capability[]): Layout[] {
+  const conventional = capabilities.filter((capability) => capability.version === undefined);
+  const extended = capabilities.filter((capability) => capability.version !== undefined);
+  const headers: Layout[] = [{ offset: Config.CAPABILITIES, bytes: 1, value: conventional[0]?.offset ?? 0 }];
+  for (const [i, { id, offset }] of conventional.entries()) {
+    headers.push({ offset, bytes: 2, value: id | ((conventional[i + 1]?.offset ?? 0) << 8) });
+  }
+  for (const [i, { id, offset, version }] of extended.entries()) {
+    headers.push({
+      offset,
+      bytes: 4,
+      value: (id | (version! << 16) | ((extended[i + 1]?.offset ?? 0) << 20)) >>> 0,
+    });
+  }
+  return headers;
+}
+
+/** Configuration space as the server serves it. */
+export interface ConfigSpaceModel {
+  /** Copies a range into `to`. */
+  read(offset: number, to: Uint8Array): void;
+  /** Writes what may be written; true when this starts a function-level reset. */
+  write(offset: number, from: Uint8Array): boolean;
+  /** Memory decode and bus mastering, from the command register. */
+  readonly memoryEnabled: boolean;
+  readonly busMaster: boolean;
+  readonly intxDisabled: boolean;
+  /** Logs a request that found no target, as a device does that was answered with Unsupported Request. */
+  logUnsupportedRequest(): void;
+  setInterruptStatus(asserted: boolean): void;
+  reset(): void;
+}
+
+export function buildConfigSpace(options: ConfigSpaceOptions): ConfigSpaceModel {
+  const initial = new Uint8Array(CONFIG_BYTES);
+  const writable = new Uint8Array(CONFIG_BYTES);
+  const clearable = new Uint8Array(CONFIG_BYTES);
+  const lay = ({ offset, bytes, value, writable: w = 0, clearable: c = 0 }: Layout) => {
+    for (let i = 0; i < bytes; i++) {
+      initial[offset + i] = value >>> (8 * i);
+      writable[offset + i] = w >>> (8 * i);
+      clearable[offset + i] = c >>> (8 * i);
+    }
+  };
+  for (const layout of [...header(options), ...capabilityHeaders(options.capabilities)]) lay(layout);
+  for (const capability of options.capabilities) {
+    for (const register of capability.registers)
+      lay({ ...register, offset: capability.offset + register.offset });
+  }
+
+  const bytes = initial.slice();
+  const view = new DataView(bytes.buffer);
+  const command = () => view.getUint16(Config.COMMAND, true);
+  const offsetOf = (id: number) => options.capabilities.find((capability) => capability.id === id)?.offset;
+  const express = offsetOf(CapabilityId.EXPRESS);
+  const aer = options.capabilities.find(
+    ({ id, version }) => id === ExtendedCapabilityId.AER && version,
+  )?.offset;
+  const canReset = express !== undefined && (view.getUint32(express + 4, true) & FLR_CAPABLE) !== 0;
+  const flrByte = express === undefined ? -1 : express + Express.DEVICE_CONTROL + 1;
+
+  return {
+    read: (offset, to) => to.set(bytes.subarray(offset, offset + to.byteLength)),
+    write: (offset, from) => {
+      for (let i = 0; i < from.byteLength; i++) {
+        const at = offset + i;
+        const value = from[i]!;
+        bytes[at] = (bytes[at]! & ~writable[at]! & ~(clearable[at]! & value)) | (value & writable[at]!);
+      }
+      const flr = flrByte - offset;
+      return canReset && flr >= 0 && flr < from.byteLength && (from[flr]! & (INITIATE_FLR >> 8)) !== 0;
+    },
+    get memoryEnabled() {
+      return (command() & Command.MEMORY) !== 0;
+    },
+    get busMaster() {
+      return (command() & Command.BUS_MASTER) !== 0;
+    },
+    get intxDisabled() {
+      return (command() & Command.INTX_DISABLE) !== 0;
+    },
+    logUnsupportedRequest: () => {
+      if (express !== undefined) {
+        bytes[express + Express.DEVICE_STATUS]! |= UNSUPPORTED_REQUEST_DETECTED | NON_FATAL_DETECTED;
+      }
+      if (aer === undefined) return;
+      // Bit 20, Unsupported Request Error; the first one is also what the pointer in bits 4:0 names.
+      const status = view.getUint32(aer + Aer.UNCORRECTABLE_STATUS, true);
+      if (status === 0) view.setUint32(aer + Aer.CONTROL, 20, true);
+      view.setUint32(aer + Aer.UNCORRECTABLE_STATUS, (status | (1 << 20)) >>> 0, true);
+    },
+    setInterruptStatus: (asserted) => {
+      bytes[Config.STATUS] = (bytes[Config.STATUS]! & ~Status.INTERRUPT) | (asserted ? Status.INTERRUPT : 0);
+    },
+    reset: () => bytes.set(initial),
+  };
+}

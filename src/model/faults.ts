@@ -1,0 +1,41 @@
+/** Faults that can be ordered from a device model, so that a driver's recovery can be tested. */
+
+export const faultKinds = {
+  "drop-interrupt": "frame N completes, but no interrupt says so",
+  stall: "frame N and those after it complete MS milliseconds late: stall@N=MS",
+  wedge: "from frame N on nothing completes",
+  die: "the model is killed when frame N would complete",
+  ones: "from frame N on every register reads as all ones, as when the link is down",
+  corrupt: "frame N completes with a tag that was never submitted",
+} as const;
+
+export type FaultKind = keyof typeof faultKinds;
+
+export interface Fault {
+  readonly kind: FaultKind;
+  /** Frame that it strikes, from 1. */
+  readonly frame: number;
+  /** Milliseconds, for "stall". */
+  readonly ms: number;
+}
+
+/** Reads a list such as "stall@3=200,die@10". Throws Error naming the part that makes no sense. */
+export function parseFaults(list: string): Fault[] {
+  return list
+    .split(",")
+    .filter((part) => part !== "")
+    .map((part) => {
+      const match = /^([a-z-]+)@([1-9]\d*)(?:=(\d+))?$/.exec(part);
+      const kind = match?.[1];
+      if (
+        !match ||
+        kind === undefined ||
+        !Object.hasOwn(faultKinds, kind) ||
+        (kind === "stall") !== (match[3] !== undefined)
+      ) {
+        const known = Object.entries(faultKinds).map(([name, about]) => `  ${name}@N  ${about}`);
+        throw new Error(`fault "${part}" is none that can be ordered:\n${known.join("\n")}`);
+      }
+      return { kind: kind as FaultKind, frame: Number(match[2]), ms: Number(match[3] ?? 0) };
+    });
+}

@@ -1,0 +1,333 @@
+/**
+ * Serves a device model over vfio-user, to one client after the other: QEMU's vfio-user-pci, or vfiokit's own client.
+ * Runs as a blocking loop on a thread of its own, and never waits for anything but its descriptors.
+ */
+
+import {
+  Command,
+  DeviceFlag,
+  DMA_UNMAP_ALL,
+  DmaFlag,
+  getVersion,
+  IrqIndex,
+  MAX_DATA_BYTES,
+  type Message,
+  MessageStream,
+  ProtocolError,
+  putVersion,
+  RegionFlag,
+  RegionIndex,
+} from "../device/vfio-user/protocol.ts";
+import { errnoName, SystemError } from "../os/errno.ts";
+import type { EventFd } from "../os/eventfd.ts";
+import type { Fd } from "../os/fd.ts";
+import { POLLIN, poll } from "../os/poll.ts";
+import { acceptUnix, Disconnected, FdStream, SocketTimeout } from "../os/socket.ts";
+import { CONFIG_BYTES, Config } from "../pci/config.ts";
+import type { BarModel, DeviceModel, Host } from "./device-model.ts";
+import { DmaMapError, DmaTable } from "./dma.ts";
+import { Interrupts, IrqError } from "./interrupts.ts";
+
+/** asm-generic/errno-base.h and errno.h */
+const EINVAL = 22;
+const ENOTSUP = 95;
+
+/** Fails one request; the connection goes on. */
+class RequestError extends Error {
+  readonly errno: number;
+  constructor(errno: number) {
+    super(errnoName(errno));
+    this.errno = errno;
+  }
+}
+
+/** How clients come: one that is connected already, or any number through a listening socket. */
+export type Clients = { readonly connection: Fd } | { readonly listener: Fd };
+
+/**
+ * Serves until `stop` is signalled, or until the only connection ends. `build` gets the host's side and makes the
+ * model. `log` gets one line for each client that comes, goes, or breaks the protocol.
+ */
+export function serve(
+  clients: Clients,
+  stop: EventFd,
+  build: (host: Host) => DeviceModel,
+  log: (line: string) => void,
+): void {
+  const dma = new DmaTable();
+  let interrupts: Interrupts | undefined;
+  const model = build({ dma, raise: () => interrupts?.raise(), lower: () => interrupts?.lower() });
+  const pin = new Uint8Array(1);
+  model.config.read(Config.INTERRUPT_PIN, pin);
+  interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors);
+
+  let connection =
+    "connection" in clients ? new Connection(clients.connection, model, dma, interrupts) : undefined;
+  const forget = () => {
+    connection?.[Symbol.dispose]();
+    connection = undefined;
+    interrupts.clear();
+    model.config.reset();
+    model.reset();
+    dma.unmapAll();
+  };
+
+  for (;;) {
+    const listening = !connection && "listener" in clients ? clients.listener : undefined;
+    const source = connection?.fd ?? listening?.number;
+    if (source === undefined) break;
+    const fds = [stop.fd.number, source, ...model.wakeups.map((wakeup) => wakeup.fd)];
+    const nextMs = model.nextTimeMs();
+    const ready = poll(
+      fds.map((fd) => ({ fd, events: POLLIN })),
+      Number.isFinite(nextMs) ? Math.max(0, nextMs - performance.now()) : -1,
+    );
+    if (ready[0]) break;
+    for (const [i, wakeup] of model.wakeups.entries()) if (ready[i + 2]) wakeup.onReadable();
+    if (performance.now() >= nextMs) model.onTime();
+    if (!ready[1]) continue;
+    if (listening) {
+      connection = new Connection(acceptUnix(listening), model, dma, interrupts);
+      log("a client connected");
+      continue;
+    }
+    try {
+      connection!.handleOne();
+    } catch (error) {
+      if (error instanceof Disconnected) log("the client disconnected");
+      else if (error instanceof ProtocolError || error instanceof SocketTimeout)
+        log(`dropped the client: ${error.message}`);
+      else throw error;
+      forget();
+    }
+  }
+  forget();
+}
+
+/** One client, from its VERSION on. */
+class Connection implements Disposable {
+  readonly #messages: MessageStream;
+  readonly #model: DeviceModel;
+  readonly #dma: DmaTable;
+  readonly #interrupts: Interrupts;
+  #agreed = false;
+
+  constructor(fd: Fd, model: DeviceModel, dma: DmaTable, interrupts: Interrupts) {
+    this.#messages = new MessageStream(new FdStream(fd));
+    this.#model = model;
+    this.#dma = dma;
+    this.#interrupts = interrupts;
+  }
+
+  get fd(): number {
+    return this.#messages.stream.fd.number;
+  }
+
+  [Symbol.dispose](): void {
+    this.#messages.stream[Symbol.dispose]();
+  }
+
+  /** Receives one message and answers it. Throws Disconnected, SocketTimeout, ProtocolError: the client is to be dropped. */
+  handleOne(): void {
+    const message = this.#messages.receive(5000);
+    const fds = message.fds;
+    let replyBytes = 0;
+    let errno = 0;
+    const replyFds: number[] = [];
+    try {
+      if (message.reply) throw new ProtocolError("a reply to a request that was never sent");
+      if (!this.#agreed && message.command !== Command.VERSION)
+        throw new ProtocolError("the first message is not VERSION");
+      replyBytes = this.#handle(message, replyFds);
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      errno = errnoOf(error);
+      replyBytes = 0;
+    } finally {
+      for (const fd of fds) fd[Symbol.dispose]();
+    }
+    if (message.noReply) return;
+    this.#messages.send(
+      { id: message.id, command: message.command, reply: true, noReply: false, errno },
+      replyBytes,
+      replyFds,
+    );
+  }
+
+  /** Carries out a request, puts the reply's payload together and returns its size. Descriptors left in `fds` are closed. */
+  #handle({ command, payload, fds }: Message, replyFds: number[]): number {
+    switch (command) {
+      case Command.VERSION: {
+        getVersion(payload);
+        this.#agreed = true;
+        return putVersion(this.#messages, { max_msg_fds: 8, max_data_xfer_size: MAX_DATA_BYTES });
+      }
+      case Command.DMA_MAP: {
+        need(payload, 32);
+        const [offset, iova, size] = [u64(payload, 8), u64(payload, 16), u64(payload, 24)];
+        this.#dma.map(iova, size, (payload.getUint32(4, true) & DmaFlag.WRITE) !== 0, fds[0], offset);
+        return 0;
+      }
+      case Command.DMA_UNMAP: {
+        need(payload, 24);
+        const flags = payload.getUint32(4, true);
+        if (flags === DMA_UNMAP_ALL) this.#dma.unmapAll();
+        else if (flags === 0) this.#dma.unmap(u64(payload, 8), u64(payload, 16));
+        else throw new RequestError(ENOTSUP);
+        return this.#echo(payload, 24);
+      }
+      case Command.DEVICE_GET_INFO: {
+        need(payload, 16);
+        const reply = this.#messages.payload(16);
+        reply.setUint32(0, 16, true);
+        reply.setUint32(4, DeviceFlag.RESET | DeviceFlag.PCI, true);
+        reply.setUint32(8, RegionIndex.COUNT, true);
+        reply.setUint32(12, IrqIndex.COUNT, true);
+        return 16;
+      }
+      case Command.DEVICE_GET_REGION_INFO:
+        return this.#regionInfo(payload, replyFds);
+      case Command.DEVICE_GET_IRQ_INFO: {
+        need(payload, 16);
+        const index = payload.getUint32(8, true);
+        if (index >= IrqIndex.COUNT) throw new RequestError(EINVAL);
+        const { flags, count } = this.#interrupts.info(index);
+        const reply = this.#messages.payload(16);
+        reply.setUint32(0, 16, true);
+        reply.setUint32(4, flags, true);
+        reply.setUint32(8, index, true);
+        reply.setUint32(12, count, true);
+        return 16;
+      }
+      case Command.DEVICE_SET_IRQS: {
+        need(payload, 20);
+        const at = (offset: number) => payload.getUint32(offset, true);
+        const data = new Uint8Array(payload.buffer, payload.byteOffset + 20, payload.byteLength - 20);
+        this.#interrupts.set(at(4), at(8), at(12), at(16), data, fds);
+        return 0;
+      }
+      case Command.REGION_READ:
+        return this.#read(payload);
+      case Command.REGION_WRITE: {
+        need(payload, 16);
+        const count = payload.getUint32(12, true);
+        if (payload.byteLength !== 16 + count) throw new RequestError(EINVAL);
+        this.#write(
+          u64(payload, 0),
+          payload.getUint32(8, true),
+          payload.buffer,
+          payload.byteOffset + 16,
+          count,
+        );
+        return this.#echo(payload, 16);
+      }
+      case Command.DEVICE_RESET:
+        this.#reset();
+        return 0;
+      default:
+        throw new RequestError(ENOTSUP);
+    }
+  }
+
+  #echo(payload: DataView, sizeBytes: number): number {
+    const head = new Uint8Array(payload.buffer, payload.byteOffset, sizeBytes);
+    const reply = this.#messages.payload(sizeBytes);
+    new Uint8Array(reply.buffer, reply.byteOffset, sizeBytes).set(head);
+    return sizeBytes;
+  }
+
+  #regionInfo(payload: DataView, replyFds: number[]): number {
+    need(payload, 32);
+    const index = payload.getUint32(8, true);
+    if (index >= RegionIndex.COUNT) throw new RequestError(EINVAL);
+    const bar = this.#model.bars[index];
+    const sizeBytes = index === RegionIndex.CONFIG ? CONFIG_BYTES : (bar?.sizeBytes ?? 0);
+    let flags = sizeBytes ? RegionFlag.READ | RegionFlag.WRITE : 0;
+    if (bar?.kind === "memory") {
+      flags |= RegionFlag.MMAP;
+      replyFds.push(bar.fd);
+    }
+    const reply = this.#messages.payload(32);
+    reply.setUint32(0, 32, true);
+    reply.setUint32(4, flags, true);
+    reply.setUint32(8, index, true);
+    reply.setBigUint64(16, BigInt(sizeBytes), true);
+    return 32;
+  }
+
+  #read(payload: DataView): number {
+    need(payload, 16);
+    const [offset, index, count] = [u64(payload, 0), payload.getUint32(8, true), payload.getUint32(12, true)];
+    if (count > MAX_DATA_BYTES) throw new RequestError(EINVAL);
+    const bar = this.#region(index, offset, count);
+    const reply = this.#messages.payload(16 + count);
+    reply.setBigUint64(0, BigInt(offset), true);
+    reply.setUint32(8, index, true);
+    reply.setUint32(12, count, true);
+    const data = new Uint8Array(reply.buffer, reply.byteOffset + 16, count);
+    if (bar === "config") this.#model.config.read(offset, data);
+    else if (bar === "rom") data.fill(0);
+    else if (!this.#model.config.memoryEnabled) data.fill(0xff);
+    else if (bar.kind === "memory") data.set(bar.bytes(offset, count));
+    else readRegisters(bar, offset, data);
+    return 16 + count;
+  }
+
+  #write(offset: number, index: number, buffer: ArrayBufferLike, at: number, count: number): void {
+    const data = new Uint8Array(buffer, at, count);
+    const bar = this.#region(index, offset, count);
+    if (bar === "config") {
+      if (this.#model.config.write(offset, data)) this.#reset();
+    } else if (bar !== "rom" && this.#model.config.memoryEnabled) {
+      if (bar.kind === "memory") {
+        bar.bytes(offset, count).set(data);
+        return;
+      }
+      if (offset % 4 || count % 4) throw new RequestError(EINVAL);
+      const words = new DataView(buffer, at, count);
+      for (let i = 0; i < count; i += 4) bar.write32(offset + i, words.getUint32(i, true));
+    }
+  }
+
+  #reset(): void {
+    this.#model.config.reset();
+    this.#model.reset();
+    this.#interrupts.lower();
+  }
+
+  /** What a range of a region belongs to; the ROM reads as absent whatever its range. Throws RequestError. */
+  #region(index: number, offset: number, count: number): BarModel | "config" | "rom" {
+    const rom = index === RegionIndex.ROM;
+    const bar = this.#model.bars[index];
+    const sizeBytes =
+      index === RegionIndex.CONFIG ? CONFIG_BYTES : rom ? Number.MAX_SAFE_INTEGER : (bar?.sizeBytes ?? 0);
+    if (!(offset + count <= sizeBytes)) throw new RequestError(EINVAL);
+    return bar ?? (rom ? "rom" : "config");
+  }
+}
+
+/** Bytes of registers of any width, from aligned words: each word that the range touches is read once. */
+function readRegisters(bar: BarModel & { kind: "registers" }, offset: number, to: Uint8Array): void {
+  for (let word = offset & ~3; word < offset + to.byteLength; word += 4) {
+    const value = bar.read32(word);
+    for (let i = 0; i < 4; i++)
+      if (word + i >= offset && word + i < offset + to.byteLength) to[word + i - offset] = value >>> (8 * i);
+  }
+}
+
+function need(payload: DataView, sizeBytes: number): void {
+  if (payload.byteLength < sizeBytes) throw new RequestError(EINVAL);
+}
+
+/** A u64 of a message as a number; infinity where it is too large to be exact, which no range check lets through. */
+function u64(view: DataView, offset: number): number {
+  const value = view.getBigUint64(offset, true);
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.POSITIVE_INFINITY;
+}
+
+function errnoOf(error: unknown): number {
+  if (error instanceof RequestError || error instanceof DmaMapError || error instanceof SystemError)
+    return error.errno;
+  if (error instanceof IrqError) return EINVAL;
+  throw error;
+}
