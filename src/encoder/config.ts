@@ -1,0 +1,80 @@
+/** What a stream is configured with, in WebCodecs' words where it has them. */
+import type { StreamSettings } from "./driver.ts";
+
+export interface EncoderConfig {
+  /** Pixels, 1 or more; any parity. */
+  readonly width: number;
+  readonly height: number;
+  /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
+  readonly format?: "i420" | "nv12";
+  /** Frames in a second, whole or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
+  readonly framerate?: number | { readonly num: number; readonly den: number };
+  /** Default "variable". "quantizer" is libvpx's constrained quality. */
+  readonly bitrateMode?: "constant" | "variable" | "quantizer";
+  /** Target in bits per second; kept in units of 1000. */
+  readonly bitrate?: number;
+  /** For "quantizer": 0, best, to 63. */
+  readonly cqLevel?: number;
+  /** Most frames from one key frame to the next. */
+  readonly gop?: number;
+  /** libvpx's cpu-used, -9 to 9; higher is faster. Default 8. */
+  readonly speed?: number;
+  /** Codec threads. Default 1. */
+  readonly threads?: number;
+}
+
+/** Ticks of time stamps in a second on the device: milliseconds, as vpxenc has them, so that rate control agrees. */
+export const TICKS_PER_SECOND = 1000;
+const US_PER_TICK = 1_000_000 / TICKS_PER_SECOND;
+
+/** Microseconds to ticks, rounded down. */
+export function toTicks(timestampUs: number): number {
+  return Math.floor(timestampUs / US_PER_TICK);
+}
+
+const rateControls = { constant: "cbr", variable: "vbr", quantizer: "cq" } as const;
+
+/** Throws RangeError for what no register can hold; the device refuses the rest itself, by name. */
+export function toStreamSettings(config: EncoderConfig): StreamSettings {
+  const whole = (name: keyof EncoderConfig, low: number) => {
+    const value = config[name];
+    if (
+      value !== undefined &&
+      (typeof value !== "number" || !Number.isInteger(value) || value < low || value > 0xffff_fffe)
+    ) {
+      throw new RangeError(`${name} is ${String(value)}; it must be a whole number of at least ${low}`);
+    }
+    return value;
+  };
+  for (const name of ["width", "height", "gop", "threads"] as const) whole(name, name === "gop" ? 0 : 1);
+  for (const name of ["bitrate", "cqLevel"] as const) whole(name, 0);
+  whole("speed", -128);
+  return {
+    width: config.width,
+    height: config.height,
+    format: config.format ?? "i420",
+    fps: frameRate(config),
+    ticksPerSecond: TICKS_PER_SECOND,
+    rateControl: rateControls[config.bitrateMode ?? "variable"],
+    bitrateKbps: config.bitrate === undefined ? undefined : Math.round(config.bitrate / 1000),
+    cqLevel: config.cqLevel,
+    gop: config.gop,
+    speed: config.speed ?? 8,
+    threads: config.threads ?? 1,
+  };
+}
+
+/** The frame rate as a fraction; a number with decimals keeps three of them. Throws RangeError. */
+export function frameRate(config: Pick<EncoderConfig, "framerate">): { num: number; den: number } {
+  const rate = config.framerate ?? 30;
+  const { num, den } =
+    typeof rate !== "number"
+      ? rate
+      : Number.isInteger(rate)
+        ? { num: rate, den: 1 }
+        : { num: Math.round(rate * 1000), den: 1000 };
+  if (!Number.isInteger(num) || !Number.isInteger(den) || num < 1 || den < 1) {
+    throw new RangeError(`framerate is ${num}/${den}; both must be whole numbers of at least 1`);
+  }
+  return { num, den };
+}

@@ -1,0 +1,391 @@
+/**
+ * The driver of the VP9 endpoint, from top to bottom: identify, start, submit, collect, stop. docs/encoder.md has the
+ * registers; what a frame is, and who waits for which, is the encoder's business.
+ */
+import type { DeviceError, InterruptKind, PciDevice } from "../device/device.ts";
+import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../endpoint/registers.ts";
+import {
+  Completion,
+  CompletionFlag,
+  CompletionStatus,
+  completionStatusName,
+  Opcode,
+  Submission,
+  SubmitFlag,
+} from "../endpoint/rings.ts";
+import type { EventFd } from "../os/eventfd.ts";
+import { openRegisters, packFields, type Registers, registerName, valueName } from "../pci/registers.ts";
+import { allocateHostMemory, openWindowMemory, type StreamMemory, type TransferPath } from "./memory.ts";
+
+/** What a stream is set up with. Absent: the codec's own default. */
+export interface StreamSettings {
+  readonly width: number;
+  readonly height: number;
+  readonly format: "i420" | "nv12";
+  readonly fps: { readonly num: number; readonly den: number };
+  /** Units of time stamps in a second. */
+  readonly ticksPerSecond: number;
+  readonly rateControl?: "vbr" | "cbr" | "cq" | undefined;
+  readonly bitrateKbps?: number | undefined;
+  readonly cqLevel?: number | undefined;
+  /** Most frames from one key frame to the next. */
+  readonly gop?: number | undefined;
+  readonly speed?: number | undefined;
+  readonly threads?: number | undefined;
+}
+
+/** A frame that the device is done with. */
+export interface CompletedFrame {
+  readonly slot: number;
+  /** Undefined where rate control left the frame out. */
+  readonly packet: Uint8Array<ArrayBuffer> | undefined;
+  readonly key: boolean;
+  /** As submitted. */
+  readonly pts: number;
+  /** Time the codec worked on it. */
+  readonly busyUs: number;
+}
+
+/** Something that the device did or did not do: what was waited for or refused, and what to do about it. */
+export class EncoderError extends Error {
+  override readonly name = "EncoderError";
+}
+
+/** Tag of a flush; frames have their slot. */
+const FLUSH_TAG = 0xffff_ffff;
+const START_TIMEOUT_MS = 5000;
+/** Without a sign of life for this long the driver looks at the device itself. */
+const LOOK_MS = 100;
+const ALL_ONES = 0xffff_ffff;
+const { STATE } = registers.STATUS.fields;
+const State = STATE.values;
+
+export class EndpointDriver implements Disposable {
+  readonly #device: PciDevice;
+  readonly #registers: Registers<typeof registers>;
+  readonly #timeoutMs: number;
+  #memory: StreamMemory | undefined;
+  #interrupt: EventFd | undefined;
+  #interruptKind: InterruptKind = "msi";
+  #submitted = 0;
+  #completed = 0;
+  readonly #busySlots = new Set<number>();
+  #flushing = false;
+  /** Completions found although no interrupt announced them. */
+  missedInterrupts = 0;
+
+  /** Checks that the device is the endpoint, and resets it. Throws EncoderError, DeviceError. */
+  constructor(device: PciDevice, timeoutMs: number) {
+    this.#device = device;
+    this.#timeoutMs = timeoutMs;
+    const bar = device.bars[0];
+    if (!bar?.sizeBytes)
+      throw new EncoderError(`${device.spec}: it has no BAR0, so it is not the VP9 encoder`);
+    this.#registers = openRegisters(registers, bar);
+    const magic = this.#registers.MAGIC.read();
+    if (magic === ALL_ONES)
+      throw new EncoderError(
+        `${device.spec}: every register reads as all ones: the device is gone, or its memory decode is off`,
+      );
+    if (magic !== MAGIC) {
+      throw new EncoderError(
+        `${device.spec}: MAGIC reads 0x${magic.toString(16)}, not 0x${MAGIC.toString(16)}: this is not the VP9 encoder`,
+      );
+    }
+    const { MAJOR, MINOR } = this.#registers.VERSION.readFields();
+    if (MAJOR !== INTERFACE_MAJOR) {
+      throw new EncoderError(
+        `${device.spec}: its interface is ${MAJOR}.${MINOR}; this driver knows ${INTERFACE_MAJOR}`,
+      );
+    }
+    this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
+  }
+
+  /** The codec behind the endpoint, e.g. "libvpx 1.12.0". */
+  get codec(): string {
+    const { ID, MAJOR, MINOR, PATCH } = this.#registers.CODEC.readFields();
+    return `${valueName(registers.CODEC.fields.ID, ID).toLowerCase()} ${MAJOR}.${MINOR}.${PATCH}`;
+  }
+
+  /** How many frames can be under way at once; known after start. */
+  get slots(): number {
+    return this.#stream.slots;
+  }
+
+  get #stream(): StreamMemory {
+    if (!this.#memory) throw new EncoderError(`${this.#device.spec}: no stream is set up`);
+    return this.#memory;
+  }
+
+  /** Sets a stream up and waits until the endpoint takes frames. Throws EncoderError, WindowTooSmall, DeviceError. */
+  async start(settings: StreamSettings, path: TransferPath, inFlight: number): Promise<void> {
+    const frameBytes =
+      settings.width * settings.height + 2 * Math.ceil(settings.width / 2) * Math.ceil(settings.height / 2);
+    const device = this.#device;
+    this.#memory =
+      path === "dma"
+        ? allocateHostMemory(device, inFlight, frameBytes)
+        : openWindowMemory(device.bars[1]!, this.#registers.WINDOW_SIZE.read(), inFlight, frameBytes);
+    this.#writeSettings(settings);
+    this.#writeRings(this.#memory);
+    if (path === "dma") this.#armInterrupt();
+    this.#submitted = 0;
+    this.#completed = 0;
+    this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    for (;;) {
+      const state = this.#state();
+      if (state === State.RUNNING) return;
+      if (performance.now() >= deadline) {
+        throw new EncoderError(
+          `${device.spec}: waited ${START_TIMEOUT_MS} ms for STATUS.STATE to be RUNNING; it is ${valueName(STATE, state)}`,
+        );
+      }
+      await Bun.sleep(1);
+    }
+  }
+
+  #writeSettings(settings: StreamSettings): void {
+    const r = this.#registers;
+    const size = this.#fits("width and height", registers.CODED_SIZE, {
+      WIDTH: settings.width,
+      HEIGHT: settings.height,
+    });
+    r.CODED_SIZE.write(size);
+    r.VISIBLE_SIZE.write(size);
+    r.FORMAT.write(registers.FORMAT.fields.CODE.values[settings.format === "nv12" ? "NV12" : "I420"]);
+    r.FPS_NUM.write(settings.fps.num);
+    r.FPS_DEN.write(settings.fps.den);
+    r.TIMEBASE_NUM.write(1);
+    r.TIMEBASE_DEN.write(settings.ticksPerSecond);
+    const modes = registers.RATE_CONTROL.fields.MODE.values;
+    r.RATE_CONTROL.write({ vbr: modes.VBR, cbr: modes.CBR, cq: modes.CQ }[settings.rateControl ?? "vbr"]);
+    r.BITRATE.write(settings.bitrateKbps ?? DEFAULT);
+    r.CQ_LEVEL.write(settings.cqLevel ?? DEFAULT);
+    r.GOP.write(settings.gop ?? DEFAULT);
+    r.SPEED.write(settings.speed === undefined ? DEFAULT : settings.speed & 0xff);
+    r.THREADS.write(settings.threads ?? 1);
+  }
+
+  #fits(
+    what: string,
+    register: typeof registers.CODED_SIZE,
+    values: { WIDTH: number; HEIGHT: number },
+  ): number {
+    try {
+      return packFields(register, values);
+    } catch (error) {
+      throw new EncoderError(
+        `${this.#device.spec}: ${what} ${values.WIDTH}x${values.HEIGHT}: the device takes 1 to 65535`,
+        { cause: error },
+      );
+    }
+  }
+
+  #writeRings(memory: StreamMemory): void {
+    const r = this.#registers;
+    r.SPACE.write(memory.space);
+    r.SQ_LO.write(memory.submissionRing >>> 0);
+    r.SQ_HI.write(Math.floor(memory.submissionRing / 2 ** 32));
+    r.CQ_LO.write(memory.completionRing >>> 0);
+    r.CQ_HI.write(Math.floor(memory.completionRing / 2 ** 32));
+    r.RING_LOG2.write(memory.ringLog2);
+    // A ring of an earlier stream may hold the very sequence numbers that this one waits for.
+    for (let at = 0; at < Completion.BYTES << memory.ringLog2; at += 4)
+      memory.write32(memory.completionRing + at, 0);
+  }
+
+  /** Without an interrupt the driver polls the completion ring, as it does on the window path. */
+  #armInterrupt(): void {
+    if (this.#interrupt || this.#device.interruptCount(this.#interruptKind) === 0) return;
+    this.#interrupt = this.#device.enableInterrupts(this.#interruptKind, 1)[0];
+    this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
+  }
+
+  /** The stream's state. Throws EncoderError when it failed or the device is gone. */
+  #state(): number {
+    const status = this.#registers.STATUS.read();
+    const spec = this.#device.spec;
+    if (status === ALL_ONES) throw new EncoderError(`${spec}: STATUS reads as all ones: the device is gone`);
+    if (status !== State.FAILED) return status;
+    const { CODE, FIELD } = this.#registers.ERROR.readFields();
+    const { CODE: codes } = registers.ERROR.fields;
+    if (CODE === codes.values.BAD_VALUE) {
+      const name = registerName(registers, FIELD);
+      const about = registers[name as keyof typeof registers]?.about ?? "unknown register";
+      throw new EncoderError(
+        `${spec}: the device refused ${name} = ${this.#readBack(FIELD)}. ${name}: ${about}`,
+      );
+    }
+    const cause: Readonly<Record<number, string>> = {
+      [codes.values.CODEC_REFUSED]: "its codec refused these settings",
+      [codes.values.BUS_MASTER_OFF]: "bus mastering is off, so it can't reach host memory",
+      [codes.values.RING_FAULT]: "it could not reach the rings in memory",
+    };
+    throw new EncoderError(
+      `${spec}: the stream failed with ${valueName(codes, CODE)}${cause[CODE] ? `: ${cause[CODE]}` : ""}`,
+    );
+  }
+
+  #readBack(offset: number): string {
+    const value = this.#device.bars[0]!.read32(offset);
+    return offset === registers.CODED_SIZE.offset || offset === registers.VISIBLE_SIZE.offset
+      ? `${value & 0xffff}x${value >>> 16}`
+      : String(value);
+  }
+
+  /** Where the frame of a slot goes before it is submitted. */
+  frame(slot: number): Uint8Array<ArrayBuffer> {
+    return this.#stream.frame(slot);
+  }
+
+  /** Hands a slot's frame to the device. Times are in ticks. Throws DeviceError. */
+  submit(slot: number, pts: number, duration: number, forceKey: boolean): void {
+    const memory = this.#stream;
+    memory.carryFrame(slot);
+    this.#busySlots.add(slot);
+    const entry = this.#nextEntry(slot, Opcode.ENCODE);
+    memory.write32(entry + Submission.FLAGS, forceKey ? SubmitFlag.FORCE_KEY : 0);
+    memory.write32(entry + Submission.SOURCE_BYTES, memory.frame(slot).byteLength);
+    memory.write64(entry + Submission.SOURCE, BigInt(memory.frameAddress(slot)));
+    memory.write32(entry + Submission.SEGMENTS, 0);
+    memory.write32(entry + Submission.OUTPUT_BYTES, memory.packetBytes);
+    memory.write64(entry + Submission.OUTPUT, BigInt(memory.packetAddress(slot)));
+    memory.write64(entry + Submission.PTS, BigInt(pts));
+    memory.write32(entry + Submission.DURATION, duration);
+    this.#ringDoorbell();
+  }
+
+  /** Asks for everything submitted so far to be finished; `collect` returns "flushed" once it is. */
+  submitFlush(): void {
+    this.#flushing = true;
+    this.#nextEntry(FLUSH_TAG, Opcode.FLUSH);
+    this.#ringDoorbell();
+  }
+
+  #nextEntry(tag: number, opcode: number): number {
+    const memory = this.#stream;
+    const entry = memory.submissionRing + (this.#submitted % (1 << memory.ringLog2)) * Submission.BYTES;
+    memory.write32(entry + Submission.TAG, tag);
+    memory.write32(entry + Submission.OPCODE, opcode);
+    return entry;
+  }
+
+  #ringDoorbell(): void {
+    this.#submitted = (this.#submitted + 1) >>> 0;
+    // The entry must be in memory before the device is told of it.
+    this.#stream.fence();
+    this.#registers.SQ_TAIL.write(this.#submitted);
+  }
+
+  /**
+   * Waits for the next completion, "flushed" for that of a flush. Throws EncoderError when the time limit is over, the
+   * frame failed, or the device answers nonsense; DeviceError when it can't be reached.
+   */
+  async collect(): Promise<CompletedFrame | "flushed"> {
+    const startMs = performance.now();
+    let lookedMs = startMs;
+    let announced = true;
+    for (;;) {
+      const completed = this.#take();
+      if (completed) {
+        if (!announced) this.missedInterrupts++;
+        return completed;
+      }
+      const nowMs = performance.now();
+      if (nowMs - startMs >= this.#timeoutMs) throw this.#timeOut();
+      if (nowMs - lookedMs >= LOOK_MS) {
+        this.#state();
+        lookedMs = nowMs;
+      }
+      announced = await this.#pause(Math.min(LOOK_MS, startMs + this.#timeoutMs - nowMs));
+    }
+  }
+
+  /** Whether the interrupt came; polling is its own announcement. */
+  async #pause(limitMs: number): Promise<boolean> {
+    if (this.#interrupt) return (await this.#interrupt.waitAsync(limitMs)) > 0;
+    await Bun.sleep(1);
+    return true;
+  }
+
+  #timeOut(): EncoderError {
+    const waiting = [...this.#busySlots].map((slot) => `slot ${slot}`).join(", ") || "a flush";
+    const state = valueName(STATE, this.#state());
+    const taken = this.#registers.SQ_HEAD.read();
+    return new EncoderError(
+      `${this.#device.spec}: waited ${this.#timeoutMs} ms for a completion of ${waiting}; the device is ${state}, has taken ${taken} of ${this.#submitted} submissions and completed ${this.#registers.CQ_TAIL.read()}: it hangs, or its codec is slower than this limit`,
+    );
+  }
+
+  #take(): CompletedFrame | "flushed" | undefined {
+    const memory = this.#stream;
+    const entry = memory.completionRing + (this.#completed % (1 << memory.ringLog2)) * Completion.BYTES;
+    if (memory.read32(entry + Completion.SEQUENCE) !== (this.#completed + 1) >>> 0) return undefined;
+    // The sequence number is written last; what came before it must be read after it.
+    memory.fence();
+    this.#completed = (this.#completed + 1) >>> 0;
+    const tag = memory.read32(entry + Completion.TAG);
+    const word = memory.read32(entry + Completion.STATUS);
+    const [status, flags] = [word & 0xffff, word >>> 16];
+    if (tag === FLUSH_TAG && this.#flushing) {
+      this.#flushing = false;
+      if (status !== CompletionStatus.OK)
+        throw new EncoderError(`${this.#device.spec}: flush: ${completionStatusName(status)}`);
+      return "flushed";
+    }
+    if (!this.#busySlots.delete(tag)) {
+      throw new EncoderError(
+        `${this.#device.spec}: completion ${this.#completed} names tag 0x${tag.toString(16)}, which was never submitted: the device or its memory is corrupt`,
+      );
+    }
+    const sizeBytes = memory.read32(entry + Completion.PACKET_BYTES);
+    if (status > CompletionStatus.DROPPED || sizeBytes > memory.packetBytes)
+      throw this.#frameError(status, sizeBytes);
+    const pts = memory.read32(entry + Completion.PTS) + memory.read32(entry + Completion.PTS + 4) * 2 ** 32;
+    return {
+      slot: tag,
+      packet: status === CompletionStatus.DROPPED ? undefined : memory.packet(tag, sizeBytes),
+      key: (flags & CompletionFlag.KEY) !== 0,
+      pts,
+      busyUs: memory.read32(entry + Completion.BUSY_US),
+    };
+  }
+
+  #frameError(status: number, packetBytes: number): EncoderError {
+    const reason =
+      status === CompletionStatus.OUTPUT_TOO_SMALL || status <= CompletionStatus.DROPPED
+        ? `its packet of ${packetBytes} bytes does not fit the ${this.#stream.packetBytes} there are; lower the bitrate, or use the DMA path`
+        : completionStatusName(status);
+    return new EncoderError(`${this.#device.spec}: frame ${this.#completed} of the stream failed: ${reason}`);
+  }
+
+  /** Ends the stream; frames under way are dropped. */
+  stop(): void {
+    if (!this.#memory) return;
+    try {
+      this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.STOP });
+      // A read pushes the posted write through: afterwards the device no longer touches the memory.
+      this.#registers.STATUS.read();
+    } finally {
+      this.#memory[Symbol.dispose]();
+      this.#memory = undefined;
+      this.#busySlots.clear();
+      this.#flushing = false;
+    }
+  }
+
+  /** Stops, and lets go of the interrupt. The device stays its owner's. */
+  [Symbol.dispose](): void {
+    try {
+      this.stop();
+      if (this.#interrupt) this.#device.disableInterrupts(this.#interruptKind);
+    } catch (error) {
+      // A device that is gone has nothing to stop; whoever used it last was told.
+      if ((error as DeviceError).name !== "DeviceError") throw error;
+    } finally {
+      this.#interrupt?.[Symbol.dispose]();
+      this.#interrupt = undefined;
+    }
+  }
+}

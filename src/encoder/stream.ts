@@ -1,0 +1,73 @@
+import type { EncoderConfig } from "./config.ts";
+import {
+  type EncodedChunk,
+  type EncodeOptions,
+  type EncoderOptions,
+  openEncoder,
+  type RawFrame,
+} from "./encoder.ts";
+
+/** Chunks that wait for their consumer before frames are held back, too. */
+const MOST_CHUNKS = 64;
+
+/**
+ * Encodes frames as they come and yields their chunks in order; ends when all are out, and closes the encoder however
+ * it ends. Throws what openEncoder, configure and encode throw.
+ */
+export async function* encodeFrames(
+  options: Omit<EncoderOptions, "output" | "error">,
+  config: EncoderConfig,
+  frames: Iterable<RawFrame & EncodeOptions> | AsyncIterable<RawFrame & EncodeOptions>,
+): AsyncGenerator<EncodedChunk, void, undefined> {
+  const chunks: EncodedChunk[] = [];
+  /** Resolves whenever either side has something new for the other. */
+  let news = Promise.withResolvers<void>();
+  const tell = () => {
+    news.resolve();
+    news = Promise.withResolvers<void>();
+  };
+  using encoder = openEncoder({
+    ...options,
+    output: (chunk) => {
+      chunks.push(chunk);
+      tell();
+    },
+  });
+  await encoder.configure(config);
+
+  let fed: { readonly error?: unknown } | undefined;
+  let abandoned = false;
+  const feed = async () => {
+    for await (const frame of frames) {
+      while (chunks.length >= MOST_CHUNKS && !abandoned) await news.promise;
+      if (abandoned) return;
+      await encoder.encode(frame, frame);
+    }
+    await encoder.flush();
+  };
+  void feed()
+    .then(
+      () => {
+        fed = {};
+      },
+      (error) => {
+        fed = { error };
+      },
+    )
+    .then(tell);
+  try {
+    for (;;) {
+      const ready = news.promise;
+      const batch = chunks.splice(0);
+      if (batch.length) tell();
+      yield* batch;
+      if (chunks.length) continue;
+      if (fed) break;
+      await ready;
+    }
+  } finally {
+    abandoned = true;
+    tell();
+  }
+  if (fed && "error" in fed) throw fed.error;
+}

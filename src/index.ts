@@ -1,0 +1,25 @@
+/** vfiokit as a library. */
+export {
+  type ConfigSpace,
+  DeviceError,
+  type DmaMemory,
+  type InterruptKind,
+  type PciDevice,
+  type Region,
+} from "./device/device.ts";
+export { openDevice } from "./device/open.ts";
+export type { EncoderConfig } from "./encoder/config.ts";
+export { EncoderError } from "./encoder/driver.ts";
+export {
+  type EncodedChunk,
+  type EncodeOptions,
+  Encoder,
+  type EncoderOptions,
+  type EncoderStatistics,
+  type FrameBuffer,
+  openEncoder,
+  type RawFrame,
+} from "./encoder/encoder.ts";
+export { type TransferPath, WindowTooSmall } from "./encoder/memory.ts";
+export { encodeFrames } from "./encoder/stream.ts";
+export { openRegisters, type RegisterTable } from "./pci/registers.ts";
