@@ -16,10 +16,24 @@ Example:
   bun run encode.ts clip.y4m -o clip.webm --device vfio-user:/tmp/vp9.sock`,
   },
   args: {
-    socket: { type: "string", valueHint: "PATH", description: "Socket to make (mode 0600); removed at the end" },
+    socket: {
+      type: "string",
+      valueHint: "PATH",
+      description: "Socket to make (mode 0600); removed at the end",
+    },
     fd: { type: "string", valueHint: "N", description: "Serve one client on this connected socket instead" },
-    codec: { type: "enum", options: codecs, default: "auto", description: "auto: libvpx, or webcodecs where that is absent" },
-    fault: { type: "string", default: "", valueHint: "LIST", description: "Faults to strike with, e.g. stall@3=200,die@10" },
+    codec: {
+      type: "enum",
+      options: codecs,
+      default: "auto",
+      description: "auto: libvpx, or webcodecs where that is absent",
+    },
+    fault: {
+      type: "string",
+      default: "",
+      valueHint: "LIST",
+      description: "Faults to strike with, e.g. stall@3=200,die@10",
+    },
   },
   async run({ args }) {
     if ((args.socket === undefined) === (args.fd === undefined)) {
@@ -37,7 +51,8 @@ Example:
           if (!quiet) consola.info(line);
         },
       });
-      if (!quiet) consola.info(`VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
+      if (!quiet)
+        consola.info(`VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
       for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => model.stop());
       await model.ended;
     } catch (error) {

@@ -6,21 +6,21 @@ export interface EncoderConfig {
   readonly width: number;
   readonly height: number;
   /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
-  readonly format?: "i420" | "nv12";
+  readonly format?: "i420" | "nv12" | undefined;
   /** Frames in a second, whole or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
-  readonly framerate?: number | { readonly num: number; readonly den: number };
+  readonly framerate?: number | { readonly num: number | undefined; readonly den: number };
   /** Default "variable". "quantizer" is libvpx's constrained quality. */
-  readonly bitrateMode?: "constant" | "variable" | "quantizer";
+  readonly bitrateMode?: "constant" | "variable" | "quantizer" | undefined;
   /** Target in bits per second; kept in units of 1000. */
-  readonly bitrate?: number;
+  readonly bitrate?: number | undefined;
   /** For "quantizer": 0, best, to 63. */
-  readonly cqLevel?: number;
+  readonly cqLevel?: number | undefined;
   /** Most frames from one key frame to the next. */
-  readonly gop?: number;
+  readonly gop?: number | undefined;
   /** libvpx's cpu-used, -9 to 9; higher is faster. Default 8. */
-  readonly speed?: number;
+  readonly speed?: number | undefined;
   /** Codec threads. Default 1. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
 }
 
 /** Ticks of time stamps in a second on the device: milliseconds, as vpxenc has them, so that rate control agrees. */

@@ -98,6 +98,7 @@ export class Encoder implements Disposable {
   #frames = 0;
   #deviceUs = 0;
   #codec = "";
+  #inFlight = 0;
 
   /** Use openEncoder. */
   constructor(options: EncoderOptions, driver: EndpointDriver, ownedDevice: PciDevice | undefined) {
@@ -118,7 +119,7 @@ export class Encoder implements Disposable {
   get statistics(): EncoderStatistics {
     return {
       codec: this.#codec,
-      inFlight: this.#driver.slots,
+      inFlight: this.#inFlight,
       frames: this.#frames,
       deviceUs: this.#deviceUs,
       missedInterrupts: this.#driver.missedInterrupts,
@@ -141,10 +142,11 @@ export class Encoder implements Disposable {
     this.#state = "unconfigured";
     await this.#driver.start(settings, this.#options.path ?? "dma", inFlight);
     this.#codec = this.#driver.codec;
+    this.#inFlight = this.#driver.slots;
     const { num, den } = frameRate(config);
     this.#frameDurationUs = (1_000_000 * den) / num;
     this.#frameBytes = this.#driver.frame(0).byteLength;
-    this.#freeSlots = Array.from({ length: this.#driver.slots }, (_, slot) => slot);
+    this.#freeSlots = Array.from({ length: this.#inFlight }, (_, slot) => slot);
     this.#state = "configured";
   }
 

@@ -1,0 +1,274 @@
+/** Encodes raw video as VP9 on a PCIe encoder. */
+import { defineCommand, runMain } from "citty";
+import { createConsola } from "consola";
+import { EncodeFileError, type EncodeReport, encodeFile } from "../src/encoder/file.ts";
+import type { TransferPath } from "../src/encoder/memory.ts";
+import { PCI_ID } from "../src/endpoint/registers.ts";
+import { builtInClip } from "../src/media/clip.ts";
+import { type FrameSource, openFrameSource } from "../src/media/source.ts";
+import type { PixelFormat, Rational } from "../src/media/video.ts";
+import { openPacketWriter } from "../src/media/writer.ts";
+import { findFunctions } from "../src/pci/bus.ts";
+import { clock, openProgress } from "./progress.ts";
+
+/** Everything but the result goes to standard error, so that the result can be piped. */
+const log = createConsola({ stdout: process.stderr, stderr: process.stderr });
+
+const ExitCode = { DEVICE: 1, USAGE: 2, INPUT: 3, OUTPUT: 4, INTERRUPTED: 130 } as const;
+const stageExitCodes = { input: ExitCode.INPUT, device: ExitCode.DEVICE, output: ExitCode.OUTPUT } as const;
+const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;
+
+class UsageError extends Error {}
+
+function whole(name: string, text: string | undefined, low: number, high: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isInteger(value) || value < low || value > high) {
+    throw new UsageError(`--${name} ${text}: it must be a whole number from ${low} to ${high}`);
+  }
+  return value;
+}
+
+function fraction(text: string | undefined): Rational | undefined {
+  if (text === undefined) return undefined;
+  const [, num, den = "1"] = /^(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
+  if (!Number(num) || !Number(den))
+    throw new UsageError(`--fps ${text}: it must be N or N/D, such as 25 or 30000/1001`);
+  return { num: Number(num), den: Number(den) };
+}
+
+function dimensions(text: string | undefined): { width: number; height: number } | undefined {
+  if (text === undefined) return undefined;
+  const [, width, height] = /^(\d+)x(\d+)$/.exec(text) ?? [];
+  if (!width || !height) throw new UsageError(`--size ${text}: it must be WxH, such as 1920x1080`);
+  return { width: Number(width), height: Number(height) };
+}
+
+function frameList(text: string | undefined): ReadonlySet<number> {
+  return new Set(
+    (text ?? "")
+      .split(",")
+      .filter(Boolean)
+      .map((part) => whole("force-key", part, 0, 2 ** 31)!),
+  );
+}
+
+type Arguments = Readonly<Record<string, unknown>> & {
+  readonly [name in "in-flight" | "rc" | "path" | "speed" | "threads"]: string;
+} & {
+  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key" | "size" | "fps" | "format"]?:
+    | string
+    | undefined;
+};
+
+/** Every option that is a number, a list or a choice. Throws UsageError. */
+function readOptions(args: Arguments) {
+  const bitrateKbps = whole("bitrate", args.bitrate, 1, 1_000_000);
+  const config = {
+    bitrateMode: bitrateModes[args.rc as keyof typeof bitrateModes],
+    bitrate: bitrateKbps === undefined ? undefined : bitrateKbps * 1000,
+    cqLevel: whole("cq-level", args["cq-level"], 0, 63),
+    gop: whole("gop", args.gop, 0, 1_000_000),
+    speed: whole("speed", args.speed, -9, 9),
+    threads: whole("threads", args.threads, 1, 64),
+  };
+  return {
+    config,
+    path: args.path as TransferPath,
+    inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
+    frames: whole("frames", args.frames, 1, 2 ** 31),
+    forceKey: frameList(args["force-key"]),
+    rawVideo: {
+      size: dimensions(args.size),
+      fps: fraction(args.fps),
+      format: args.format as PixelFormat | undefined,
+    },
+  };
+}
+
+/** The device to use, and what to say about it when nobody chose it. */
+function chooseDevice(wanted: string | undefined, codec: string | undefined): { spec: string; why: string } {
+  const query = codec === undefined ? "" : `?codec=${codec}`;
+  if (wanted !== undefined) {
+    if (codec !== undefined && wanted !== "model:vp9")
+      throw new UsageError(`--codec chooses the software model's codec; ${wanted} has its own`);
+    return { spec: wanted + query, why: "" };
+  }
+  const [card] = findFunctions(PCI_ID);
+  const why = card ? `found ${card}, but cards can't be opened yet` : "no card found";
+  return { spec: `model:vp9${query}`, why: `${why}; using the software model` };
+}
+
+function summary(report: EncodeReport, output: string): string {
+  const { frames, keyFrames, packetBytes, wallMs } = report;
+  const fps = (frames / wallMs) * 1000;
+  return `${frames} frames (${keyFrames} key), ${packetBytes} bytes, ${(wallMs / 1000).toFixed(2)} s (${fps.toFixed(1)} fps) -> ${output}`;
+}
+
+function progressLine(
+  report: EncodeReport,
+  source: FrameSource,
+  limit: number | undefined,
+  startMs: number,
+): string {
+  const total = Math.min(source.frameCount ?? Number.POSITIVE_INFINITY, limit ?? Number.POSITIVE_INFINITY);
+  const seconds = (performance.now() - startMs) / 1000;
+  const fps = report.frames / seconds;
+  const kbps = (report.packetBytes * 8) / report.videoMs;
+  const known = Number.isFinite(total);
+  const left = known ? `, ${clock((total - report.frames) / fps)} left` : "";
+  return `frame ${report.frames}${known ? `/${total}` : ""}, ${fps.toFixed(1)} fps, ${kbps.toFixed(0)} kbit/s${left}`;
+}
+
+const command = defineCommand({
+  meta: {
+    name: "encode.ts",
+    description: `Encode raw video as VP9 on a PCIe encoder, or on its software model.
+
+Examples:
+  bun run encode.ts clip.y4m -o clip.webm
+  bun run encode.ts raw.yuv --size 1920x1080 --fps 25 -o out.ivf --rc cbr --bitrate 4000
+  ffmpeg -i in.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | bun run encode.ts - -o - > out.ivf
+
+Settings are vpxenc's: always --rt --lag-in-frames=0; what is not given is libvpx's default.
+Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted. Whatever was
+encoded before an error is in the output, which is then a valid, shorter file.`,
+  },
+  args: {
+    input: {
+      type: "positional",
+      required: false,
+      description: "y4m or raw video, - for standard input; without it a built-in clip",
+    },
+    output: {
+      type: "string",
+      alias: "o",
+      valueHint: "OUT",
+      description: ".ivf or .webm file, - for IVF on standard output",
+    },
+    device: {
+      type: "string",
+      valueHint: "SPEC",
+      description: "model:vp9 or vfio-user:/path/to.sock (default: a card, else the model)",
+    },
+    path: {
+      type: "enum",
+      options: ["dma", "window"],
+      default: "dma",
+      description: "How frames reach the device",
+    },
+    "in-flight": { type: "string", default: "4", valueHint: "N", description: "Frames under way at once" },
+    size: { type: "string", valueHint: "WxH", description: "Size of raw video" },
+    fps: { type: "string", valueHint: "N[/D]", description: "Frame rate of raw video; overrides a y4m's" },
+    format: {
+      type: "enum",
+      options: ["i420", "nv12"],
+      description: "Pixel format of raw video (default: i420)",
+    },
+    rc: {
+      type: "enum",
+      options: ["cbr", "vbr", "cq"],
+      default: "vbr",
+      description: "Rate control (--end-usage)",
+    },
+    bitrate: { type: "string", valueHint: "KBPS", description: "Target in kbit/s (--target-bitrate)" },
+    "cq-level": { type: "string", valueHint: "N", description: "Quality for cq, 0 best to 63 (--cq-level)" },
+    gop: {
+      type: "string",
+      valueHint: "N",
+      description: "Most frames from key frame to key frame (--kf-max-dist)",
+    },
+    speed: { type: "string", default: "8", valueHint: "N", description: "-9 to 9 (--cpu-used)" },
+    threads: { type: "string", default: "1", valueHint: "N", description: "Codec threads (--threads)" },
+    frames: { type: "string", valueHint: "N", description: "Encode at most N frames" },
+    "force-key": {
+      type: "string",
+      valueHint: "LIST",
+      description: "Frames to make key frames, from 0, such as 0,25,50",
+    },
+    codec: {
+      type: "enum",
+      options: ["libvpx", "webcodecs", "null"],
+      description: "The software model's codec (default: libvpx, else webcodecs)",
+    },
+    json: { type: "boolean", default: false, description: "Print one JSON object instead of the summary" },
+    quiet: { type: "boolean", default: false, description: "Print errors only" },
+  },
+  async run({ args }) {
+    const talks = !args.quiet && !args.json;
+    const interrupted = new AbortController();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
+    /** What an error means from here on. */
+    let exitCode: number = ExitCode.USAGE;
+    let errorText: string | undefined;
+    let report: EncodeReport | undefined;
+    let settings = {};
+    let device = args.device;
+    try {
+      if (args.output === undefined)
+        throw new UsageError(
+          "say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output",
+        );
+      const options = readOptions(args);
+      const chosen = chooseDevice(args.device, args.codec);
+      device = chosen.spec;
+      exitCode = ExitCode.INPUT;
+      using source =
+        args.input === undefined ? builtInClip() : await openFrameSource(args.input, options.rawVideo);
+      exitCode = ExitCode.OUTPUT;
+      const writer = await openPacketWriter(args.output, source.video, args.input);
+      settings = { ...source.video, ...options.config };
+
+      const progress = openProgress(talks);
+      const startMs = performance.now();
+      try {
+        report = await encodeFile(source, writer, {
+          encoder: { device, path: options.path, inFlight: options.inFlight },
+          config: options.config,
+          frames: options.frames,
+          forceKey: options.forceKey,
+          signal: interrupted.signal,
+          onStart: (codec) => {
+            if (talks && chosen.why) log.info(`${chosen.why} (${codec})`);
+          },
+          onProgress: (now) => progress.update(() => progressLine(now, source, options.frames, startMs)),
+        });
+      } finally {
+        progress.end();
+      }
+      exitCode = interrupted.signal.aborted ? ExitCode.INTERRUPTED : 0;
+      if (exitCode !== 0) errorText = "interrupted";
+    } catch (error) {
+      if (error instanceof EncodeFileError) {
+        report = error.report;
+        exitCode = stageExitCodes[error.stage];
+      }
+      errorText = error instanceof Error ? error.message : String(error);
+    }
+    if (errorText !== undefined && report && report.frames > 0) {
+      errorText += `\n${args.output === "-" ? "the output" : args.output} holds the ${report.frames} frames before that`;
+    }
+    // Standard output belongs to the video when it goes there.
+    const results = args.output === "-" ? process.stderr : process.stdout;
+    if (args.json) {
+      const failure = errorText === undefined ? {} : { error: errorText };
+      const object = {
+        ...report,
+        input: args.input,
+        output: args.output,
+        device,
+        path: args.path,
+        settings,
+        ...failure,
+      };
+      results.write(`${JSON.stringify(object)}\n`);
+    } else if (errorText !== undefined) {
+      log.error(errorText);
+    } else if (talks && report) {
+      results.write(`${summary(report, args.output!)}\n`);
+    }
+    process.exit(exitCode);
+  },
+});
+
+await runMain(command);

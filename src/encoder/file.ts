@@ -1,0 +1,153 @@
+/** From a source of frames to a file of packets: what encode.ts does. */
+
+import type { PacketWriter } from "../media/packet.ts";
+import type { FrameSource } from "../media/source.ts";
+import { frameTimeUs } from "../media/video.ts";
+import type { EncoderConfig } from "./config.ts";
+import { type EncodedChunk, type Encoder, type EncoderOptions, openEncoder } from "./encoder.ts";
+
+export interface EncodeFileOptions {
+  readonly encoder: Omit<EncoderOptions, "output" | "error">;
+  /** Size, format and frame rate come from the source. */
+  readonly config: Omit<EncoderConfig, "width" | "height" | "format" | "framerate">;
+  /** Encode at most this many frames. */
+  readonly frames?: number | undefined;
+  /** Frames to make key frames, from 0. */
+  readonly forceKey?: ReadonlySet<number>;
+  /** Ends the input; what was read is still encoded and written. */
+  readonly signal?: AbortSignal;
+  /** Called with the codec's name once the stream is set up. */
+  readonly onStart?: (codec: string) => void;
+  /** Called after each packet. */
+  readonly onProgress?: (report: EncodeReport) => void;
+}
+
+export interface EncodeReport {
+  /** Frames whose packets are in the output. */
+  frames: number;
+  keyFrames: number;
+  /** Bytes of packets, without the container's. */
+  packetBytes: number;
+  /** From opening the device to the finished file. */
+  wallMs: number;
+  /** Time the device's codec worked. */
+  deviceMs: number;
+  /** Of the first to the end of the last frame written. */
+  videoMs: number;
+  codec: string;
+  /** Frames under way at once; fewer than asked for where the window holds fewer. */
+  inFlight: number;
+  missedInterrupts: number;
+}
+
+/** An encoding that ended early. The output is valid and holds what `report` says. */
+export class EncodeFileError extends Error {
+  override readonly name = "EncodeFileError";
+  readonly stage: "input" | "device" | "output";
+  readonly report: EncodeReport;
+
+  constructor(stage: EncodeFileError["stage"], report: EncodeReport, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.stage = stage;
+    this.report = report;
+  }
+}
+
+/** Encodes a source to its end and closes the writer. Throws EncodeFileError. */
+export async function encodeFile(
+  source: FrameSource,
+  writer: PacketWriter,
+  options: EncodeFileOptions,
+): Promise<EncodeReport> {
+  const startMs = performance.now();
+  const report: EncodeReport = {
+    frames: 0,
+    keyFrames: 0,
+    packetBytes: 0,
+    wallMs: 0,
+    deviceMs: 0,
+    videoMs: 0,
+    codec: "",
+    inFlight: 0,
+    missedInterrupts: 0,
+  };
+  let stage: EncodeFileError["stage"] = "device";
+  let failure: EncodeFileError | undefined;
+  const fail = (error: unknown) => {
+    failure ??= new EncodeFileError(stage, report, error);
+  };
+  /** Writes that are not done yet; a writer may take its time. */
+  let writing: Promise<void> | undefined;
+
+  const count = ({ type, timestamp, duration, data }: EncodedChunk) => {
+    report.frames++;
+    if (type === "key") report.keyFrames++;
+    report.packetBytes += data.byteLength;
+    report.videoMs = (timestamp + duration) / 1000;
+    options.onProgress?.(report);
+  };
+  const output = (chunk: EncodedChunk) => {
+    if (failure) return;
+    const packet = { ...chunk, timestampUs: chunk.timestamp, durationUs: chunk.duration };
+    const failOutput = (error: unknown) => {
+      stage = "output";
+      fail(error);
+    };
+    try {
+      const written = writing ? writing.then(() => writer.write(packet)) : writer.write(packet);
+      if (!(written instanceof Promise)) return count(chunk);
+      const done = written.then(() => count(chunk)).catch(failOutput);
+      writing = done.then(() => {
+        if (writing === done) writing = undefined;
+      });
+    } catch (error) {
+      failOutput(error);
+    }
+  };
+
+  let encoder: Encoder | undefined;
+  try {
+    encoder = openEncoder({ ...options.encoder, output });
+    const { width, height, format, fps } = source.video;
+    await encoder.configure({ ...options.config, width, height, format, framerate: fps });
+    options.onStart?.(encoder.statistics.codec);
+    const last = options.frames ?? Number.POSITIVE_INFINITY;
+    for (let index = 0; index < last && !options.signal?.aborted && !failure; index++) {
+      const { data } = await encoder.acquireFrame();
+      stage = "input";
+      if (!(await source.read(data))) break;
+      stage = "device";
+      const timestamp = frameTimeUs(index, fps);
+      const duration = frameTimeUs(index + 1, fps) - timestamp;
+      await encoder.encode(
+        { data, timestamp, duration },
+        { keyFrame: options.forceKey?.has(index) ?? false },
+      );
+      if (writing) await writing;
+    }
+  } catch (error) {
+    fail(error);
+  }
+  // Whatever ended the input, the frames before it are finished and written.
+  try {
+    if (encoder?.state === "configured" && failure?.stage !== "output") await encoder.flush();
+    if (writing) await writing;
+  } catch (error) {
+    stage = "device";
+    fail(error);
+  }
+  if (encoder) {
+    const { codec, inFlight, deviceUs, missedInterrupts } = encoder.statistics;
+    Object.assign(report, { codec, inFlight, deviceMs: deviceUs / 1000, missedInterrupts });
+    encoder.close();
+  }
+  try {
+    await writer.close();
+  } catch (error) {
+    stage = "output";
+    fail(error);
+  }
+  report.wallMs = performance.now() - startMs;
+  if (failure) throw failure;
+  return report;
+}

@@ -1,0 +1,62 @@
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "..");
+/** From the ground up; docs/design is the README's picture. */
+const floors = [
+  "src/os",
+  "src/pci",
+  "src/device",
+  "src/media",
+  "src/endpoint",
+  "src/model",
+  "src/encoder",
+  "scripts",
+];
+/** What a floor must not see, although it lies lower. */
+const hidden: Record<string, readonly string[]> = {
+  "src/media": ["src/os", "src/pci", "src/device"],
+  "src/endpoint": ["src/os", "src/device", "src/media"],
+  "src/model": ["src/media"],
+  "src/encoder": ["src/model"],
+};
+
+const sources = ["src", "scripts"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name)),
+);
+const floorOf = (path: string) => floors.findIndex((floor) => path.startsWith(`${floor}/`));
+
+function imports(path: string): string[] {
+  const text = readFileSync(join(root, path), "utf8");
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map((match) =>
+    relative(root, resolve(root, dirname(path), match[1]!)),
+  );
+}
+
+test("every source file is on a floor, but for the library's front door", () => {
+  expect(sources.length).toBeGreaterThan(30);
+  expect(sources.filter((path) => floorOf(path) < 0)).toEqual(["src/index.ts"]);
+});
+
+test("no floor imports one above it, nor one that it must not see", () => {
+  const wrong: string[] = [];
+  for (const path of sources.filter((path) => floorOf(path) >= 0)) {
+    for (const imported of imports(path)) {
+      const above = floorOf(imported) > floorOf(path);
+      const seen = hidden[floors[floorOf(path)]!]?.some((floor) => imported.startsWith(`${floor}/`));
+      if (above || seen || floorOf(imported) < 0) wrong.push(`${path} imports ${imported}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("only the os floor opens libraries or links machine code", () => {
+  const openers = sources.filter((path) =>
+    /\b(dlopen|linkSymbols)\(/.test(readFileSync(join(root, path), "utf8")),
+  );
+  expect(openers.every((path) => path.startsWith("src/os/"))).toBe(true);
+  expect(openers).toContain("src/os/libc.ts");
+});
