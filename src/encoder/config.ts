@@ -8,7 +8,7 @@ export interface EncoderConfig {
   /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
   readonly format?: "i420" | "nv12" | undefined;
   /** Frames in a second, whole or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
-  readonly framerate?: number | { readonly num: number | undefined; readonly den: number };
+  readonly framerate?: number | { readonly num: number; readonly den: number } | undefined;
   /** Default "variable". "quantizer" is libvpx's constrained quality. */
   readonly bitrateMode?: "constant" | "variable" | "quantizer" | undefined;
   /** Target in bits per second; kept in units of 1000. */

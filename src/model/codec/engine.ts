@@ -1,0 +1,71 @@
+/** What every codec engine is: the settings it is opened with, the frames it takes, the packets it gives. */
+
+/** The engines by name: the system's libvpx, the npm package `@napi-rs/webcodecs`, or a checksum in place of a codec. */
+export type CodecName = "libvpx" | "webcodecs" | "null";
+
+/** One stream's settings. A `null` leaves the choice to the engine's own default. */
+export interface CodecSettings {
+  /** Visible picture, 1..16384 pixels each way. */
+  readonly width: number;
+  readonly height: number;
+  /**
+   * The buffer's layout, at least as large as the picture: luma pitch is `codedWidth` bytes over `codedHeight` rows;
+   * chroma pitch is ceil(codedWidth / 2) bytes a plane (i420) or twice that (nv12), over ceil(codedHeight / 2) rows.
+   */
+  readonly codedWidth: number;
+  readonly codedHeight: number;
+  readonly format: "i420" | "nv12";
+  /** Seconds of one tick of `pts` and `duration`, e.g. 1/1000. */
+  readonly timebase: { readonly num: number; readonly den: number };
+  /** Nominal frame rate: only webcodecs uses it, the others go by each frame's duration. */
+  readonly fps: { readonly num: number; readonly den: number };
+  readonly rateControl: "cbr" | "vbr" | "cq";
+  readonly bitrateKbps: number | null;
+  /** 0 (best) to 63, as `vpxenc --cq-level`. */
+  readonly cqLevel: number | null;
+  /** The longest distance between key frames, as `vpxenc --kf-max-dist`. */
+  readonly gopFrames: number | null;
+  /** -9 to 9, higher is faster, as `vpxenc --cpu-used`. */
+  readonly speed: number | null;
+  readonly threads: number;
+}
+
+/** One raw frame in memory, laid out as the settings say; it must stay there until `encode` has returned or resolved. */
+export interface CodecFrame {
+  /** Host virtual address of its first luma byte. */
+  readonly address: number;
+  /** Bytes readable from there: at least what the layout needs. */
+  readonly sizeBytes: number;
+  /** Start and length in ticks of the timebase. */
+  readonly pts: number;
+  readonly duration: number;
+  readonly forceKey: boolean;
+}
+
+/** One compressed frame. */
+export interface CodecPacket {
+  /** Alone in its ArrayBuffer, which can therefore be transferred. */
+  readonly data: Uint8Array<ArrayBuffer>;
+  readonly key: boolean;
+  /** The frame's `pts`. */
+  readonly pts: number;
+}
+
+/** An open encoder. Calls must not overlap: the next frame is given when the last call has returned or resolved. */
+export interface Codec extends Disposable {
+  /** The engine and its version, e.g. "libvpx v1.12.0". */
+  readonly version: string;
+  /**
+   * Encodes a frame and gives its packet: no engine here holds frames back.
+   *
+   * @throws {CodecError} (or rejects with it) when the frame is refused; the codec stays usable
+   */
+  encode(frame: CodecFrame): CodecPacket[] | Promise<CodecPacket[]>;
+  /** Ends the stream so far and gives what was held back; more frames may follow. */
+  flush(): CodecPacket[] | Promise<CodecPacket[]>;
+}
+
+/** An engine that can't be had, a setting or a frame that was refused. */
+export class CodecError extends Error {
+  override readonly name = "CodecError";
+}

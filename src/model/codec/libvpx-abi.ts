@@ -1,0 +1,88 @@
+/**
+ * libvpx's binary interface, as far as vfiokit uses it, for LP64 Linux. Offsets and numbers were read with offsetof from
+ * the headers of 1.7 to 1.17 (vpx_encoder.h, vpx_image.h, vp8cx.h) and are the same in all of them; NV12 needs 1.9.
+ */
+
+/** The library's names, newest first: 12 is 1.16, 9 is 1.14 and 1.15.0, 8 is 1.13, 7 is 1.11 and 1.12, 6 is 1.8 to 1.10. */
+export const sonames = [12, 11, 10, 9, 8, 7, 6].map((major) => `libvpx.so.${major}`).concat("libvpx.so");
+
+export const symbols = {
+  vpx_codec_version_str: { args: [], returns: "cstring" },
+  vpx_codec_vp9_cx: { args: [], returns: "ptr" },
+  vpx_codec_enc_config_default: { args: ["ptr", "ptr", "u32"], returns: "i32" },
+  vpx_codec_enc_init_ver: { args: ["ptr", "ptr", "ptr", "i64", "i32"], returns: "i32" },
+  /** Variadic; every control used here takes one int. */
+  vpx_codec_control_: { args: ["ptr", "i32", "i32"], returns: "i32" },
+  vpx_codec_encode: { args: ["ptr", "ptr", "i64", "u64", "i64", "u64"], returns: "i32" },
+  vpx_codec_get_cx_data: { args: ["ptr", "ptr"], returns: "ptr" },
+  vpx_codec_err_to_string: { args: ["i32"], returns: "cstring" },
+  vpx_codec_error_detail: { args: ["ptr"], returns: "cstring" },
+  vpx_codec_destroy: { args: ["ptr"], returns: "i32" },
+} as const;
+
+/**
+ * VPX_ENCODER_ABI_VERSION of 1.16, 1.15.1, 1.15.0, 1.14, 1.13, 1.11 and 1.12, 1.10, 1.8 and 1.9. A release in between or
+ * to come is found by trying the numbers around them.
+ */
+export const abiVersions = [39, 37, 36, 34, 30, 25, 24, 23, ...Array.from({ length: 80 }, (_, n) => 16 + n)];
+
+/** vpx_codec_err_t: the one answer that tells a wrong ABI number from everything else. */
+export const VPX_CODEC_ABI_MISMATCH = 3;
+
+/**
+ * vpx_codec_enc_cfg: offsets of 32-bit fields, and for some the default that VP9 has had in every release, by which the
+ * layout is recognised (the structure has no size or version field).
+ */
+export const config = {
+  g_threads: { offset: 4 },
+  g_w: { offset: 12, fallback: 320 },
+  g_h: { offset: 16, fallback: 240 },
+  g_timebase_num: { offset: 28, fallback: 1 },
+  g_timebase_den: { offset: 32, fallback: 30 },
+  g_pass: { offset: 40, fallback: 0 },
+  g_lag_in_frames: { offset: 44, fallback: 25 },
+  rc_end_usage: { offset: 72, fallback: 0 },
+  rc_target_bitrate: { offset: 112, fallback: 256 },
+  rc_max_quantizer: { offset: 120, fallback: 63 },
+  kf_max_dist: { offset: 168, fallback: 128 },
+} as const satisfies Record<string, { offset: number; fallback?: number }>;
+
+/** Memory for the structures libvpx fills: 504, 56 and 136 bytes in 1.12, with room for releases to come. */
+export const sizes = { config: 4096, context: 512, image: 512 } as const;
+
+/** vpx_rc_mode. */
+export const endUsage = { vbr: 0, cbr: 1, cq: 2 } as const;
+
+/** vp8e_enc_control_id. */
+export const VP8E_SET_CPUUSED = 13;
+export const VP8E_SET_CQ_LEVEL = 25;
+
+/** vpx_image: byte offsets; planes are pointers and strides 32-bit, Y U V A each. */
+export const image = {
+  fmt: 0,
+  w: 12,
+  h: 16,
+  bit_depth: 20,
+  d_w: 24,
+  d_h: 28,
+  x_chroma_shift: 40,
+  y_chroma_shift: 44,
+  planes: 48,
+  stride: 80,
+  bps: 96,
+} as const;
+
+/** vpx_img_fmt and how it is described: NV12's chroma is read as one plane of full width, so it has no horizontal shift. */
+export const imageFormats = {
+  i420: { fmt: 0x102, xChromaShift: 1 },
+  nv12: { fmt: 0x109, xChromaShift: 0 },
+} as const;
+
+/** vpx_codec_cx_pkt of kind frame: byte offsets. */
+export const packet = { kind: 0, buf: 8, sz: 16, pts: 24, flags: 40 } as const;
+export const VPX_CODEC_CX_FRAME_PKT = 0;
+export const VPX_FRAME_IS_KEY = 1;
+
+/** vpx_codec_encode's flags and deadline. */
+export const VPX_EFLAG_FORCE_KF = 1;
+export const VPX_DL_REALTIME = 1;

@@ -1,0 +1,223 @@
+import { type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
+import { pointer } from "../../os/libc.ts";
+import { LibraryError, type OpenLibrary, openLibrary } from "../../os/library.ts";
+import { type Codec, CodecError, type CodecPacket, type CodecSettings } from "./engine.ts";
+import { checkFrame, checkSettings, frameLayout } from "./layout.ts";
+import * as abi from "./libvpx-abi.ts";
+
+/** The loaded library, once it has been recognised. */
+interface Libvpx {
+  readonly calls: OpenLibrary<typeof abi.symbols>["symbols"];
+  readonly encoderInterface: Pointer | bigint;
+  readonly abiVersion: number;
+  readonly version: string;
+}
+
+let loaded: Libvpx | undefined;
+
+/**
+ * Opens the system's libvpx, once in a process, and makes sure that its structures are the ones known here.
+ *
+ * @throws {CodecError} when there is none, or one of another layout
+ */
+export function loadLibvpx(): Libvpx {
+  if (loaded !== undefined) return loaded;
+  let library: OpenLibrary<typeof abi.symbols>;
+  try {
+    library = openLibrary(abi.sonames, abi.symbols);
+  } catch (cause) {
+    if (!(cause instanceof LibraryError)) throw cause;
+    throw new CodecError(
+      `libvpx: ${cause.message}. Install it: apt-get install libvpx7 (libvpx9 on Debian 13)`,
+      {
+        cause,
+      },
+    );
+  }
+  try {
+    const calls = library.symbols;
+    const version = `libvpx ${calls.vpx_codec_version_str()}`;
+    const encoderInterface = calls.vpx_codec_vp9_cx();
+    if (encoderInterface === null)
+      throw new CodecError(`${version} (${library.soname}): built without VP9 encoder`);
+    defaultConfig(calls, encoderInterface, version);
+    // Without a context libvpx answers "invalid parameter" to the right number and makes nothing.
+    const abiVersion = abi.abiVersions.find(
+      (number) =>
+        calls.vpx_codec_enc_init_ver(null, encoderInterface, null, 0, number) !== abi.VPX_CODEC_ABI_MISMATCH,
+    );
+    if (abiVersion === undefined)
+      throw new CodecError(`${version} (${library.soname}): unknown encoder ABI version`);
+    const libvpx = { calls, encoderInterface, abiVersion, version };
+    loaded = libvpx;
+    return libvpx;
+  } catch (error) {
+    library.close();
+    throw error;
+  }
+}
+
+/**
+ * libvpx's default VP9 configuration, recognised by the defaults that every release has at the same offsets.
+ *
+ * @throws {CodecError} when one of them is not where it should be
+ */
+function defaultConfig(
+  calls: Libvpx["calls"],
+  encoderInterface: Pointer | bigint,
+  version: string,
+): DataView<ArrayBuffer> {
+  const memory = new DataView(new ArrayBuffer(abi.sizes.config));
+  const result = calls.vpx_codec_enc_config_default(encoderInterface, ptr(memory), 0);
+  if (result !== 0)
+    throw new CodecError(`${version}: no default configuration: ${calls.vpx_codec_err_to_string(result)}`);
+  for (const [field, known] of Object.entries(abi.config)) {
+    if (!("fallback" in known)) continue;
+    const found = memory.getUint32(known.offset, true);
+    if (found !== known.fallback) {
+      throw new CodecError(
+        `${version}: unknown layout of vpx_codec_enc_cfg: ${field} at byte ${known.offset} is ${found}, not ${known.fallback}`,
+      );
+    }
+  }
+  return memory;
+}
+
+/** A `vpx_image` for frames of these settings, all but the plane addresses filled in. */
+function describeImage(settings: CodecSettings, strides: readonly number[]): DataView<ArrayBuffer> {
+  const memory = new DataView(new ArrayBuffer(abi.sizes.image));
+  const { fmt, xChromaShift } = abi.imageFormats[settings.format];
+  const fields = [
+    [abi.image.fmt, fmt],
+    [abi.image.w, settings.codedWidth],
+    [abi.image.h, settings.codedHeight],
+    [abi.image.bit_depth, 8],
+    [abi.image.d_w, settings.width],
+    [abi.image.d_h, settings.height],
+    [abi.image.x_chroma_shift, xChromaShift],
+    [abi.image.y_chroma_shift, 1],
+    [abi.image.bps, 12],
+  ] as const;
+  for (const [offset, value] of fields) memory.setUint32(offset, value, true);
+  strides.forEach((stride, plane) => {
+    memory.setUint32(abi.image.stride + 4 * plane, stride, true);
+  });
+  return memory;
+}
+
+/**
+ * A VP9 encoder in the system's libvpx that reads frames where they lie. Its packets are byte for byte those of
+ * `vpxenc --rt --lag-in-frames=0` with the same settings: like vpxenc it starts from libvpx's defaults and changes only
+ * what is asked for.
+ *
+ * @throws {CodecError} when libvpx is missing, or refuses the settings (with its own words)
+ */
+export function openLibvpx(settings: CodecSettings): Codec {
+  checkSettings(settings);
+  const { calls, encoderInterface, abiVersion, version } = loadLibvpx();
+  const layout = frameLayout(settings);
+
+  const config = defaultConfig(calls, encoderInterface, version);
+  const set = (field: keyof typeof abi.config, value: number | null) => {
+    if (value !== null) config.setUint32(abi.config[field].offset, value, true);
+  };
+  set("g_threads", settings.threads);
+  set("g_w", settings.width);
+  set("g_h", settings.height);
+  set("g_timebase_num", settings.timebase.num);
+  set("g_timebase_den", settings.timebase.den);
+  set("g_lag_in_frames", 0);
+  set("rc_end_usage", abi.endUsage[settings.rateControl]);
+  set("rc_target_bitrate", settings.bitrateKbps);
+  set("kf_max_dist", settings.gopFrames);
+
+  // Handed over as a view, not as an address: that keeps it alive as long as the codec.
+  const context = new Uint8Array(new ArrayBuffer(abi.sizes.context));
+  let open = false;
+  const check = (result: number, what: string) => {
+    if (result === 0) return;
+    const detail = calls.vpx_codec_error_detail(context);
+    throw new CodecError(
+      `${version}: ${what}: ${calls.vpx_codec_err_to_string(result)}${detail ? ` (${detail})` : ""}`,
+    );
+  };
+  const close = () => {
+    if (open) calls.vpx_codec_destroy(context);
+    open = false;
+  };
+  check(
+    calls.vpx_codec_enc_init_ver(context, encoderInterface, ptr(config), 0, abiVersion),
+    "encoder not started",
+  );
+  open = true;
+  try {
+    if (settings.speed !== null) {
+      check(
+        calls.vpx_codec_control_(context, abi.VP8E_SET_CPUUSED, settings.speed),
+        `speed ${settings.speed}`,
+      );
+    }
+    if (settings.cqLevel !== null) {
+      check(
+        calls.vpx_codec_control_(context, abi.VP8E_SET_CQ_LEVEL, settings.cqLevel),
+        `cqLevel ${settings.cqLevel}`,
+      );
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+
+  // NV12's V samples start one byte after its U samples, in the same plane.
+  const [luma, u, v] = layout.planes;
+  const offsets = [luma!.offset, u!.offset, v?.offset ?? u!.offset + 1];
+  const image = describeImage(settings, [luma!.stride, u!.stride, v?.stride ?? u!.stride]);
+  const imageAddress = ptr(image);
+  const iterator = new DataView(new ArrayBuffer(8));
+  const iteratorAddress = ptr(iterator);
+
+  const collect = () => {
+    const packets: CodecPacket[] = [];
+    iterator.setBigUint64(0, 0n, true);
+    for (;;) {
+      const found = calls.vpx_codec_get_cx_data(context, iteratorAddress);
+      if (found === null) return packets;
+      if (read.u32(found, abi.packet.kind) !== abi.VPX_CODEC_CX_FRAME_PKT) continue;
+      const bytes = toArrayBuffer(
+        pointer(read.ptr(found, abi.packet.buf)),
+        0,
+        Number(read.u64(found, abi.packet.sz)),
+      );
+      packets.push({
+        data: new Uint8Array(bytes.slice(0)),
+        key: (read.u32(found, abi.packet.flags) & abi.VPX_FRAME_IS_KEY) !== 0,
+        pts: Number(read.i64(found, abi.packet.pts)),
+      });
+    }
+  };
+
+  return {
+    version,
+    encode(frame) {
+      if (!open) throw new CodecError(`${version}: closed`);
+      checkFrame(frame, layout);
+      for (let plane = 0; plane < 3; plane++) {
+        const address = frame.address + offsets[plane]!;
+        image.setUint32(abi.image.planes + 8 * plane, address, true);
+        image.setUint32(abi.image.planes + 8 * plane + 4, address / 0x1_0000_0000, true);
+      }
+      const flags = frame.forceKey ? abi.VPX_EFLAG_FORCE_KF : 0;
+      check(
+        calls.vpx_codec_encode(context, imageAddress, frame.pts, frame.duration, flags, abi.VPX_DL_REALTIME),
+        `frame at pts ${frame.pts}`,
+      );
+      return collect();
+    },
+    flush() {
+      if (!open) throw new CodecError(`${version}: closed`);
+      check(calls.vpx_codec_encode(context, null, 0, 0, 0, abi.VPX_DL_REALTIME), "flush");
+      return collect();
+    },
+    [Symbol.dispose]: close,
+  };
+}
