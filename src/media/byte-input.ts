@@ -1,0 +1,146 @@
+import { closeSync, fstatSync, readSync } from "node:fs";
+import { descriptorState, openDescriptor, readSome } from "./descriptor.ts";
+import { ioError, MediaError } from "./media-error.ts";
+
+/** Bytes from a file or a pipe, read straight into the caller's memory. One call at a time. */
+export interface ByteInput extends Disposable {
+  /** For messages: the path in quotes, or "standard input". */
+  readonly name: string;
+  /** Bytes taken so far. */
+  readonly position: number;
+  /** Bytes there are in all, or null when only the end of input will tell. */
+  readonly sizeBytes: number | null;
+  /** Fills `into`; gives the bytes got, fewer than asked only at the end of input. Throws MediaError. */
+  fill(into: Uint8Array): number | Promise<number>;
+  /** The next `count` bytes without taking them, fewer only when the input ends before. Throws MediaError. */
+  lookAhead(count: number): Uint8Array | Promise<Uint8Array>;
+}
+
+/** A regular file: synchronous reads at explicit positions, one system call a fill. */
+class FileInput implements ByteInput {
+  position = 0;
+  readonly sizeBytes: number;
+  readonly name: string;
+  readonly #fd: number;
+  readonly #base: number;
+  #open = true;
+
+  constructor(name: string, fd: number, base: number, sizeBytes: number) {
+    this.name = name;
+    this.#fd = fd;
+    this.#base = base;
+    this.sizeBytes = sizeBytes;
+  }
+
+  fill(into: Uint8Array): number {
+    if (!this.#open) throw new MediaError(`${this.name} is closed`);
+    const got = this.#readAt(into);
+    this.position += got;
+    return got;
+  }
+
+  lookAhead(count: number): Uint8Array {
+    const seen = new Uint8Array(count);
+    return seen.subarray(0, this.#readAt(seen));
+  }
+
+  #readAt(into: Uint8Array): number {
+    let got = 0;
+    try {
+      while (got < into.length) {
+        const more = readSync(this.#fd, into, got, into.length - got, this.#base + this.position + got);
+        if (more === 0) break;
+        got += more;
+      }
+    } catch (error) {
+      throw ioError(`read ${this.name} at byte ${this.position + got}`, error);
+    }
+    return got;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#open && this.#fd !== 0) closeSync(this.#fd);
+    this.#open = false;
+  }
+}
+
+/** A pipe, terminal, socket or device: reads off the main thread, so that signals and completions are served meanwhile. */
+class StreamInput implements ByteInput {
+  position = 0;
+  readonly sizeBytes = null;
+  readonly name: string;
+  readonly #fd: number;
+  #ahead = new Uint8Array(0);
+  #ended = false;
+  #reading = false;
+  #open = true;
+
+  constructor(name: string, fd: number) {
+    this.name = name;
+    this.#fd = fd;
+  }
+
+  async fill(into: Uint8Array): Promise<number> {
+    let got = Math.min(into.length, this.#ahead.length);
+    if (got > 0) {
+      into.set(this.#ahead.subarray(0, got));
+      this.#ahead = this.#ahead.subarray(got);
+    }
+    while (got < into.length && !this.#ended) got += await this.#read(into, got);
+    if (!this.#open) throw new MediaError(`${this.name} was closed while it was being read`);
+    this.position += got;
+    return got;
+  }
+
+  async lookAhead(count: number): Promise<Uint8Array> {
+    while (this.#ahead.length < count && !this.#ended) {
+      const grown = new Uint8Array(this.#ahead.length + 256);
+      grown.set(this.#ahead);
+      const got = await this.#read(grown, this.#ahead.length);
+      this.#ahead = grown.subarray(0, this.#ahead.length + got);
+    }
+    return this.#ahead.subarray(0, count);
+  }
+
+  async #read(into: Uint8Array, offset: number): Promise<number> {
+    this.#reading = true;
+    try {
+      const got = await readSome(this.#fd, into, offset);
+      this.#ended ||= got === 0;
+      return got;
+    } catch (error) {
+      throw ioError(`read ${this.name} at byte ${this.position + offset}`, error);
+    } finally {
+      this.#reading = false;
+      if (!this.#open) this.#close();
+    }
+  }
+
+  #close(): void {
+    if (this.#fd !== 0) closeSync(this.#fd);
+  }
+
+  /** While a read is under way its thread still uses the descriptor; it is then closed when the read returns. */
+  [Symbol.dispose](): void {
+    if (this.#open && !this.#reading) this.#close();
+    this.#open = false;
+    this.#ended = true;
+  }
+}
+
+/** Opens `input` for reading, "-" being standard input. Throws MediaError naming the errno. */
+export async function openByteInput(input: string): Promise<ByteInput> {
+  const name = input === "-" ? "standard input" : `"${input}"`;
+  let fd = 0;
+  try {
+    if (input !== "-") fd = await openDescriptor(input, "r");
+    const stat = fstatSync(fd);
+    if (stat.isDirectory()) throw Object.assign(new Error("is a directory"), { code: "EISDIR" });
+    if (!stat.isFile()) return new StreamInput(name, fd);
+    const base = fd === 0 ? descriptorState(fd).position : 0;
+    return new FileInput(name, fd, base, Math.max(0, stat.size - base));
+  } catch (error) {
+    if (fd > 0) closeSync(fd);
+    throw ioError(`open ${name} for reading`, error);
+  }
+}

@@ -1,0 +1,56 @@
+import { MediaError } from "./media-error.ts";
+
+export { MediaError };
+
+/** Layout of a packed 8-bit 4:2:0 frame: `i420` is Y, U, V planes; `nv12` is a Y plane, then U and V interleaved. */
+export type PixelFormat = "i420" | "nv12";
+
+/** A positive fraction of two integers. */
+export interface Rational {
+  readonly num: number;
+  readonly den: number;
+}
+
+/** What raw video is: size in pixels, layout, and frames a second. */
+export interface VideoFormat {
+  readonly width: number;
+  readonly height: number;
+  readonly format: PixelFormat;
+  readonly fps: Rational;
+}
+
+/** Largest width and height taken, in pixels: the largest of any VP9 level (6.2 allows 16384). */
+export const MAX_SIDE = 16384;
+
+/** Bytes of one packed 4:2:0 frame; the chroma planes round up for odd sizes. */
+export function frameSizeBytes(v: { width: number; height: number }): number {
+  return v.width * v.height + 2 * Math.ceil(v.width / 2) * Math.ceil(v.height / 2);
+}
+
+/** Start of frame `index` (from 0) in microseconds, rounded down; exact for every rate and index. */
+export function frameTimeUs(index: number, fps: Rational): number {
+  return Number((BigInt(index) * 1_000_000n * BigInt(fps.den)) / BigInt(fps.num));
+}
+
+/** Throws MediaError unless `size` is one this toolkit takes; `where` says who gave it. */
+export function checkSize(size: { width: number; height: number }, where: string): void {
+  for (const [side, value] of [
+    ["width", size.width],
+    ["height", size.height],
+  ] as const) {
+    if (!Number.isInteger(value) || value < 1 || value > MAX_SIDE)
+      throw new MediaError(
+        `${where}: the ${side} is ${value}; it must be a whole number from 1 to ${MAX_SIDE}`,
+      );
+  }
+}
+
+/** Throws MediaError unless `fps` is a positive fraction of 31-bit integers; `where` says who gave it. */
+export function checkFps(fps: Rational, where: string): void {
+  for (const value of [fps.num, fps.den]) {
+    if (!Number.isInteger(value) || value < 1 || value > 0x7fff_ffff)
+      throw new MediaError(
+        `${where}: the frame rate is ${fps.num}/${fps.den}; both must be whole numbers from 1 to 2147483647`,
+      );
+  }
+}

@@ -1,0 +1,157 @@
+import type { Output, StreamTargetChunk } from "mediabunny";
+import type { OutputFile } from "./output-file.ts";
+import type { Packet, PacketWriter } from "./packet.ts";
+import type { VideoFormat } from "./video.ts";
+import { vp9CodecString } from "./vp9-level.ts";
+
+/** EBML id of a Cluster (Matroska specification, RFC 9559, 5.1.3). */
+const CLUSTER_ID = [0x1f, 0x43, 0xb6, 0x75];
+const ID_BYTES = 4;
+/** "Unknown size" (RFC 8794, 6.2) in the widths mediabunny reserves for the Segment's and the Clusters' sizes. */
+const UNKNOWN_SEGMENT_SIZE = [0x07, 0xff, 0xff, 0xff, 0xff, 0xff];
+const UNKNOWN_CLUSTER_SIZE = [0x0f, 0xff, 0xff, 0xff, 0xff];
+
+/**
+ * Puts mediabunny's writes into the file so that it can be played at every moment, even after a crash: sizes not known
+ * yet are written as "unknown", and changes to earlier bytes (sizes, duration, index) wait until the bytes that they
+ * speak of are there. After the first failure nothing more is written; what is in the file is whole.
+ */
+class WebmSink {
+  failure: unknown;
+  /** Where the Segment begins and its first Cluster will, in bytes, once mediabunny made its header. */
+  segment = { start: -1, end: -1 };
+  #patches: StreamTargetChunk[] = [];
+  #pending: Promise<void> = Promise.resolve();
+  readonly #file: OutputFile;
+
+  constructor(file: OutputFile) {
+    this.#file = file;
+  }
+
+  /** The stream to hand to mediabunny. It takes every chunk; the failure is kept here. */
+  stream(): WritableStream<StreamTargetChunk> {
+    return new WritableStream({
+      write: (chunk) => {
+        this.#pending = this.#take(chunk).catch((error) => {
+          this.failure ??= error;
+        });
+        return this.#pending;
+      },
+    });
+  }
+
+  /** Waits until the chunks handed over are in the file; throws what failed. */
+  async settled(): Promise<void> {
+    await this.#pending;
+    if (this.failure) throw this.failure;
+  }
+
+  async #take(chunk: StreamTargetChunk): Promise<void> {
+    if (this.failure) return;
+    if (chunk.position !== this.#file.size) {
+      this.#patches.push(chunk);
+      return;
+    }
+    if (this.#file.seekable) this.#leaveSizesOpen(chunk);
+    await this.#file.append(chunk.data);
+    this.applyPatches();
+  }
+
+  applyPatches(): void {
+    for (const { data, position } of this.#patches.splice(0)) this.#file.patch(data, position);
+  }
+
+  #leaveSizesOpen({ data, position }: StreamTargetChunk): void {
+    const segment = this.segment.start - position;
+    const cluster = segment >= 0 ? this.segment.end - position : 0;
+    if (!CLUSTER_ID.every((byte, i) => data[cluster + i] === byte)) return;
+    data.set(UNKNOWN_CLUSTER_SIZE, cluster + ID_BYTES);
+    if (segment >= 0) data.set(UNKNOWN_SEGMENT_SIZE, segment + ID_BYTES);
+  }
+}
+
+/**
+ * Writes VP9 as WebM into a file just opened, packet by packet: no more than one is held in memory. Duration and
+ * index (Cues) are filled in at close; into a pipe it is a live WebM without a duration. Time stamps are rounded to
+ * milliseconds, WebM's unit. Without packets the result is a header with its video track, which ffmpeg and vpxdec
+ * refuse, as they do every WebM without a frame.
+ */
+export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<PacketWriter> {
+  const { EncodedPacket, EncodedVideoPacketSource, Output, StreamTarget, WebMOutputFormat } = await import(
+    "mediabunny"
+  );
+  const sink = new WebmSink(file);
+  const output = new Output({
+    format: new WebMOutputFormat({
+      appendOnly: !file.seekable,
+      onSegmentHeader: (header, position) => {
+        sink.segment = { start: position, end: position + header.length };
+      },
+    }),
+    target: new StreamTarget(sink.stream()),
+  });
+  const source = new EncodedVideoPacketSource("vp9");
+  const decoderConfig = {
+    codec: vp9CodecString(video),
+    codedWidth: video.width,
+    codedHeight: video.height,
+  };
+  output.addVideoTrack(source, { decoderConfig });
+  await output.start();
+  await sink.settled();
+  const add = (packet: Packet) =>
+    source.add(
+      new EncodedPacket(packet.data, packet.type, packet.timestampUs / 1e6, packet.durationUs / 1e6),
+      { decoderConfig },
+    );
+  return new WebmWriter(file, sink, output, add);
+}
+
+class WebmWriter implements PacketWriter {
+  readonly #file: OutputFile;
+  readonly #sink: WebmSink;
+  readonly #output: Output;
+  readonly #add: (packet: Packet) => Promise<void>;
+  #failure: unknown;
+  #closed = false;
+
+  constructor(file: OutputFile, sink: WebmSink, output: Output, add: (packet: Packet) => Promise<void>) {
+    this.#file = file;
+    this.#sink = sink;
+    this.#output = output;
+    this.#add = add;
+  }
+
+  get bytes(): number {
+    return this.#file.size;
+  }
+
+  async write(packet: Packet): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    try {
+      await this.#add(packet);
+      await this.#sink.settled();
+    } catch (error) {
+      this.#failure = error;
+      await this.close().catch(() => {}); // the failed write is what gets reported
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      if (this.#sink.failure) return;
+      await this.#output.finalize();
+      await this.#sink.settled();
+      this.#sink.applyPatches();
+    } finally {
+      this.#file.close();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

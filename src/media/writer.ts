@@ -1,0 +1,39 @@
+import { ivfWriter } from "./ivf.ts";
+import { MediaError } from "./media-error.ts";
+import { OutputFile } from "./output-file.ts";
+import type { PacketWriter } from "./packet.ts";
+import { checkSize, type VideoFormat } from "./video.ts";
+import { webmWriter } from "./webm.ts";
+
+/** Each container by its file name's ending. */
+const WRITERS: Readonly<Record<string, (file: OutputFile, video: VideoFormat) => Promise<PacketWriter>>> = {
+  ivf: ivfWriter,
+  webm: webmWriter,
+};
+
+/**
+ * Creates or empties `output` and writes VP9 packets into it: IVF or WebM by its ending (.ivf, .webm), "-" is IVF on
+ * standard output. The library for WebM is loaded only when WebM is written.
+ * @param notSameAs the input's path, or "-" for standard input; when `output` is that same file it is refused untouched
+ * @throws MediaError for another ending, for the input itself, or naming the errno when it can't be opened
+ */
+export async function openPacketWriter(
+  output: string,
+  video: VideoFormat,
+  notSameAs?: string,
+): Promise<PacketWriter> {
+  const ending = output === "-" ? "ivf" : (/\.([^./]+)$/.exec(output)?.[1]?.toLowerCase() ?? "");
+  const writer = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
+  if (!writer)
+    throw new MediaError(
+      `"${output}" does not end in .ivf or .webm, the containers there are. Name it so, or give "-" for IVF on standard output`,
+    );
+  checkSize(video, `"${output}"`);
+  const file = await OutputFile.open(output, notSameAs);
+  try {
+    return await writer(file, video);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}

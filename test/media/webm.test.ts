@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { cpSync, readFileSync, statSync } from "node:fs";
+import { BufferSource, Input, WEBM } from "mediabunny";
+import { readIvf } from "../../src/media/ivf.ts";
+import type { PacketWriter } from "../../src/media/packet.ts";
+import { frameTimeUs } from "../../src/media/video.ts";
+import { openPacketWriter } from "../../src/media/writer.ts";
+import {
+  bash,
+  CLIP_FRAMES,
+  CLIP_VIDEO,
+  decodedMd5,
+  outcome,
+  packetTimes,
+  run,
+  tempFolder,
+  vpxencClip,
+} from "./rig.ts";
+
+const COPY = `${import.meta.dir}/copy-packets.ts`;
+const folder = tempFolder();
+const ivf = folder.file("clip.ivf");
+
+beforeAll(() => vpxencClip(ivf));
+afterAll(() => folder[Symbol.dispose]());
+
+async function writeClip(
+  writer: PacketWriter,
+  { rounds = 1, secondsApart = 1 / 12, keys = true } = {},
+): Promise<void> {
+  const { packets } = readIvf(readFileSync(ivf));
+  for (let i = 0; i < rounds * packets.length; i++) {
+    const { data } = packets[i % packets.length]!;
+    const type = i === 0 || (keys && i % packets.length === 0) ? "key" : "delta";
+    const timestampUs = Math.floor(i * secondsApart * 1e6);
+    await writer.write({ data, type, timestampUs, durationUs: Math.floor(secondsApart * 1e6) });
+  }
+}
+
+function probe(file: string, entries: string): string {
+  return run(
+    ..."ffprobe -v error -count_frames -of default=nw=1".split(" "),
+    "-show_entries",
+    entries,
+    file,
+  ).toString();
+}
+
+test("a WebM decodes to the same pictures as the IVF with its packets, in vpxdec and ffmpeg", async () => {
+  const file = folder.file("same.webm");
+  await using writer = await openPacketWriter(file, CLIP_VIDEO);
+  await writeClip(writer);
+  await writer.close();
+  expect(decodedMd5(file)).toBe(decodedMd5(ivf));
+  const md5 = (from: string) =>
+    run(..."ffmpeg -v error -i".split(" "), from, ..."-fps_mode passthrough -f md5 -".split(" ")).toString();
+  expect(md5(file)).toBe(md5(ivf));
+});
+
+test("a WebM says its codec, size, frames, times and duration", async () => {
+  const file = folder.file("says.WebM");
+  await using writer = await openPacketWriter(file, CLIP_VIDEO);
+  await writeClip(writer);
+  await writer.close();
+  expect(packetTimes(file)).toEqual(
+    Array.from({ length: CLIP_FRAMES }, (_, i) => Math.round(frameTimeUs(i, CLIP_VIDEO.fps) / 1000) / 1000),
+  );
+  const facts = probe(file, "stream=codec_name,width,height,avg_frame_rate,nb_read_frames:format=duration");
+  for (const fact of [
+    "codec_name=vp9",
+    "width=320",
+    "height=192",
+    "avg_frame_rate=12/1",
+    "nb_read_frames=9",
+    "duration=0.750000",
+  ])
+    expect(facts).toContain(`${fact}\n`);
+  expect(writer.bytes).toBe(statSync(file).size);
+});
+
+test("a WebM of an odd size keeps it", async () => {
+  const odd = folder.file("odd.ivf");
+  const raw = folder.file("odd.yuv");
+  run(
+    ..."ffmpeg -v error -f lavfi -i testsrc=size=353x289:rate=25 -frames:v 3 -pix_fmt yuv420p".split(" "),
+    raw,
+  );
+  run(..."vpxenc --rt --ivf --i420 -w 353 -h 289 -o".split(" "), odd, raw);
+  const file = folder.file("odd.webm");
+  expect(outcome([process.execPath, COPY, odd, file])).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(decodedMd5(file)).toBe(decodedMd5(odd));
+  expect(probe(file, "stream=width,height")).toBe("width=353\nheight=289\n");
+});
+
+test("a long WebM goes over several clusters, all of it decodable and seekable", async () => {
+  const file = folder.file("long.webm");
+  await using writer = await openPacketWriter(file, CLIP_VIDEO);
+  await writeClip(writer, { rounds: 6, secondsApart: 2 });
+  await writer.close();
+  expect(packetTimes(file)).toEqual(Array.from({ length: 6 * CLIP_FRAMES }, (_, i) => 2 * i));
+  expect(probe(file, "stream=nb_read_frames:format=duration")).toBe(
+    `nb_read_frames=${6 * CLIP_FRAMES}\nduration=108.000000\n`,
+  );
+  run(..."ffmpeg -v error -xerror -ss 100 -i".split(" "), file, ..."-f null -".split(" "));
+});
+
+test("a WebM with one key frame in a minute is as decodable", async () => {
+  const file = folder.file("one-key.webm");
+  await using writer = await openPacketWriter(file, CLIP_VIDEO);
+  await writeClip(writer, { rounds: 4, secondsApart: 2, keys: false });
+  await writer.close();
+  expect(packetTimes(file).length).toBe(4 * CLIP_FRAMES);
+  expect(decodedMd5(file, "--limit=9")).toBe(decodedMd5(ivf));
+});
+
+test("a WebM is on the disk packet by packet, and can be played before it is closed, as after a crash", async () => {
+  const file = folder.file("open.webm");
+  await using writer = await openPacketWriter(file, CLIP_VIDEO);
+  const before = writer.bytes;
+  await writeClip(writer, { rounds: 6, secondsApart: 2, keys: false });
+  expect(writer.bytes).toBeGreaterThan(before + 6 * 37_000);
+  expect(statSync(file).size).toBe(writer.bytes);
+  const copy = folder.file("crashed.webm");
+  cpSync(file, copy);
+  expect(packetTimes(copy).length).toBe(6 * CLIP_FRAMES);
+  expect(decodedMd5(copy, "--limit=9")).toBe(decodedMd5(ivf));
+});
+
+test("a WebM into a FIFO is a live one: no duration, every frame", async () => {
+  const [fifo, file] = [folder.file("fifo.webm"), folder.file("live.webm")];
+  expect(
+    bash(`mkfifo "$3"; cat "$3" > "$4" & bun "$1" "$2" "$3" 3 && wait $!`, COPY, ivf, fifo, file),
+  ).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(packetTimes(file).length).toBe(3 * CLIP_FRAMES);
+  expect(probe(file, "format=duration")).toBe("duration=N/A\n");
+  expect(decodedMd5(file, "--limit=9")).toBe(decodedMd5(ivf));
+});
+
+test("a WebM without packets has its track and nothing in it, and closing again is harmless", async () => {
+  const file = folder.file("empty.webm");
+  const writer = await openPacketWriter(file, CLIP_VIDEO);
+  await writer.close();
+  await writer.close();
+  const bytes = readFileSync(file);
+  expect(writer.bytes).toBe(bytes.length);
+  using input = new Input({ source: new BufferSource(bytes), formats: [WEBM] });
+  const track = await input.getPrimaryVideoTrack();
+  expect(track).toMatchObject({ codec: "vp9", codedWidth: 320, codedHeight: 192 });
+  expect(await input.computeDuration()).toBe(0);
+});
+
+test("the WebM library is not loaded for IVF, only for WebM", () => {
+  const media = folder.file("away/src/media");
+  const program = folder.file("away/test/media/copy-packets.ts");
+  cpSync(`${import.meta.dir}/../../src/media`, media, { recursive: true });
+  cpSync(COPY, program);
+  const write = (name: string) =>
+    outcome([process.execPath, "--no-install", program, ivf, folder.file(name)], {
+      cwd: folder.file("away"),
+    });
+  expect(write("away.ivf")).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(write("away.webm").stderr).toContain("mediabunny");
+});
