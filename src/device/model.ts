@@ -17,7 +17,8 @@ const CHILD_FD = 3;
  */
 export function openModel(spec: string): PciDevice {
   const [name, query = ""] = spec.slice("model:".length).split("?", 2);
-  if (name !== "vp9") throw new DeviceError(`${spec}: there is no model "${name}"; the one there is is model:vp9`);
+  if (name !== "vp9")
+    throw new DeviceError(`${spec}: there is no model "${name}"; the one there is is model:vp9`);
   const options = [...new URLSearchParams(query)].map(([key, value]) => `--${key}=${value}`);
   const [ours, theirs] = socketPair();
   try {

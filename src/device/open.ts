@@ -28,6 +28,8 @@ function connect(spec: string): PciDevice {
     return openVfioUser(connectUnix(path), spec);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "is it a UNIX socket?"}`, { cause: error });
+    throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "is it a UNIX socket?"}`, {
+      cause: error,
+    });
   }
 }

@@ -1,4 +1,5 @@
 /** What a stream is configured with, in WebCodecs' words where it has them. */
+import { MILLISECONDS, type Rational } from "../media/video.ts";
 import type { StreamSettings } from "./driver.ts";
 
 export interface EncoderConfig {
@@ -8,7 +9,12 @@ export interface EncoderConfig {
   /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
   readonly format?: "i420" | "nv12" | undefined;
   /** Frames in a second, whole or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
-  readonly framerate?: number | { readonly num: number; readonly den: number } | undefined;
+  readonly framerate?: number | Rational | undefined;
+  /**
+   * Seconds in a tick of the device's clock, to which time stamps are rounded down. Rate control reckons with it.
+   * Default 1/1000; one over the frame rate makes every frame last exactly one tick.
+   */
+  readonly timebase?: Rational | undefined;
   /** Default "variable". "quantizer" is libvpx's constrained quality. */
   readonly bitrateMode?: "constant" | "variable" | "quantizer" | undefined;
   /** Target in bits per second; kept in units of 1000. */
@@ -21,15 +27,6 @@ export interface EncoderConfig {
   readonly speed?: number | undefined;
   /** Codec threads. Default 1. */
   readonly threads?: number | undefined;
-}
-
-/** Ticks of time stamps in a second on the device: milliseconds, as vpxenc has them, so that rate control agrees. */
-export const TICKS_PER_SECOND = 1000;
-const US_PER_TICK = 1_000_000 / TICKS_PER_SECOND;
-
-/** Microseconds to ticks, rounded down. */
-export function toTicks(timestampUs: number): number {
-  return Math.floor(timestampUs / US_PER_TICK);
 }
 
 const rateControls = { constant: "cbr", variable: "vbr", quantizer: "cq" } as const;
@@ -54,7 +51,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
     height: config.height,
     format: config.format ?? "i420",
     fps: frameRate(config),
-    ticksPerSecond: TICKS_PER_SECOND,
+    timebase: config.timebase ?? MILLISECONDS,
     rateControl: rateControls[config.bitrateMode ?? "variable"],
     bitrateKbps: config.bitrate === undefined ? undefined : Math.round(config.bitrate / 1000),
     cqLevel: config.cqLevel,
@@ -65,7 +62,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
 }
 
 /** The frame rate as a fraction; a number with decimals keeps three of them. Throws RangeError. */
-export function frameRate(config: Pick<EncoderConfig, "framerate">): { num: number; den: number } {
+export function frameRate(config: Pick<EncoderConfig, "framerate">): Rational {
   const rate = config.framerate ?? 30;
   const { num, den } =
     typeof rate !== "number"

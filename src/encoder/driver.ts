@@ -23,8 +23,8 @@ export interface StreamSettings {
   readonly height: number;
   readonly format: "i420" | "nv12";
   readonly fps: { readonly num: number; readonly den: number };
-  /** Units of time stamps in a second. */
-  readonly ticksPerSecond: number;
+  /** Seconds in a tick, the unit of time stamps. */
+  readonly timebase: { readonly num: number; readonly den: number };
   readonly rateControl?: "vbr" | "cbr" | "cq" | undefined;
   readonly bitrateKbps?: number | undefined;
   readonly cqLevel?: number | undefined;
@@ -156,8 +156,8 @@ export class EndpointDriver implements Disposable {
     r.FORMAT.write(registers.FORMAT.fields.CODE.values[settings.format === "nv12" ? "NV12" : "I420"]);
     r.FPS_NUM.write(settings.fps.num);
     r.FPS_DEN.write(settings.fps.den);
-    r.TIMEBASE_NUM.write(1);
-    r.TIMEBASE_DEN.write(settings.ticksPerSecond);
+    r.TIMEBASE_NUM.write(settings.timebase.num);
+    r.TIMEBASE_DEN.write(settings.timebase.den);
     const modes = registers.RATE_CONTROL.fields.MODE.values;
     r.RATE_CONTROL.write({ vbr: modes.VBR, cbr: modes.CBR, cq: modes.CQ }[settings.rateControl ?? "vbr"]);
     r.BITRATE.write(settings.bitrateKbps ?? DEFAULT);

@@ -1,7 +1,8 @@
 /** The encoder as a library: the shape of WebCodecs' VideoEncoder over a PCIe endpoint. */
 import type { PciDevice } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
-import { type EncoderConfig, frameRate, toStreamSettings, toTicks } from "./config.ts";
+import { type Rational, toTicks } from "../media/video.ts";
+import { type EncoderConfig, frameRate, toStreamSettings } from "./config.ts";
 import { EncoderError, EndpointDriver } from "./driver.ts";
 import type { TransferPath } from "./memory.ts";
 
@@ -33,7 +34,7 @@ export interface EncodedChunk {
 export interface RawFrame {
   /** Exactly width x height in the configured format. */
   readonly data: Uint8Array;
-  /** Microseconds; must rise by at least a millisecond from frame to frame. */
+  /** Microseconds; must rise by at least a tick (EncoderConfig.timebase) from frame to frame. */
   readonly timestamp: number;
   /** Microseconds. Default: one frame at the configured rate. */
   readonly duration?: number;
@@ -88,6 +89,7 @@ export class Encoder implements Disposable {
   #state: "unconfigured" | "configured" | "closed" = "unconfigured";
   #failure: Error | undefined;
   #frameDurationUs = 0;
+  #timebase: Rational = { num: 1, den: 1000 };
   #frameBytes = 0;
   #freeSlots: number[] = [];
   readonly #lent = new Map<Uint8Array, number>();
@@ -145,6 +147,7 @@ export class Encoder implements Disposable {
     this.#inFlight = this.#driver.slots;
     const { num, den } = frameRate(config);
     this.#frameDurationUs = (1_000_000 * den) / num;
+    this.#timebase = settings.timebase;
     this.#frameBytes = this.#driver.frame(0).byteLength;
     this.#freeSlots = Array.from({ length: this.#inFlight }, (_, slot) => slot);
     this.#state = "configured";
@@ -177,13 +180,13 @@ export class Encoder implements Disposable {
     this.#lent.delete(frame.data);
     const { timestamp } = frame;
     const duration = frame.duration ?? this.#frameDurationUs;
-    const pts = toTicks(timestamp);
+    const pts = toTicks(timestamp, this.#timebase);
     this.#submitted.set(slot, { timestamp, duration });
     try {
       this.#driver.submit(
         slot,
         pts,
-        Math.max(1, toTicks(timestamp + duration) - pts),
+        Math.max(1, toTicks(timestamp + duration, this.#timebase) - pts),
         options.keyFrame ?? false,
       );
     } catch (error) {

@@ -2,14 +2,14 @@
 
 import type { PacketWriter } from "../media/packet.ts";
 import type { FrameSource } from "../media/source.ts";
-import { frameTimeUs } from "../media/video.ts";
+import { frameTimeUs, type VideoFormat } from "../media/video.ts";
 import type { EncoderConfig } from "./config.ts";
 import { type EncodedChunk, type Encoder, type EncoderOptions, openEncoder } from "./encoder.ts";
 
 export interface EncodeFileOptions {
   readonly encoder: Omit<EncoderOptions, "output" | "error">;
-  /** Size, format and frame rate come from the source. */
-  readonly config: Omit<EncoderConfig, "width" | "height" | "format" | "framerate">;
+  /** Size, format and times come from the source. */
+  readonly config: Omit<EncoderConfig, keyof VideoFormat | "framerate">;
   /** Encode at most this many frames. */
   readonly frames?: number | undefined;
   /** Frames to make key frames, from 0. */
@@ -108,8 +108,8 @@ export async function encodeFile(
   let encoder: Encoder | undefined;
   try {
     encoder = openEncoder({ ...options.encoder, output });
-    const { width, height, format, fps } = source.video;
-    await encoder.configure({ ...options.config, width, height, format, framerate: fps });
+    const { fps, ...video } = source.video;
+    await encoder.configure({ ...options.config, ...video, framerate: fps });
     options.onStart?.(encoder.statistics.codec);
     const last = options.frames ?? Number.POSITIVE_INFINITY;
     for (let index = 0; index < last && !options.signal?.aborted && !failure; index++) {

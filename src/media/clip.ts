@@ -11,7 +11,13 @@ const BALL_RADIUS = 28;
  * bounces through them. 320x180 I420 at 25 frames a second; the same bytes on every machine (integers only).
  */
 export function builtInClip(frames = 50): FrameSource {
-  const video: VideoFormat = { width: WIDTH, height: HEIGHT, format: "i420", fps: { num: 25, den: 1 } };
+  const video: VideoFormat = {
+    width: WIDTH,
+    height: HEIGHT,
+    format: "i420",
+    fps: { num: 25, den: 1 },
+    timebase: { num: 1, den: 25 },
+  };
   const frameBytes = frameSizeBytes(video);
   const grain = grainTile();
   let index = 0;

@@ -7,12 +7,10 @@
 import { MediaError } from "./media-error.ts";
 import type { OutputFile } from "./output-file.ts";
 import type { Packet, PacketWriter } from "./packet.ts";
+import { type Rational, toTicks, type VideoFormat } from "./video.ts";
 
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 12;
-/** vpxenc's default time base: whole milliseconds, whatever the frame rate. */
-const TICKS_PER_SECOND = 1000;
-const US_PER_TICK = 1_000_000 / TICKS_PER_SECOND;
 
 /** A file's header fields and packets; `pts` is in units of scale/rate seconds. */
 export interface IvfFile {
@@ -30,24 +28,21 @@ export interface IvfFile {
  * Writes VP9 as IVF into a file just opened. The frame count is filled in at close; into a pipe it stays 0, as
  * vpxenc leaves it. Without packets the result is a valid, empty IVF.
  */
-export async function ivfWriter(
-  file: OutputFile,
-  size: { width: number; height: number },
-): Promise<PacketWriter> {
-  await file.append(header(size, 0));
-  return new IvfWriter(file, size);
+export async function ivfWriter(file: OutputFile, video: VideoFormat): Promise<PacketWriter> {
+  await file.append(header(video, 0));
+  return new IvfWriter(file, video);
 }
 
 class IvfWriter implements PacketWriter {
   readonly #file: OutputFile;
-  readonly #size: { width: number; height: number };
+  readonly #video: VideoFormat;
   #count = 0;
   #failure: unknown;
   #closed = false;
 
-  constructor(file: OutputFile, size: { width: number; height: number }) {
+  constructor(file: OutputFile, video: VideoFormat) {
     this.#file = file;
-    this.#size = size;
+    this.#video = video;
   }
 
   get bytes(): number {
@@ -57,7 +52,7 @@ class IvfWriter implements PacketWriter {
   async write(packet: Packet): Promise<void> {
     if (this.#failure) throw this.#failure;
     try {
-      await this.#file.append(frameHeader(packet), packet.data);
+      await this.#file.append(frameHeader(packet, this.#video.timebase), packet.data);
       this.#count++;
     } catch (error) {
       this.#failure = error;
@@ -70,7 +65,7 @@ class IvfWriter implements PacketWriter {
     if (this.#closed) return;
     this.#closed = true;
     try {
-      if (this.#file.seekable) this.#file.patch(header(this.#size, this.#count), 0);
+      if (this.#file.seekable) this.#file.patch(header(this.#video, this.#count), 0);
     } finally {
       this.#file.close();
     }
@@ -81,24 +76,24 @@ class IvfWriter implements PacketWriter {
   }
 }
 
-function header(size: { width: number; height: number }, frameCount: number): Uint8Array {
+function header({ width, height, timebase }: VideoFormat, frameCount: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(HEADER_BYTES));
   const bytes = new Uint8Array(view.buffer);
   bytes.set(new TextEncoder().encode("DKIF"), 0);
   view.setUint16(6, HEADER_BYTES, true);
   bytes.set(new TextEncoder().encode("VP90"), 8);
-  view.setUint16(12, size.width, true);
-  view.setUint16(14, size.height, true);
-  view.setUint32(16, TICKS_PER_SECOND, true);
-  view.setUint32(20, 1, true);
+  view.setUint16(12, width, true);
+  view.setUint16(14, height, true);
+  view.setUint32(16, timebase.den, true);
+  view.setUint32(20, timebase.num, true);
   view.setUint32(24, frameCount, true);
   return bytes;
 }
 
-function frameHeader(packet: Packet): Uint8Array {
+function frameHeader(packet: Packet, timebase: Rational): Uint8Array {
   const view = new DataView(new ArrayBuffer(FRAME_HEADER_BYTES));
   view.setUint32(0, packet.data.length, true);
-  view.setBigUint64(4, BigInt(Math.floor(packet.timestampUs / US_PER_TICK)), true);
+  view.setBigUint64(4, BigInt(toTicks(packet.timestampUs, timebase)), true);
   return new Uint8Array(view.buffer);
 }
 

@@ -4,6 +4,7 @@ import {
   checkSize,
   frameSizeBytes,
   MediaError,
+  MILLISECONDS,
   type PixelFormat,
   type Rational,
   type VideoFormat,
@@ -29,11 +30,11 @@ export interface FrameSource extends Disposable {
 /** What the user says about the input; raw video says nothing about itself. */
 export interface SourceOptions {
   /** Pixels. Needed for raw video; for y4m it must agree with the header. */
-  readonly size?: { readonly width: number; readonly height: number };
+  readonly size?: { readonly width: number; readonly height: number } | undefined;
   /** Overrides the file's rate. Raw video without one runs at 30 frames a second, as in vpxenc. */
-  readonly fps?: Rational;
+  readonly fps?: Rational | undefined;
   /** Layout of raw video, i420 when not given. y4m is always i420. */
-  readonly format?: PixelFormat;
+  readonly format?: PixelFormat | undefined;
 }
 
 /** Steps of one read: each yield names memory to fill and receives the bytes got. Serves files and pipes alike. */
@@ -69,7 +70,7 @@ function openRaw(bytes: ByteInput, options: SourceOptions): FrameSource {
   const video = {
     ...options.size,
     format: options.format ?? "i420",
-    fps: options.fps ?? { num: 30, den: 1 },
+    ...times(options.fps, { num: 30, den: 1 }),
   };
   return new ByteFrames(bytes, video, false);
 }
@@ -85,12 +86,19 @@ async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameS
     );
   if (options.format === "nv12")
     throw new MediaError(`${bytes.name}: y4m video is always i420. Leave out --format nv12`);
-  const fps = options.fps ?? header.fps;
-  if (!fps)
+  const ownFps = header.fps ?? options.fps;
+  if (!ownFps)
     throw new MediaError(
       `${bytes.name}: the y4m header does not say the frame rate: "${line}". Give --fps N[/D]`,
     );
-  return new ByteFrames(bytes, { width: header.width, height: header.height, format: "i420", fps }, true);
+  const { width, height } = header;
+  return new ByteFrames(bytes, { width, height, format: "i420", ...times(options.fps, ownFps) }, true);
+}
+
+/** The frame rate, the user's before the file's own, and the time base that vpxenc takes in either case. */
+function times(given: Rational | undefined, own: Rational): Pick<VideoFormat, "fps" | "timebase"> {
+  if (given) return { fps: given, timebase: MILLISECONDS };
+  return { fps: own, timebase: { num: own.den, den: own.num } };
 }
 
 async function takeHeaderLine(bytes: ByteInput): Promise<string> {

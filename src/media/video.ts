@@ -17,6 +17,21 @@ export interface VideoFormat {
   readonly height: number;
   readonly format: PixelFormat;
   readonly fps: Rational;
+  /**
+   * Seconds in a tick of the encoder's clock and of IVF's time stamps. As in vpxenc: a frame's duration, but
+   * milliseconds where the user gave the frame rate. Rate control reckons in ticks, so it shows in the packets.
+   */
+  readonly timebase: Rational;
+}
+
+/** What vpxenc counts in when it is told the frame rate. */
+export const MILLISECONDS: Rational = { num: 1, den: 1000 };
+
+/** A time in ticks: the last tick that begins within its microsecond, so that a rounded-down time loses nothing. */
+export function toTicks(timeUs: number, timebase: Rational): number {
+  const scaled = BigInt(Math.floor(timeUs) + 1) * BigInt(timebase.den);
+  const unit = BigInt(timebase.num) * 1_000_000n;
+  return Number((scaled + unit - 1n) / unit) - 1;
 }
 
 /** Largest width and height taken, in pixels: the largest of any VP9 level (6.2 allows 16384). */

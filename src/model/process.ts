@@ -76,7 +76,9 @@ function listenPrivately(path: string): Fd {
     return listenUnix(path);
   } catch (error) {
     if (!(error instanceof SystemError) || error.code !== "EADDRINUSE") throw error;
-    throw new Error(`${error.message}: another model serves there, or one that was killed left it; rm ${path} if none does`);
+    throw new Error(
+      `${error.message}: another model serves there, or one that was killed left it; rm ${path} if none does`,
+    );
   } finally {
     process.umask(before);
   }

@@ -32,5 +32,7 @@ export function findFunctions(ids: PciIds, root = "/sys/bus/pci/devices"): strin
       return false;
     }
   };
-  return addresses.filter((address) => (Object.keys(files) as (keyof PciIds)[]).every((key) => has(address, key))).sort();
+  return addresses
+    .filter((address) => (Object.keys(files) as (keyof PciIds)[]).every((key) => has(address, key)))
+    .sort();
 }

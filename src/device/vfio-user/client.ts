@@ -3,7 +3,7 @@
  * calling thread, which takes microseconds on a local socket, and each has a time limit.
  */
 import { fstatSync } from "node:fs";
-import { errnoName } from "../../os/errno.ts";
+import { errnoName, SystemError } from "../../os/errno.ts";
 import { EventFd } from "../../os/eventfd.ts";
 import type { Fd } from "../../os/fd.ts";
 import { createMemfd, type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
@@ -34,6 +34,8 @@ import { type MappedArea, messageConfigSpace, openRegion, type RegionMessages } 
 const REPLY_TIMEOUT_MS = 5000;
 /** DMA addresses are handed out from here on: above 4 GiB, so that an address cut to 32 bits is noticed. */
 const FIRST_IOVA = 2 ** 32;
+/** Capabilities of one region that are looked through; the kernel has three kinds. */
+const MAX_CAPABILITIES = 16;
 
 const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
   intx: IrqIndex.INTX,
@@ -88,8 +90,11 @@ class Client implements PciDevice {
   open(): PciDevice {
     const capabilities = { max_msg_fds: 16, max_data_xfer_size: MAX_DATA_BYTES, pgsizes: PAGE_SIZE };
     const version = this.#request(Command.VERSION, putVersion(this.#messages, capabilities));
-    this.#maxDataBytes = Math.min(MAX_DATA_BYTES, getVersion(version.payload).max_data_xfer_size) & ~7;
-    closeAll(version.fds);
+    try {
+      this.#maxDataBytes = Math.min(MAX_DATA_BYTES, getVersion(version.payload).max_data_xfer_size) & ~7;
+    } catch (error) {
+      throw this.#translate(error, Command.VERSION);
+    }
 
     this.#messages.payload(16).setUint32(0, 16, true);
     const info = this.#exact(Command.DEVICE_GET_INFO, this.#request(Command.DEVICE_GET_INFO, 16), 16);
@@ -121,27 +126,31 @@ class Client implements PciDevice {
       request.setUint32(0, argsz, true);
       request.setUint32(8, index, true);
       const reply = this.#request(Command.DEVICE_GET_REGION_INFO, 32);
-      const info = reply.payload;
-      if (info.byteLength < 32)
-        throw this.#fail(`region ${index}'s information is ${info.byteLength} bytes long`, reply.fds);
-      const needed = info.getUint32(0, true);
-      if (needed > argsz && needed <= 64 * 1024 && round === 0) {
+      try {
+        const info = reply.payload;
+        if (info.byteLength < 32)
+          throw this.#fail(`region ${index}'s information is ${info.byteLength} bytes long`);
+        const needed = info.getUint32(0, true);
+        if (needed > argsz && needed <= 64 * 1024) {
+          argsz = needed;
+          continue;
+        }
+        const flags = info.getUint32(4, true);
+        const sizeBytes = Number(info.getBigUint64(16, true));
+        const fileOffset = Number(info.getBigUint64(24, true));
+        if (!Number.isSafeInteger(sizeBytes) || !Number.isSafeInteger(fileOffset)) {
+          throw this.#fail(`region ${index} is said to be ${sizeBytes} bytes long`);
+        }
+        const areas: SparseArea[] =
+          flags & RegionFlag.CAPS ? this.#sparseAreas(info, sizeBytes) : [{ offset: 0, sizeBytes }];
+        const mapped =
+          flags & RegionFlag.MMAP && reply.fds[0]
+            ? this.#mapAreas(index, areas, reply.fds[0], fileOffset)
+            : [];
+        return { flags, sizeBytes, areas: mapped };
+      } finally {
         closeAll(reply.fds);
-        argsz = needed;
-        continue;
       }
-      const flags = info.getUint32(4, true);
-      const sizeBytes = Number(info.getBigUint64(16, true));
-      const fileOffset = Number(info.getBigUint64(24, true));
-      if (!Number.isSafeInteger(sizeBytes) || !Number.isSafeInteger(fileOffset)) {
-        throw this.#fail(`region ${index} is said to be ${sizeBytes} bytes long`, reply.fds);
-      }
-      const areas: SparseArea[] =
-        flags & RegionFlag.CAPS ? this.#sparseAreas(info, sizeBytes) : [{ offset: 0, sizeBytes }];
-      const mapped =
-        flags & RegionFlag.MMAP && reply.fds[0] ? this.#mapAreas(index, areas, reply.fds[0], fileOffset) : [];
-      closeAll(reply.fds);
-      return { flags, sizeBytes, areas: mapped };
     }
     throw this.#fail(`region ${index}'s information grows each time it is asked for`);
   }
@@ -149,7 +158,8 @@ class Client implements PciDevice {
   /** Follows the capability chain to the sparse-mmap capability; the whole region where there is none. */
   #sparseAreas(info: DataView, sizeBytes: number): SparseArea[] {
     let at = info.getUint32(12, true);
-    for (let links = 0; at !== 0 && links < 16; links++) {
+    for (let links = 0; at !== 0; links++) {
+      if (links === MAX_CAPABILITIES) throw this.#fail("a region's capabilities are linked in a circle");
       if (at < 32 || at + 8 > info.byteLength)
         throw this.#fail(`a region's capability lies at ${at} of ${info.byteLength} bytes`);
       if (info.getUint16(at, true) === SPARSE_MMAP_CAP.ID) {
@@ -178,12 +188,16 @@ class Client implements PciDevice {
       if (sizeBytes === 0 || at % PAGE_SIZE !== 0 || at + sizeBytes > fileBytes) {
         throw this.#fail(
           `region ${index} offers ${sizeBytes} bytes at ${at} of a file of ${fileBytes} bytes to map`,
-          [fd],
         );
       }
-      const mapping = mapShared(fd.number, sizeBytes, at);
-      this.#mappings.push(mapping);
-      return { offset, mapping };
+      try {
+        const mapping = mapShared(fd.number, sizeBytes, at);
+        this.#mappings.push(mapping);
+        return { offset, mapping };
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        throw this.#fail(`region ${index} offers a file to map that can't be mapped: ${error.message}`);
+      }
     });
   }
 
@@ -205,7 +219,7 @@ class Client implements PciDevice {
         const { payload } = client.#request(Command.REGION_READ, 16);
         if (payload.byteLength !== 16 + sizeBytes) {
           throw client.#fail(
-            `region ${index} answered a read of ${sizeBytes} bytes at 0x${offset.toString(16)} with ${payload.byteLength - 16}`,
+            `region ${index} answered a read of ${sizeBytes} bytes at 0x${offset.toString(16)} with a payload of ${payload.byteLength} bytes, not ${16 + sizeBytes}`,
           );
         }
         return new DataView(payload.buffer, payload.byteOffset + 16, sizeBytes);
@@ -298,7 +312,10 @@ class Client implements PciDevice {
     this.config.write16(Config.COMMAND, command | PciCommand.MEMORY | PciCommand.BUS_MASTER);
   }
 
-  /** Sends a request and waits for its reply, serving the server's own DMA requests meanwhile. */
+  /**
+   * Sends a request and waits for its reply, serving the server's own DMA requests meanwhile. Only with a region's
+   * information do descriptors come that the caller has to close.
+   */
   #request(command: number, payloadBytes: number, fds: readonly number[] = []): Message {
     const id = this.#send(command, payloadBytes, fds, false);
     const deadline = performance.now() + REPLY_TIMEOUT_MS;
@@ -321,6 +338,7 @@ class Client implements PciDevice {
             `${this.spec}: the server refused ${commandName(command)}: ${errnoName(message.errno)}`,
           );
         }
+        if (command !== Command.DEVICE_GET_REGION_INFO) closeAll(message.fds);
         return message;
       }
     } catch (error) {
@@ -378,7 +396,6 @@ class Client implements PciDevice {
 
   /** The fixed part of a reply, checked. */
   #exact(command: number, reply: Message, sizeBytes: number): DataView {
-    closeAll(reply.fds);
     if (reply.payload.byteLength < sizeBytes) {
       throw this.#fail(
         `the reply to ${commandName(command)} has ${reply.payload.byteLength} bytes of at least ${sizeBytes}`,
@@ -387,12 +404,14 @@ class Client implements PciDevice {
     return reply.payload;
   }
 
-  #fail(why: string, fds: readonly Fd[] = []): DeviceError {
-    closeAll(fds);
+  #fail(why: string): DeviceError {
     return new DeviceError(`${this.spec}: ${why}`);
   }
 
   #translate(error: unknown, command: number): unknown {
+    // A RangeError is the caller's: nothing was sent.
+    if (!(error instanceof Error) || error instanceof DeviceError || error instanceof RangeError)
+      return error;
     const name = commandName(command);
     if (error instanceof Disconnected) {
       this.#broken = `${this.spec}: the server is gone (${name}: ${error.message}); start it again and open the device anew`;
@@ -401,7 +420,7 @@ class Client implements PciDevice {
     } else if (error instanceof ProtocolError) {
       this.#broken = `${this.spec}: ${error.message}; is it a vfio-user server?`;
     } else {
-      return error;
+      this.#broken = `${this.spec}: ${name} failed: ${error.message}`;
     }
     return new DeviceError(this.#broken, { cause: error });
   }
@@ -409,11 +428,11 @@ class Client implements PciDevice {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     try {
-      for (const kind of this.#enabled) this.disableInterrupts(kind);
-      for (const dma of [...this.#dma.values()]) dma[Symbol.dispose]();
       if (this.bars.length && this.#broken === undefined) {
         this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) & ~PciCommand.BUS_MASTER);
       }
+      for (const kind of this.#enabled) this.disableInterrupts(kind);
+      for (const dma of [...this.#dma.values()]) dma[Symbol.dispose]();
     } catch (error) {
       // A server that is gone has nothing left to give back; what is held here is released below.
       if (!(error instanceof DeviceError)) throw error;
