@@ -17,7 +17,13 @@ function frames(count?: number): Uint8Array[] {
 test("the built-in clip is 50 frames of 320x180 at 25 a second, or as many as are asked for", () => {
   using clip = builtInClip();
   expect(clip.name).toBe("built-in clip");
-  expect(clip.video).toEqual({ width: 320, height: 180, format: "i420", fps: { num: 25, den: 1 } });
+  expect(clip.video).toEqual({
+    width: 320,
+    height: 180,
+    format: "i420",
+    fps: { num: 25, den: 1 },
+    timebase: { num: 1, den: 25 },
+  });
   expect(clip.frameCount).toBe(50);
   expect(frames().length).toBe(50);
   expect(frames(3).length).toBe(3);

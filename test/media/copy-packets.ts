@@ -6,7 +6,7 @@
 import { dlopen } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { readIvf } from "../../src/media/ivf.ts";
-import { frameTimeUs, MediaError } from "../../src/media/video.ts";
+import { frameTimeUs, MediaError, MILLISECONDS } from "../../src/media/video.ts";
 import { openPacketWriter } from "../../src/media/writer.ts";
 
 const [input = "", output = "", repeat = "1"] = process.argv.slice(2);
@@ -20,7 +20,13 @@ const { packets, width, height } = readIvf(readFileSync(input));
 const fps = { num: 12, den: 1 };
 let written = 0;
 try {
-  await using writer = await openPacketWriter(output, { width, height, format: "i420", fps });
+  await using writer = await openPacketWriter(output, {
+    width,
+    height,
+    format: "i420",
+    fps,
+    timebase: MILLISECONDS,
+  });
   for (let round = 0; round < Number(repeat); round++) {
     for (const [i, { data }] of packets.entries()) {
       const timestampUs = frameTimeUs(written, fps);

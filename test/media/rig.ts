@@ -4,7 +4,13 @@ import { join } from "node:path";
 
 /** Real video, raw I420: two people talking. */
 export const CLIP = join(import.meta.dir, "CiscoVT2people_320x192_12fps.yuv");
-export const CLIP_VIDEO = { width: 320, height: 192, format: "i420", fps: { num: 12, den: 1 } } as const;
+export const CLIP_VIDEO = {
+  width: 320,
+  height: 192,
+  format: "i420",
+  fps: { num: 12, den: 1 },
+  timebase: { num: 1, den: 1000 },
+} as const;
 export const CLIP_FRAMES = 9;
 export const CLIP_FRAME_BYTES = 92160;
 

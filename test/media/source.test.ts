@@ -71,9 +71,19 @@ test("raw video is read frame by frame, synchronously, straight into the caller'
 test("raw video is i420 at 30 frames a second unless it is said otherwise", async () => {
   const size = { width: 320, height: 192 };
   using plain = await openFrameSource(CLIP, { size });
-  expect(plain.video).toEqual({ ...size, format: "i420", fps: { num: 30, den: 1 } });
+  expect(plain.video).toEqual({
+    ...size,
+    format: "i420",
+    fps: { num: 30, den: 1 },
+    timebase: { num: 1, den: 30 },
+  });
   using nv12 = await openFrameSource(CLIP, { size, format: "nv12", fps: { num: 30_000, den: 1001 } });
-  expect(nv12.video).toEqual({ ...size, format: "nv12", fps: { num: 30_000, den: 1001 } });
+  expect(nv12.video).toEqual({
+    ...size,
+    format: "nv12",
+    fps: { num: 30_000, den: 1001 },
+    timebase: { num: 1, den: 1000 },
+  });
 });
 
 test.each(["1x1", "353x289", "320x192"])(
@@ -85,7 +95,13 @@ test.each(["1x1", "353x289", "320x192"])(
     run("ffmpeg", ...from.split(" "), "-f", "yuv4mpegpipe", wrapped);
     const [width = 0, height = 0] = size.split("x").map(Number);
     using source = await openFrameSource(wrapped, {});
-    expect(source.video).toEqual({ width, height, format: "i420", fps: { num: 30_000, den: 1001 } });
+    expect(source.video).toEqual({
+      width,
+      height,
+      format: "i420",
+      fps: { num: 30_000, den: 1001 },
+      timebase: { num: 1001, den: 30_000 },
+    });
     expect(source.frameCount).toBe(3);
     const { frames } = await readAll(wrapped);
     expect(Buffer.concat(frames).equals(readFileSync(raw))).toBe(true);
