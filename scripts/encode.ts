@@ -1,6 +1,5 @@
 /** Encodes raw video as VP9 on a PCIe encoder. */
 import { defineCommand, runMain } from "citty";
-import { createConsola } from "consola";
 import { EncodeFileError, type EncodeReport, encodeFile } from "../src/encoder/file.ts";
 import type { TransferPath } from "../src/encoder/memory.ts";
 import { PCI_ID } from "../src/endpoint/registers.ts";
@@ -11,8 +10,14 @@ import { openPacketWriter } from "../src/media/writer.ts";
 import { findFunctions } from "../src/pci/bus.ts";
 import { clock, openProgress } from "./progress.ts";
 
-/** Everything but the result goes to standard error, so that the result can be piped. */
-const log = createConsola({ stdout: process.stderr, stderr: process.stderr });
+/**
+ * Says something on standard error, where the result of a pipe does not go. The library is loaded when there is
+ * something to say, after the device was started.
+ */
+async function say(kind: "info" | "error", text: string): Promise<void> {
+  const { createConsola } = await import("consola");
+  createConsola({ stdout: process.stderr, stderr: process.stderr })[kind](text);
+}
 
 const ExitCode = { DEVICE: 1, USAGE: 2, INPUT: 3, OUTPUT: 4, INTERRUPTED: 130 } as const;
 const stageExitCodes = { input: ExitCode.INPUT, device: ExitCode.DEVICE, output: ExitCode.OUTPUT } as const;
@@ -229,7 +234,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
           forceKey: options.forceKey,
           signal: interrupted.signal,
           onStart: (codec) => {
-            if (talks && chosen.why) log.info(`${chosen.why} (${codec})`);
+            if (talks && chosen.why) void say("info", `${chosen.why} (${codec})`);
           },
           onProgress: (now) => progress.update(() => progressLine(now, source, options.frames, startMs)),
         });
@@ -263,7 +268,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
       };
       results.write(`${JSON.stringify(object)}\n`);
     } else if (errorText !== undefined) {
-      log.error(errorText);
+      await say("error", errorText);
     } else if (talks && report) {
       results.write(`${summary(report, args.output!)}\n`);
     }

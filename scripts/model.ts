@@ -21,7 +21,6 @@ Example:
       valueHint: "PATH",
       description: "Socket to make (mode 0600); removed at the end",
     },
-    fd: { type: "string", valueHint: "N", description: "Serve one client on this connected socket instead" },
     codec: {
       type: "enum",
       options: codecs,
@@ -36,28 +35,23 @@ Example:
     },
   },
   async run({ args }) {
-    if ((args.socket === undefined) === (args.fd === undefined)) {
+    if (args.socket === undefined) {
       consola.error("model.ts needs --socket PATH, where it shall serve");
-      process.exitCode = 2;
-      return;
+      process.exit(2);
     }
-    const quiet = args.socket === undefined;
     try {
       const model = await startModel({
-        clients: args.socket !== undefined ? { socketPath: args.socket } : { connectionFd: Number(args.fd) },
+        clients: { socketPath: args.socket },
         codec: args.codec as CodecName | "auto",
         faults: args.fault,
-        log: (line) => {
-          if (!quiet) consola.info(line);
-        },
+        log: (line) => consola.info(line),
       });
-      if (!quiet)
-        consola.info(`VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
       for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => model.stop());
+      consola.info(`VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
       await model.ended;
     } catch (error) {
       consola.error(error instanceof Error ? error.message : String(error));
-      process.exitCode = 1;
+      process.exit(1);
     }
     process.exit();
   },
