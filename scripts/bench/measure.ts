@@ -1,0 +1,65 @@
+/** Times whole commands, and what each of their processes used. */
+import { readdirSync, readFileSync } from "node:fs";
+
+/** One process of a command. Sampled, so the last few milliseconds of a process may be missing. */
+export interface ProcessUse {
+  /** Its command line's program and script. */
+  readonly name: string;
+  readonly cpuSeconds: number;
+  readonly peakMiB: number;
+}
+
+export interface Run {
+  readonly wallSeconds: number;
+  readonly processes: readonly ProcessUse[];
+}
+
+const SAMPLE_MS = 20;
+/** USER_HZ, which every Linux has at 100 for /proc. */
+const TICKS_PER_SECOND = 100;
+
+/** Runs a command to its end. Throws Error with what it wrote on standard error when it fails. */
+export async function runCommand(command: readonly string[]): Promise<Run> {
+  const started = Bun.nanoseconds();
+  const child = Bun.spawn([...command], { stdio: ["ignore", "ignore", "pipe"] });
+  const seen = new Map<number, ProcessUse>();
+  const sampler = setInterval(() => sample(child.pid, seen), SAMPLE_MS);
+  const exitCode = await child.exited;
+  const wallSeconds = (Bun.nanoseconds() - started) / 1e9;
+  clearInterval(sampler);
+  if (exitCode !== 0)
+    throw new Error(
+      `${command.join(" ")}: exit code ${exitCode}: ${await new Response(child.stderr).text()}`,
+    );
+  return { wallSeconds, processes: [...seen.values()] };
+}
+
+/** Notes the use so far of a process and its descendants: proc(5), stat and status. */
+function sample(root: number, into: Map<number, ProcessUse>): void {
+  const family = new Set([root]);
+  for (const pid of readdirSync("/proc").map(Number).filter(Boolean)) {
+    try {
+      // Fields after the parenthesised name: state, parent's pid, ... user and system ticks are the 12th and 13th.
+      const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)!.split(" ");
+      if (family.has(Number(fields[1]))) family.add(pid);
+      if (!family.has(pid)) continue;
+      const peakKiB = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      if (peakKiB === undefined || !words[0]) continue;
+      const name = [words[0], words[1]?.endsWith(".ts") ? words[1] : ""]
+        .map((word) => word.split("/").at(-1))
+        .join(" ")
+        .trim();
+      const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+      into.set(pid, { name, cpuSeconds, peakMiB: Number(peakKiB) / 1024 });
+    } catch {
+      // It ended meanwhile; its last sample stands.
+    }
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
