@@ -5,11 +5,13 @@
 import type { DeviceError, InterruptKind, PciDevice } from "../device/device.ts";
 import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../endpoint/registers.ts";
 import {
+  COMPLETION_BYTES,
   Completion,
   CompletionFlag,
   CompletionStatus,
   completionStatusName,
   Opcode,
+  SUBMISSION_BYTES,
   Submission,
   SubmitFlag,
 } from "../endpoint/rings.ts";
@@ -191,7 +193,7 @@ export class EndpointDriver implements Disposable {
     r.CQ_HI.write(Math.floor(memory.completionRing / 2 ** 32));
     r.RING_LOG2.write(memory.ringLog2);
     // A ring of an earlier stream may hold the very sequence numbers that this one waits for.
-    for (let at = 0; at < Completion.BYTES << memory.ringLog2; at += 4)
+    for (let at = 0; at < COMPLETION_BYTES << memory.ringLog2; at += 4)
       memory.write32(memory.completionRing + at, 0);
   }
 
@@ -265,7 +267,7 @@ export class EndpointDriver implements Disposable {
 
   #nextEntry(tag: number, opcode: number): number {
     const memory = this.#stream;
-    const entry = memory.submissionRing + (this.#submitted % (1 << memory.ringLog2)) * Submission.BYTES;
+    const entry = memory.submissionRing + (this.#submitted % (1 << memory.ringLog2)) * SUBMISSION_BYTES;
     memory.write32(entry + Submission.TAG, tag);
     memory.write32(entry + Submission.OPCODE, opcode);
     return entry;
@@ -320,7 +322,7 @@ export class EndpointDriver implements Disposable {
 
   #take(): CompletedFrame | "flushed" | undefined {
     const memory = this.#stream;
-    const entry = memory.completionRing + (this.#completed % (1 << memory.ringLog2)) * Completion.BYTES;
+    const entry = memory.completionRing + (this.#completed % (1 << memory.ringLog2)) * COMPLETION_BYTES;
     if (memory.read32(entry + Completion.SEQUENCE) !== (this.#completed + 1) >>> 0) return undefined;
     // The sequence number is written last; what came before it must be read after it.
     memory.fence();

@@ -5,7 +5,7 @@
 
 import type { PciDevice, Region } from "../device/device.ts";
 import { registers } from "../endpoint/registers.ts";
-import { Completion, Submission } from "../endpoint/rings.ts";
+import { COMPLETION_BYTES, SUBMISSION_BYTES } from "../endpoint/rings.ts";
 import { fence, read32, write32, write64 } from "../os/access.ts";
 
 /** How frames reach the device. */
@@ -56,8 +56,8 @@ function ringLog2For(slots: number): number {
 
 function layOut(slots: number, frameBytes: number, packetBytes: number) {
   const ringLog2 = ringLog2For(slots);
-  const completionRing = Submission.BYTES << ringLog2;
-  const frames = roundUp(completionRing + (Completion.BYTES << ringLog2), PAGE);
+  const completionRing = SUBMISSION_BYTES << ringLog2;
+  const frames = roundUp(completionRing + (COMPLETION_BYTES << ringLog2), PAGE);
   const frameStride = roundUp(frameBytes, PAGE);
   const packets = frames + slots * frameStride;
   return { ringLog2, completionRing, frames, frameStride, packets, sizeBytes: packets + slots * packetBytes };

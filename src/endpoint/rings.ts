@@ -1,85 +1,103 @@
 /**
- * Entries of the endpoint's rings. Both rings have 2^RING_LOG2 entries; entry n of a stream lies at n modulo that.
- * Every field is little-endian; reserved bytes are 0.
+ * Entries of the endpoint's rings, as tables like that of the registers: the driver, the model and docs/encoder.md are
+ * made from them. Both rings have 2^RING_LOG2 entries; entry n of a stream lies at n modulo that. All fields are
+ * little-endian.
  */
 
-/** Submission entry, 64 bytes. Byte offsets. */
-export const Submission = {
-  BYTES: 64,
-  /** u32: comes back in the completion. */
-  TAG: 0,
-  /** u32: see Opcode. */
-  OPCODE: 4,
-  /** u32: see SubmitFlag. */
-  FLAGS: 8,
-  /** u32: bytes of the frame, exactly those of the coded size. */
-  SOURCE_BYTES: 12,
-  /** u64: the frame, or its segment list when SEGMENTS is not 0. */
-  SOURCE: 16,
-  /** u32: entries of the segment list; 0: the frame lies in one piece at SOURCE. */
-  SEGMENTS: 24,
-  /** u32: room for the packet. */
-  OUTPUT_BYTES: 28,
-  /** u64: where the packet goes. */
-  OUTPUT: 32,
-  /** u64: presentation time in time base units; must rise from frame to frame. */
-  PTS: 40,
-  /** u32: duration in time base units, 1 or more. */
-  DURATION: 48,
+export interface EntryField {
+  /** Byte offset in the entry. */
+  readonly offset: number;
+  readonly bits: 16 | 32 | 64;
+  readonly about: string;
+}
+
+type EntryTable = Readonly<Record<string, EntryField>>;
+
+function offsets<T extends EntryTable>(table: T): { readonly [F in keyof T]: T[F]["offset"] } {
+  const entries = Object.entries(table).map(([name, { offset }]) => [name, offset]);
+  return Object.fromEntries(entries) as { readonly [F in keyof T]: T[F]["offset"] };
+}
+
+function codes<T extends Readonly<Record<string, { readonly code: number }>>>(
+  table: T,
+): { readonly [N in keyof T]: T[N]["code"] } {
+  const entries = Object.entries(table).map(([name, { code }]) => [name, code]);
+  return Object.fromEntries(entries) as { readonly [N in keyof T]: T[N]["code"] };
+}
+
+export const SUBMISSION_BYTES = 64;
+export const submissionFields = {
+  TAG: { offset: 0, bits: 32, about: "Comes back in the completion" },
+  OPCODE: { offset: 4, bits: 32, about: "What to do, see below" },
+  FLAGS: { offset: 8, bits: 32, about: "Bit 0, FORCE_KEY: make this a key frame" },
+  SOURCE_BYTES: { offset: 12, bits: 32, about: "Bytes of the frame: exactly those of the coded size" },
+  SOURCE: {
+    offset: 16,
+    bits: 64,
+    about: "Address of the frame, or of its segment list where SEGMENTS is not 0",
+  },
+  SEGMENTS: { offset: 24, bits: 32, about: "Entries of the segment list; 0: the frame lies in one piece" },
+  OUTPUT_BYTES: { offset: 28, bits: 32, about: "Room for the packet" },
+  OUTPUT: { offset: 32, bits: 64, about: "Address where the packet goes" },
+  PTS: { offset: 40, bits: 64, about: "Presentation time in ticks; must rise from frame to frame" },
+  DURATION: { offset: 48, bits: 32, about: "Duration in ticks, 1 or more" },
+} as const satisfies EntryTable;
+/** Byte offsets in a submission. */
+export const Submission = offsets(submissionFields);
+
+export const opcodes = {
+  ENCODE: { code: 1, about: "Encodes a frame" },
+  FLUSH: { code: 2, about: "Completes when everything before it has, and the codec holds nothing back" },
 } as const;
-
-/** ENCODE takes a frame. FLUSH completes when everything before it has and the codec holds nothing back. */
-export const Opcode = { ENCODE: 1, FLUSH: 2 } as const;
-
-/** FORCE_KEY makes this a key frame. */
+export const Opcode = codes(opcodes);
 export const SubmitFlag = { FORCE_KEY: 1 } as const;
 
-/** Segment of a frame's list, 16 bytes: u64 address, u32 bytes, u32 reserved. */
-export const Segment = { BYTES: 16, ADDRESS: 0, LENGTH: 8 } as const;
+export const SEGMENT_BYTES = 16;
+export const segmentFields = {
+  ADDRESS: { offset: 0, bits: 64, about: "Address of a piece of the frame" },
+  LENGTH: { offset: 8, bits: 32, about: "Its bytes; those of all pieces add up to the frame's" },
+} as const satisfies EntryTable;
+/** Byte offsets in an entry of a segment list. */
+export const Segment = offsets(segmentFields);
 
-/** Completion entry, 32 bytes. Byte offsets. */
-export const Completion = {
-  BYTES: 32,
-  /** u32: that of the submission. */
-  TAG: 0,
-  /** u16: see CompletionStatus. */
-  STATUS: 4,
-  /** u16: see CompletionFlag. */
-  FLAGS: 6,
-  /** u64: that of the submission. */
-  PTS: 8,
-  /** u32: bytes of the packet. */
-  PACKET_BYTES: 16,
-  /** u32: microseconds the codec worked on it. */
-  BUSY_US: 20,
-  /** u32: reserved. */
-  RESERVED: 24,
-  /** u32: number of this completion in the stream, from 1, modulo 2^32; written last, so it says that the rest is there. */
-  SEQUENCE: 28,
-} as const;
-
+export const COMPLETION_BYTES = 32;
+export const completionFields = {
+  TAG: { offset: 0, bits: 32, about: "That of the submission" },
+  STATUS: { offset: 4, bits: 16, about: "What became of it, see below" },
+  FLAGS: { offset: 6, bits: 16, about: "Bit 0, KEY: the packet is a key frame" },
+  PTS: { offset: 8, bits: 64, about: "That of the submission" },
+  PACKET_BYTES: { offset: 16, bits: 32, about: "Bytes of the packet" },
+  BUSY_US: { offset: 20, bits: 32, about: "Microseconds the codec worked on it" },
+  SEQUENCE: {
+    offset: 28,
+    bits: 32,
+    about:
+      "Number of this completion in the stream, from 1, modulo 2^32. Written last: it says that the rest is there",
+  },
+} as const satisfies EntryTable;
+/** Byte offsets in a completion. */
+export const Completion = offsets(completionFields);
 export const CompletionFlag = { KEY: 1 } as const;
 
-/** Why a frame gave no packet; OK otherwise. */
-export const CompletionStatus = {
-  OK: 0,
-  /** Rate control left the frame out; no error. */
-  DROPPED: 1,
-  /** An opcode, flag or reserved field that the endpoint does not know, or a time that does not rise. */
-  BAD_DESCRIPTOR: 2,
-  /** SOURCE_BYTES or the segments' sum is not the size of a frame. */
-  BAD_SOURCE_SIZE: 3,
-  /** The frame or its segment list lies outside mapped memory (also logged in AER), or the window. */
-  SOURCE_FAULT: 4,
-  /** The same of the packet's place. */
-  OUTPUT_FAULT: 5,
-  /** The packet is PACKET_BYTES long and did not fit; it is lost, and the stream goes on without it. */
-  OUTPUT_TOO_SMALL: 6,
-  /** The codec gave up on the frame. */
-  CODEC_FAILED: 7,
-  /** Bus mastering is off. */
-  BUS_MASTER_OFF: 8,
+export const completionStatuses = {
+  OK: { code: 0, about: "The packet is at OUTPUT" },
+  DROPPED: { code: 1, about: "Rate control left the frame out; no error" },
+  BAD_DESCRIPTOR: {
+    code: 2,
+    about: "An opcode, a flag or a count that the endpoint does not know, or a time that does not rise",
+  },
+  BAD_SOURCE_SIZE: { code: 3, about: "SOURCE_BYTES, or the sum of the segments, is not the size of a frame" },
+  SOURCE_FAULT: {
+    code: 4,
+    about:
+      "The frame or its segment list lies outside mapped memory (also logged in AER), or outside the window",
+  },
+  OUTPUT_FAULT: { code: 5, about: "The same of the packet's place" },
+  OUTPUT_TOO_SMALL: { code: 6, about: "The packet has PACKET_BYTES and did not fit; it is lost" },
+  CODEC_FAILED: { code: 7, about: "The codec gave up on the frame" },
+  BUS_MASTER_OFF: { code: 8, about: "Bus mastering is off" },
 } as const;
+export const CompletionStatus = codes(completionStatuses);
 
 /** A status by name, for messages. */
 export function completionStatusName(status: number): string {

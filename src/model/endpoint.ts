@@ -2,11 +2,14 @@
 import { ptr } from "bun:ffi";
 import { REGISTER_BYTES, registers, WINDOW_BYTES } from "../endpoint/registers.ts";
 import {
+  COMPLETION_BYTES,
   Completion,
   CompletionFlag,
   CompletionStatus,
   Opcode,
+  SEGMENT_BYTES,
   Segment,
+  SUBMISSION_BYTES,
   Submission,
   SubmitFlag,
 } from "../endpoint/rings.ts";
@@ -87,9 +90,9 @@ export class Vp9Endpoint implements DeviceModel {
   #bytes = 0;
   #busyUs = 0;
 
-  readonly #entry = new ArrayBuffer(Submission.BYTES);
+  readonly #entry = new ArrayBuffer(SUBMISSION_BYTES);
   readonly #entryView = new DataView(this.#entry);
-  readonly #completion = new ArrayBuffer(Completion.BYTES);
+  readonly #completion = new ArrayBuffer(COMPLETION_BYTES);
   readonly #completionView = new DataView(this.#completion);
 
   constructor(host: Host, codec: CodecLink, faults: readonly Fault[]) {
@@ -221,8 +224,8 @@ export class Vp9Endpoint implements DeviceModel {
     if (this.#inWindow) this.#windowUsed = true;
     else if (!this.config.busMaster) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     const rings = [
-      this.#resolve(this.#ring("SQ"), Submission.BYTES << log2, false),
-      this.#resolve(this.#ring("CQ"), Completion.BYTES << log2, true),
+      this.#resolve(this.#ring("SQ"), SUBMISSION_BYTES << log2, false),
+      this.#resolve(this.#ring("CQ"), COMPLETION_BYTES << log2, true),
     ];
     if (rings.includes(undefined)) this.#fault();
     for (const ring of rings) release(ring);
@@ -309,7 +312,7 @@ export class Vp9Endpoint implements DeviceModel {
     if ((tail - this.#get("CQ_TAIL")) >>> 0 > entries) return this.#fail(ErrorCode.BAD_TAIL);
     while (this.#get("SQ_HEAD") !== tail && this.#get("STATUS") === State.RUNNING) {
       const head = this.#get("SQ_HEAD");
-      if (!this.#readInto(this.#ring("SQ") + (head % entries) * Submission.BYTES, this.#entry))
+      if (!this.#readInto(this.#ring("SQ") + (head % entries) * SUBMISSION_BYTES, this.#entry))
         return this.#fault();
       this.#count("SQ_HEAD");
       this.#submit();
@@ -371,11 +374,11 @@ export class Vp9Endpoint implements DeviceModel {
     if (sizeBytes !== this.#frameBytes) return CompletionStatus.BAD_SOURCE_SIZE;
     if (segments === 0) return this.#resolve(address, sizeBytes, false) ?? CompletionStatus.SOURCE_FAULT;
     if (segments > MAX_SEGMENTS) return CompletionStatus.BAD_DESCRIPTOR;
-    const list = new DataView(new ArrayBuffer(segments * Segment.BYTES));
+    const list = new DataView(new ArrayBuffer(segments * SEGMENT_BYTES));
     if (!this.#readInto(address, list.buffer)) return CompletionStatus.SOURCE_FAULT;
     const pieces: DmaRange[] = [];
     let sum = 0;
-    for (let at = 0; at < list.byteLength; at += Segment.BYTES) {
+    for (let at = 0; at < list.byteLength; at += SEGMENT_BYTES) {
       const length = list.getUint32(at + Segment.LENGTH, true);
       sum += length;
       const parts =
@@ -478,7 +481,7 @@ export class Vp9Endpoint implements DeviceModel {
     entry.setUint32(Completion.PACKET_BYTES, packetBytes, true);
     entry.setUint32(Completion.BUSY_US, busyUs, true);
     entry.setUint32(Completion.SEQUENCE, sequence + 1, true);
-    const slot = this.#ring("CQ") + (sequence % (1 << this.#get("RING_LOG2"))) * Completion.BYTES;
+    const slot = this.#ring("CQ") + (sequence % (1 << this.#get("RING_LOG2"))) * COMPLETION_BYTES;
     const bytes = new Uint8Array(this.#completion);
     const last = Completion.SEQUENCE;
     const written =

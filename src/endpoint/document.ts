@@ -1,0 +1,111 @@
+/** docs/encoder.md, made from the tables. */
+import type { Field, Register, RegisterTable } from "../pci/registers.ts";
+import { DEFAULT, PCI_ID, registers, WINDOW_BYTES } from "./registers.ts";
+import {
+  COMPLETION_BYTES,
+  completionFields,
+  completionStatuses,
+  type EntryField,
+  opcodes,
+  SEGMENT_BYTES,
+  SUBMISSION_BYTES,
+  segmentFields,
+  submissionFields,
+} from "./rings.ts";
+
+const hex = (value: number, digits: number) => `0x${value.toString(16).padStart(digits, "0")}`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function fieldText(name: string, { bits: [low, high], about, values }: Field): string {
+  const named = values
+    ? ` (${Object.entries(values)
+        .map(([value, code]) => `${code} ${value}`)
+        .join(", ")})`
+    : "";
+  return `${low === high ? `bit ${low}` : `bits ${low}-${high}`} **${name}**: ${about}${named}`;
+}
+
+function registerRow(name: string, register: Register): string[] {
+  const fields = Object.entries(register.fields ?? {}).map(([field, value]) => fieldText(field, value));
+  const reset = register.reset === DEFAULT ? "DEFAULT" : hex(register.reset ?? 0, 1);
+  return [hex(register.offset, 3), name, register.mode, reset, [register.about, ...fields].join("<br>")];
+}
+
+function entryRows(fields: Readonly<Record<string, EntryField>>): string[][] {
+  return Object.entries(fields).map(([name, { offset, bits, about }]) => [
+    String(offset),
+    String(bits),
+    name,
+    about,
+  ]);
+}
+
+function codeRows(
+  codes: Readonly<Record<string, { readonly code: number; readonly about: string }>>,
+): string[][] {
+  return Object.entries(codes).map(([name, { code, about }]) => [String(code), name, about]);
+}
+
+/** The whole document, Markdown. */
+export function encoderDocument(): string {
+  const id = [PCI_ID.vendor, PCI_ID.device].map((part) => part.toString(16)).join(":");
+  const subsystem = [PCI_ID.subsystemVendor, PCI_ID.subsystem]
+    .map((part) => part.toString(16).padStart(4, "0"))
+    .join(":");
+  const entryHead = ["Offset", "Bits", "Field", "Meaning"];
+  const codeHead = ["Code", "Name", "Meaning"];
+  return `# The VP9 encoder endpoint
+
+Made by \`bun run docs.ts\` from the tables in src/endpoint, which the driver and the device model are made from, too.
+
+PCI id ${id}, subsystem ${subsystem}, class 0x058000. BAR0 holds the registers below, BAR1 a window of ${WINDOW_BYTES / 2 ** 20} MiB. One MSI
+vector. Everything is little-endian; registers are accessed as aligned 32-bit words.
+
+To encode: write the stream registers (0x080 and up) and the ring registers (0x100 and up), write START to COMMAND, and
+wait until STATUS.STATE is RUNNING, or FAILED with the reason in ERROR. Then, for each frame, fill the next submission
+entry and write the number of entries submitted so far to SQ_TAIL. The endpoint writes a completion for each, and
+raises the interrupt if IRQ_ENABLE says so; polling the next completion's SEQUENCE works as well. No more submissions
+may be outstanding than the ring has entries, so completions need no acknowledgement.
+
+With SPACE = HOST all addresses are I/O virtual addresses, and bus mastering must be on. With SPACE = WINDOW they are
+offsets into BAR1, and neither DMA nor an interrupt is needed.
+
+A function-level reset, a device reset and COMMAND.RESET bring every register back to its reset value at any moment;
+frames under way are dropped. DEFAULT is ${hex(DEFAULT, 8)} and leaves a setting at the codec's own default.
+
+## Registers in BAR0
+
+Access: ro read only, rw read and write, wo write only, rw1c a written 1 clears the bit.
+
+${table(
+  ["Offset", "Name", "Access", "Reset", "Meaning"],
+  Object.entries(registers as RegisterTable).map(([name, register]) => registerRow(name, register)),
+)}
+
+CODEC has no reset value of its own: it says what the endpoint was built with.
+
+## Submission entry, ${SUBMISSION_BYTES} bytes
+
+${table(entryHead, entryRows(submissionFields))}
+
+Opcodes:
+
+${table(codeHead, codeRows(opcodes))}
+
+A frame in several pieces has a segment list, entries of ${SEGMENT_BYTES} bytes:
+
+${table(entryHead, entryRows(segmentFields))}
+
+## Completion entry, ${COMPLETION_BYTES} bytes
+
+${table(entryHead, entryRows(completionFields))}
+
+Status:
+
+${table(codeHead, codeRows(completionStatuses))}
+`;
+}
