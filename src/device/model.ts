@@ -34,6 +34,8 @@ export function openModel(spec: string): PciDevice {
       ],
       {
         stdio: ["ignore", "ignore", "inherit", theirs.number],
+        // In a process group of its own, where Ctrl-C on the terminal does not reach it, not even while it starts.
+        detached: true,
       },
     );
     child.unref();

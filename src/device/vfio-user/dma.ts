@@ -1,0 +1,124 @@
+/** Memory that this process shares with a vfio-user server: memfds, mapped here and offered to the server. */
+import { SystemError } from "../../os/errno.ts";
+import { createMemfd, type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
+import type { DmaMemory } from "../device.ts";
+import type { Connection, ServeRequest } from "./connection.ts";
+import { Command, DmaFlag, MAX_DATA_BYTES } from "./protocol.ts";
+
+/** DMA addresses are handed out from here on: above 4 GiB, so that an address cut to 32 bits is noticed. */
+const FIRST_IOVA = 2 ** 32;
+/** asm-generic/errno-base.h and errno.h, as the protocol carries them. */
+const EINVAL = 22;
+const ENOTSUP = 95;
+
+export class DmaMemories implements Disposable {
+  readonly #live = new Set<Dma>();
+  #nextIova = FIRST_IOVA;
+
+  /** Throws DeviceError: no memory, or the server refuses it. */
+  allocate(connection: Connection, sizeBytes: number): DmaMemory {
+    const roundedBytes = Math.ceil(sizeBytes / PAGE_SIZE) * PAGE_SIZE;
+    try {
+      using fd = createMemfd("vfiokit-dma", roundedBytes);
+      const dma = new Dma(this.#nextIova, mapShared(fd.number, roundedBytes), () => {
+        this.#live.delete(dma);
+        if (connection.usable) send(connection, Command.DMA_UNMAP, dma, 0, []);
+      });
+      try {
+        send(connection, Command.DMA_MAP, dma, DmaFlag.READ | DmaFlag.WRITE, [fd.number]);
+      } catch (error) {
+        dma.unmapHere();
+        throw error;
+      }
+      this.#nextIova += roundedBytes;
+      this.#live.add(dma);
+      return dma;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      throw connection.error(`no ${roundedBytes} bytes of memory to share: ${error.message}`);
+    }
+  }
+
+  /** DMA_READ and DMA_WRITE, from a server that does not map our memory itself: u64 address, u64 count, data. */
+  serve(connection: Connection, { command, payload }: Parameters<ServeRequest>[0]): ReturnType<ServeRequest> {
+    const isWrite = command === Command.DMA_WRITE;
+    if (command !== Command.DMA_READ && !isWrite) return { errno: ENOTSUP };
+    if (payload.byteLength < 16) return { errno: EINVAL };
+    const address = Number(payload.getBigUint64(0, true));
+    const count = Number(payload.getBigUint64(8, true));
+    const memory = [...this.#live].find(
+      ({ iova, sizeBytes }) => address >= iova && address + count <= iova + sizeBytes,
+    );
+    if (!memory || count > MAX_DATA_BYTES || (isWrite && payload.byteLength !== 16 + count))
+      return { errno: EINVAL };
+    const part = memory.bytes(address - memory.iova, count);
+    if (isWrite) part.set(new Uint8Array(payload.buffer, payload.byteOffset + 16, count));
+    const reply = connection.messages.payload(isWrite ? 16 : 16 + count);
+    reply.setBigUint64(0, BigInt(address), true);
+    reply.setBigUint64(8, BigInt(count), true);
+    if (!isWrite) new Uint8Array(reply.buffer, reply.byteOffset + 16, count).set(part);
+    return { payloadBytes: reply.byteLength };
+  }
+
+  /** Unmaps everything on both sides. Throws DeviceError; what is mapped here is unmapped all the same. */
+  [Symbol.dispose](): void {
+    try {
+      for (const dma of [...this.#live]) dma[Symbol.dispose]();
+    } finally {
+      for (const dma of this.#live) dma.unmapHere();
+      this.#live.clear();
+    }
+  }
+}
+
+/** DMA_MAP: u32 argsz 32, flags, u64 offset in the file, iova, size. DMA_UNMAP: argsz 24, flags, iova, size. */
+function send(
+  connection: Connection,
+  command: number,
+  dma: Dma,
+  flags: number,
+  fds: readonly number[],
+): void {
+  const sizeBytes = command === Command.DMA_MAP ? 32 : 24;
+  const view = connection.messages.payload(sizeBytes);
+  view.setUint32(0, sizeBytes, true);
+  view.setUint32(4, flags, true);
+  view.setBigUint64(sizeBytes - 16, BigInt(dma.iova), true);
+  view.setBigUint64(sizeBytes - 8, BigInt(dma.sizeBytes), true);
+  connection.request(command, sizeBytes, fds);
+}
+
+class Dma implements DmaMemory {
+  readonly iova: number;
+  readonly address: number;
+  readonly sizeBytes: number;
+  readonly #mapping: Mapping;
+  readonly #unmapThere: () => void;
+  #held = true;
+
+  constructor(iova: number, mapping: Mapping, unmapThere: () => void) {
+    this.iova = iova;
+    this.address = mapping.address;
+    this.sizeBytes = mapping.sizeBytes;
+    this.#mapping = mapping;
+    this.#unmapThere = unmapThere;
+  }
+
+  bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer> {
+    return this.#mapping.bytes(offset, sizeBytes);
+  }
+
+  unmapHere(): void {
+    this.#held = false;
+    this.#mapping[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#held) return;
+    try {
+      this.#unmapThere();
+    } finally {
+      this.unmapHere();
+    }
+  }
+}
