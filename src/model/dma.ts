@@ -1,7 +1,8 @@
 /** The host memory that a device model can reach: the server's table of DMA mappings. */
 import { fstatSync } from "node:fs";
+import { DmaFlag } from "../device/vfio-user/protocol.ts";
 import type { Fd } from "../os/fd.ts";
-import { type Mapping, mapShared } from "../os/memory.ts";
+import { type Mapping, mapShared, PAGE_SIZE } from "../os/memory.ts";
 
 /** One backing file, mapped whole and once, however many DMA mappings lie in it. */
 interface Backing {
@@ -13,6 +14,7 @@ interface Backing {
 interface DmaMapping {
   readonly iova: number;
   readonly sizeBytes: number;
+  readonly readable: boolean;
   readonly writable: boolean;
   /** Undefined where the client sent no descriptor: reachable by messages only, which no model here uses. */
   readonly backing: Backing | undefined;
@@ -43,21 +45,27 @@ export class DmaTable {
   readonly #mappings: DmaMapping[] = [];
   readonly #backings = new Map<string, Backing>();
 
-  /** Adds a mapping. Throws DmaMapError: an overlap, an impossible range, a range past the file's end. */
-  map(iova: number, sizeBytes: number, writable: boolean, fd: Fd | undefined, fileOffset: number): void {
-    if (!Number.isSafeInteger(iova + sizeBytes) || sizeBytes === 0) {
+  /**
+   * Adds a mapping; `flags` are DmaFlag. Throws DmaMapError: an overlap, an impossible range, one not in whole pages,
+   * one past the file's end.
+   */
+  map(iova: number, sizeBytes: number, flags: number, fd: Fd | undefined, fileOffset: number): void {
+    const readable = (flags & DmaFlag.READ) !== 0;
+    const writable = (flags & DmaFlag.WRITE) !== 0;
+    const inPages = iova % PAGE_SIZE === 0 && sizeBytes % PAGE_SIZE === 0;
+    if (!Number.isSafeInteger(iova + sizeBytes) || sizeBytes === 0 || !inPages) {
       throw new DmaMapError(`${sizeBytes} bytes at ${iova}`, EINVAL);
     }
     if (this.#mappings.some((m) => iova < m.iova + m.sizeBytes && m.iova < iova + sizeBytes)) {
       throw new DmaMapError("overlaps a mapping", EEXIST);
     }
     const backing = fd && this.#open(fd, fileOffset, sizeBytes, writable);
-    this.#mappings.push({ iova, sizeBytes, writable, backing, fileOffset });
+    this.#mappings.push({ iova, sizeBytes, readable, writable, backing, fileOffset });
   }
 
   #open(fd: Fd, fileOffset: number, sizeBytes: number, writable: boolean): Backing {
     const { dev, ino, size } = fstatSync(fd.number);
-    if (!Number.isSafeInteger(fileOffset) || fileOffset + sizeBytes > size) {
+    if (fileOffset % PAGE_SIZE !== 0 || !(fileOffset + sizeBytes <= size)) {
       throw new DmaMapError(`${sizeBytes} bytes at ${fileOffset} of a file of ${size} bytes`, EINVAL);
     }
     const key = `${dev}:${ino}:${size}:${writable}`;
@@ -92,14 +100,14 @@ export class DmaTable {
 
   /**
    * The memory behind a range of device addresses, which stays mapped until each part is released, also when the
-   * client unmaps it meanwhile. Undefined where any byte of it is not mapped, or not writable when that is asked.
+   * client unmaps it meanwhile. Undefined where any byte of it is not mapped for reading, or for writing when `write`.
    */
   resolve(iova: number, sizeBytes: number, write: boolean): DmaRange[] | undefined {
     if (!Number.isSafeInteger(iova + sizeBytes)) return undefined;
     const parts: { backing: Backing; address: number; sizeBytes: number }[] = [];
     for (let at = iova; at < iova + sizeBytes; ) {
       const m = this.#mappings.find(({ iova: start, sizeBytes: size }) => at >= start && at < start + size);
-      if (!m?.backing || (write && !m.writable)) return undefined;
+      if (!m?.backing || !(write ? m.writable : m.readable)) return undefined;
       const length = Math.min(iova + sizeBytes, m.iova + m.sizeBytes) - at;
       const address = m.backing.mapping.address + m.fileOffset + (at - m.iova);
       const last = parts.at(-1);

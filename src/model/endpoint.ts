@@ -13,7 +13,7 @@ import {
   Submission,
   SubmitFlag,
 } from "../endpoint/rings.ts";
-import { copy32, fence } from "../os/access.ts";
+import { fence } from "../os/access.ts";
 import type { Fd } from "../os/fd.ts";
 import { copyMemory, createMemfd, type Mapping, mapShared } from "../os/memory.ts";
 import { getField, type RegisterTable } from "../pci/registers.ts";
@@ -48,6 +48,14 @@ interface Pending {
   readonly source: readonly DmaRange[];
 }
 
+/** Where START found the rings: registers written later are for the next stream. */
+interface Rings {
+  readonly inWindow: boolean;
+  readonly submissions: number;
+  readonly completions: number;
+  readonly entries: number;
+}
+
 const State = registers.STATUS.fields.STATE.values;
 const ErrorCode = registers.ERROR.fields.CODE.values;
 const IrqBit = { COMPLETION: 1, STATE: 2 } as const;
@@ -66,7 +74,6 @@ export class Vp9Endpoint implements DeviceModel {
   readonly #faults: readonly Fault[];
   readonly #windowFd: Fd = createMemfd("vp9-window", WINDOW_BYTES);
   readonly #window: Mapping = mapShared(this.#windowFd.number, WINDOW_BYTES);
-  #windowUsed = false;
 
   /** The register file as the table lays it out; handlers below give some registers their meaning. */
   readonly #values = new Uint32Array(new ArrayBuffer(REGISTER_BYTES));
@@ -75,6 +82,7 @@ export class Vp9Endpoint implements DeviceModel {
   #nextJob = 1;
   readonly #pending = new Map<number, Pending>();
   #openJob = 0;
+  #rings: Rings = { inWindow: false, submissions: 0, completions: 0, entries: 1 };
   #frameBytes = 0;
   #lastPts = -1n;
   /** Completions not yet announced, and when they will be. */
@@ -119,8 +127,8 @@ export class Vp9Endpoint implements DeviceModel {
 
   reset(): void {
     this.#stop();
-    if (this.#windowUsed) this.#window.bytes().fill(0);
-    this.#windowUsed = false;
+    // Whoever maps the window writes to it unseen, so it can't be known to be clean.
+    this.#window.bytes().fill(0);
     this.#powerOn();
   }
 
@@ -132,6 +140,8 @@ export class Vp9Endpoint implements DeviceModel {
     this.#frames = 0;
     this.#bytes = 0;
     this.#busyUs = 0;
+    this.#dead = undefined;
+    this.#host.lower();
   }
 
   #get(name: RegisterName): number {
@@ -177,8 +187,14 @@ export class Vp9Endpoint implements DeviceModel {
         return this.#takeSubmissions();
       case registers.IRQ_STATUS.offset:
         this.#set("IRQ_STATUS", this.#get("IRQ_STATUS") & ~value);
-        if (this.#get("IRQ_STATUS") === 0) this.#host.lower();
-        return;
+        return this.#lowerIfQuiet();
+      case registers.IRQ_ENABLE.offset: {
+        const added = value & ~this.#get("IRQ_ENABLE");
+        this.#set("IRQ_ENABLE", value);
+        // What happened before it was enabled is announced now.
+        if (this.#get("IRQ_STATUS") & added) this.#host.raise();
+        return this.#lowerIfQuiet();
+      }
       default:
         if (writableOffsets.has(offset)) this.#values[offset / 4] = value;
     }
@@ -203,7 +219,7 @@ export class Vp9Endpoint implements DeviceModel {
     try {
       const settings = readStreamSettings((name) => this.#get(name));
       this.#frameBytes = codedFrameBytes(settings);
-      this.#checkRings();
+      this.#takeUpRings();
       if (this.#get("STATUS") === State.FAILED) return;
       this.#setState(State.STARTING);
       this.#openJob = this.#nextJob++;
@@ -215,28 +231,30 @@ export class Vp9Endpoint implements DeviceModel {
   }
 
   /** Throws BadValue; or fails the stream where the rings can't be reached. */
-  #checkRings(): void {
+  #takeUpRings(): void {
     const log2 = this.#get("RING_LOG2");
     if (this.#get("SPACE") > 1) throw new BadValue("SPACE");
     if (log2 < 1 || log2 > MAX_RING_LOG2) throw new BadValue("RING_LOG2");
     if (this.#get("SQ_LO") % 64) throw new BadValue("SQ_LO");
     if (this.#get("CQ_LO") % 64) throw new BadValue("CQ_LO");
-    if (this.#inWindow) this.#windowUsed = true;
-    else if (!this.config.busMaster) return this.#fail(ErrorCode.BUS_MASTER_OFF);
+    this.#rings = {
+      inWindow: this.#get("SPACE") === registers.SPACE.fields.CODE.values.WINDOW,
+      submissions: this.#get("SQ_LO") + this.#get("SQ_HI") * 2 ** 32,
+      completions: this.#get("CQ_LO") + this.#get("CQ_HI") * 2 ** 32,
+      entries: 1 << log2,
+    };
+    if (!this.#mayReach) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     const rings = [
-      this.#resolve(this.#ring("SQ"), SUBMISSION_BYTES << log2, false),
-      this.#resolve(this.#ring("CQ"), COMPLETION_BYTES << log2, true),
+      this.#resolve(this.#rings.submissions, SUBMISSION_BYTES << log2, false),
+      this.#resolve(this.#rings.completions, COMPLETION_BYTES << log2, true),
     ];
     if (rings.includes(undefined)) this.#fault();
     for (const ring of rings) release(ring);
   }
 
-  get #inWindow(): boolean {
-    return this.#get("SPACE") === registers.SPACE.fields.CODE.values.WINDOW;
-  }
-
-  #ring(name: "SQ" | "CQ"): number {
-    return this.#get(`${name}_LO`) + this.#get(`${name}_HI`) * 2 ** 32;
+  /** Whether rings, frames and packets may be accessed at all: host memory with bus mastering only. */
+  get #mayReach(): boolean {
+    return this.#rings.inWindow || this.config.busMaster;
   }
 
   #stop(): void {
@@ -249,18 +267,23 @@ export class Vp9Endpoint implements DeviceModel {
     for (const result of this.#held.splice(0)) this.#finish(result);
     this.#heldUntilMs = NEVER;
     this.#codec.post({ kind: "close", id: this.#nextJob++ });
-    this.#host.lower();
   }
 
   #fail(code: number, register?: RegisterName): void {
+    this.#openJob = 0;
     this.#set("ERROR", code | ((register ? registers[register].offset : 0) << 16));
     this.#setState(State.FAILED);
   }
 
   /** A ring that can't be reached. */
   #fault(): void {
-    if (!this.#inWindow) this.config.logUnsupportedRequest();
+    this.#logFault();
     this.#fail(ErrorCode.RING_FAULT);
+  }
+
+  /** An address that is not mapped; one outside the window is no matter of the bus. */
+  #logFault(): void {
+    if (!this.#rings.inWindow) this.config.logUnsupportedRequest();
   }
 
   #setState(state: number): void {
@@ -273,10 +296,14 @@ export class Vp9Endpoint implements DeviceModel {
     if (this.#get("IRQ_ENABLE") & bit) this.#host.raise();
   }
 
+  #lowerIfQuiet(): void {
+    if ((this.#get("IRQ_STATUS") & this.#get("IRQ_ENABLE")) === 0) this.#host.lower();
+  }
+
   // Memory that the host named: its own, or the window
 
   #resolve(address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined {
-    if (!this.#inWindow) return this.#host.dma.resolve(address, sizeBytes, write);
+    if (!this.#rings.inWindow) return this.#host.dma.resolve(address, sizeBytes, write);
     if (!(address + sizeBytes <= WINDOW_BYTES)) return undefined;
     return [{ address: this.#window.address + address, sizeBytes, release: () => {} }];
   }
@@ -285,7 +312,7 @@ export class Vp9Endpoint implements DeviceModel {
     const parts = this.#resolve(address, to.byteLength, false);
     let done = 0;
     for (const part of parts ?? []) {
-      copy32(ptr(to) + done, part.address, part.sizeBytes / 4);
+      copyMemory(ptr(to) + done, part.address, part.sizeBytes);
       done += part.sizeBytes;
     }
     release(parts);
@@ -307,12 +334,15 @@ export class Vp9Endpoint implements DeviceModel {
 
   #takeSubmissions(): void {
     if (this.#get("STATUS") !== State.RUNNING) return;
-    const entries = 1 << this.#get("RING_LOG2");
+    if (!this.#mayReach) return this.#fail(ErrorCode.BUS_MASTER_OFF);
+    const { submissions, entries } = this.#rings;
     const tail = this.#get("SQ_TAIL");
-    if ((tail - this.#get("CQ_TAIL")) >>> 0 > entries) return this.#fail(ErrorCode.BAD_TAIL);
+    const underWay = (this.#get("SQ_HEAD") - this.#get("CQ_TAIL")) >>> 0;
+    // A tail that goes back comes out as nearly 2^32 new entries.
+    if (((tail - this.#get("SQ_HEAD")) >>> 0) + underWay > entries) return this.#fail(ErrorCode.BAD_TAIL);
     while (this.#get("SQ_HEAD") !== tail && this.#get("STATUS") === State.RUNNING) {
       const head = this.#get("SQ_HEAD");
-      if (!this.#readInto(this.#ring("SQ") + (head % entries) * SUBMISSION_BYTES, this.#entry))
+      if (!this.#readInto(submissions + (head % entries) * SUBMISSION_BYTES, this.#entry))
         return this.#fault();
       this.#count("SQ_HEAD");
       this.#submit();
@@ -351,15 +381,13 @@ export class Vp9Endpoint implements DeviceModel {
       return this.#complete(pending, CompletionStatus.BAD_DESCRIPTOR);
     }
     this.#lastPts = pts;
-    if (!this.#inWindow && !this.config.busMaster)
-      return this.#complete(pending, CompletionStatus.BUS_MASTER_OFF);
     const source = this.#source(
       Number(u64(Submission.SOURCE)),
       u32(Submission.SOURCE_BYTES),
       u32(Submission.SEGMENTS),
     );
     if (typeof source === "number") {
-      if (source === CompletionStatus.SOURCE_FAULT && !this.#inWindow) this.config.logUnsupportedRequest();
+      if (source === CompletionStatus.SOURCE_FAULT) this.#logFault();
       return this.#complete(pending, source);
     }
     const id = this.#nextJob++;
@@ -407,9 +435,10 @@ export class Vp9Endpoint implements DeviceModel {
   #finish(result: CodecResult): void {
     if (result.id === this.#openJob) {
       this.#openJob = 0;
-      if (result.error === undefined) this.#setState(State.RUNNING);
-      else this.#fail(ErrorCode.CODEC_REFUSED);
-      return;
+      if (result.error !== undefined) return this.#fail(ErrorCode.CODEC_REFUSED);
+      this.#setState(State.RUNNING);
+      // The doorbell may have been rung meanwhile.
+      return this.#takeSubmissions();
     }
     const pending = this.#pending.get(result.id);
     if (!pending) return;
@@ -448,12 +477,11 @@ export class Vp9Endpoint implements DeviceModel {
     if (sizeBytes > pending.outputBytes) {
       return this.#complete(pending, CompletionStatus.OUTPUT_TOO_SMALL, 0, sizeBytes, result.busyUs);
     }
-    if (!this.#inWindow && !this.config.busMaster)
-      return this.#complete(pending, CompletionStatus.BUS_MASTER_OFF);
+    if (!this.#mayReach) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     let at = pending.output;
     for (const packet of result.packets) {
       if (!this.#writeFrom(at, packet.data)) {
-        if (!this.#inWindow) this.config.logUnsupportedRequest();
+        this.#logFault();
         return this.#complete(pending, CompletionStatus.OUTPUT_FAULT);
       }
       at += packet.data.byteLength;
@@ -481,13 +509,14 @@ export class Vp9Endpoint implements DeviceModel {
     entry.setUint32(Completion.PACKET_BYTES, packetBytes, true);
     entry.setUint32(Completion.BUSY_US, busyUs, true);
     entry.setUint32(Completion.SEQUENCE, sequence + 1, true);
-    const slot = this.#ring("CQ") + (sequence % (1 << this.#get("RING_LOG2"))) * COMPLETION_BYTES;
+    const { completions, entries } = this.#rings;
+    const slot = completions + (sequence % entries) * COMPLETION_BYTES;
     const bytes = new Uint8Array(this.#completion);
     const last = Completion.SEQUENCE;
-    const written =
-      this.#inWindow || this.config.busMaster ? this.#writeFrom(slot, bytes.subarray(0, last)) : false;
+    if (!this.#mayReach) return this.#fail(ErrorCode.BUS_MASTER_OFF);
+    if (!this.#writeFrom(slot, bytes.subarray(0, last))) return this.#fault();
     fence();
-    if (!written || !this.#writeFrom(slot + last, bytes.subarray(last))) return this.#fault();
+    if (!this.#writeFrom(slot + last, bytes.subarray(last))) return this.#fault();
     this.#count("CQ_TAIL");
     if (!struck.has("drop-interrupt")) this.#announce(!isFrame);
   }

@@ -3,9 +3,9 @@
 export const faultKinds = {
   "drop-interrupt": "frame N completes, but no interrupt says so",
   stall: "frame N and those after it complete MS milliseconds late: stall@N=MS",
-  wedge: "from frame N on nothing completes",
+  wedge: "from frame N on nothing completes, until a reset",
   die: "the model is killed when frame N would complete",
-  ones: "from frame N on every register reads as all ones, as when the link is down",
+  ones: "from frame N on every register reads as all ones, as when the link is down, until the device is reset",
   corrupt: "frame N completes with a tag that was never submitted",
 } as const;
 

@@ -1,6 +1,7 @@
 /** The interrupts that a client has armed, and how the device raises them. */
 
 import { IrqIndex, IrqInfoFlag, IrqSet } from "../device/vfio-user/protocol.ts";
+import { SystemError } from "../os/errno.ts";
 import { EventFd } from "../os/eventfd.ts";
 import type { Fd } from "../os/fd.ts";
 import type { ConfigSpaceModel } from "./config-space.ts";
@@ -30,40 +31,50 @@ export class Interrupts {
 
   /** Carries out SET_IRQS; takes over the descriptors that it keeps and closes the others. Throws IrqError. */
   set(flags: number, index: number, start: number, count: number, data: Uint8Array, fds: Fd[]): void {
+    const armed = this.#eventFds[index];
     const total = this.#counts[index] ?? 0;
-    if (start + count > total) throw new IrqError(`vectors ${start} to ${start + count} of ${total}`);
-    const armed = this.#eventFds[index]!;
+    if (!armed || start + count > total)
+      throw new IrqError(`vectors ${start} to ${start + count} of ${total}`);
     const selected = Array.from({ length: count }, (_, i) => start + i);
-    if (flags & IrqSet.ACTION_TRIGGER) {
-      if (flags & IrqSet.DATA_EVENTFD) {
+    switch (flags) {
+      case IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER:
         if (fds.length !== count) throw new IrqError(`${fds.length} descriptors for ${count} vectors`);
         for (const vector of selected) {
           armed[vector]?.[Symbol.dispose]();
           armed[vector] = new EventFd(fds.shift()!);
         }
-        if (index === IrqIndex.INTX) this.#masked = false;
-      } else if (flags & IrqSet.DATA_NONE && count === 0) {
-        for (const eventFd of armed.splice(0)) eventFd?.[Symbol.dispose]();
-      } else {
-        if (flags & IrqSet.DATA_BOOL && data.length < count)
-          throw new IrqError(`${data.length} booleans for ${count} vectors`);
-        for (const vector of selected)
-          if (flags & IrqSet.DATA_NONE || data[vector - start]) armed[vector]?.signal();
-      }
-    } else if (index === IrqIndex.INTX && flags & IrqSet.DATA_NONE) {
-      this.#masked = (flags & IrqSet.ACTION_MASK) !== 0;
-      if (!this.#masked && this.#asserted) this.#signalPin();
-    } else {
-      throw new IrqError(`flags 0x${flags.toString(16)} for interrupt index ${index}`);
+        if (index === IrqIndex.INTX) this.#unmask();
+        return;
+      case IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER:
+        if (count === 0) for (const eventFd of armed.splice(0)) eventFd?.[Symbol.dispose]();
+        for (const vector of selected) signal(armed[vector]);
+        return;
+      case IrqSet.DATA_BOOL | IrqSet.ACTION_TRIGGER:
+        if (data.length < count) throw new IrqError(`${data.length} booleans for ${count} vectors`);
+        for (const vector of selected) if (data[vector - start]) signal(armed[vector]);
+        return;
+      case IrqSet.DATA_NONE | IrqSet.ACTION_MASK:
+        if (index === IrqIndex.INTX) {
+          this.#masked = true;
+          return;
+        }
+        break;
+      case IrqSet.DATA_NONE | IrqSet.ACTION_UNMASK:
+        if (index === IrqIndex.INTX) return this.#unmask();
     }
+    throw new IrqError(`flags 0x${flags.toString(16)} for interrupt index ${index}`);
   }
 
   raise(): void {
     const vector = this.#eventFds[IrqIndex.MSI]![0];
-    if (vector) return vector.signal();
+    if (vector) {
+      // An MSI is a memory write of the device's: PCIe 6.0, section 7.5.1.1.3, Bus Master Enable.
+      if (this.#config.busMaster) signal(vector);
+      return;
+    }
     this.#asserted = true;
     this.#config.setInterruptStatus(true);
-    this.#signalPin();
+    this.deliverPin();
   }
 
   lower(): void {
@@ -71,12 +82,20 @@ export class Interrupts {
     this.#config.setInterruptStatus(false);
   }
 
-  /** A level interrupt masks itself when it is delivered, as VFIO's INTx does, until the client unmasks it. */
-  #signalPin(): void {
+  #unmask(): void {
+    this.#masked = false;
+    this.deliverPin();
+  }
+
+  /**
+   * Delivers INTA# if it is asserted and nothing holds it back: to be called whenever that may have changed. A level
+   * interrupt masks itself when it is delivered, as VFIO's INTx does, until the client unmasks it.
+   */
+  deliverPin(): void {
     const pin = this.#eventFds[IrqIndex.INTX]![0];
-    if (!pin || this.#masked || this.#config.intxDisabled) return;
+    if (!this.#asserted || !pin || this.#masked || this.#config.intxDisabled) return;
     this.#masked = true;
-    pin.signal();
+    signal(pin);
   }
 
   /** Disarms everything, as when the client is gone. */
@@ -84,5 +103,14 @@ export class Interrupts {
     for (const armed of this.#eventFds) for (const eventFd of armed.splice(0)) eventFd?.[Symbol.dispose]();
     this.#asserted = false;
     this.#masked = false;
+  }
+}
+
+/** A descriptor that can't be written to is the client's own loss. */
+function signal(eventFd: EventFd | undefined): void {
+  try {
+    eventFd?.signal();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
   }
 }

@@ -7,7 +7,6 @@ import {
   Command,
   DeviceFlag,
   DMA_UNMAP_ALL,
-  DmaFlag,
   getVersion,
   IrqIndex,
   MAX_DATA_BYTES,
@@ -129,7 +128,7 @@ class Connection implements Disposable {
 
   /** Receives one message and answers it. Throws Disconnected, SocketTimeout, ProtocolError: the client is to be dropped. */
   handleOne(): void {
-    const message = this.#messages.receive(5000);
+    const message = this.#receive();
     const fds = message.fds;
     let replyBytes = 0;
     let errno = 0;
@@ -154,6 +153,17 @@ class Connection implements Disposable {
     );
   }
 
+  /** Throws Disconnected, SocketTimeout, ProtocolError: whatever else goes wrong here, the client sent what it must not. */
+  #receive(): Message {
+    try {
+      return this.#messages.receive(5000);
+    } catch (error) {
+      if (!(error instanceof Error) || error instanceof Disconnected || error instanceof SocketTimeout)
+        throw error;
+      throw new ProtocolError(error.message, { cause: error });
+    }
+  }
+
   /** Carries out a request, puts the reply's payload together and returns its size. Descriptors left in `fds` are closed. */
   #handle({ command, payload, fds }: Message, replyFds: number[]): number {
     switch (command) {
@@ -165,7 +175,7 @@ class Connection implements Disposable {
       case Command.DMA_MAP: {
         need(payload, 32);
         const [offset, iova, size] = [u64(payload, 8), u64(payload, 16), u64(payload, 24)];
-        this.#dma.map(iova, size, (payload.getUint32(4, true) & DmaFlag.WRITE) !== 0, fds[0], offset);
+        this.#dma.map(iova, size, payload.getUint32(4, true), fds[0], offset);
         return 0;
       }
       case Command.DMA_UNMAP: {
@@ -211,7 +221,7 @@ class Connection implements Disposable {
       case Command.REGION_WRITE: {
         need(payload, 16);
         const count = payload.getUint32(12, true);
-        if (payload.byteLength !== 16 + count) throw new RequestError(EINVAL);
+        if (count > MAX_DATA_BYTES || payload.byteLength !== 16 + count) throw new RequestError(EINVAL);
         this.#write(
           u64(payload, 0),
           payload.getUint32(8, true),
@@ -278,6 +288,8 @@ class Connection implements Disposable {
     const bar = this.#region(index, offset, count);
     if (bar === "config") {
       if (this.#model.config.write(offset, data)) this.#reset();
+      // INTx Disable may have been cleared.
+      this.#interrupts.deliverPin();
     } else if (bar !== "rom" && this.#model.config.memoryEnabled) {
       if (bar.kind === "memory") {
         bar.bytes(offset, count).set(data);
@@ -297,6 +309,7 @@ class Connection implements Disposable {
 
   /** What a range of a region belongs to; the ROM reads as absent whatever its range. Throws RequestError. */
   #region(index: number, offset: number, count: number): BarModel | "config" | "rom" {
+    if (index >= RegionIndex.COUNT) throw new RequestError(EINVAL);
     const rom = index === RegionIndex.ROM;
     const bar = this.#model.bars[index];
     const sizeBytes =

@@ -1,0 +1,95 @@
+/** The model as a program: its socket, its signals, its threads. */
+import { expect, test } from "bun:test";
+import { existsSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { registers } from "../../src/endpoint/registers.ts";
+import { openRegisters } from "../../src/pci/registers.ts";
+import { LIMIT_MS, PROGRAM, startServer, tempFolder } from "./rig.ts";
+import { noise, Place, Rig } from "./stream-rig.ts";
+
+/** Runs model.ts to its end. */
+async function run(...args: string[]): Promise<{ exitCode: number; text: string }> {
+  const child = Bun.spawn([process.execPath, PROGRAM, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, NODE_ENV: "production" },
+    timeout: LIMIT_MS,
+  });
+  const [exitCode, out, err] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { exitCode, text: out + err };
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  test(`the socket is its owner's alone, and gone after ${signal}, also with a client connected`, async () => {
+    await using server = await startServer("--codec=null");
+    const status = statSync(server.path);
+    expect([status.isSocket(), status.mode & 0o777]).toEqual([true, 0o600]);
+    using client = server.connect().agree();
+    server.kill(signal);
+    expect(await server.exited).toBe(0);
+    expect(existsSync(server.path)).toBe(false);
+    expect(client.dropped()).toBe(true);
+  });
+}
+
+test("a path that is taken is refused with exit code 1, the reason, the cure, and left as it was", async () => {
+  await using server = await startServer("--codec=null");
+  const second = await run("--socket", server.path, "--codec=null");
+  expect(second.exitCode).toBe(1);
+  expect(second.text).toContain(`${server.path}: EADDRINUSE`);
+  expect(second.text).toContain(`rm ${server.path}`);
+  using client = server.connect().agree();
+  expect(client.read32(7, 0)).toBe(0x7022_10ee);
+  // So is the socket that a killed model leaves behind.
+  server.kill("SIGKILL");
+  await server.exited;
+  expect(existsSync(server.path)).toBe(true);
+  expect((await run("--socket", server.path, "--codec=null")).exitCode).toBe(1);
+  expect(existsSync(server.path)).toBe(true);
+});
+
+test("a path that no socket can have is refused with exit code 1 and the reason", async () => {
+  using folder = tempFolder();
+  const file = join(folder.path, "file");
+  writeFileSync(file, "precious");
+  for (const [path, reason] of [
+    [file, "EADDRINUSE"],
+    [join(folder.path, "no/such/folder"), "ENOENT"],
+    [join(folder.path, "x".repeat(108)), "107"],
+  ] as const) {
+    const { exitCode, text } = await run("--socket", path, "--codec=null");
+    expect([exitCode, text]).toEqual([1, expect.stringContaining(reason)]);
+  }
+  expect(await Bun.file(file).text()).toBe("precious");
+});
+
+test("without --socket the program says what is missing, with exit code 2", async () => {
+  const { exitCode, text } = await run("--codec=null");
+  expect([exitCode, text]).toEqual([2, expect.stringContaining("--socket")]);
+});
+
+test("registers are read while the codec works on a large frame, many times before it is done", async () => {
+  await using server = await startServer("--codec=libvpx");
+  using device = server.open();
+  expect(openRegisters(registers, device.bars[0]!).CODEC.readFields().ID).toBe(
+    registers.CODEC.fields.ID.values.LIBVPX,
+  );
+  const side = 640;
+  const frameBytes = side * side * 1.5;
+  using rig = new Rig(device, { memoryBytes: Place.FRAME + 2 * frameBytes });
+  rig.frameBytes = frameBytes;
+  rig.put(Place.FRAME, noise(frameBytes, 1));
+  const size = side | (side << 16);
+  await rig.run({ CODED_SIZE: size, VISIBLE_SIZE: size, SPEED: 0 });
+  rig.submit({ output: rig.iova(Place.FRAME + frameBytes), outputBytes: frameBytes });
+  let answers = 0;
+  for (; rig.regs.CQ_TAIL.read() === 0 && answers < 10_000; answers++) {
+    // The codec needs the machine's cores, too.
+    await Bun.sleep(2);
+  }
+  expect((await rig.complete()).status).toBe("OK");
+  expect(answers).toBeGreaterThan(20);
+}, 30_000);
