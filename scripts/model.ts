@@ -2,7 +2,7 @@
 import { defineCommand, runMain } from "citty";
 import { consola } from "consola";
 import type { CodecName } from "../src/model/codec/codec.ts";
-import { startModel } from "../src/model/process.ts";
+import { startModel } from "../src/model/vp9/process.ts";
 
 const codecs = ["auto", "libvpx", "webcodecs", "null"];
 

@@ -7,7 +7,7 @@ import { socketPair } from "../os/socket.ts";
 import { DeviceError, type PciDevice } from "./device.ts";
 import { openVfioUser } from "./vfio-user/client.ts";
 
-const PROGRAM = fileURLToPath(new URL("../model/child.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../model/vp9/child.ts", import.meta.url));
 /** Where Bun.spawn puts the first descriptor after stdin, stdout and stderr. */
 const CHILD_FD = 3;
 

@@ -14,7 +14,7 @@ import {
 } from "../../src/endpoint/rings.ts";
 import type { CodecJob, CodecResult } from "../../src/model/codec/jobs.ts";
 import { DmaTable } from "../../src/model/dma.ts";
-import { Vp9Endpoint } from "../../src/model/endpoint.ts";
+import { Vp9Endpoint } from "../../src/model/vp9/endpoint.ts";
 import { packFields } from "../../src/pci/registers.ts";
 import { CommandCode, WINDOW } from "./stream-rig.ts";
 

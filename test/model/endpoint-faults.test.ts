@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { PciDevice } from "../../src/device/device.ts";
 import { openDevice } from "../../src/device/open.ts";
 import { MAGIC } from "../../src/endpoint/registers.ts";
-import { faultKinds, parseFaults } from "../../src/model/faults.ts";
+import { faultKinds, parseFaults } from "../../src/model/vp9/faults.ts";
 import { LIMIT_MS, PROGRAM, type Server, startServer, until } from "./rig.ts";
 import { Rig, States } from "./stream-rig.ts";
 

@@ -2,11 +2,11 @@
  * The model as a child process that serves its parent and ends with it: `child.ts FD CODEC FAULTS`, FD a connected
  * socket. Starts in half the time of scripts/model.ts, since it needs no command line.
  */
-import type { CodecName } from "./codec/codec.ts";
+import type { CodecName } from "../codec/codec.ts";
 import { startModel } from "./process.ts";
 
 const [fd, codec = "auto", faults = ""] = process.argv.slice(2);
-// Ctrl-C reaches the whole process group; the parent decides when the last frame is out, and then hangs up.
+// Whoever ends a whole service signals each process; the parent decides when the last frame is out, and then hangs up.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
 try {
   const model = await startModel({

@@ -1,7 +1,7 @@
 /** Checks the endpoint's stream registers and turns them into the codec's settings. */
-import { DEFAULT, registers } from "../endpoint/registers.ts";
-import { getField } from "../pci/registers.ts";
-import type { CodecSettings } from "./codec/codec.ts";
+import { DEFAULT, registers } from "../../endpoint/registers.ts";
+import { getField } from "../../pci/registers.ts";
+import type { CodecSettings } from "../codec/codec.ts";
 
 type RegisterName = keyof typeof registers;
 

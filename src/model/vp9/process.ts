@@ -1,14 +1,14 @@
 /** Runs the VP9 endpoint's model in this process: messages on a Worker, the codec on the calling thread. */
 import { rmSync } from "node:fs";
 import { MessageChannel, Worker } from "node:worker_threads";
-import { registers } from "../endpoint/registers.ts";
-import { SystemError } from "../os/errno.ts";
-import { EventFd } from "../os/eventfd.ts";
-import type { Fd } from "../os/fd.ts";
-import { listenUnix } from "../os/socket.ts";
-import { packFields } from "../pci/registers.ts";
-import { type CodecName, chooseCodec } from "./codec/codec.ts";
-import { serveCodecJobs } from "./codec/thread.ts";
+import { registers } from "../../endpoint/registers.ts";
+import { SystemError } from "../../os/errno.ts";
+import { EventFd } from "../../os/eventfd.ts";
+import type { Fd } from "../../os/fd.ts";
+import { listenUnix } from "../../os/socket.ts";
+import { packFields } from "../../pci/registers.ts";
+import { type CodecName, chooseCodec } from "../codec/codec.ts";
+import { serveCodecJobs } from "../codec/thread.ts";
 import { parseFaults } from "./faults.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
 

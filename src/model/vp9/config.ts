@@ -1,5 +1,5 @@
 /** The VP9 endpoint's configuration space, as the story's card shows it at power-on. */
-import { PCI_ID, REGISTER_BYTES, WINDOW_BYTES } from "../endpoint/registers.ts";
+import { PCI_ID, REGISTER_BYTES, WINDOW_BYTES } from "../../endpoint/registers.ts";
 import {
   advancedErrorReporting,
   buildConfigSpace,
@@ -7,7 +7,7 @@ import {
   msi,
   powerManagement,
   rootComplexEndpoint,
-} from "./config-space.ts";
+} from "../config-space.ts";
 
 /** `functionLevelReset`: the card does not show it, but without it a guest can't reset the device. */
 export function endpointConfigSpace(functionLevelReset = true): ConfigSpaceModel {

@@ -3,12 +3,12 @@
  * part in no event loop. It reaches the codec's thread by a MessagePort and is woken by eventfds.
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { EventFd } from "../os/eventfd.ts";
-import { Fd } from "../os/fd.ts";
-import type { CodecResult } from "./codec/jobs.ts";
+import { EventFd } from "../../os/eventfd.ts";
+import { Fd } from "../../os/fd.ts";
+import type { CodecResult } from "../codec/jobs.ts";
 import { type CodecLink, Vp9Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
-import { serve } from "./server.ts";
+import { serve } from "../server.ts";
 
 export interface MessageThreadData {
   readonly connectionFd: number | undefined;

@@ -1,6 +1,6 @@
 /** The VP9 encoder endpoint as a device model: its registers, rings and interrupts. The codec works elsewhere. */
 import { ptr } from "bun:ffi";
-import { REGISTER_BYTES, registers, WINDOW_BYTES } from "../endpoint/registers.ts";
+import { REGISTER_BYTES, registers, WINDOW_BYTES } from "../../endpoint/registers.ts";
 import {
   COMPLETION_BYTES,
   Completion,
@@ -12,16 +12,16 @@ import {
   SUBMISSION_BYTES,
   Submission,
   SubmitFlag,
-} from "../endpoint/rings.ts";
-import { fence } from "../os/access.ts";
-import type { Fd } from "../os/fd.ts";
-import { copyMemory, createMemfd, type Mapping, mapShared } from "../os/memory.ts";
-import { getField, type RegisterTable } from "../pci/registers.ts";
-import type { CodecJob, CodecResult } from "./codec/jobs.ts";
-import type { BarModel, DeviceModel, Host, Wakeup } from "./device-model.ts";
-import type { DmaRange } from "./dma.ts";
-import { endpointConfigSpace } from "./endpoint-config.ts";
-import { BadValue, codedFrameBytes, readStreamSettings } from "./endpoint-stream.ts";
+} from "../../endpoint/rings.ts";
+import { fence } from "../../os/access.ts";
+import type { Fd } from "../../os/fd.ts";
+import { copyMemory, createMemfd, type Mapping, mapShared } from "../../os/memory.ts";
+import { getField, type RegisterTable } from "../../pci/registers.ts";
+import type { CodecJob, CodecResult } from "../codec/jobs.ts";
+import type { BarModel, DeviceModel, Host, Wakeup } from "../device-model.ts";
+import type { DmaRange } from "../dma.ts";
+import { endpointConfigSpace } from "./config.ts";
+import { BadValue, codedFrameBytes, readStreamSettings } from "./stream-settings.ts";
 import type { Fault, FaultKind } from "./faults.ts";
 
 type RegisterName = keyof typeof registers;
