@@ -69,13 +69,15 @@ To encode: write the stream registers (0x080 and up) and the ring registers (0x1
 wait until STATUS.STATE is RUNNING, or FAILED with the reason in ERROR. Then, for each frame, fill the next submission
 entry and write the number of entries submitted so far to SQ_TAIL. The endpoint writes a completion for each, and
 raises the interrupt if IRQ_ENABLE says so; polling the next completion's SEQUENCE works as well. No more submissions
-may be outstanding than the ring has entries, so completions need no acknowledgement.
+may be outstanding than the ring has entries, so completions need no acknowledgement. A submission that is refused
+completes at once, ahead of frames still in the codec: match completions by TAG.
 
 With SPACE = HOST all addresses are I/O virtual addresses, and bus mastering must be on. With SPACE = WINDOW they are
 offsets into BAR1, and neither DMA nor an interrupt is needed.
 
 A function-level reset, a device reset and COMMAND.RESET bring every register back to its reset value at any moment;
-frames under way are dropped. DEFAULT is ${hex(DEFAULT, 8)} and leaves a setting at the codec's own default.
+frames under way are dropped, and the window is cleared: read a register after COMMAND.RESET before writing to a mapped
+BAR1. DEFAULT is ${hex(DEFAULT, 8)} and leaves a setting at the codec's own default.
 
 ## Registers in BAR0
 

@@ -95,7 +95,6 @@ export const completionStatuses = {
   OUTPUT_FAULT: { code: 5, about: "The same of the packet's place" },
   OUTPUT_TOO_SMALL: { code: 6, about: "The packet has PACKET_BYTES and did not fit; it is lost" },
   CODEC_FAILED: { code: 7, about: "The codec gave up on the frame" },
-  BUS_MASTER_OFF: { code: 8, about: "Bus mastering is off" },
 } as const;
 export const CompletionStatus = codes(completionStatuses);
 

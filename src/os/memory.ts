@@ -83,6 +83,14 @@ export function createMemfd(name: string, sizeBytes: number): Fd {
   return fd;
 }
 
+/** FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, linux/falloc.h. */
+const PUNCH_HOLE = 0x03;
+
+/** Makes a memfd all zeros again, also where it is mapped, and gives its pages back. Throws SystemError. */
+export function clearMemfd(fd: Fd, sizeBytes: number): void {
+  check(libc.fallocate(fd.number, PUNCH_HOLE, 0, sizeBytes), `clear ${sizeBytes} bytes of a memfd`);
+}
+
 /** A view of ordinary RAM at an address that its owner keeps mapped for as long as the view is used. */
 export function viewMemory(address: number, sizeBytes: number): Uint8Array<ArrayBuffer> {
   if (sizeBytes === 0) return new Uint8Array(0);

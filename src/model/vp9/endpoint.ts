@@ -1,30 +1,26 @@
-/** The VP9 encoder endpoint as a device model: its registers, rings and interrupts. The codec works elsewhere. */
-import { ptr } from "bun:ffi";
-import { REGISTER_BYTES, registers, WINDOW_BYTES } from "../../endpoint/registers.ts";
+/** The VP9 encoder endpoint as a device model: its registers and rings. The codec works on another thread. */
+import { REGISTER_BYTES, registers } from "../../endpoint/registers.ts";
 import {
   COMPLETION_BYTES,
   Completion,
   CompletionFlag,
   CompletionStatus,
   Opcode,
-  SEGMENT_BYTES,
-  Segment,
   SUBMISSION_BYTES,
   Submission,
   SubmitFlag,
 } from "../../endpoint/rings.ts";
 import { fence } from "../../os/access.ts";
-import type { Fd } from "../../os/fd.ts";
-import { copyMemory, createMemfd, type Mapping, mapShared } from "../../os/memory.ts";
-import { getField, type RegisterTable } from "../../pci/registers.ts";
+import { getField } from "../../pci/registers.ts";
 import type { CodecJob, CodecResult } from "../codec/jobs.ts";
 import type { BarModel, DeviceModel, Host, Wakeup } from "../device-model.ts";
 import type { DmaRange } from "../dma.ts";
+import { Announcer } from "./announcer.ts";
 import { endpointConfigSpace } from "./config.ts";
+import { type Fault, FaultPlan } from "./faults.ts";
+import { createWindow, findFrame, release, type StreamMemory, streamMemory } from "./memory.ts";
+import { RegisterFile, type RegisterName } from "./register-file.ts";
 import { BadValue, codedFrameBytes, readStreamSettings } from "./stream-settings.ts";
-import type { Fault, FaultKind } from "./faults.ts";
-
-type RegisterName = keyof typeof registers;
 
 /** The codec's thread, as the endpoint sees it. */
 export interface CodecLink {
@@ -37,31 +33,44 @@ export interface CodecLink {
   readonly bell: number;
 }
 
-/** A submission that the codec has and the host waits for. */
-interface Pending {
-  readonly generation: number;
-  readonly opcode: number;
-  readonly tag: number;
-  readonly pts: bigint;
-  readonly output: number;
-  readonly outputBytes: number;
-  readonly source: readonly DmaRange[];
-}
-
-/** Where START found the rings: registers written later are for the next stream. */
-interface Rings {
+/** What START took up: registers written later are for the next stream. */
+interface Stream {
+  readonly memory: StreamMemory;
+  /** Host memory is reached with bus mastering only, and faults there are the bus's. */
   readonly inWindow: boolean;
   readonly submissions: number;
   readonly completions: number;
   readonly entries: number;
+  readonly frameBytes: number;
+  readonly openJob: number;
+  lastPts: bigint;
+}
+
+/** A submission that the host waits for. */
+interface Submitted {
+  readonly stream: Stream;
+  readonly isFrame: boolean;
+  readonly tag: number;
+  readonly pts: bigint;
+  readonly output: number;
+  readonly outputBytes: number;
+  /** The frame's pieces, held until the codec is done with them. */
+  readonly source: readonly DmaRange[];
+}
+
+/** What became of a submission. */
+interface Outcome {
+  readonly status: number;
+  readonly flags?: number;
+  readonly packetBytes?: number;
+  readonly busyUs?: number;
 }
 
 const State = registers.STATUS.fields.STATE.values;
 const ErrorCode = registers.ERROR.fields.CODE.values;
-const IrqBit = { COMPLETION: 1, STATE: 2 } as const;
+const { WINDOW } = registers.SPACE.fields.CODE.values;
 const MAX_RING_LOG2 = getField(registers.LIMITS.fields.RING_LOG2, registers.LIMITS.reset);
 const MAX_SEGMENTS = 2 ** getField(registers.LIMITS.fields.SEGMENTS_LOG2, registers.LIMITS.reset);
-/** Completions wait here while the moderation or a fault holds them back. */
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class Vp9Endpoint implements DeviceModel {
@@ -71,42 +80,31 @@ export class Vp9Endpoint implements DeviceModel {
   readonly wakeups: readonly Wakeup[];
   readonly #host: Host;
   readonly #codec: CodecLink;
-  readonly #faults: readonly Fault[];
-  readonly #windowFd: Fd = createMemfd("vp9-window", WINDOW_BYTES);
-  readonly #window: Mapping = mapShared(this.#windowFd.number, WINDOW_BYTES);
+  readonly #faults: FaultPlan;
+  readonly #window = createWindow();
+  readonly #registers = new RegisterFile();
+  readonly #announcer: Announcer;
 
-  /** The register file as the table lays it out; handlers below give some registers their meaning. */
-  readonly #values = new Uint32Array(new ArrayBuffer(REGISTER_BYTES));
-  /** Results of an earlier generation belong to a stream that was stopped or reset. */
-  #generation = 0;
+  #stream: Stream | undefined;
   #nextJob = 1;
-  readonly #pending = new Map<number, Pending>();
-  #openJob = 0;
-  #rings: Rings = { inWindow: false, submissions: 0, completions: 0, entries: 1 };
-  #frameBytes = 0;
-  #lastPts = -1n;
-  /** Completions not yet announced, and when they will be. */
-  #unannounced = 0;
-  #announceMs = NEVER;
-  /** Frames completed since power-on of the model, which faults count. */
-  #completedFrames = 0;
-  /** Results that a stall holds back. */
-  #held: CodecResult[] = [];
+  readonly #submitted = new Map<number, Submitted>();
+  /** Results that a stall holds back, and until when. */
+  readonly #held: CodecResult[] = [];
   #heldUntilMs = NEVER;
-  #dead: FaultKind | undefined;
+  /** A fault that lasts until the next reset. */
+  #dead: "wedge" | "ones" | undefined;
   #frames = 0;
   #bytes = 0;
   #busyUs = 0;
 
-  readonly #entry = new ArrayBuffer(SUBMISSION_BYTES);
-  readonly #entryView = new DataView(this.#entry);
-  readonly #completion = new ArrayBuffer(COMPLETION_BYTES);
-  readonly #completionView = new DataView(this.#completion);
+  readonly #entry = new DataView(new ArrayBuffer(SUBMISSION_BYTES));
+  readonly #completion = new DataView(new ArrayBuffer(COMPLETION_BYTES));
 
   constructor(host: Host, codec: CodecLink, faults: readonly Fault[]) {
     this.#host = host;
     this.#codec = codec;
-    this.#faults = faults;
+    this.#faults = new FaultPlan(faults);
+    this.#announcer = new Announcer(this.#registers, host);
     this.bars = [
       {
         kind: "registers",
@@ -114,12 +112,7 @@ export class Vp9Endpoint implements DeviceModel {
         read32: (offset) => this.#read(offset),
         write32: (offset, value) => this.#write(offset, value),
       },
-      {
-        kind: "memory",
-        sizeBytes: WINDOW_BYTES,
-        fd: this.#windowFd.number,
-        bytes: (offset, sizeBytes) => this.#window.bytes(offset, sizeBytes),
-      },
+      this.#window,
     ];
     this.wakeups = [{ fd: codec.bell, onReadable: () => this.#onResults(codec.take()) }];
     this.#powerOn();
@@ -128,32 +121,18 @@ export class Vp9Endpoint implements DeviceModel {
   reset(): void {
     this.#stop();
     // Whoever maps the window writes to it unseen, so it can't be known to be clean.
-    this.#window.bytes().fill(0);
+    this.#window.clear();
     this.#powerOn();
   }
 
   #powerOn(): void {
-    this.#values.fill(0);
-    for (const register of Object.values(registers as RegisterTable))
-      this.#values[register.offset / 4] = register.reset ?? 0;
-    this.#set("CODEC", this.#codec.identity);
+    this.#registers.reset();
+    this.#registers.set("CODEC", this.#codec.identity);
     this.#frames = 0;
     this.#bytes = 0;
     this.#busyUs = 0;
     this.#dead = undefined;
     this.#host.lower();
-  }
-
-  #get(name: RegisterName): number {
-    return this.#values[registers[name].offset / 4]!;
-  }
-
-  #set(name: RegisterName, value: number): void {
-    this.#values[registers[name].offset / 4] = value;
-  }
-
-  #count(name: RegisterName): void {
-    this.#set(name, this.#get(name) + 1);
   }
 
   // Registers
@@ -168,12 +147,12 @@ export class Vp9Endpoint implements DeviceModel {
       case registers.BUSY_US_LO.offset:
         return this.#latch("BUSY_US_HI", this.#busyUs);
       default:
-        return this.#values[offset / 4]!;
+        return this.#registers.read(offset);
     }
   }
 
   #latch(high: RegisterName, value: number): number {
-    this.#set(high, Math.floor(value / 2 ** 32));
+    this.#registers.set(high, Math.floor(value / 2 ** 32));
     return value >>> 0;
   }
 
@@ -183,402 +162,272 @@ export class Vp9Endpoint implements DeviceModel {
       case registers.COMMAND.offset:
         return this.#command(value);
       case registers.SQ_TAIL.offset:
-        this.#set("SQ_TAIL", value);
+        this.#registers.set("SQ_TAIL", value);
         return this.#takeSubmissions();
       case registers.IRQ_STATUS.offset:
-        this.#set("IRQ_STATUS", this.#get("IRQ_STATUS") & ~value);
-        return this.#lowerIfQuiet();
-      case registers.IRQ_ENABLE.offset: {
-        const added = value & ~this.#get("IRQ_ENABLE");
-        this.#set("IRQ_ENABLE", value);
-        // What happened before it was enabled is announced now.
-        if (this.#get("IRQ_STATUS") & added) this.#host.raise();
-        return this.#lowerIfQuiet();
-      }
+        return this.#announcer.clear(value);
+      case registers.IRQ_ENABLE.offset:
+        return this.#announcer.enable(value);
       default:
-        if (writableOffsets.has(offset)) this.#values[offset / 4] = value;
+        this.#registers.write(offset, value);
     }
   }
 
   #command(code: number): void {
     const { START, STOP, RESET } = registers.COMMAND.fields.CODE.values;
-    if (code === RESET) this.reset();
-    else if (code === STOP) {
+    if (code === RESET) return this.reset();
+    if (code === STOP) {
       this.#stop();
-      this.#setState(State.IDLE);
-    } else if (code === START && this.#get("STATUS") === State.IDLE) this.#start();
-    else this.#fail(ErrorCode.BAD_COMMAND);
-  }
-
-  // The stream
-
-  #start(): void {
-    this.#set("ERROR", 0);
-    for (const name of ["SQ_TAIL", "SQ_HEAD", "CQ_TAIL"] as const) this.#set(name, 0);
-    this.#lastPts = -1n;
+      return this.#setState(State.IDLE);
+    }
+    if (code !== START || this.#registers.get("STATUS") !== State.IDLE)
+      return this.#fail(ErrorCode.BAD_COMMAND);
+    this.#registers.set("ERROR", 0);
+    for (const name of ["SQ_TAIL", "SQ_HEAD", "CQ_TAIL"] as const) this.#registers.set(name, 0);
     try {
-      const settings = readStreamSettings((name) => this.#get(name));
-      this.#frameBytes = codedFrameBytes(settings);
-      this.#takeUpRings();
-      if (this.#get("STATUS") === State.FAILED) return;
-      this.#setState(State.STARTING);
-      this.#openJob = this.#nextJob++;
-      this.#codec.post({ kind: "open", id: this.#openJob, settings });
+      this.#start();
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
       this.#fail(ErrorCode.BAD_VALUE, error.register);
     }
   }
 
+  // The stream's life
+
   /** Throws BadValue; or fails the stream where the rings can't be reached. */
-  #takeUpRings(): void {
-    const log2 = this.#get("RING_LOG2");
-    if (this.#get("SPACE") > 1) throw new BadValue("SPACE");
+  #start(): void {
+    const get = (name: RegisterName) => this.#registers.get(name);
+    const settings = readStreamSettings(get);
+    const log2 = get("RING_LOG2");
+    if (get("SPACE") > 1) throw new BadValue("SPACE");
     if (log2 < 1 || log2 > MAX_RING_LOG2) throw new BadValue("RING_LOG2");
-    if (this.#get("SQ_LO") % 64) throw new BadValue("SQ_LO");
-    if (this.#get("CQ_LO") % 64) throw new BadValue("CQ_LO");
-    this.#rings = {
-      inWindow: this.#get("SPACE") === registers.SPACE.fields.CODE.values.WINDOW,
-      submissions: this.#get("SQ_LO") + this.#get("SQ_HI") * 2 ** 32,
-      completions: this.#get("CQ_LO") + this.#get("CQ_HI") * 2 ** 32,
+    if (get("SQ_LO") % 64) throw new BadValue("SQ_LO");
+    if (get("CQ_LO") % 64) throw new BadValue("CQ_LO");
+    const inWindow = get("SPACE") === WINDOW;
+    const stream: Stream = {
+      memory: streamMemory(this.#host.dma, this.#window, inWindow),
+      inWindow,
+      submissions: get("SQ_LO") + get("SQ_HI") * 2 ** 32,
+      completions: get("CQ_LO") + get("CQ_HI") * 2 ** 32,
       entries: 1 << log2,
+      frameBytes: codedFrameBytes(settings),
+      openJob: this.#nextJob++,
+      lastPts: -1n,
     };
-    if (!this.#mayReach) return this.#fail(ErrorCode.BUS_MASTER_OFF);
+    if (!this.#mayReach(stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     const rings = [
-      this.#resolve(this.#rings.submissions, SUBMISSION_BYTES << log2, false),
-      this.#resolve(this.#rings.completions, COMPLETION_BYTES << log2, true),
+      stream.memory.resolve(stream.submissions, SUBMISSION_BYTES * stream.entries, false),
+      stream.memory.resolve(stream.completions, COMPLETION_BYTES * stream.entries, true),
     ];
-    if (rings.includes(undefined)) this.#fault();
     for (const ring of rings) release(ring);
+    if (rings.includes(undefined)) return this.#failRing(stream);
+    this.#stream = stream;
+    this.#setState(State.STARTING);
+    this.#codec.post({ kind: "open", id: stream.openJob, settings });
   }
 
-  /** Whether rings, frames and packets may be accessed at all: host memory with bus mastering only. */
-  get #mayReach(): boolean {
-    return this.#rings.inWindow || this.config.busMaster;
-  }
-
+  /** Leaves the codec's jobs to come back to nobody. */
   #stop(): void {
-    this.#generation++;
-    this.#set("ERROR", 0);
-    this.#set("STATUS", State.IDLE);
-    this.#openJob = 0;
-    this.#unannounced = 0;
-    this.#announceMs = NEVER;
-    for (const result of this.#held.splice(0)) this.#finish(result);
-    this.#heldUntilMs = NEVER;
+    this.#stream = undefined;
+    this.#registers.set("ERROR", 0);
+    this.#registers.set("STATUS", State.IDLE);
+    this.#announcer.forget();
+    this.#letGo();
     this.#codec.post({ kind: "close", id: this.#nextJob++ });
   }
 
   #fail(code: number, register?: RegisterName): void {
-    this.#openJob = 0;
-    this.#set("ERROR", code | ((register ? registers[register].offset : 0) << 16));
+    this.#stream = undefined;
+    this.#registers.set("ERROR", code | ((register ? registers[register].offset : 0) << 16));
     this.#setState(State.FAILED);
   }
 
-  /** A ring that can't be reached. */
-  #fault(): void {
-    this.#logFault();
+  #failRing(stream: Stream): void {
+    this.#logFault(stream);
     this.#fail(ErrorCode.RING_FAULT);
   }
 
-  /** An address that is not mapped; one outside the window is no matter of the bus. */
-  #logFault(): void {
-    if (!this.#rings.inWindow) this.config.logUnsupportedRequest();
-  }
-
   #setState(state: number): void {
-    this.#set("STATUS", state);
-    this.#interrupt(IrqBit.STATE);
+    this.#registers.set("STATUS", state);
+    this.#announcer.stateChanged();
   }
 
-  #interrupt(bit: number): void {
-    this.#set("IRQ_STATUS", this.#get("IRQ_STATUS") | bit);
-    if (this.#get("IRQ_ENABLE") & bit) this.#host.raise();
+  #mayReach(stream: Stream): boolean {
+    return stream.inWindow || this.config.busMaster;
   }
 
-  #lowerIfQuiet(): void {
-    if ((this.#get("IRQ_STATUS") & this.#get("IRQ_ENABLE")) === 0) this.#host.lower();
-  }
-
-  // Memory that the host named: its own, or the window
-
-  #resolve(address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined {
-    if (!this.#rings.inWindow) return this.#host.dma.resolve(address, sizeBytes, write);
-    if (!(address + sizeBytes <= WINDOW_BYTES)) return undefined;
-    return [{ address: this.#window.address + address, sizeBytes, release: () => {} }];
-  }
-
-  #readInto(address: number, to: ArrayBuffer): boolean {
-    const parts = this.#resolve(address, to.byteLength, false);
-    let done = 0;
-    for (const part of parts ?? []) {
-      copyMemory(ptr(to) + done, part.address, part.sizeBytes);
-      done += part.sizeBytes;
-    }
-    release(parts);
-    return parts !== undefined;
-  }
-
-  #writeFrom(address: number, from: Uint8Array): boolean {
-    const parts = this.#resolve(address, from.byteLength, true);
-    let done = 0;
-    for (const part of parts ?? []) {
-      copyMemory(part.address, ptr(from) + done, part.sizeBytes);
-      done += part.sizeBytes;
-    }
-    release(parts);
-    return parts !== undefined;
+  /** An address that is not mapped; one outside the window is no matter of the bus. */
+  #logFault(stream: Stream): void {
+    if (!stream.inWindow) this.config.logUnsupportedRequest();
   }
 
   // Submissions
 
+  /** Takes what was submitted up to SQ_TAIL. */
   #takeSubmissions(): void {
-    if (this.#get("STATUS") !== State.RUNNING) return;
-    if (!this.#mayReach) return this.#fail(ErrorCode.BUS_MASTER_OFF);
-    const { submissions, entries } = this.#rings;
-    const tail = this.#get("SQ_TAIL");
-    const underWay = (this.#get("SQ_HEAD") - this.#get("CQ_TAIL")) >>> 0;
+    const stream = this.#stream;
+    if (!stream || this.#registers.get("STATUS") !== State.RUNNING) return;
+    if (!this.#mayReach(stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
+    const tail = this.#registers.get("SQ_TAIL");
+    const underWay = (this.#registers.get("SQ_HEAD") - this.#registers.get("CQ_TAIL")) >>> 0;
     // A tail that goes back comes out as nearly 2^32 new entries.
-    if (((tail - this.#get("SQ_HEAD")) >>> 0) + underWay > entries) return this.#fail(ErrorCode.BAD_TAIL);
-    while (this.#get("SQ_HEAD") !== tail && this.#get("STATUS") === State.RUNNING) {
-      const head = this.#get("SQ_HEAD");
-      if (!this.#readInto(submissions + (head % entries) * SUBMISSION_BYTES, this.#entry))
-        return this.#fault();
-      this.#count("SQ_HEAD");
-      this.#submit();
+    const added = (tail - this.#registers.get("SQ_HEAD")) >>> 0;
+    if (added + underWay > stream.entries) return this.#fail(ErrorCode.BAD_TAIL);
+    for (let left = added; left > 0 && this.#stream === stream; left--) {
+      const slot = this.#registers.get("SQ_HEAD") % stream.entries;
+      if (!stream.memory.read(stream.submissions + slot * SUBMISSION_BYTES, this.#entry.buffer)) {
+        return this.#failRing(stream);
+      }
+      this.#registers.count("SQ_HEAD");
+      this.#submit(stream);
     }
   }
 
-  #submit(): void {
-    const u32 = (offset: number) => this.#entryView.getUint32(offset, true);
-    const u64 = (offset: number) => this.#entryView.getBigUint64(offset, true);
+  /** Hands the entry just read to the codec, or completes it with the reason why not. */
+  #submit(stream: Stream): void {
+    const u32 = (offset: number) => this.#entry.getUint32(offset, true);
+    const u64 = (offset: number) => this.#entry.getBigUint64(offset, true);
     const opcode = u32(Submission.OPCODE);
     const pts = u64(Submission.PTS);
-    const pending = {
-      generation: this.#generation,
-      opcode,
+    const submitted: Submitted = {
+      stream,
+      isFrame: opcode !== Opcode.FLUSH,
       tag: u32(Submission.TAG),
       pts,
       output: Number(u64(Submission.OUTPUT)),
       outputBytes: u32(Submission.OUTPUT_BYTES),
       source: [],
     };
+    const id = this.#nextJob++;
     if (opcode === Opcode.FLUSH) {
-      const id = this.#nextJob++;
-      this.#pending.set(id, pending);
-      this.#codec.post({ kind: "flush", id });
-      return;
+      this.#submitted.set(id, submitted);
+      return this.#codec.post({ kind: "flush", id });
     }
     const flags = u32(Submission.FLAGS);
     const duration = u32(Submission.DURATION);
-    if (
-      opcode !== Opcode.ENCODE ||
-      flags & ~SubmitFlag.FORCE_KEY ||
-      duration === 0 ||
-      pts <= this.#lastPts ||
-      pts > BigInt(Number.MAX_SAFE_INTEGER)
-    ) {
-      return this.#complete(pending, CompletionStatus.BAD_DESCRIPTOR);
+    const segments = u32(Submission.SEGMENTS);
+    const known =
+      opcode === Opcode.ENCODE && (flags & ~SubmitFlag.FORCE_KEY) === 0 && segments <= MAX_SEGMENTS;
+    const timely = duration > 0 && pts > stream.lastPts && pts <= BigInt(Number.MAX_SAFE_INTEGER);
+    if (!known || !timely) return this.#complete(submitted, { status: CompletionStatus.BAD_DESCRIPTOR });
+    stream.lastPts = pts;
+    if (u32(Submission.SOURCE_BYTES) !== stream.frameBytes) {
+      return this.#complete(submitted, { status: CompletionStatus.BAD_SOURCE_SIZE });
     }
-    this.#lastPts = pts;
-    const source = this.#source(
-      Number(u64(Submission.SOURCE)),
-      u32(Submission.SOURCE_BYTES),
-      u32(Submission.SEGMENTS),
-    );
+    const source = findFrame(stream.memory, Number(u64(Submission.SOURCE)), stream.frameBytes, segments);
     if (typeof source === "number") {
-      if (source === CompletionStatus.SOURCE_FAULT) this.#logFault();
-      return this.#complete(pending, source);
+      if (source === CompletionStatus.SOURCE_FAULT) this.#logFault(stream);
+      return this.#complete(submitted, { status: source });
     }
-    const id = this.#nextJob++;
-    this.#pending.set(id, { ...pending, source });
+    this.#submitted.set(id, { ...submitted, source });
     const pieces = source.map(({ address, sizeBytes }) => ({ address, sizeBytes }));
     const forceKey = (flags & SubmitFlag.FORCE_KEY) !== 0;
     this.#codec.post({ kind: "encode", id, pieces, pts: Number(pts), duration, forceKey });
-  }
-
-  /** The pieces of a frame, or the status that says why there are none. */
-  #source(address: number, sizeBytes: number, segments: number): DmaRange[] | number {
-    if (sizeBytes !== this.#frameBytes) return CompletionStatus.BAD_SOURCE_SIZE;
-    if (segments === 0) return this.#resolve(address, sizeBytes, false) ?? CompletionStatus.SOURCE_FAULT;
-    if (segments > MAX_SEGMENTS) return CompletionStatus.BAD_DESCRIPTOR;
-    const list = new DataView(new ArrayBuffer(segments * SEGMENT_BYTES));
-    if (!this.#readInto(address, list.buffer)) return CompletionStatus.SOURCE_FAULT;
-    const pieces: DmaRange[] = [];
-    let sum = 0;
-    for (let at = 0; at < list.byteLength; at += SEGMENT_BYTES) {
-      const length = list.getUint32(at + Segment.LENGTH, true);
-      sum += length;
-      const parts =
-        sum <= sizeBytes &&
-        this.#resolve(Number(list.getBigUint64(at + Segment.ADDRESS, true)), length, false);
-      if (!parts) {
-        release(pieces);
-        return sum <= sizeBytes ? CompletionStatus.SOURCE_FAULT : CompletionStatus.BAD_SOURCE_SIZE;
-      }
-      pieces.push(...parts);
-    }
-    if (sum === sizeBytes) return pieces;
-    release(pieces);
-    return CompletionStatus.BAD_SOURCE_SIZE;
   }
 
   // Completions
 
   #onResults(results: readonly CodecResult[]): void {
     for (const result of results) {
-      if (this.#held.length) this.#held.push(result);
-      else this.#finish(result);
+      const submitted = this.#submitted.get(result.id);
+      const stallMs =
+        submitted?.isFrame && submitted.stream === this.#stream ? this.#faults.takeStallMs() : 0;
+      if (stallMs > 0) this.#heldUntilMs = performance.now() + stallMs;
+      if (this.#heldUntilMs === NEVER) this.#finish(result);
+      else this.#held.push(result);
     }
   }
 
+  /** Ends a stall. */
+  #letGo(): void {
+    this.#heldUntilMs = NEVER;
+    for (const result of this.#held.splice(0)) this.#finish(result);
+  }
+
   #finish(result: CodecResult): void {
-    if (result.id === this.#openJob) {
-      this.#openJob = 0;
+    if (this.#stream && result.id === this.#stream.openJob) {
       if (result.error !== undefined) return this.#fail(ErrorCode.CODEC_REFUSED);
       this.#setState(State.RUNNING);
       // The doorbell may have been rung meanwhile.
       return this.#takeSubmissions();
     }
-    const pending = this.#pending.get(result.id);
-    if (!pending) return;
-    if (pending.generation === this.#generation && pending.opcode === Opcode.ENCODE) {
-      const fault = this.#faults.find(
-        ({ kind, frame, ms }) => kind === "stall" && ms > 0 && frame === this.#completedFrames + 1,
-      );
-      if (fault && this.#heldUntilMs === NEVER) {
-        this.#heldUntilMs = performance.now() + fault.ms;
-        this.#held.push(result);
-        return;
-      }
-    }
-    this.#pending.delete(result.id);
-    release(pending.source);
-    if (pending.generation !== this.#generation || this.#get("STATUS") !== State.RUNNING) return;
+    const submitted = this.#submitted.get(result.id);
+    if (!submitted) return;
+    this.#submitted.delete(result.id);
+    release(submitted.source);
+    if (submitted.stream !== this.#stream) return;
+    if (!this.#mayReach(submitted.stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     this.#busyUs += result.busyUs;
-    if (result.error !== undefined)
-      return this.#complete(pending, CompletionStatus.CODEC_FAILED, 0, 0, result.busyUs);
-    this.#deliver(pending, result);
+    this.#complete(submitted, this.#deliver(submitted, result));
   }
 
-  /** Writes a packet where the host wants it, and completes its frame. */
-  #deliver(pending: Pending, result: CodecResult): void {
-    const sizeBytes = result.packets.reduce((sum, packet) => sum + packet.data.byteLength, 0);
-    const isFrame = pending.opcode === Opcode.ENCODE;
-    if (sizeBytes === 0) {
-      return this.#complete(
-        pending,
-        isFrame ? CompletionStatus.DROPPED : CompletionStatus.OK,
-        0,
-        0,
-        result.busyUs,
-      );
-    }
-    if (sizeBytes > pending.outputBytes) {
-      return this.#complete(pending, CompletionStatus.OUTPUT_TOO_SMALL, 0, sizeBytes, result.busyUs);
-    }
-    if (!this.#mayReach) return this.#fail(ErrorCode.BUS_MASTER_OFF);
-    let at = pending.output;
-    for (const packet of result.packets) {
-      if (!this.#writeFrom(at, packet.data)) {
-        this.#logFault();
-        return this.#complete(pending, CompletionStatus.OUTPUT_FAULT);
+  /** Writes a frame's packet where the host wants it. */
+  #deliver(
+    { stream, isFrame, output, outputBytes }: Submitted,
+    { packets, busyUs, error }: CodecResult,
+  ): Outcome {
+    if (error !== undefined) return { status: CompletionStatus.CODEC_FAILED, busyUs };
+    const packetBytes = packets.reduce((sum, { data }) => sum + data.byteLength, 0);
+    if (packetBytes === 0)
+      return { status: isFrame ? CompletionStatus.DROPPED : CompletionStatus.OK, busyUs };
+    if (packetBytes > outputBytes) return { status: CompletionStatus.OUTPUT_TOO_SMALL, packetBytes, busyUs };
+    let at = output;
+    for (const { data } of packets) {
+      if (!stream.memory.write(at, data)) {
+        this.#logFault(stream);
+        return { status: CompletionStatus.OUTPUT_FAULT };
       }
-      at += packet.data.byteLength;
+      at += data.byteLength;
     }
-    this.#bytes += sizeBytes;
-    const flags = result.packets.some((packet) => packet.key) ? CompletionFlag.KEY : 0;
-    this.#complete(pending, CompletionStatus.OK, flags, sizeBytes, result.busyUs);
+    this.#bytes += packetBytes;
+    const flags = packets.some(({ key }) => key) ? CompletionFlag.KEY : 0;
+    return { status: CompletionStatus.OK, flags, packetBytes, busyUs };
   }
 
-  #complete(pending: Pending, status: number, flags = 0, packetBytes = 0, busyUs = 0): void {
-    const isFrame = pending.opcode === Opcode.ENCODE;
-    if (isFrame) this.#completedFrames++;
-    const struck = isFrame ? this.#strike() : new Set<FaultKind>();
+  /** Writes a completion, as far as no fault was ordered for it, and announces it. */
+  #complete(
+    { stream, isFrame, tag, pts }: Submitted,
+    { status, flags = 0, packetBytes = 0, busyUs = 0 }: Outcome,
+  ): void {
+    const struck = isFrame ? this.#faults.strike() : undefined;
+    if (struck?.has("die")) process.kill(process.pid, "SIGKILL");
+    if (struck?.has("wedge")) this.#dead = "wedge";
+    if (struck?.has("ones")) this.#dead = "ones";
     if (this.#dead) return;
-    if (isFrame && status <= CompletionStatus.DROPPED) this.#frames++;
-    if (status > CompletionStatus.DROPPED) this.#count("ERRORS");
-    if (isFrame && this.#pending.size === 0) this.#count("STALLS");
+    const failed = status > CompletionStatus.DROPPED;
+    if (failed) this.#registers.count("ERRORS");
+    else if (isFrame) this.#frames++;
+    if (isFrame && this.#submitted.size === 0) this.#registers.count("STALLS");
 
-    const sequence = this.#get("CQ_TAIL");
-    const entry = this.#completionView;
-    entry.setUint32(Completion.TAG, struck.has("corrupt") ? ~pending.tag : pending.tag, true);
+    const sequence = this.#registers.get("CQ_TAIL");
+    const entry = this.#completion;
+    entry.setUint32(Completion.TAG, struck?.has("corrupt") ? ~tag : tag, true);
     entry.setUint16(Completion.STATUS, status, true);
     entry.setUint16(Completion.FLAGS, flags, true);
-    entry.setBigUint64(Completion.PTS, pending.pts, true);
+    entry.setBigUint64(Completion.PTS, pts, true);
     entry.setUint32(Completion.PACKET_BYTES, packetBytes, true);
     entry.setUint32(Completion.BUSY_US, busyUs, true);
     entry.setUint32(Completion.SEQUENCE, sequence + 1, true);
-    const { completions, entries } = this.#rings;
-    const slot = completions + (sequence % entries) * COMPLETION_BYTES;
-    const bytes = new Uint8Array(this.#completion);
+    const slot = stream.completions + (sequence % stream.entries) * COMPLETION_BYTES;
+    const bytes = new Uint8Array(entry.buffer);
     const last = Completion.SEQUENCE;
-    if (!this.#mayReach) return this.#fail(ErrorCode.BUS_MASTER_OFF);
-    if (!this.#writeFrom(slot, bytes.subarray(0, last))) return this.#fault();
+    if (!stream.memory.write(slot, bytes.subarray(0, last))) return this.#failRing(stream);
+    // The sequence number says that the rest is there.
     fence();
-    if (!this.#writeFrom(slot + last, bytes.subarray(last))) return this.#fault();
-    this.#count("CQ_TAIL");
-    if (!struck.has("drop-interrupt")) this.#announce(!isFrame);
+    if (!stream.memory.write(slot + last, bytes.subarray(last))) return this.#failRing(stream);
+    this.#registers.count("CQ_TAIL");
+    if (!struck?.has("drop-interrupt")) this.#announcer.completed(!isFrame);
   }
 
-  /** The faults ordered for the frame that completes now; some end it all. */
-  #strike(): Set<FaultKind> {
-    const struck = new Set(
-      this.#faults.filter(({ frame }) => frame === this.#completedFrames).map(({ kind }) => kind),
-    );
-    if (struck.has("die")) process.kill(process.pid, "SIGKILL");
-    if (struck.has("wedge")) this.#dead = "wedge";
-    if (struck.has("ones")) this.#dead = "ones";
-    return struck;
-  }
-
-  // Interrupts
-
-  #announce(now: boolean): void {
-    const { COUNT, TIME_US } = registers.IRQ_MODERATION.fields;
-    const moderation = this.#get("IRQ_MODERATION");
-    this.#unannounced++;
-    if (now || this.#unannounced >= getField(COUNT, moderation)) {
-      this.#unannounced = 0;
-      this.#announceMs = NEVER;
-      this.#interrupt(IrqBit.COMPLETION);
-    } else if (this.#announceMs === NEVER) {
-      this.#announceMs = performance.now() + getField(TIME_US, moderation) / 1000;
-    }
-  }
+  // Time
 
   nextTimeMs(): number {
-    return Math.min(this.#announceMs, this.#heldUntilMs);
+    return Math.min(this.#announcer.dueMs, this.#heldUntilMs);
   }
 
   onTime(): void {
     const nowMs = performance.now();
-    if (nowMs >= this.#announceMs) {
-      this.#unannounced = 0;
-      this.#announceMs = NEVER;
-      this.#interrupt(IrqBit.COMPLETION);
-    }
-    if (nowMs >= this.#heldUntilMs) {
-      const results = this.#held.splice(0);
-      this.#heldUntilMs = NEVER;
-      this.#onLate(results);
-    }
+    if (nowMs >= this.#announcer.dueMs) this.#announcer.announce();
+    if (nowMs >= this.#heldUntilMs) this.#letGo();
   }
-
-  /** Results that a stall held back; the stall does not strike them again. */
-  #onLate(results: readonly CodecResult[]): void {
-    this.#heldUntilMs = 0;
-    for (const result of results) this.#finish(result);
-    this.#heldUntilMs = NEVER;
-  }
-}
-
-const writableOffsets: ReadonlySet<number> = new Set(
-  Object.values(registers as RegisterTable)
-    .filter((register) => register.mode === "rw")
-    .map((register) => register.offset),
-);
-
-function release(ranges: readonly DmaRange[] | undefined): void {
-  for (const range of ranges ?? []) range.release();
 }

@@ -25,7 +25,7 @@ export function parseFaults(list: string): Fault[] {
     .split(",")
     .filter((part) => part !== "")
     .map((part) => {
-      const match = /^([a-z-]+)@([1-9]\d*)(?:=(\d+))?$/.exec(part);
+      const match = /^([a-z-]+)@([1-9]\d*)(?:=(\d{1,7}))?$/.exec(part);
       const kind = match?.[1];
       if (
         !match ||
@@ -38,4 +38,30 @@ export function parseFaults(list: string): Fault[] {
       }
       return { kind: kind as FaultKind, frame: Number(match[2]), ms: Number(match[3] ?? 0) };
     });
+}
+
+/** Counts the frames that complete, from power-on of the model, and says what strikes. */
+export class FaultPlan {
+  readonly #faults: readonly Fault[];
+  readonly #stalled = new Set<Fault>();
+  #completed = 0;
+
+  constructor(faults: readonly Fault[]) {
+    this.#faults = faults;
+  }
+
+  /** How late the next frame shall complete; asked again, 0. */
+  takeStallMs(): number {
+    const next = this.#completed + 1;
+    const stall = this.#faults.find(({ kind, frame }) => kind === "stall" && frame === next);
+    if (!stall || this.#stalled.has(stall)) return 0;
+    this.#stalled.add(stall);
+    return stall.ms;
+  }
+
+  /** What strikes the frame that completes now. */
+  strike(): ReadonlySet<FaultKind> {
+    this.#completed++;
+    return new Set(this.#faults.filter(({ frame }) => frame === this.#completed).map(({ kind }) => kind));
+  }
 }

@@ -6,9 +6,9 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
 import type { CodecResult } from "../codec/jobs.ts";
+import { serve } from "../server.ts";
 import { type CodecLink, Vp9Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
-import { serve } from "../server.ts";
 
 export interface MessageThreadData {
   readonly connectionFd: number | undefined;
