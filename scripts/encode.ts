@@ -1,14 +1,15 @@
 /** Encodes raw video as VP9 on a PCIe encoder. */
 import { defineCommand, runMain } from "citty";
-import { EncodeFileError, type EncodeReport, encodeFile } from "../src/encoder/file.ts";
+import { EncodeFileError, type EncodeReport, encodeFile, untilAborted } from "../src/encoder/file.ts";
 import type { TransferPath } from "../src/encoder/memory.ts";
 import { PCI_ID } from "../src/endpoint/registers.ts";
 import { builtInClip } from "../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../src/media/source.ts";
-import type { PixelFormat, Rational } from "../src/media/video.ts";
+import { checkFps, checkSize, type PixelFormat, type Rational } from "../src/media/video.ts";
 import { openPacketWriter } from "../src/media/writer.ts";
 import { findFunctions } from "../src/pci/bus.ts";
 import { clock, openProgress } from "./progress.ts";
+import { findMistake } from "./usage.ts";
 
 /**
  * Says something on standard error, where the result of a pipe does not go. The library is loaded when there is
@@ -16,7 +17,7 @@ import { clock, openProgress } from "./progress.ts";
  */
 async function say(kind: "info" | "error", text: string): Promise<void> {
   const { createConsola } = await import("consola");
-  createConsola({ stdout: process.stderr, stderr: process.stderr })[kind](text);
+  createConsola({ level: 3, stdout: process.stderr, stderr: process.stderr })[kind](text);
 }
 
 const ExitCode = { DEVICE: 1, USAGE: 2, INPUT: 3, OUTPUT: 4, INTERRUPTED: 130 } as const;
@@ -24,11 +25,12 @@ const stageExitCodes = { input: ExitCode.INPUT, device: ExitCode.DEVICE, output:
 const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;
 
 class UsageError extends Error {}
+class Interrupted extends Error {}
 
 function whole(name: string, text: string | undefined, low: number, high: number): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (text.trim() === "" || !Number.isInteger(value) || value < low || value > high) {
+  if (!/^-?\d+$/.test(text) || value < low || value > high) {
     throw new UsageError(`--${name} ${text}: it must be a whole number from ${low} to ${high}`);
   }
   return value;
@@ -39,14 +41,18 @@ function fraction(text: string | undefined): Rational | undefined {
   const [, num, den = "1"] = /^(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
   if (!Number(num) || !Number(den))
     throw new UsageError(`--fps ${text}: it must be N or N/D, such as 25 or 30000/1001`);
-  return { num: Number(num), den: Number(den) };
+  const fps = { num: Number(num), den: Number(den) };
+  checkFps(fps, "--fps");
+  return fps;
 }
 
 function dimensions(text: string | undefined): { width: number; height: number } | undefined {
   if (text === undefined) return undefined;
   const [, width, height] = /^(\d+)x(\d+)$/.exec(text) ?? [];
   if (!width || !height) throw new UsageError(`--size ${text}: it must be WxH, such as 1920x1080`);
-  return { width: Number(width), height: Number(height) };
+  const size = { width: Number(width), height: Number(height) };
+  checkSize(size, "--size");
+  return size;
 }
 
 function frameList(text: string | undefined): ReadonlySet<number> {
@@ -66,7 +72,7 @@ type Arguments = Readonly<Record<string, unknown>> & {
     | undefined;
 };
 
-/** Every option that is a number, a list or a choice. Throws UsageError. */
+/** Every option that is a number, a list or a choice. Throws UsageError, MediaError. */
 function readOptions(args: Arguments) {
   const bitrateKbps = whole("bitrate", args.bitrate, 1, 1_000_000);
   const config = {
@@ -89,6 +95,21 @@ function readOptions(args: Arguments) {
       format: args.format as PixelFormat | undefined,
     },
   };
+}
+
+/** Time within which signals are one and the same: `bun run` passes on the Ctrl-C that the terminal sent to all. */
+const ONE_PRESS_MS = 500;
+
+/** Calls `finish` on the first Ctrl-C or SIGTERM; a later one ends the program at once. */
+function onInterrupt(finish: () => void): void {
+  let firstMs: number | undefined;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (firstMs === undefined) finish();
+      firstMs ??= performance.now();
+      if (performance.now() - firstMs > ONE_PRESS_MS) process.exit(ExitCode.INTERRUPTED);
+    });
+  }
 }
 
 /** The device to use, and what to say about it when nobody chose it. */
@@ -202,15 +223,16 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
   async run({ args }) {
     const talks = !args.quiet && !args.json;
     const interrupted = new AbortController();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
+    onInterrupt(() => interrupted.abort());
     /** What an error means from here on. */
     let exitCode: number = ExitCode.USAGE;
     let errorText: string | undefined;
     let report: EncodeReport | undefined;
     let settings = {};
     let device = args.device;
+    let said: Promise<void> | undefined;
     try {
-      if (args.output === undefined)
+      if (!args.output)
         throw new UsageError(
           "say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output",
         );
@@ -218,10 +240,18 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
       const chosen = chooseDevice(args.device, args.codec);
       device = chosen.spec;
       exitCode = ExitCode.INPUT;
+      // Opening a pipe waits for its other end, and for the first bytes; Ctrl-C must end that, too.
+      const unlessInterrupted = async <T>(opening: Promise<T>) => {
+        const opened = await untilAborted(opening, interrupted.signal);
+        if (opened === undefined) throw new Interrupted("interrupted");
+        return opened;
+      };
       using source =
-        args.input === undefined ? builtInClip() : await openFrameSource(args.input, options.rawVideo);
+        args.input === undefined
+          ? builtInClip()
+          : await unlessInterrupted(openFrameSource(args.input, options.rawVideo));
       exitCode = ExitCode.OUTPUT;
-      const writer = await openPacketWriter(args.output, source.video, args.input);
+      const writer = await unlessInterrupted(openPacketWriter(args.output, source.video, args.input));
       settings = { ...source.video, ...options.config };
 
       const progress = openProgress(talks);
@@ -234,7 +264,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
           forceKey: options.forceKey,
           signal: interrupted.signal,
           onStart: (codec) => {
-            if (talks && chosen.why) void say("info", `${chosen.why} (${codec})`);
+            if (talks && chosen.why) said = say("info", `${chosen.why} (${codec})`);
           },
           onProgress: (now) => progress.update(() => progressLine(now, source, options.frames, startMs)),
         });
@@ -248,8 +278,10 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
         report = error.report;
         exitCode = stageExitCodes[error.stage];
       }
+      if (error instanceof Interrupted) exitCode = ExitCode.INTERRUPTED;
       errorText = error instanceof Error ? error.message : String(error);
     }
+    await said;
     if (errorText !== undefined && report && report.frames > 0) {
       errorText += `\n${args.output === "-" ? "the output" : args.output} holds the ${report.frames} frames before that`;
     }
@@ -259,7 +291,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
       const failure = errorText === undefined ? {} : { error: errorText };
       const object = {
         ...report,
-        input: args.input,
+        input: args.input ?? null,
         output: args.output,
         device,
         path: args.path,
@@ -276,4 +308,9 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
   },
 });
 
+const mistake = findMistake(process.argv.slice(2), command.args);
+if (mistake !== undefined) {
+  await say("error", `${mistake}; --help says what there is`);
+  process.exit(ExitCode.USAGE);
+}
 await runMain(command);

@@ -15,7 +15,8 @@ export function openProgress(enabled: boolean): Progress {
     update: (line) => {
       if (performance.now() - shownMs < INTERVAL_MS) return;
       shownMs = performance.now();
-      process.stderr.write(`\r${line().slice(0, process.stderr.columns - 1)}\x1b[K`);
+      // A terminal that nobody told its size has 0 columns.
+      process.stderr.write(`\r${line().slice(0, (process.stderr.columns || 80) - 1)}\x1b[K`);
     },
     end: () => process.stderr.write("\r\x1b[K"),
   };

@@ -29,29 +29,30 @@ export interface EncoderConfig {
   readonly threads?: number | undefined;
 }
 
+/** Largest number that a register of 32 bits holds; all ones mean the codec's default. */
+const LARGEST = 0xffff_fffe;
 const rateControls = { constant: "cbr", variable: "vbr", quantizer: "cq" } as const;
 
 /** Throws RangeError for what no register can hold; the device refuses the rest itself, by name. */
 export function toStreamSettings(config: EncoderConfig): StreamSettings {
-  const whole = (name: keyof EncoderConfig, low: number) => {
+  const whole = (name: keyof EncoderConfig, low: number, high = LARGEST) => {
     const value = config[name];
     if (
       value !== undefined &&
-      (typeof value !== "number" || !Number.isInteger(value) || value < low || value > 0xffff_fffe)
+      (typeof value !== "number" || !Number.isInteger(value) || value < low || value > high)
     ) {
-      throw new RangeError(`${name} is ${String(value)}; it must be a whole number of at least ${low}`);
+      throw new RangeError(`${name} is ${String(value)}; it must be a whole number from ${low} to ${high}`);
     }
-    return value;
   };
-  for (const name of ["width", "height", "gop", "threads"] as const) whole(name, name === "gop" ? 0 : 1);
-  for (const name of ["bitrate", "cqLevel"] as const) whole(name, 0);
-  whole("speed", -128);
+  for (const name of ["width", "height", "threads"] as const) whole(name, 1);
+  for (const name of ["bitrate", "cqLevel", "gop"] as const) whole(name, 0);
+  whole("speed", -128, 127);
   return {
     width: config.width,
     height: config.height,
     format: config.format ?? "i420",
     fps: frameRate(config),
-    timebase: config.timebase ?? MILLISECONDS,
+    timebase: fraction("timebase", config.timebase ?? MILLISECONDS),
     rateControl: rateControls[config.bitrateMode ?? "variable"],
     bitrateKbps: config.bitrate === undefined ? undefined : Math.round(config.bitrate / 1000),
     cqLevel: config.cqLevel,
@@ -64,14 +65,17 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
 /** The frame rate as a fraction; a number with decimals keeps three of them. Throws RangeError. */
 export function frameRate(config: Pick<EncoderConfig, "framerate">): Rational {
   const rate = config.framerate ?? 30;
-  const { num, den } =
-    typeof rate !== "number"
-      ? rate
-      : Number.isInteger(rate)
-        ? { num: rate, den: 1 }
-        : { num: Math.round(rate * 1000), den: 1000 };
-  if (!Number.isInteger(num) || !Number.isInteger(den) || num < 1 || den < 1) {
-    throw new RangeError(`framerate is ${num}/${den}; both must be whole numbers of at least 1`);
+  if (typeof rate !== "number") return fraction("framerate", rate);
+  return fraction(
+    "framerate",
+    Number.isInteger(rate) ? { num: rate, den: 1 } : { num: Math.round(rate * 1000), den: 1000 },
+  );
+}
+
+function fraction(name: keyof EncoderConfig, { num, den }: Rational): Rational {
+  const fits = (value: number) => Number.isInteger(value) && value >= 1 && value <= LARGEST;
+  if (!fits(num) || !fits(den)) {
+    throw new RangeError(`${name} is ${num}/${den}; both must be whole numbers from 1 to ${LARGEST}`);
   }
   return { num, den };
 }

@@ -73,6 +73,8 @@ export class EndpointDriver implements Disposable {
   #completed = 0;
   readonly #busySlots = new Set<number>();
   #flushing = false;
+  /** A completion made no sense, or its frame was lost: those after it are of no use. */
+  #spoiled = false;
   /** Completions found although no interrupt announced them. */
   missedInterrupts = 0;
 
@@ -133,6 +135,7 @@ export class EndpointDriver implements Disposable {
     if (path === "dma") this.#armInterrupt();
     this.#submitted = 0;
     this.#completed = 0;
+    this.#spoiled = false;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + START_TIMEOUT_MS;
     for (;;) {
@@ -231,6 +234,7 @@ export class EndpointDriver implements Disposable {
 
   #readBack(offset: number): string {
     const value = this.#device.bars[0]!.read32(offset);
+    if (offset === registers.SPEED.offset) return String((value << 24) >> 24);
     return offset === registers.CODED_SIZE.offset || offset === registers.VISIBLE_SIZE.offset
       ? `${value & 0xffff}x${value >>> 16}`
       : String(value);
@@ -289,7 +293,7 @@ export class EndpointDriver implements Disposable {
     let lookedMs = startMs;
     let announced = true;
     for (;;) {
-      const completed = this.#take();
+      const completed = this.take();
       if (completed) {
         if (!announced) this.missedInterrupts++;
         return completed;
@@ -320,13 +324,23 @@ export class EndpointDriver implements Disposable {
     );
   }
 
-  #take(): CompletedFrame | "flushed" | undefined {
+  /** The next completion, if it is there. Throws EncoderError as collect does; then there is none after it. */
+  take(): CompletedFrame | "flushed" | undefined {
+    if (this.#spoiled) return undefined;
     const memory = this.#stream;
     const entry = memory.completionRing + (this.#completed % (1 << memory.ringLog2)) * COMPLETION_BYTES;
     if (memory.read32(entry + Completion.SEQUENCE) !== (this.#completed + 1) >>> 0) return undefined;
     // The sequence number is written last; what came before it must be read after it.
     memory.fence();
     this.#completed = (this.#completed + 1) >>> 0;
+    this.#spoiled = true;
+    const completed = this.#read(entry);
+    this.#spoiled = false;
+    return completed;
+  }
+
+  #read(entry: number): CompletedFrame | "flushed" {
+    const memory = this.#stream;
     const tag = memory.read32(entry + Completion.TAG);
     const word = memory.read32(entry + Completion.STATUS);
     const [status, flags] = [word & 0xffff, word >>> 16];

@@ -3,7 +3,7 @@ import type { PciDevice } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
 import { type Rational, toTicks } from "../media/video.ts";
 import { type EncoderConfig, frameRate, toStreamSettings } from "./config.ts";
-import { EncoderError, EndpointDriver } from "./driver.ts";
+import { type CompletedFrame, EncoderError, EndpointDriver, type StreamSettings } from "./driver.ts";
 import type { TransferPath } from "./memory.ts";
 
 export interface EncoderOptions {
@@ -45,7 +45,10 @@ export interface EncodeOptions {
   readonly keyFrame?: boolean;
 }
 
-/** Memory that the device encodes from. Fill `data`, then pass it to encode as the frame's data: nothing is copied. */
+/**
+ * Memory that the device encodes from. Fill `data`, then pass it to encode as the frame's data, once: nothing is
+ * copied. It is the device's from then on, and gone after configure and close.
+ */
 export interface FrameBuffer {
   readonly data: Uint8Array<ArrayBuffer>;
 }
@@ -88,12 +91,20 @@ export class Encoder implements Disposable {
   readonly #ownedDevice: PciDevice | undefined;
   #state: "unconfigured" | "configured" | "closed" = "unconfigured";
   #failure: Error | undefined;
+  /** Ends when the calls so far have been carried out, as far as the device is told of them. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #configuring = false;
   #frameDurationUs = 0;
   #timebase: Rational = { num: 1, den: 1000 };
   #frameBytes = 0;
+  #lastPts = -1;
   #freeSlots: number[] = [];
   readonly #lent = new Map<Uint8Array, number>();
+  /** Every memory that was ever lent; what of it is not lent now must not be read, it may be unmapped. */
+  readonly #everLent = new WeakSet<Uint8Array>();
   readonly #waiters: Waiter[] = [];
+  /** Frames accepted that the device was not told of yet. */
+  #waiting = 0;
   readonly #submitted = new Map<number, Submitted>();
   #flush: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
   #collecting = false;
@@ -115,7 +126,7 @@ export class Encoder implements Disposable {
 
   /** Frames accepted, but not yet given to `output`. */
   get encodeQueueSize(): number {
-    return this.#submitted.size;
+    return this.#waiting + this.#submitted.size;
   }
 
   get statistics(): EncoderStatistics {
@@ -133,21 +144,36 @@ export class Encoder implements Disposable {
    * the device refused), WindowTooSmall, DeviceError.
    */
   async configure(config: EncoderConfig): Promise<void> {
-    if (this.#state === "configured") await this.flush();
     this.#check("unconfigured", "configured");
     const settings = toStreamSettings(config);
     const inFlight = this.#options.inFlight ?? 4;
     if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > 1023) {
       throw new RangeError(`inFlight is ${inFlight}; it must be 1 to 1023`);
     }
+    this.#configuring = true;
+    try {
+      await this.#inTurn(() => this.#start(config, settings, inFlight));
+    } finally {
+      this.#configuring = false;
+    }
+  }
+
+  async #start(config: EncoderConfig, settings: StreamSettings, inFlight: number): Promise<void> {
+    if (this.#state === "configured") await (await this.#startFlush()).promise;
+    this.#check("unconfigured", "configured");
     this.#driver.stop();
     this.#state = "unconfigured";
+    this.#lent.clear();
+    for (const waiter of this.#waiters.splice(0)) {
+      waiter.reject(new EncoderError("the encoder was configured anew while this call waited for memory"));
+    }
     await this.#driver.start(settings, this.#options.path ?? "dma", inFlight);
     this.#codec = this.#driver.codec;
     this.#inFlight = this.#driver.slots;
     const { num, den } = frameRate(config);
     this.#frameDurationUs = (1_000_000 * den) / num;
     this.#timebase = settings.timebase;
+    this.#lastPts = -1;
     this.#frameBytes = this.#driver.frame(0).byteLength;
     this.#freeSlots = Array.from({ length: this.#inFlight }, (_, slot) => slot);
     this.#state = "configured";
@@ -155,9 +181,12 @@ export class Encoder implements Disposable {
 
   /** Waits for memory that the device encodes from. It must be given to encode. Throws what ended the encoder. */
   async acquireFrame(): Promise<FrameBuffer> {
+    this.#checkReady();
     const slot = await this.#acquireSlot();
+    this.#check("configured");
     const data = this.#driver.frame(slot);
     this.#lent.set(data, slot);
+    this.#everLent.add(data);
     return { data };
   }
 
@@ -166,48 +195,95 @@ export class Encoder implements Disposable {
    * under way. Frames are encoded in the order of the calls. Throws RangeError, EncoderError, DeviceError.
    */
   async encode(frame: RawFrame, options: EncodeOptions = {}): Promise<void> {
-    this.#check("configured");
+    this.#checkReady();
     if (frame.data.byteLength !== this.#frameBytes) {
       throw new RangeError(
         `a frame of ${frame.data.byteLength} bytes; the configured size needs ${this.#frameBytes}`,
       );
     }
-    let slot = this.#lent.get(frame.data);
-    if (slot === undefined) {
-      slot = await this.#acquireSlot();
-      this.#driver.frame(slot).set(frame.data);
+    const lentSlot = this.#lent.get(frame.data);
+    if (lentSlot === undefined && this.#everLent.has(frame.data)) {
+      throw new EncoderError("this frame's memory was given to encode already; acquire another");
     }
+    const times = this.#times(frame);
     this.#lent.delete(frame.data);
-    const { timestamp } = frame;
-    const duration = frame.duration ?? this.#frameDurationUs;
-    const pts = toTicks(timestamp, this.#timebase);
-    this.#submitted.set(slot, { timestamp, duration });
-    try {
-      this.#driver.submit(
-        slot,
-        pts,
-        Math.max(1, toTicks(timestamp + duration, this.#timebase) - pts),
-        options.keyFrame ?? false,
+    this.#waiting++;
+    // Asked for now, so that slots are given in the order of the calls, too.
+    const slotGiven = lentSlot === undefined ? this.#acquireSlot() : Promise.resolve(lentSlot);
+    slotGiven.catch(() => {}); // told below, when its turn comes
+    await this.#inTurn(async () => {
+      let slot: number;
+      try {
+        slot = await slotGiven;
+      } finally {
+        this.#waiting--;
+      }
+      this.#check("configured");
+      if (lentSlot === undefined) this.#driver.frame(slot).set(frame.data);
+      const { timestamp, duration, pts, ticks } = times;
+      this.#submitted.set(slot, { timestamp, duration });
+      try {
+        this.#driver.submit(slot, pts, ticks, options.keyFrame ?? false);
+      } catch (error) {
+        this.#rescue();
+        throw this.#fail(error);
+      }
+      void this.#collect();
+    });
+  }
+
+  /** A frame's times, in microseconds and in ticks. Throws RangeError where the device could not take them. */
+  #times(frame: RawFrame) {
+    const { timestamp, duration = this.#frameDurationUs } = frame;
+    if (!(timestamp >= 0 && duration >= 0 && timestamp + duration <= Number.MAX_SAFE_INTEGER)) {
+      throw new RangeError(
+        `a frame at ${timestamp} for ${duration}: both are microseconds, 0 or more, and together below 2^53`,
       );
-    } catch (error) {
-      throw this.#fail(error);
     }
-    void this.#collect();
+    const { num, den } = this.#timebase;
+    const pts = toTicks(timestamp, this.#timebase);
+    const ticks = Math.max(1, toTicks(timestamp + duration, this.#timebase) - pts);
+    if (pts <= this.#lastPts) {
+      throw new RangeError(
+        `timestamp ${timestamp} is not later by a tick (${num}/${den} s) than that of the frame before`,
+      );
+    }
+    if (ticks > 0xffff_ffff)
+      throw new RangeError(
+        `duration ${duration} is ${ticks} ticks (${num}/${den} s); a frame can last 2^32 - 1`,
+      );
+    this.#lastPts = pts;
+    return { timestamp, duration, pts, ticks };
   }
 
   /** Resolves when `output` has had every frame that was encoded so far. Throws EncoderError, DeviceError. */
-  flush(): Promise<void> {
+  async flush(): Promise<void> {
+    this.#checkReady();
+    const { promise } = await this.#inTurn(() => this.#startFlush());
+    await promise;
+  }
+
+  /** Tells the device to flush, when the flush before is over: one at a time has a place in the ring. */
+  async #startFlush(): Promise<{ readonly promise: Promise<void> }> {
+    await this.#flush?.promise;
     this.#check("configured");
-    if (this.#flush) return this.#flush.promise.then(() => this.flush());
-    this.#flush = Promise.withResolvers<void>();
-    const { promise } = this.#flush;
+    const flush = Promise.withResolvers<void>();
+    this.#flush = flush;
     try {
       this.#driver.submitFlush();
       void this.#collect();
     } catch (error) {
+      this.#rescue();
       this.#fail(error);
     }
-    return promise;
+    return flush;
+  }
+
+  /** Carries calls out one after the other, in their order. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   /** Drops what is under way, and lets go of the device. Harmless when repeated. */
@@ -226,8 +302,12 @@ export class Encoder implements Disposable {
       throw new EncoderError(`the encoder is ${this.#state}, not ${allowed.join(" or ")}`);
   }
 
-  #acquireSlot(): Promise<number> {
+  #checkReady(): void {
     this.#check("configured");
+    if (this.#configuring) throw new EncoderError("the encoder is being configured; await that first");
+  }
+
+  #acquireSlot(): Promise<number> {
     const slot = this.#waiters.length === 0 ? this.#freeSlots.shift() : undefined;
     if (slot !== undefined) return Promise.resolve(slot);
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
@@ -239,28 +319,53 @@ export class Encoder implements Disposable {
     this.#collecting = true;
     try {
       while (this.#state === "configured" && (this.#submitted.size > 0 || this.#flush)) {
-        const completed = await this.#driver.collect();
-        if (this.#state !== "configured") return;
-        if (completed === "flushed") {
-          const flush = this.#flush;
-          this.#flush = undefined;
-          flush?.resolve();
-          continue;
+        let completed: CompletedFrame | "flushed";
+        try {
+          completed = await this.#driver.collect();
+        } catch (error) {
+          this.#rescue();
+          throw error;
         }
-        const { slot, packet, key, busyUs } = completed;
-        const frame = this.#submitted.get(slot)!;
-        this.#submitted.delete(slot);
-        this.#frames++;
-        this.#deviceUs += busyUs;
-        const waiter = this.#waiters.shift();
-        if (waiter) waiter.resolve(slot);
-        else this.#freeSlots.push(slot);
-        if (packet) this.#options.output({ type: key ? "key" : "delta", ...frame, data: packet });
+        this.#deliver(completed);
       }
     } catch (error) {
-      this.#fail(error);
+      // Closing takes the memory away that collecting waits in: no failure.
+      if (this.#state === "configured") this.#fail(error);
     } finally {
       this.#collecting = false;
+    }
+  }
+
+  #deliver(completed: CompletedFrame | "flushed"): void {
+    if (this.#state !== "configured") return;
+    if (completed === "flushed") {
+      const flush = this.#flush;
+      this.#flush = undefined;
+      flush?.resolve();
+      return;
+    }
+    const { slot, packet, key, busyUs } = completed;
+    const frame = this.#submitted.get(slot)!;
+    this.#submitted.delete(slot);
+    this.#frames++;
+    this.#deviceUs += busyUs;
+    const waiter = this.#waiters.shift();
+    if (waiter) waiter.resolve(slot);
+    else this.#freeSlots.push(slot);
+    if (packet) this.#options.output({ type: key ? "key" : "delta", ...frame, data: packet });
+  }
+
+  /** A device that failed may have completed frames before that, which nobody collected yet: they are good. */
+  #rescue(): void {
+    if (this.#state !== "configured") return;
+    try {
+      for (;;) {
+        const completed = this.#driver.take();
+        if (!completed) return;
+        this.#deliver(completed);
+      }
+    } catch {
+      // The failure that is being handled is the one to tell.
     }
   }
 
@@ -279,6 +384,7 @@ export class Encoder implements Disposable {
     this.#flush = undefined;
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     this.#submitted.clear();
+    this.#lent.clear();
     this.#driver[Symbol.dispose]();
     this.#ownedDevice?.[Symbol.dispose]();
   }

@@ -53,6 +53,20 @@ export class EncodeFileError extends Error {
   }
 }
 
+/**
+ * What `work` gives, or undefined once the signal comes: then nobody waits for it any more. It is not stopped: a read
+ * from a pipe ends when the pipe does.
+ */
+export function untilAborted<T>(work: T | Promise<T>, signal: AbortSignal): T | Promise<T | undefined> {
+  if (!(work instanceof Promise)) return work;
+  const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
+  const giveUp = () => resolve(undefined);
+  signal.addEventListener("abort", giveUp);
+  if (signal.aborted) giveUp();
+  work.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
+  return promise;
+}
+
 /** Encodes a source to its end and closes the writer. Throws EncodeFileError. */
 export async function encodeFile(
   source: FrameSource,
@@ -71,10 +85,14 @@ export async function encodeFile(
     inFlight: 0,
     missedInterrupts: 0,
   };
-  let stage: EncodeFileError["stage"] = "device";
   let failure: EncodeFileError | undefined;
-  const fail = (error: unknown) => {
+  /** Ends the input: the caller's signal, or a failure that came while the input was being waited for. */
+  const ending = new AbortController();
+  options.signal?.addEventListener("abort", () => ending.abort(), { once: true });
+  if (options.signal?.aborted) ending.abort();
+  const fail = (stage: EncodeFileError["stage"], error: unknown) => {
     failure ??= new EncodeFileError(stage, report, error);
+    ending.abort();
   };
   /** Writes that are not done yet; a writer may take its time. */
   let writing: Promise<void> | undefined;
@@ -87,12 +105,10 @@ export async function encodeFile(
     options.onProgress?.(report);
   };
   const output = (chunk: EncodedChunk) => {
-    if (failure) return;
+    // What ended the input or the device does not spoil the packets of the frames before it.
+    if (failure?.stage === "output") return;
     const packet = { ...chunk, timestampUs: chunk.timestamp, durationUs: chunk.duration };
-    const failOutput = (error: unknown) => {
-      stage = "output";
-      fail(error);
-    };
+    const failOutput = (error: unknown) => fail("output", error);
     try {
       const written = writing ? writing.then(() => writer.write(packet)) : writer.write(packet);
       if (!(written instanceof Promise)) return count(chunk);
@@ -107,16 +123,20 @@ export async function encodeFile(
 
   let encoder: Encoder | undefined;
   try {
-    encoder = openEncoder({ ...options.encoder, output });
+    encoder = openEncoder({ ...options.encoder, output, error: (error) => fail("device", error) });
     const { fps, ...video } = source.video;
     await encoder.configure({ ...options.config, ...video, framerate: fps });
     options.onStart?.(encoder.statistics.codec);
     const last = options.frames ?? Number.POSITIVE_INFINITY;
-    for (let index = 0; index < last && !options.signal?.aborted && !failure; index++) {
+    for (let index = 0; index < last && !ending.signal.aborted; index++) {
       const { data } = await encoder.acquireFrame();
-      stage = "input";
-      if (!(await source.read(data))) break;
-      stage = "device";
+      let read: boolean | undefined;
+      try {
+        read = await untilAborted(source.read(data), ending.signal);
+      } catch (error) {
+        fail("input", error);
+      }
+      if (!read) break;
       const timestamp = frameTimeUs(index, fps);
       const duration = frameTimeUs(index + 1, fps) - timestamp;
       await encoder.encode(
@@ -126,15 +146,14 @@ export async function encodeFile(
       if (writing) await writing;
     }
   } catch (error) {
-    fail(error);
+    fail("device", error);
   }
   // Whatever ended the input, the frames before it are finished and written.
   try {
     if (encoder?.state === "configured" && failure?.stage !== "output") await encoder.flush();
     if (writing) await writing;
   } catch (error) {
-    stage = "device";
-    fail(error);
+    fail("device", error);
   }
   if (encoder) {
     const { codec, inFlight, deviceUs, missedInterrupts } = encoder.statistics;
@@ -144,8 +163,7 @@ export async function encodeFile(
   try {
     await writer.close();
   } catch (error) {
-    stage = "output";
-    fail(error);
+    fail("output", error);
   }
   report.wallMs = performance.now() - startMs;
   if (failure) throw failure;

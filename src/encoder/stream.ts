@@ -26,16 +26,21 @@ export async function* encodeFrames(
     news.resolve();
     news = Promise.withResolvers<void>();
   };
+  let fed: { readonly error?: unknown } | undefined;
   using encoder = openEncoder({
     ...options,
     output: (chunk) => {
       chunks.push(chunk);
       tell();
     },
+    // The next frame, at which encode would say so, may be long in coming.
+    error: (error) => {
+      fed ??= { error };
+      tell();
+    },
   });
   await encoder.configure(config);
 
-  let fed: { readonly error?: unknown } | undefined;
   let abandoned = false;
   const feed = async () => {
     for await (const frame of frames) {
@@ -48,10 +53,10 @@ export async function* encodeFrames(
   void feed()
     .then(
       () => {
-        fed = {};
+        fed ??= {};
       },
       (error) => {
-        fed = { error };
+        fed ??= { error };
       },
     )
     .then(tell);

@@ -1,0 +1,35 @@
+import { type ArgsDef, type CommandDef, parseArgs } from "citty";
+
+/**
+ * What is wrong with a command line, as far as citty would let it pass (an unknown option, a word too many) or end with
+ * an exit code of its own (a choice that is none). Undefined when nothing is; what the values mean is the verb's business.
+ */
+export function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): string | undefined {
+  if (args === undefined || typeof args === "function" || args instanceof Promise)
+    throw new TypeError("a verb's args are a plain object");
+  const definitions = Object.entries(args);
+  const asText = definitions.map(([name, definition]) => [
+    name,
+    definition.type === "enum" ? { ...definition, type: "string" } : definition,
+  ]);
+  const given = parseArgs([...rawArgs], Object.fromEntries(asText) as ArgsDef);
+
+  const known = new Set(["_", "help", "h"]);
+  for (const [name, definition] of definitions) {
+    const aliases = "alias" in definition ? definition.alias : [];
+    for (const key of [name, ...[aliases ?? []].flat()]) known.add(key);
+    known.add(name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()));
+  }
+  const stranger = Object.keys(given).find((key) => !known.has(key));
+  if (stranger !== undefined) return `there is no option ${stranger.length > 1 ? "--" : "-"}${stranger}`;
+
+  const words = definitions.filter(([, definition]) => definition.type === "positional").length;
+  if (given._.length > words) return `"${given._[words]}" is one word too many`;
+
+  for (const [name, definition] of definitions) {
+    const value: unknown = given[name];
+    if (definition.type === "enum" && value !== undefined && !definition.options?.includes(String(value)))
+      return `--${name} ${value}: it must be one of ${definition.options?.join(", ")}`;
+  }
+  return undefined;
+}
