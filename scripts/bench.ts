@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { defineCommand, runMain } from "citty";
-import { consola } from "consola";
+import { defineCommand } from "citty";
 import type { BenchCase } from "./bench/case.ts";
 import { encode } from "./bench/encode.ts";
 import { median, type Run, runCommand } from "./bench/measure.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
 
 const cases: readonly BenchCase[] = [encode];
 
@@ -94,7 +95,8 @@ Example:
     const chosen = cases.filter(({ name }) => args.case === undefined || name === args.case);
     const rounds = Number(args.rounds);
     if (chosen.length === 0 || !Number.isInteger(rounds) || rounds < 1) {
-      consola.error(
+      await say(
+        "error",
         chosen.length
           ? `--rounds ${args.rounds}: it must be 1 or more`
           : `no case "${args.case}"; see --help`,
@@ -113,7 +115,7 @@ Example:
         results.push(result);
       }
     } catch (error) {
-      consola.error(error instanceof Error ? error.message : String(error));
+      await say("error", error instanceof Error ? error.message : String(error));
       process.exit(1);
     }
     if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify({ cases: results }, null, 2)}\n`);
@@ -121,4 +123,4 @@ Example:
   },
 });
 
-await runMain(command);
+await runVerb(command);

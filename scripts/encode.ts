@@ -1,101 +1,20 @@
 /** Encodes raw video as VP9 on a PCIe encoder. */
-import { defineCommand, runMain } from "citty";
+import { defineCommand } from "citty";
 import { EncodeFileError, type EncodeReport, encodeFile, untilAborted } from "../src/encoder/file.ts";
-import type { TransferPath } from "../src/encoder/memory.ts";
 import { PCI_ID } from "../src/endpoint/registers.ts";
 import { builtInClip } from "../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../src/media/source.ts";
-import { checkFps, checkSize, type PixelFormat, type Rational } from "../src/media/video.ts";
 import { openPacketWriter } from "../src/media/writer.ts";
 import { findFunctions } from "../src/pci/bus.ts";
+import { readOptions, UsageError } from "./encode-options.ts";
 import { clock, openProgress } from "./progress.ts";
-import { findMistake } from "./usage.ts";
-
-/**
- * Says something on standard error, where the result of a pipe does not go. The library is loaded when there is
- * something to say, after the device was started.
- */
-async function say(kind: "info" | "error", text: string): Promise<void> {
-  const { createConsola } = await import("consola");
-  createConsola({ level: 3, stdout: process.stderr, stderr: process.stderr })[kind](text);
-}
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
 
 const ExitCode = { DEVICE: 1, USAGE: 2, INPUT: 3, OUTPUT: 4, INTERRUPTED: 130 } as const;
 const stageExitCodes = { input: ExitCode.INPUT, device: ExitCode.DEVICE, output: ExitCode.OUTPUT } as const;
-const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;
 
-class UsageError extends Error {}
 class Interrupted extends Error {}
-
-function whole(name: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^-?\d+$/.test(text) || value < low || value > high) {
-    throw new UsageError(`--${name} ${text}: it must be a whole number from ${low} to ${high}`);
-  }
-  return value;
-}
-
-function fraction(text: string | undefined): Rational | undefined {
-  if (text === undefined) return undefined;
-  const [, num, den = "1"] = /^(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
-  if (!Number(num) || !Number(den))
-    throw new UsageError(`--fps ${text}: it must be N or N/D, such as 25 or 30000/1001`);
-  const fps = { num: Number(num), den: Number(den) };
-  checkFps(fps, "--fps");
-  return fps;
-}
-
-function dimensions(text: string | undefined): { width: number; height: number } | undefined {
-  if (text === undefined) return undefined;
-  const [, width, height] = /^(\d+)x(\d+)$/.exec(text) ?? [];
-  if (!width || !height) throw new UsageError(`--size ${text}: it must be WxH, such as 1920x1080`);
-  const size = { width: Number(width), height: Number(height) };
-  checkSize(size, "--size");
-  return size;
-}
-
-function frameList(text: string | undefined): ReadonlySet<number> {
-  return new Set(
-    (text ?? "")
-      .split(",")
-      .filter(Boolean)
-      .map((part) => whole("force-key", part, 0, 2 ** 31)!),
-  );
-}
-
-type Arguments = Readonly<Record<string, unknown>> & {
-  readonly [name in "in-flight" | "rc" | "path" | "speed" | "threads"]: string;
-} & {
-  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key" | "size" | "fps" | "format"]?:
-    | string
-    | undefined;
-};
-
-/** Every option that is a number, a list or a choice. Throws UsageError, MediaError. */
-function readOptions(args: Arguments) {
-  const bitrateKbps = whole("bitrate", args.bitrate, 1, 1_000_000);
-  const config = {
-    bitrateMode: bitrateModes[args.rc as keyof typeof bitrateModes],
-    bitrate: bitrateKbps === undefined ? undefined : bitrateKbps * 1000,
-    cqLevel: whole("cq-level", args["cq-level"], 0, 63),
-    gop: whole("gop", args.gop, 0, 1_000_000),
-    speed: whole("speed", args.speed, -9, 9),
-    threads: whole("threads", args.threads, 1, 64),
-  };
-  return {
-    config,
-    path: args.path as TransferPath,
-    inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
-    frames: whole("frames", args.frames, 1, 2 ** 31),
-    forceKey: frameList(args["force-key"]),
-    rawVideo: {
-      size: dimensions(args.size),
-      fps: fraction(args.fps),
-      format: args.format as PixelFormat | undefined,
-    },
-  };
-}
 
 /** Time within which signals are one and the same: `bun run` passes on the Ctrl-C that the terminal sent to all. */
 const ONE_PRESS_MS = 500;
@@ -206,6 +125,12 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
     },
     speed: { type: "string", default: "8", valueHint: "N", description: "-9 to 9 (--cpu-used)" },
     threads: { type: "string", default: "1", valueHint: "N", description: "Codec threads (--threads)" },
+    timeout: {
+      type: "string",
+      default: "10",
+      valueHint: "S",
+      description: "Seconds that a frame may take before the device counts as hung",
+    },
     frames: { type: "string", valueHint: "N", description: "Encode at most N frames" },
     "force-key": {
       type: "string",
@@ -232,7 +157,8 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
     let device = args.device;
     let said: Promise<void> | undefined;
     try {
-      if (!args.output)
+      const output = args.output;
+      if (!output)
         throw new UsageError(
           "say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output",
         );
@@ -241,24 +167,19 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
       device = chosen.spec;
       exitCode = ExitCode.INPUT;
       // Opening a pipe waits for its other end, and for the first bytes; Ctrl-C must end that, too.
-      const unlessInterrupted = async <T>(opening: Promise<T>) => {
-        const opened = await untilAborted(opening, interrupted.signal);
-        if (opened === undefined) throw new Interrupted("interrupted");
-        return opened;
-      };
       using source =
         args.input === undefined
           ? builtInClip()
-          : await unlessInterrupted(openFrameSource(args.input, options.rawVideo));
-      exitCode = ExitCode.OUTPUT;
-      const writer = await unlessInterrupted(openPacketWriter(args.output, source.video, args.input));
+          : await untilAborted(openFrameSource(args.input, options.rawVideo), interrupted.signal);
+      if (!source) throw new Interrupted("interrupted");
       settings = { ...source.video, ...options.config };
 
       const progress = openProgress(talks);
       const startMs = performance.now();
       try {
-        report = await encodeFile(source, writer, {
-          encoder: { device, path: options.path, inFlight: options.inFlight },
+        const { path, inFlight, timeoutMs } = options;
+        report = await encodeFile(source, () => openPacketWriter(output, source.video, args.input), {
+          encoder: { device, path, inFlight, timeoutMs },
           config: options.config,
           frames: options.frames,
           forceKey: options.forceKey,
@@ -308,9 +229,4 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
   },
 });
 
-const mistake = findMistake(process.argv.slice(2), command.args);
-if (mistake !== undefined) {
-  await say("error", `${mistake}; --help says what there is`);
-  process.exit(ExitCode.USAGE);
-}
-await runMain(command);
+await runVerb(command);

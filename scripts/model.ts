@@ -1,8 +1,9 @@
 /** Serves the VP9 encoder endpoint over vfio-user, in the foreground. */
-import { defineCommand, runMain } from "citty";
-import { consola } from "consola";
+import { defineCommand } from "citty";
 import type { CodecName } from "../src/model/codec/codec.ts";
 import { startModel } from "../src/model/vp9/process.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
 
 const codecs = ["auto", "libvpx", "webcodecs", "null"];
 
@@ -36,7 +37,7 @@ Example:
   },
   async run({ args }) {
     if (args.socket === undefined) {
-      consola.error("model.ts needs --socket PATH, where it shall serve");
+      await say("error", "model.ts needs --socket PATH, where it shall serve");
       process.exit(2);
     }
     try {
@@ -44,17 +45,17 @@ Example:
         clients: { socketPath: args.socket },
         codec: args.codec as CodecName | "auto",
         faults: args.fault,
-        log: (line) => consola.info(line),
+        log: (line) => void say("info", line),
       });
       for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => model.stop());
-      consola.info(`VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
+      await say("info", `VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
       await model.ended;
     } catch (error) {
-      consola.error(error instanceof Error ? error.message : String(error));
+      await say("error", error instanceof Error ? error.message : String(error));
       process.exit(1);
     }
     process.exit();
   },
 });
 
-await runMain(command);
+await runVerb(command);

@@ -1,10 +1,21 @@
-import { type ArgsDef, type CommandDef, parseArgs } from "citty";
+import { type ArgsDef, type CommandDef, parseArgs, runMain } from "citty";
+import { say } from "./say.ts";
+
+/** Runs a verb on the process's arguments; exits with 2 where they make no sense. */
+export async function runVerb<T extends ArgsDef>(command: CommandDef<T>): Promise<void> {
+  const mistake = findMistake(process.argv.slice(2), command.args as CommandDef["args"]);
+  if (mistake !== undefined) {
+    await say("error", `${mistake}; --help says what there is`);
+    process.exit(2);
+  }
+  await runMain(command);
+}
 
 /**
  * What is wrong with a command line, as far as citty would let it pass (an unknown option, a word too many) or end with
  * an exit code of its own (a choice that is none). Undefined when nothing is; what the values mean is the verb's business.
  */
-export function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): string | undefined {
+function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): string | undefined {
   if (args === undefined || typeof args === "function" || args instanceof Promise)
     throw new TypeError("a verb's args are a plain object");
   const definitions = Object.entries(args);

@@ -67,10 +67,27 @@ export function untilAborted<T>(work: T | Promise<T>, signal: AbortSignal): T | 
   return promise;
 }
 
-/** Encodes a source to its end and closes the writer. Throws EncodeFileError. */
+/** Opens the output; a FIFO waits for its reader, which the signal ends. */
+async function open(
+  openWriter: () => Promise<PacketWriter>,
+  signal: AbortSignal,
+  fail: (error: unknown) => void,
+): Promise<PacketWriter | undefined> {
+  try {
+    return await untilAborted(openWriter(), signal);
+  } catch (error) {
+    fail(error);
+    return undefined;
+  }
+}
+
+/**
+ * Encodes a source to its end and closes the writer, which is opened when the device is ready: a device that fails to
+ * start costs no existing file. Throws EncodeFileError.
+ */
 export async function encodeFile(
   source: FrameSource,
-  writer: PacketWriter,
+  openWriter: () => Promise<PacketWriter>,
   options: EncodeFileOptions,
 ): Promise<EncodeReport> {
   const startMs = performance.now();
@@ -104,13 +121,15 @@ export async function encodeFile(
     report.videoMs = (timestamp + duration) / 1000;
     options.onProgress?.(report);
   };
+  let writer: PacketWriter | undefined;
   const output = (chunk: EncodedChunk) => {
     // What ended the input or the device does not spoil the packets of the frames before it.
-    if (failure?.stage === "output") return;
+    if (failure?.stage === "output" || !writer) return;
+    const file = writer;
     const packet = { ...chunk, timestampUs: chunk.timestamp, durationUs: chunk.duration };
     const failOutput = (error: unknown) => fail("output", error);
     try {
-      const written = writing ? writing.then(() => writer.write(packet)) : writer.write(packet);
+      const written = writing ? writing.then(() => file.write(packet)) : file.write(packet);
       if (!(written instanceof Promise)) return count(chunk);
       const done = written.then(() => count(chunk)).catch(failOutput);
       writing = done.then(() => {
@@ -127,6 +146,7 @@ export async function encodeFile(
     const { fps, ...video } = source.video;
     await encoder.configure({ ...options.config, ...video, framerate: fps });
     options.onStart?.(encoder.statistics.codec);
+    writer = await open(openWriter, ending.signal, (error) => fail("output", error));
     const last = options.frames ?? Number.POSITIVE_INFINITY;
     for (let index = 0; index < last && !ending.signal.aborted; index++) {
       const { data } = await encoder.acquireFrame();
@@ -161,7 +181,7 @@ export async function encodeFile(
     encoder.close();
   }
   try {
-    await writer.close();
+    await writer?.close();
   } catch (error) {
     fail("output", error);
   }

@@ -57,23 +57,21 @@ export async function startServer(...options: string[]): Promise<Server> {
   const folder = tempFolder();
   const path = join(folder.path, "model.sock");
   const child = Bun.spawn([process.execPath, PROGRAM, "--socket", path, ...options], {
-    stdio: ["ignore", "pipe", "pipe"],
-    // In "test", which bun sets here, consola says nothing.
-    env: { ...process.env, NODE_ENV: "production" },
+    stdio: ["ignore", "ignore", "pipe"],
   });
   // The line that says so is printed after listen().
-  const reader = child.stdout.getReader();
+  const reader = child.stderr.getReader();
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
   for (let text = ""; !text.includes("vfio-user:"); ) {
     const { value, done } = await reader.read();
     if (done) {
       folder[Symbol.dispose]();
-      throw new Error(`model.ts ended: ${text}${await new Response(child.stderr).text()}`);
+      throw new Error(`model.ts ended: ${text}`);
     }
     text += new TextDecoder().decode(value);
   }
   clearTimeout(timer);
-  void reader.cancel();
+  reader.releaseLock();
   return {
     pid: child.pid,
     path,

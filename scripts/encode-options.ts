@@ -1,0 +1,79 @@
+/** encode.ts's command line, as numbers, lists and choices. */
+import type { TransferPath } from "../src/encoder/memory.ts";
+import { checkFps, checkSize, type PixelFormat, type Rational } from "../src/media/video.ts";
+
+const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;
+
+/** A command line that makes no sense. */
+export class UsageError extends Error {}
+
+function whole(name: string, text: string | undefined, low: number, high: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!/^-?\d+$/.test(text) || value < low || value > high) {
+    throw new UsageError(`--${name} ${text}: it must be a whole number from ${low} to ${high}`);
+  }
+  return value;
+}
+
+function fraction(text: string | undefined): Rational | undefined {
+  if (text === undefined) return undefined;
+  const [, num, den = "1"] = /^(\d+)(?:\/(\d+))?$/.exec(text) ?? [];
+  if (!Number(num) || !Number(den))
+    throw new UsageError(`--fps ${text}: it must be N or N/D, such as 25 or 30000/1001`);
+  const fps = { num: Number(num), den: Number(den) };
+  checkFps(fps, "--fps");
+  return fps;
+}
+
+function dimensions(text: string | undefined): { width: number; height: number } | undefined {
+  if (text === undefined) return undefined;
+  const [, width, height] = /^(\d+)x(\d+)$/.exec(text) ?? [];
+  if (!width || !height) throw new UsageError(`--size ${text}: it must be WxH, such as 1920x1080`);
+  const size = { width: Number(width), height: Number(height) };
+  checkSize(size, "--size");
+  return size;
+}
+
+function frameList(text: string | undefined): ReadonlySet<number> {
+  return new Set(
+    (text ?? "")
+      .split(",")
+      .filter(Boolean)
+      .map((part) => whole("force-key", part, 0, 2 ** 31)!),
+  );
+}
+
+type Arguments = Readonly<Record<string, unknown>> & {
+  readonly [name in "in-flight" | "rc" | "path" | "speed" | "threads" | "timeout"]: string;
+} & {
+  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key" | "size" | "fps" | "format"]?:
+    | string
+    | undefined;
+};
+
+/** Every option that is a number, a list or a choice. Throws UsageError, MediaError. */
+export function readOptions(args: Arguments) {
+  const bitrateKbps = whole("bitrate", args.bitrate, 1, 1_000_000);
+  const config = {
+    bitrateMode: bitrateModes[args.rc as keyof typeof bitrateModes],
+    bitrate: bitrateKbps === undefined ? undefined : bitrateKbps * 1000,
+    cqLevel: whole("cq-level", args["cq-level"], 0, 63),
+    gop: whole("gop", args.gop, 0, 1_000_000),
+    speed: whole("speed", args.speed, -9, 9),
+    threads: whole("threads", args.threads, 1, 64),
+  };
+  return {
+    config,
+    path: args.path as TransferPath,
+    inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
+    timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,
+    frames: whole("frames", args.frames, 1, 2 ** 31),
+    forceKey: frameList(args["force-key"]),
+    rawVideo: {
+      size: dimensions(args.size),
+      fps: fraction(args.fps),
+      format: args.format as PixelFormat | undefined,
+    },
+  };
+}
