@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests compare vfiokit with, where it is missing: Debian's own packages, nothing else.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 missing=()
 need() { # need COMMAND PACKAGE
@@ -11,18 +12,44 @@ need ffmpeg ffmpeg
 need lspci pciutils
 need script bsdutils
 need ps procps
-[ ${#missing[@]} -gt 0 ] || exit 0
-packages=$(printf '%s\n' "${missing[@]}" | sort -u | tr '\n' ' ')
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-  if ! sudo -n true 2> /dev/null; then
-    echo "the tests need: $packages" >&2
-    echo "install them as root: apt-get install -y --no-install-recommends $packages" >&2
-    exit 1
-  fi
-  as_root=(sudo -n)
+if [ "$(uname -m)" = x86_64 ]; then # the other architecture, emulated
+  need qemu-aarch64-static qemu-user-static
+  [ -e /usr/aarch64-linux-gnu/lib/libc.so.6 ] || missing+=(libc6-arm64-cross)
 fi
-echo "installing for the tests: $packages"
-"${as_root[@]}" apt-get update -qq
-# shellcheck disable=SC2086 # a list of words
-DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends $packages > /dev/null
+if [ ${#missing[@]} -gt 0 ]; then
+  packages=$(printf '%s\n' "${missing[@]}" | sort -u | tr '\n' ' ')
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! sudo -n true 2> /dev/null; then
+      echo "the tests need: $packages" >&2
+      echo "install them as root: apt-get install -y --no-install-recommends $packages" >&2
+      exit 1
+    fi
+    as_root=(sudo -n)
+  fi
+  echo "installing for the tests: $packages"
+  "${as_root[@]}" apt-get update -qq
+  # shellcheck disable=SC2086 # a list of words
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends $packages > /dev/null
+fi
+
+# Bun for aarch64, the version that the project pins, with the checksum that package-lock.json has for it.
+if [ "$(uname -m)" = x86_64 ]; then
+  cache="${XDG_CACHE_HOME:-$HOME/.cache}/vfiokit"
+  version=$(node -p 'require("./package.json").dependencies.bun')
+  target="$cache/bun-aarch64-$version"
+  if [ ! -x "$target" ]; then
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/fetch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    archive=$work/$(cd "$work" && npm pack --silent "@oven/bun-linux-aarch64@$version")
+    want=$(node -p 'require("./package-lock.json").packages["node_modules/@oven/bun-linux-aarch64"].integrity')
+    got=$(node -p '"sha512-" + crypto.createHash("sha512").update(fs.readFileSync(process.argv[1])).digest("base64")' "$archive")
+    if [ "$got" != "$want" ]; then
+      echo "@oven/bun-linux-aarch64@$version has the checksum $got, not $want" >&2
+      exit 1
+    fi
+    tar -xzf "$archive" -C "$work" package/bin/bun
+    mv "$work/package/bin/bun" "$target"
+  fi
+fi
