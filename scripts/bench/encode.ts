@@ -33,7 +33,6 @@ export const encode: BenchCase = {
         "--bitrate=4000",
         "--threads=1",
         "--path=dma",
-        "--codec=libvpx",
         "--quiet",
       ],
       theirs: [

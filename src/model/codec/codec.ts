@@ -26,6 +26,9 @@ const engines = {
  * @throws {CodecError} with everything that was tried and the command that installs it
  */
 export async function chooseCodec(wanted: CodecName | "auto"): Promise<{ name: CodecName; version: string }> {
+  if (wanted !== "auto" && !Object.hasOwn(engines, wanted)) {
+    throw new CodecError(`there is no codec "${wanted}"; there are ${Object.keys(engines).join(", ")}`);
+  }
   const names: readonly CodecName[] = wanted === "auto" ? ["libvpx", "webcodecs"] : [wanted];
   const failures: CodecError[] = [];
   for (const name of names) {

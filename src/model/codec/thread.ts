@@ -5,18 +5,10 @@ import type { MessagePort } from "node:worker_threads";
 import type { EventFd } from "../../os/eventfd.ts";
 import { copyMemory } from "../../os/memory.ts";
 import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
-import type { CodecJob, CodecResult, MemoryPiece } from "./jobs.ts";
+import { type CodecJob, type CodecResult, type MemoryPiece, SharedWord } from "./jobs.ts";
 
-/**
- * Serves jobs until the port closes. `cancelled[0]` is the id of the newest "close" job, shared with the message
- * thread, which writes it before it posts the job: older jobs still in the queue are answered without work.
- */
-export function serveCodecJobs(
-  name: CodecName,
-  port: MessagePort,
-  bell: EventFd,
-  cancelled: Int32Array,
-): void {
+/** Serves jobs until the port closes; `shared` has the words of SharedWord. */
+export function serveCodecJobs(name: CodecName, port: MessagePort, bell: EventFd, shared: Int32Array): void {
   let codec: Codec | undefined;
   let frame = new Uint8Array(new ArrayBuffer(0));
 
@@ -35,7 +27,7 @@ export function serveCodecJobs(
   };
 
   const work = async (job: CodecJob): Promise<readonly CodecPacket[]> => {
-    if (job.id < Atomics.load(cancelled, 0)) return [];
+    if (job.id < Atomics.load(shared, SharedWord.CANCELLED)) return [];
     if (job.kind === "close" || job.kind === "open") {
       codec?.[Symbol.dispose]();
       codec = undefined;

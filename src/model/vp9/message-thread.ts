@@ -5,7 +5,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
-import type { CodecResult } from "../codec/jobs.ts";
+import { type CodecResult, SharedWord } from "../codec/jobs.ts";
 import { serve } from "../server.ts";
 import { type CodecLink, Vp9Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
@@ -17,10 +17,8 @@ export interface MessageThreadData {
   readonly stopFd: number;
   readonly bellFd: number;
   readonly codecPort: MessagePort;
-  /** Shared Int32: the id of the newest "close" job. */
-  readonly cancelled: SharedArrayBuffer;
-  /** Value of the CODEC register. */
-  readonly identity: number;
+  /** The words of SharedWord. */
+  readonly shared: Int32Array;
   readonly faults: readonly Fault[];
 }
 
@@ -28,14 +26,16 @@ export interface MessageThreadData {
 export type MessageThreadReport = { readonly log: string } | { readonly ended: true };
 
 const data = workerData as MessageThreadData;
-const cancelled = new Int32Array(data.cancelled);
 const bell = new EventFd(new Fd(data.bellFd));
 
+// This thread starts while the codec is being chosen.
+Atomics.wait(data.shared, SharedWord.IDENTITY, 0);
+
 const codec: CodecLink = {
-  identity: data.identity,
+  identity: Atomics.load(data.shared, SharedWord.IDENTITY),
   bell: data.bellFd,
   post: (job) => {
-    if (job.kind === "close") Atomics.store(cancelled, 0, job.id);
+    if (job.kind === "close") Atomics.store(data.shared, SharedWord.CANCELLED, job.id);
     data.codecPort.postMessage(job);
   },
   take: () => {

@@ -7,8 +7,8 @@ import { EventFd } from "../../os/eventfd.ts";
 import type { Fd } from "../../os/fd.ts";
 import { listenUnix } from "../../os/socket.ts";
 import { packFields } from "../../pci/registers.ts";
-import { type CodecName, chooseCodec } from "../codec/codec.ts";
-import { serveCodecJobs } from "../codec/thread.ts";
+import type { CodecName } from "../codec/codec.ts";
+import { SHARED_WORDS, SharedWord } from "../codec/jobs.ts";
 import { parseFaults } from "./faults.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
 
@@ -32,41 +32,52 @@ export interface RunningModel {
 /** Starts the model; clients may connect once this resolves. Throws CodecError, SystemError, or Error on bad faults. */
 export async function startModel(options: ModelOptions): Promise<RunningModel> {
   const faults = parseFaults(options.faults);
-  const codec = await chooseCodec(options.codec);
   const { clients } = options;
   const listener = "socketPath" in clients ? listenPrivately(clients.socketPath) : undefined;
   const stop = new EventFd();
   const bell = new EventFd();
   const { port1, port2 } = new MessageChannel();
-  const cancelled = new SharedArrayBuffer(4);
+  const shared = new Int32Array(new SharedArrayBuffer(SHARED_WORDS * 4));
   const data: MessageThreadData = {
     connectionFd: "connectionFd" in clients ? clients.connectionFd : undefined,
     listenerFd: listener?.number,
     stopFd: stop.fd.number,
     bellFd: bell.fd.number,
     codecPort: port2,
-    cancelled,
-    identity: codecIdentity(codec.name, codec.version),
+    shared,
     faults,
   };
   const worker = new Worker(new URL("./message-thread.ts", import.meta.url), {
     workerData: data,
     transferList: [port2],
   });
-  serveCodecJobs(codec.name, port1, bell, new Int32Array(cancelled));
-  const ended = new Promise<void>((resolve, reject) => {
-    worker.on("message", (report: MessageThreadReport) => {
-      if ("log" in report) options.log(report.log);
-      else resolve();
-    });
-    worker.on("error", reject);
-  }).finally(() => {
+  const release = () => {
     port1.close();
     void worker.terminate();
-    listener?.[Symbol.dispose]();
+    for (const fd of [stop, bell, listener]) fd?.[Symbol.dispose]();
     if ("socketPath" in clients) rmSync(clients.socketPath, { force: true });
-  });
-  return { codec: codec.version, ended, stop: () => stop.signal() };
+  };
+  try {
+    // Loaded and opened while the other thread starts.
+    const { chooseCodec } = await import("../codec/codec.ts");
+    const { serveCodecJobs } = await import("../codec/thread.ts");
+    const codec = await chooseCodec(options.codec);
+    serveCodecJobs(codec.name, port1, bell, shared);
+    Atomics.store(shared, SharedWord.IDENTITY, codecIdentity(codec.name, codec.version));
+    Atomics.notify(shared, SharedWord.IDENTITY);
+    const ended = new Promise<void>((resolve, reject) => {
+      worker.on("message", (report: MessageThreadReport) => {
+        if ("log" in report) options.log(report.log);
+        else resolve();
+      });
+      worker.on("error", reject);
+      worker.on("exit", () => reject(new Error("the model's message thread ended by itself")));
+    }).finally(release);
+    return { codec: codec.version, ended, stop: () => stop.signal() };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 /** A socket that only this user can connect to, from its first moment on. */

@@ -1,4 +1,5 @@
 /** The progress line of a long-running verb: on a terminal only, a few times a second. */
+import { isatty } from "node:tty";
 
 export interface Progress {
   update(line: () => string): void;
@@ -9,7 +10,7 @@ export interface Progress {
 const INTERVAL_MS = 100;
 
 export function openProgress(enabled: boolean): Progress {
-  if (!enabled || !process.stderr.isTTY) return { update: () => {}, end: () => {} };
+  if (!enabled || !isatty(2)) return { update: () => {}, end: () => {} };
   let shownMs = Number.NEGATIVE_INFINITY;
   return {
     update: (line) => {

@@ -1,6 +1,6 @@
 /** encode.ts's command line, as numbers, lists and choices. */
-import type { TransferPath } from "../src/encoder/memory.ts";
-import { checkFps, checkSize, type PixelFormat, type Rational } from "../src/media/video.ts";
+import type { TransferPath } from "../../src/encoder/memory.ts";
+import { checkFps, checkSize, type PixelFormat, type Rational } from "../../src/media/video.ts";
 
 const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;
 

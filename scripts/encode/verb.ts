@@ -1,0 +1,216 @@
+/** Encodes raw video as VP9 on a PCIe encoder. */
+import { defineCommand } from "citty";
+import { EncodeFileError, type EncodeReport, encodeFile, untilAborted } from "../../src/encoder/file.ts";
+import { PCI_ID } from "../../src/endpoint/registers.ts";
+import { builtInClip } from "../../src/media/clip.ts";
+import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
+import { openPacketWriter } from "../../src/media/writer.ts";
+import { findFunctions } from "../../src/pci/bus.ts";
+import { say } from "../say.ts";
+import { runVerb } from "../usage.ts";
+import { ExitCode } from "./exit-code.ts";
+import { interrupted } from "./interrupt.ts";
+import { readOptions, UsageError } from "./options.ts";
+import { clock, openProgress } from "./progress.ts";
+
+const stageExitCodes = { input: ExitCode.INPUT, device: ExitCode.DEVICE, output: ExitCode.OUTPUT } as const;
+
+class Interrupted extends Error {}
+
+/** The device to use, and what to say about it when nobody chose it. */
+function chooseDevice(wanted: string | undefined, codec: string | undefined): { spec: string; why: string } {
+  const query = codec === undefined ? "" : `?codec=${codec}`;
+  if (wanted !== undefined) {
+    if (codec !== undefined && wanted !== "model:vp9")
+      throw new UsageError(`--codec chooses the software model's codec; ${wanted} has its own`);
+    return { spec: wanted + query, why: "" };
+  }
+  const [card] = findFunctions(PCI_ID);
+  const why = card ? `found ${card}, but cards can't be opened yet` : "no card found";
+  return { spec: `model:vp9${query}`, why: `${why}; using the software model` };
+}
+
+function summary(report: EncodeReport, output: string): string {
+  const { frames, keyFrames, packetBytes, wallMs } = report;
+  const fps = (frames / wallMs) * 1000;
+  return `${frames} frames (${keyFrames} key), ${packetBytes} bytes, ${(wallMs / 1000).toFixed(2)} s (${fps.toFixed(1)} fps) -> ${output}`;
+}
+
+function progressLine(
+  report: EncodeReport,
+  source: FrameSource,
+  limit: number | undefined,
+  startMs: number,
+): string {
+  const total = Math.min(source.frameCount ?? Number.POSITIVE_INFINITY, limit ?? Number.POSITIVE_INFINITY);
+  const seconds = (performance.now() - startMs) / 1000;
+  const fps = report.frames / seconds;
+  const kbps = (report.packetBytes * 8) / report.videoMs;
+  const known = Number.isFinite(total);
+  const left = known ? `, ${clock((total - report.frames) / fps)} left` : "";
+  return `frame ${report.frames}${known ? `/${total}` : ""}, ${fps.toFixed(1)} fps, ${kbps.toFixed(0)} kbit/s${left}`;
+}
+
+const command = defineCommand({
+  meta: {
+    name: "encode.ts",
+    description: `Encode raw video as VP9 on a PCIe encoder, or on its software model.
+
+Examples:
+  bun run encode.ts clip.y4m -o clip.webm
+  bun run encode.ts raw.yuv --size 1920x1080 --fps 25 -o out.ivf --rc cbr --bitrate 4000
+  ffmpeg -i in.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | bun run encode.ts - -o - > out.ivf
+
+Settings are vpxenc's: always --rt --lag-in-frames=0; what is not given is libvpx's default.
+Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted. Whatever was
+encoded before an error is in the output, which is then a valid, shorter file.`,
+  },
+  args: {
+    input: {
+      type: "positional",
+      required: false,
+      description: "y4m or raw video, - for standard input; without it a built-in clip",
+    },
+    output: {
+      type: "string",
+      alias: "o",
+      valueHint: "OUT",
+      description: ".ivf or .webm file, - for IVF on standard output",
+    },
+    device: {
+      type: "string",
+      valueHint: "SPEC",
+      description: "model:vp9 or vfio-user:/path/to.sock (default: a card, else the model)",
+    },
+    path: {
+      type: "enum",
+      options: ["dma", "window"],
+      default: "dma",
+      description: "How frames reach the device",
+    },
+    "in-flight": { type: "string", default: "4", valueHint: "N", description: "Frames under way at once" },
+    size: { type: "string", valueHint: "WxH", description: "Size of raw video" },
+    fps: { type: "string", valueHint: "N[/D]", description: "Frame rate of raw video; overrides a y4m's" },
+    format: {
+      type: "enum",
+      options: ["i420", "nv12"],
+      description: "Pixel format of raw video (default: i420)",
+    },
+    rc: {
+      type: "enum",
+      options: ["cbr", "vbr", "cq"],
+      default: "vbr",
+      description: "Rate control (--end-usage)",
+    },
+    bitrate: { type: "string", valueHint: "KBPS", description: "Target in kbit/s (--target-bitrate)" },
+    "cq-level": { type: "string", valueHint: "N", description: "Quality for cq, 0 best to 63 (--cq-level)" },
+    gop: {
+      type: "string",
+      valueHint: "N",
+      description: "Most frames from key frame to key frame (--kf-max-dist)",
+    },
+    speed: { type: "string", default: "8", valueHint: "N", description: "-9 to 9 (--cpu-used)" },
+    threads: { type: "string", default: "1", valueHint: "N", description: "Codec threads (--threads)" },
+    timeout: {
+      type: "string",
+      default: "10",
+      valueHint: "S",
+      description: "Seconds that a frame may take before the device counts as hung",
+    },
+    frames: { type: "string", valueHint: "N", description: "Encode at most N frames" },
+    "force-key": {
+      type: "string",
+      valueHint: "LIST",
+      description: "Frames to make key frames, from 0, such as 0,25,50",
+    },
+    codec: {
+      type: "enum",
+      options: ["libvpx", "webcodecs", "null"],
+      description: "The software model's codec (default: libvpx, else webcodecs)",
+    },
+    json: { type: "boolean", default: false, description: "Print one JSON object instead of the summary" },
+    quiet: { type: "boolean", default: false, description: "Print errors only" },
+  },
+  async run({ args }) {
+    const talks = !args.quiet && !args.json;
+    /** What an error means from here on. */
+    let exitCode: number = ExitCode.USAGE;
+    let errorText: string | undefined;
+    let report: EncodeReport | undefined;
+    let settings = {};
+    let device = args.device;
+    let said: Promise<void> | undefined;
+    try {
+      const output = args.output;
+      if (!output)
+        throw new UsageError(
+          "say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output",
+        );
+      const options = readOptions(args);
+      const chosen = chooseDevice(args.device, args.codec);
+      device = chosen.spec;
+      exitCode = ExitCode.INPUT;
+      // Opening a pipe waits for its other end, and for the first bytes; Ctrl-C must end that, too.
+      using source =
+        args.input === undefined
+          ? builtInClip()
+          : await untilAborted(openFrameSource(args.input, options.rawVideo), interrupted);
+      if (!source) throw new Interrupted("interrupted");
+      settings = { ...source.video, ...options.config };
+
+      const progress = openProgress(talks);
+      const startMs = performance.now();
+      try {
+        const { path, inFlight, timeoutMs } = options;
+        report = await encodeFile(source, () => openPacketWriter(output, source.video, args.input), {
+          encoder: { device, path, inFlight, timeoutMs },
+          config: options.config,
+          frames: options.frames,
+          forceKey: options.forceKey,
+          signal: interrupted,
+          onStart: (codec) => {
+            if (talks && chosen.why) said = say("info", `${chosen.why} (${codec})`);
+          },
+          onProgress: (now) => progress.update(() => progressLine(now, source, options.frames, startMs)),
+        });
+      } finally {
+        progress.end();
+      }
+      exitCode = interrupted.aborted ? ExitCode.INTERRUPTED : 0;
+      if (exitCode !== 0) errorText = "interrupted";
+    } catch (error) {
+      if (error instanceof EncodeFileError) {
+        report = error.report;
+        exitCode = stageExitCodes[error.stage];
+      }
+      if (error instanceof Interrupted) exitCode = ExitCode.INTERRUPTED;
+      errorText = error instanceof Error ? error.message : String(error);
+    }
+    await said;
+    if (errorText !== undefined && report && report.frames > 0) {
+      errorText += `\n${args.output === "-" ? "the output" : args.output} holds the ${report.frames} frames before that`;
+    }
+    // Standard output belongs to the video when it goes there. (process.stdout would take 9 ms to set itself up.)
+    const print = args.output === "-" ? console.error : console.log;
+    if (args.json) {
+      const failure = errorText === undefined ? {} : { error: errorText };
+      const object = {
+        ...report,
+        input: args.input ?? null,
+        output: args.output,
+        device,
+        path: args.path,
+        settings,
+        ...failure,
+      };
+      print(JSON.stringify(object));
+    } else if (errorText !== undefined) {
+      await say("error", errorText);
+    } else if (talks && report) {
+      print(summary(report, args.output!));
+    }
+    process.exit(exitCode);
+  },
+});
+
+await runVerb(command);
