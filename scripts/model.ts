@@ -40,6 +40,11 @@ Example:
       await say("error", "model.ts needs --socket PATH, where it shall serve");
       process.exit(2);
     }
+    let stopped = false;
+    let stop = () => {
+      stopped = true;
+    };
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
     try {
       const model = await startModel({
         clients: { socketPath: args.socket },
@@ -47,8 +52,9 @@ Example:
         faults: args.fault,
         log: (line) => void say("info", line),
       });
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => model.stop());
-      await say("info", `VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
+      stop = () => model.stop();
+      if (stopped) stop();
+      void say("info", `VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
       await model.ended;
     } catch (error) {
       await say("error", error instanceof Error ? error.message : String(error));

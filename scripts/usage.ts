@@ -1,8 +1,18 @@
+import { basename } from "node:path";
 import { type ArgsDef, type CommandDef, parseArgs, runMain } from "citty";
 import { say } from "./say.ts";
 
-/** Runs a verb on the process's arguments; exits with 2 where they make no sense. */
+/**
+ * Runs a verb on the process's arguments; exits with 2 where they make no sense. `bun run` starts verbs in the package's
+ * folder, but paths on a command line are meant from where it was typed.
+ */
 export async function runVerb<T extends ArgsDef>(command: CommandDef<T>): Promise<void> {
+  const {
+    npm_package_name: name,
+    npm_lifecycle_event: script,
+    npm_config_local_prefix: typedIn,
+  } = process.env;
+  if (name === "vfiokit" && script === basename(process.argv[1]!) && typedIn) process.chdir(typedIn);
   const mistake = findMistake(process.argv.slice(2), command.args as CommandDef["args"]);
   if (mistake !== undefined) {
     await say("error", `${mistake}; --help says what there is`);

@@ -3,6 +3,7 @@ export {
   type ConfigSpace,
   DeviceError,
   type DmaMemory,
+  type Interrupt,
   type InterruptKind,
   type PciDevice,
   type Region,

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "..");
-/** From the ground up; docs/design is the README's picture. */
+/** From the ground up, as the README's picture has them. */
 const floors = [
   "src/os",
   "src/pci",
@@ -19,7 +19,7 @@ const hidden: Record<string, readonly string[]> = {
   "src/media": ["src/os", "src/pci", "src/device"],
   "src/endpoint": ["src/os", "src/device", "src/media"],
   "src/model": ["src/media"],
-  "src/encoder": ["src/model"],
+  "src/encoder": ["src/model", "src/os"],
 };
 
 const sources = ["src", "scripts"].flatMap((folder) =>

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests compare vfiokit with, where it is missing: Debian's own packages, nothing else.
+# Installs what the tests need, where it is missing: Debian's packages, and Bun for aarch64 in the cache folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -15,22 +15,22 @@ export interface Run {
 }
 
 const SAMPLE_MS = 20;
+/** Longest that one run may take. */
+const TIMEOUT_MS = 120_000;
 /** USER_HZ, which every Linux has at 100 for /proc. */
 const TICKS_PER_SECOND = 100;
 
 /** Runs a command to its end. Throws Error with what it wrote on standard error when it fails. */
 export async function runCommand(command: readonly string[]): Promise<Run> {
   const started = Bun.nanoseconds();
-  const child = Bun.spawn([...command], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = Bun.spawn([...command], { stdio: ["ignore", "ignore", "pipe"], timeout: TIMEOUT_MS });
+  const errors = new Response(child.stderr).text();
   const seen = new Map<number, ProcessUse>();
   const sampler = setInterval(() => sample(child.pid, seen), SAMPLE_MS);
   const exitCode = await child.exited;
   const wallSeconds = (Bun.nanoseconds() - started) / 1e9;
   clearInterval(sampler);
-  if (exitCode !== 0)
-    throw new Error(
-      `${command.join(" ")}: exit code ${exitCode}: ${await new Response(child.stderr).text()}`,
-    );
+  if (exitCode !== 0) throw new Error(`${command.join(" ")}: exit code ${exitCode}: ${await errors}`);
   return { wallSeconds, processes: [...seen.values()] };
 }
 

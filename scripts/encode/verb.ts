@@ -4,7 +4,7 @@ import { EncodeFileError, type EncodeReport, encodeFile, untilAborted } from "..
 import { PCI_ID } from "../../src/endpoint/registers.ts";
 import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
-import { openPacketWriter } from "../../src/media/writer.ts";
+import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
 import { findFunctions } from "../../src/pci/bus.ts";
 import { say } from "../say.ts";
 import { runVerb } from "../usage.ts";
@@ -61,7 +61,7 @@ Examples:
   bun run encode.ts raw.yuv --size 1920x1080 --fps 25 -o out.ivf --rc cbr --bitrate 4000
   ffmpeg -i in.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | bun run encode.ts - -o - > out.ivf
 
-Settings are vpxenc's: always --rt --lag-in-frames=0; what is not given is libvpx's default.
+Settings are vpxenc's: always --rt --lag-in-frames=0; without a default here, libvpx's.
 Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted. Whatever was
 encoded before an error is in the output, which is then a valid, shorter file.`,
   },
@@ -146,6 +146,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
         throw new UsageError(
           "say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output",
         );
+      writerFor(output);
       const options = readOptions(args);
       const chosen = chooseDevice(args.device, args.codec);
       device = chosen.spec;

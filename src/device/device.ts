@@ -2,8 +2,6 @@
  * The seam between drivers and the ways to reach a device. A driver sees only this; a backend sees no frame and no
  * register's meaning.
  */
-import type { EventFd } from "../os/eventfd.ts";
-
 /** One PCI function, opened. Dispose turns bus mastering off and gives back whatever it still holds. */
 export interface PciDevice extends Disposable {
   /** As openDevice took it, for messages. */
@@ -14,18 +12,29 @@ export interface PciDevice extends Disposable {
   /** How many vectors of a kind there are; 0 where it has none. */
   interruptCount(kind: InterruptKind): number;
   /**
-   * Enables `count` vectors from 0 on. Each is an eventfd that counts its interrupts; the caller disposes of them after
-   * disableInterrupts. Throws DeviceError.
+   * Enables `count` vectors from 0 on. The caller disposes of them after disableInterrupts. Throws DeviceError.
    */
-  enableInterrupts(kind: InterruptKind, count: number): EventFd[];
+  enableInterrupts(kind: InterruptKind, count: number): Interrupt[];
   disableInterrupts(kind: InterruptKind): void;
   /** Zeroed memory that the device reaches too, in one piece in its address space. Throws DeviceError. */
   allocateDma(sizeBytes: number): DmaMemory;
+  /** Accesses of this thread to memory and BARs before it are done before those after it. */
+  fence(): void;
   /** Back to the power-on state; interrupts and DMA mappings of this side stay. Throws DeviceError. */
   reset(): void;
 }
 
 export type InterruptKind = "intx" | "msi" | "msix";
+
+/** An enabled vector, which counts its interrupts. */
+export interface Interrupt extends Disposable {
+  /** Takes the count without waiting. */
+  take(): number;
+  /** Blocks the thread until one comes; returns the count, or 0 when the time is over. */
+  wait(timeoutMs: number): number;
+  /** The same on the event loop. From its first call on the other two see nothing. One waiter at a time. */
+  waitAsync(timeoutMs: number): Promise<number>;
+}
 
 /** Configuration space; exact widths, naturally aligned. Writes are done when they return. Throws DeviceError. */
 export interface ConfigSpace {
@@ -65,10 +74,12 @@ export interface Region {
 export interface DmaMemory extends Disposable {
   /** Its address as the device sees it; below 2^53. */
   readonly iova: number;
-  /** Its address in this process, for exact-width accesses. */
-  readonly address: number;
   readonly sizeBytes: number;
-  /** A view of a part of it. Not to be used after dispose. */
+  /** Single accesses, made when they are called, for what the device reads and writes meanwhile. Aligned offsets. */
+  read32(offset: number): number;
+  write32(offset: number, value: number): void;
+  write64(offset: number, value: bigint): void;
+  /** A view of a part of it, for data. Not to be used after dispose. */
   bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer>;
 }
 

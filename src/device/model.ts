@@ -1,4 +1,5 @@
-import type { PciDevice } from "./device.ts";
+import { Disconnected } from "../os/socket.ts";
+import { DeviceError, type PciDevice } from "./device.ts";
 import { takeModel } from "./model-process.ts";
 import { openVfioUser } from "./vfio-user/client.ts";
 
@@ -7,5 +8,13 @@ import { openVfioUser } from "./vfio-user/client.ts";
  * `model:vp9?codec=null&fault=die@3`, as scripts/model.ts has them. Throws DeviceError.
  */
 export function openModel(spec: string): PciDevice {
-  return openVfioUser(takeModel(spec), spec);
+  const socket = takeModel(spec);
+  try {
+    return openVfioUser(socket, spec);
+  } catch (error) {
+    if (!(error instanceof DeviceError && error.cause instanceof Disconnected)) throw error;
+    throw new DeviceError(`${spec}: the model ended while it started; the line above says why`, {
+      cause: error,
+    });
+  }
 }

@@ -19,6 +19,7 @@ export function openDevice(spec: string): PciDevice {
 const advice: Readonly<Record<string, string>> = {
   ENOENT: "no such socket; start the server first, e.g. bun run model.ts --socket PATH",
   ECONNREFUSED: "nothing listens there; the server has ended, or is still starting",
+  EAGAIN: "other clients wait there already; try again when they are served",
   EACCES: "this user may not connect; run as the user who started the server",
 };
 

@@ -2,7 +2,7 @@
  * The driver of the VP9 endpoint, from top to bottom: identify, start, submit, collect, stop. docs/encoder.md has the
  * registers; what a frame is, and who waits for which, is the encoder's business.
  */
-import type { DeviceError, InterruptKind, PciDevice } from "../device/device.ts";
+import { DeviceError, type Interrupt, type PciDevice } from "../device/device.ts";
 import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../endpoint/registers.ts";
 import {
   COMPLETION_BYTES,
@@ -15,7 +15,6 @@ import {
   Submission,
   SubmitFlag,
 } from "../endpoint/rings.ts";
-import type { EventFd } from "../os/eventfd.ts";
 import { openRegisters, packFields, type Registers, registerName, valueName } from "../pci/registers.ts";
 import { allocateHostMemory, openWindowMemory, type StreamMemory, type TransferPath } from "./memory.ts";
 
@@ -27,13 +26,13 @@ export interface StreamSettings {
   readonly fps: { readonly num: number; readonly den: number };
   /** Seconds in a tick, the unit of time stamps. */
   readonly timebase: { readonly num: number; readonly den: number };
-  readonly rateControl?: "vbr" | "cbr" | "cq" | undefined;
+  readonly rateControl: "vbr" | "cbr" | "cq";
   readonly bitrateKbps?: number | undefined;
   readonly cqLevel?: number | undefined;
   /** Most frames from one key frame to the next. */
   readonly gop?: number | undefined;
-  readonly speed?: number | undefined;
-  readonly threads?: number | undefined;
+  readonly speed: number;
+  readonly threads: number;
 }
 
 /** A frame that the device is done with. */
@@ -67,8 +66,7 @@ export class EndpointDriver implements Disposable {
   readonly #registers: Registers<typeof registers>;
   readonly #timeoutMs: number;
   #memory: StreamMemory | undefined;
-  #interrupt: EventFd | undefined;
-  #interruptKind: InterruptKind = "msi";
+  #interrupt: Interrupt | undefined;
   #submitted = 0;
   #completed = 0;
   readonly #busySlots = new Set<number>();
@@ -138,7 +136,8 @@ export class EndpointDriver implements Disposable {
     this.#spoiled = false;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + START_TIMEOUT_MS;
-    for (;;) {
+    // The stream may be stopped meanwhile, which is whoever stopped it's to tell.
+    while (this.#memory) {
       const state = this.#state();
       if (state === State.RUNNING) return;
       if (performance.now() >= deadline) {
@@ -164,12 +163,12 @@ export class EndpointDriver implements Disposable {
     r.TIMEBASE_NUM.write(settings.timebase.num);
     r.TIMEBASE_DEN.write(settings.timebase.den);
     const modes = registers.RATE_CONTROL.fields.MODE.values;
-    r.RATE_CONTROL.write({ vbr: modes.VBR, cbr: modes.CBR, cq: modes.CQ }[settings.rateControl ?? "vbr"]);
+    r.RATE_CONTROL.write({ vbr: modes.VBR, cbr: modes.CBR, cq: modes.CQ }[settings.rateControl]);
     r.BITRATE.write(settings.bitrateKbps ?? DEFAULT);
     r.CQ_LEVEL.write(settings.cqLevel ?? DEFAULT);
     r.GOP.write(settings.gop ?? DEFAULT);
-    r.SPEED.write(settings.speed === undefined ? DEFAULT : settings.speed & 0xff);
-    r.THREADS.write(settings.threads ?? 1);
+    r.SPEED.write(settings.speed & 0xff);
+    r.THREADS.write(settings.threads);
   }
 
   #fits(
@@ -202,8 +201,8 @@ export class EndpointDriver implements Disposable {
 
   /** Without an interrupt the driver polls the completion ring, as it does on the window path. */
   #armInterrupt(): void {
-    if (this.#interrupt || this.#device.interruptCount(this.#interruptKind) === 0) return;
-    this.#interrupt = this.#device.enableInterrupts(this.#interruptKind, 1)[0];
+    if (this.#interrupt || this.#device.interruptCount("msi") === 0) return;
+    this.#interrupt = this.#device.enableInterrupts("msi", 1)[0];
     this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
   }
 
@@ -218,8 +217,10 @@ export class EndpointDriver implements Disposable {
     if (CODE === codes.values.BAD_VALUE) {
       const name = registerName(registers, FIELD);
       const about = registers[name as keyof typeof registers]?.about ?? "unknown register";
+      const { WIDTH, HEIGHT } = this.#registers.MAX_SIZE.readFields();
+      const limit = FIELD === registers.CODED_SIZE.offset ? ` (MAX_SIZE is ${WIDTH}x${HEIGHT})` : "";
       throw new EncoderError(
-        `${spec}: the device refused ${name} = ${this.#readBack(FIELD)}. ${name}: ${about}`,
+        `${spec}: the device refused ${name} = ${this.#readBack(FIELD)}. ${name}: ${about}${limit}`,
       );
     }
     const cause: Readonly<Record<number, string>> = {
@@ -280,7 +281,7 @@ export class EndpointDriver implements Disposable {
   #ringDoorbell(): void {
     this.#submitted = (this.#submitted + 1) >>> 0;
     // The entry must be in memory before the device is told of it.
-    this.#stream.fence();
+    this.#device.fence();
     this.#registers.SQ_TAIL.write(this.#submitted);
   }
 
@@ -331,7 +332,7 @@ export class EndpointDriver implements Disposable {
     const entry = memory.completionRing + (this.#completed % (1 << memory.ringLog2)) * COMPLETION_BYTES;
     if (memory.read32(entry + Completion.SEQUENCE) !== (this.#completed + 1) >>> 0) return undefined;
     // The sequence number is written last; what came before it must be read after it.
-    memory.fence();
+    this.#device.fence();
     this.#completed = (this.#completed + 1) >>> 0;
     this.#spoiled = true;
     const completed = this.#read(entry);
@@ -384,10 +385,11 @@ export class EndpointDriver implements Disposable {
       // A read pushes the posted write through: afterwards the device no longer touches the memory.
       this.#registers.STATUS.read();
     } finally {
-      this.#memory[Symbol.dispose]();
+      const memory = this.#memory;
       this.#memory = undefined;
       this.#busySlots.clear();
       this.#flushing = false;
+      memory[Symbol.dispose]();
     }
   }
 
@@ -395,10 +397,10 @@ export class EndpointDriver implements Disposable {
   [Symbol.dispose](): void {
     try {
       this.stop();
-      if (this.#interrupt) this.#device.disableInterrupts(this.#interruptKind);
+      if (this.#interrupt) this.#device.disableInterrupts("msi");
     } catch (error) {
       // A device that is gone has nothing to stop; whoever used it last was told.
-      if ((error as DeviceError).name !== "DeviceError") throw error;
+      if (!(error instanceof DeviceError)) throw error;
     } finally {
       this.#interrupt?.[Symbol.dispose]();
       this.#interrupt = undefined;

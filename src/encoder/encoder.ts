@@ -161,13 +161,14 @@ export class Encoder implements Disposable {
   async #start(config: EncoderConfig, settings: StreamSettings, inFlight: number): Promise<void> {
     if (this.#state === "configured") await (await this.#startFlush()).promise;
     this.#check("unconfigured", "configured");
-    this.#driver.stop();
     this.#state = "unconfigured";
     this.#lent.clear();
+    this.#driver.stop();
     for (const waiter of this.#waiters.splice(0)) {
       waiter.reject(new EncoderError("the encoder was configured anew while this call waited for memory"));
     }
     await this.#driver.start(settings, this.#options.path ?? "dma", inFlight);
+    this.#check("unconfigured");
     this.#codec = this.#driver.codec;
     this.#inFlight = this.#driver.slots;
     const { num, den } = frameRate(config);
@@ -385,7 +386,10 @@ export class Encoder implements Disposable {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     this.#submitted.clear();
     this.#lent.clear();
-    this.#driver[Symbol.dispose]();
-    this.#ownedDevice?.[Symbol.dispose]();
+    try {
+      this.#driver[Symbol.dispose]();
+    } finally {
+      this.#ownedDevice?.[Symbol.dispose]();
+    }
   }
 }

@@ -82,7 +82,7 @@ async function open(
 }
 
 /**
- * Encodes a source to its end and closes the writer, which is opened when the device is ready: a device that fails to
+ * Encodes a source to its end and closes both it and the writer, which is opened when the device is ready: a device that fails to
  * start costs no existing file. Throws EncodeFileError.
  */
 export async function encodeFile(
@@ -168,6 +168,8 @@ export async function encodeFile(
   } catch (error) {
     fail("device", error);
   }
+  // A read that nobody waits for any more must not end up in memory that is given back below.
+  source[Symbol.dispose]();
   // Whatever ended the input, the frames before it are finished and written.
   try {
     if (encoder?.state === "configured" && failure?.stage !== "output") await encoder.flush();

@@ -6,7 +6,6 @@
 import type { PciDevice, Region } from "../device/device.ts";
 import { registers } from "../endpoint/registers.ts";
 import { COMPLETION_BYTES, SUBMISSION_BYTES } from "../endpoint/rings.ts";
-import { fence, read32, write32, write64 } from "../os/access.ts";
 
 /** How frames reach the device. */
 export type TransferPath = "dma" | "window";
@@ -33,8 +32,6 @@ export interface StreamMemory extends Disposable {
   read32(address: number): number;
   write32(address: number, value: number): void;
   write64(address: number, value: bigint): void;
-  /** Accesses before it are done before those after it. */
-  fence(): void;
 }
 
 const PAGE = 4096;
@@ -71,7 +68,6 @@ export function allocateHostMemory(device: PciDevice, slots: number, frameBytes:
   const frames = Array.from({ length: slots }, (_, i) =>
     dma.bytes(layout.frames + i * layout.frameStride, frameBytes),
   );
-  const here = (address: number) => dma.address + (address - dma.iova);
   return {
     space: HOST,
     ringLog2: layout.ringLog2,
@@ -84,10 +80,9 @@ export function allocateHostMemory(device: PciDevice, slots: number, frameBytes:
     frame: (slot) => frames[slot]!,
     carryFrame: () => {},
     packet: (slot, sizeBytes) => dma.bytes(layout.packets + slot * packetBytes, sizeBytes).slice(),
-    read32: (address) => read32(here(address)),
-    write32: (address, value) => write32(here(address), value),
-    write64: (address, value) => write64(here(address), value),
-    fence,
+    read32: (address) => dma.read32(address - dma.iova),
+    write32: (address, value) => dma.write32(address - dma.iova, value),
+    write64: (address, value) => dma.write64(address - dma.iova, value),
     [Symbol.dispose]: () => dma[Symbol.dispose](),
   };
 }
@@ -143,7 +138,6 @@ export function openWindowMemory(
     read32: (address) => window.read32(address),
     write32: (address, value) => window.write32(address, value),
     write64: (address, value) => window.write64(address, value),
-    fence,
     [Symbol.dispose]: () => {},
   };
 }

@@ -41,9 +41,13 @@ export async function* encodeFrames(
   });
   await encoder.configure(config);
 
+  const iterator =
+    Symbol.asyncIterator in frames ? frames[Symbol.asyncIterator]() : frames[Symbol.iterator]();
   let abandoned = false;
   const feed = async () => {
-    for await (const frame of frames) {
+    for (;;) {
+      const { value: frame, done } = await iterator.next();
+      if (done) break;
       while (chunks.length >= MOST_CHUNKS && !abandoned) await news.promise;
       if (abandoned) return;
       await encoder.encode(frame, frame);
@@ -73,6 +77,8 @@ export async function* encodeFrames(
   } finally {
     abandoned = true;
     tell();
+    // Whoever makes the frames learns that no more are wanted, also while the next one is long in coming.
+    void (async () => iterator.return?.())().catch(() => {});
   }
   if (fed && "error" in fed) throw fed.error;
 }

@@ -1,6 +1,6 @@
 /**
- * The VP9 endpoint's register file in BAR0: the one table that the driver, the device model, the register dump, the
- * messages and docs/encoder.md are all made from.
+ * The VP9 endpoint's register file in BAR0: the one table that the driver, the device model, the messages and
+ * docs/encoder.md are all made from.
  *
  * The order of work: write the stream registers and the ring registers, write COMMAND.START, wait until STATUS.STATE
  * is RUNNING (or FAILED, with the reason in ERROR), then fill submission entries and ring SQ_TAIL.
@@ -156,7 +156,7 @@ export const registers = {
     offset: 0x084,
     mode: "rw",
     about:
-      "How frames lie in memory: planes of this size, packed, chroma rounded up; at least the visible size",
+      "How frames lie in memory: planes of this size, packed, chroma rounded up; at least the visible size, at most MAX_SIZE",
     fields: {
       WIDTH: { bits: [0, 15], about: "Pixels; also the luma pitch in bytes" },
       HEIGHT: { bits: [16, 31], about: "Pixels" },
@@ -168,12 +168,12 @@ export const registers = {
     about: "Pixel format of the input",
     fields: { CODE: { bits: [0, 31], about: "8 bits a sample, 4:2:0", values: { I420: 0, NV12: 1 } } },
   },
-  FPS_NUM: { offset: 0x08c, mode: "rw", about: "Nominal frame rate, numerator; 1 or more" },
-  FPS_DEN: { offset: 0x090, mode: "rw", about: "Nominal frame rate, denominator; 1 or more" },
+  FPS_NUM: { offset: 0x08c, mode: "rw", about: "Nominal frame rate, numerator; 1 to 1000000000" },
+  FPS_DEN: { offset: 0x090, mode: "rw", about: "Nominal frame rate, denominator; 1 to 1000000000" },
   TIMEBASE_NUM: {
     offset: 0x094,
     mode: "rw",
-    about: "Seconds in one unit of time stamps and durations, numerator; 1 or more",
+    about: "Seconds in one unit of time stamps and durations, numerator; 1 to 1000000000",
   },
   TIMEBASE_DEN: { offset: 0x098, mode: "rw", about: "The same, denominator; 1 to 1000000000" },
   RATE_CONTROL: {
@@ -193,7 +193,7 @@ export const registers = {
     offset: 0x0a8,
     mode: "rw",
     reset: DEFAULT,
-    about: "Most frames from one key frame to the next, or DEFAULT",
+    about: "Most frames from one key frame to the next, 0 to 1000000, or DEFAULT",
   },
   SPEED: {
     offset: 0x0ac,

@@ -70,6 +70,8 @@ class StreamInput implements ByteInput {
   readonly sizeBytes = null;
   readonly name: string;
   readonly #fd: number;
+  /** A pipe holds no more than this at once. */
+  readonly #chunk = new Uint8Array(new ArrayBuffer(64 * 1024));
   #ahead = new Uint8Array(0);
   #ended = false;
   #reading = false;
@@ -86,7 +88,13 @@ class StreamInput implements ByteInput {
       into.set(this.#ahead.subarray(0, got));
       this.#ahead = this.#ahead.subarray(got);
     }
-    while (got < into.length && !this.#ended) got += await this.#read(into, got);
+    while (got < into.length && !this.#ended) {
+      // By way of memory of its own: the read may outlive `into`, when nobody waits for it any more.
+      const count = await this.#read(this.#chunk.subarray(0, into.length - got), 0);
+      if (!this.#open) break;
+      into.set(this.#chunk.subarray(0, count), got);
+      got += count;
+    }
     if (!this.#open) throw new MediaError(`${this.name} was closed while it was being read`);
     this.position += got;
     return got;

@@ -20,7 +20,7 @@ export interface FrameSource extends Disposable {
   readonly frameCount: number | null;
   /**
    * Fills `into` (exactly frameSizeBytes) with the next frame, read straight into it: from a regular file at once, from
-   * a pipe off the main thread. One call at a time.
+   * a pipe off the main thread, by way of 64 KiB. One call at a time.
    * @returns false at the clean end of input
    * @throws MediaError (after all the whole frames) when the input ends inside a frame or is not what its header says
    */

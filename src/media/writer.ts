@@ -11,6 +11,17 @@ const WRITERS: Readonly<Record<string, (file: OutputFile, video: VideoFormat) =>
   webm: webmWriter,
 };
 
+/** The container that an output's name stands for. Throws MediaError for another ending. */
+export function writerFor(output: string) {
+  const ending = output === "-" ? "ivf" : (/\.([^./]+)$/.exec(output)?.[1]?.toLowerCase() ?? "");
+  const writer = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
+  if (!writer)
+    throw new MediaError(
+      `"${output}" does not end in .ivf or .webm, the containers there are. Name it so, or give "-" for IVF on standard output`,
+    );
+  return writer;
+}
+
 /**
  * Creates or empties `output` and writes VP9 packets into it: IVF or WebM by its ending (.ivf, .webm), "-" is IVF on
  * standard output. The library for WebM is loaded only when WebM is written.
@@ -22,12 +33,7 @@ export async function openPacketWriter(
   video: VideoFormat,
   notSameAs?: string,
 ): Promise<PacketWriter> {
-  const ending = output === "-" ? "ivf" : (/\.([^./]+)$/.exec(output)?.[1]?.toLowerCase() ?? "");
-  const writer = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
-  if (!writer)
-    throw new MediaError(
-      `"${output}" does not end in .ivf or .webm, the containers there are. Name it so, or give "-" for IVF on standard output`,
-    );
+  const writer = writerFor(output);
   checkSize(video, `"${output}"`);
   const file = await OutputFile.open(output, notSameAs);
   try {

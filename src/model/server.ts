@@ -1,6 +1,7 @@
 /**
  * Serves a device model over vfio-user, to one client after the other: QEMU's vfio-user-pci, or vfiokit's own client.
- * Runs as a blocking loop on a thread of its own, and never waits for anything but its descriptors.
+ * Runs as a blocking loop on a thread of its own, and never waits for a codec; for a client that stops in the middle of a
+ * message at most five seconds.
  */
 
 import {
@@ -86,21 +87,41 @@ export function serve(
     if (performance.now() >= nextMs) model.onTime();
     if (!ready[1]) continue;
     if (listening) {
-      connection = new Connection(acceptUnix(listening), model, dma, interrupts);
-      log("a client connected");
+      connection = accept(listening, (fd) => new Connection(fd, model, dma, interrupts), log);
       continue;
     }
     try {
       connection!.handleOne();
     } catch (error) {
       if (error instanceof Disconnected) log("the client disconnected");
-      else if (error instanceof ProtocolError || error instanceof SocketTimeout)
+      else if (
+        error instanceof ProtocolError ||
+        error instanceof SocketTimeout ||
+        error instanceof SystemError
+      )
         log(`dropped the client: ${error.message}`);
       else throw error;
       forget();
     }
   }
   forget();
+}
+
+/** The next client; undefined where it is gone already, or there is no descriptor left for it. */
+function accept(
+  listener: Fd,
+  open: (fd: Fd) => Connection,
+  log: (line: string) => void,
+): Connection | undefined {
+  try {
+    const connection = open(acceptUnix(listener));
+    log("a client connected");
+    return connection;
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    log(`could not take a client: ${error.message}`);
+    return undefined;
+  }
 }
 
 /** One client, from its VERSION on. */

@@ -11,7 +11,7 @@ const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = 0x20;
 
-/** The page size of x86-64 and of every aarch64 kernel this runs on. */
+/** The page size of x86-64 and of Debian's aarch64 kernels; one with larger pages refuses what is mapped here. */
 export const PAGE_SIZE = 4096;
 
 /** Memory mapped into this process. Unmapped on dispose; no view of it may be used afterwards. */

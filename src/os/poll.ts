@@ -6,8 +6,6 @@ import { libc } from "./libc.ts";
 /** From asm-generic/poll.h. */
 export const POLLIN = 1;
 export const POLLOUT = 4;
-export const POLLERR = 8;
-export const POLLHUP = 16;
 
 export interface PollEntry {
   readonly fd: number;

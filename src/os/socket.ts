@@ -9,6 +9,7 @@ import { POLLIN, POLLOUT, poll } from "./poll.ts";
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_CTRUNC = 0x8;
@@ -33,13 +34,13 @@ function socketAddress(path: string): Uint8Array {
   return address;
 }
 
-function newSocket(): Fd {
-  return new Fd(check(libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "create a UNIX socket"));
+function newSocket(flags = 0): Fd {
+  return new Fd(check(libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), "create a UNIX socket"));
 }
 
-/** Connects to a listening socket. Throws SystemError. */
+/** Connects to a listening socket; EAGAIN when as many wait already as may. Throws SystemError. */
 export function connectUnix(path: string): Fd {
-  const fd = newSocket();
+  const fd = newSocket(SOCK_NONBLOCK);
   const address = socketAddress(path);
   try {
     check(
@@ -84,7 +85,7 @@ export function socketPair(): [Fd, Fd] {
   return [new Fd(pair[0]!), new Fd(pair[1]!)];
 }
 
-/** The peer closed the connection. `clean` when it did so between two messages. */
+/** The peer closed the connection. */
 export class Disconnected extends Error {
   override readonly name = "Disconnected";
 }

@@ -6,7 +6,6 @@ export const Config = {
   DEVICE_ID: 0x02,
   COMMAND: 0x04,
   STATUS: 0x06,
-  REVISION: 0x08,
   CLASS: 0x09,
   HEADER_TYPE: 0x0e,
   BAR0: 0x10,
@@ -17,9 +16,8 @@ export const Config = {
   INTERRUPT_PIN: 0x3d,
 } as const;
 
-/** Bytes of the whole space of a PCI Express function, and of its conventional part. */
+/** Bytes of the whole space of a PCI Express function. */
 export const CONFIG_BYTES = 4096;
-export const CONVENTIONAL_CONFIG_BYTES = 256;
 
 /** Command register, PCIe 6.0 section 7.5.1.1.3. */
 export const Command = { MEMORY: 1 << 1, BUS_MASTER: 1 << 2, INTX_DISABLE: 1 << 10 } as const;

@@ -1,5 +1,5 @@
 /**
- * Register tables: one object literal says what a device's registers are; accessors, dumps, names in messages and
+ * Register tables: one object literal says what a device's registers are; accessors, names in messages and
  * documentation all come from it. All registers are 32 bits wide and little-endian.
  */
 

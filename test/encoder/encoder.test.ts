@@ -312,6 +312,16 @@ describe("settings that the device refuses name their register, and others may b
 });
 
 describe("closing in the middle", () => {
+  test("of configuring ends that with the reason, and at once", async () => {
+    using device = openDevice("model:vp9");
+    using recorded = record({ device });
+    const configuring = failure(() => recorded.encoder.configure(config));
+    await Promise.resolve();
+    recorded.encoder.close();
+    expect((await configuring).message).toBe("the encoder is closed, not unconfigured");
+    expect(recorded.errors).toEqual([]);
+  });
+
   test("rejects what waits, gives no chunk afterwards, and is no error", async () => {
     using recorded = record({ inFlight: 2 });
     const { encoder, chunks, errors } = recorded;

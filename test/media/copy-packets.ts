@@ -5,9 +5,9 @@
  */
 import { dlopen } from "bun:ffi";
 import { readFileSync } from "node:fs";
-import { readIvf } from "../../src/media/ivf.ts";
 import { frameTimeUs, MediaError, MILLISECONDS } from "../../src/media/video.ts";
 import { openPacketWriter } from "../../src/media/writer.ts";
+import { readIvf } from "./read-ivf.ts";
 
 const [input = "", output = "", repeat = "1"] = process.argv.slice(2);
 if (process.env.NONBLOCKING) {

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { type IvfFile, readIvf } from "../../src/media/ivf.ts";
 import type { PacketWriter } from "../../src/media/packet.ts";
 import { frameTimeUs, MediaError, type Rational } from "../../src/media/video.ts";
 import { openPacketWriter } from "../../src/media/writer.ts";
+import { type IvfFile, readIvf } from "./read-ivf.ts";
 import { bash, CLIP_FRAMES, CLIP_VIDEO, failure, tempFolder, vpxencClip } from "./rig.ts";
 
 const COPY = `${import.meta.dir}/copy-packets.ts`;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { cpSync, readFileSync, statSync } from "node:fs";
 import { BufferSource, Input, WEBM } from "mediabunny";
-import { readIvf } from "../../src/media/ivf.ts";
 import type { PacketWriter } from "../../src/media/packet.ts";
 import { frameTimeUs } from "../../src/media/video.ts";
 import { openPacketWriter } from "../../src/media/writer.ts";
+import { readIvf } from "./read-ivf.ts";
 import {
   bash,
   CLIP_FRAMES,
@@ -154,6 +154,7 @@ test("the WebM library is not loaded for IVF, only for WebM", () => {
   const program = folder.file("away/test/media/copy-packets.ts");
   cpSync(`${import.meta.dir}/../../src/media`, media, { recursive: true });
   cpSync(COPY, program);
+  cpSync(`${import.meta.dir}/read-ivf.ts`, folder.file("away/test/media/read-ivf.ts"));
   const write = (name: string) =>
     outcome([process.execPath, "--no-install", program, ivf, folder.file(name)], {
       cwd: folder.file("away"),

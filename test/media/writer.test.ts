@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { linkSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { readIvf } from "../../src/media/ivf.ts";
 import { MediaError } from "../../src/media/video.ts";
 import { openPacketWriter } from "../../src/media/writer.ts";
+import { readIvf } from "./read-ivf.ts";
 import {
   bash,
   CLIP_VIDEO,

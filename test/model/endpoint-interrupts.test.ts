@@ -1,6 +1,6 @@
 /** When the endpoint interrupts, by MSI and by INTA#, and when it must not. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { PciDevice } from "../../src/device/device.ts";
+import type { Interrupt, PciDevice } from "../../src/device/device.ts";
 import { IrqIndex, RegionIndex, Command as Request } from "../../src/device/vfio-user/protocol.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { Opcode } from "../../src/endpoint/rings.ts";
@@ -22,7 +22,7 @@ const LONGEST_US = 2 ** 24 - 1;
 
 interface Armed extends Disposable {
   readonly rig: Rig;
-  readonly msi: EventFd;
+  readonly msi: Interrupt;
 }
 
 /** A running stream with MSI, whose start is announced no more. */

@@ -11,7 +11,7 @@ import {
   SUBMISSION_BYTES,
   Submission,
 } from "../../src/endpoint/rings.ts";
-import { fence, read32 } from "../../src/os/access.ts";
+import { fence } from "../../src/os/access.ts";
 import { openRegisters, type Registers, valueName } from "../../src/pci/registers.ts";
 import { until } from "./rig.ts";
 
@@ -181,7 +181,7 @@ export class Rig implements Disposable {
   }
 
   #read32(offset: number): number {
-    return this.memory ? read32(this.memory.address + offset) : this.device.bars[1]!.read32(offset);
+    return this.memory ? this.memory.read32(offset) : this.device.bars[1]!.read32(offset);
   }
 
   /** Fills the next entry of the submission ring; nothing is told to the device yet. */

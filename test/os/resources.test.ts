@@ -85,7 +85,8 @@ test("disposing an eventfd ends the wait for it", async () => {
   event[Symbol.dispose]();
   expect(await waiting).toBe(0);
   await Bun.sleep(20);
-  expect(openFds()).toBe(before);
+  // Fewer where the loop closes late what an earlier test opened.
+  expect(openFds()).toBeLessThanOrEqual(before);
 });
 
 test("poll tells which of several descriptors is ready", () => {
@@ -157,6 +158,21 @@ test("a peer that is gone and a peer that is silent are told apart", () => {
   right[Symbol.dispose]();
   expect(() => l.receive(bytes(1), 10)).toThrow(Disconnected);
   expect(() => l.send(bytes(1))).toThrow(Disconnected);
+});
+
+test("connecting where too many wait already says so at once, instead of waiting for ever", () => {
+  const folder = mkdtempSync(join(tmpdir(), "vfiokit-"));
+  const waiting: Disposable[] = [];
+  try {
+    using _ = listenUnix(join(folder, "s"));
+    const connectMany = () => {
+      for (let i = 0; i < 10; i++) waiting.push(connectUnix(join(folder, "s")));
+    };
+    expect(connectMany).toThrow(/^connect to .*: EAGAIN$/);
+  } finally {
+    for (const socket of waiting) socket[Symbol.dispose]();
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("a named socket takes connections, and a name too long for the kernel is refused with its length", () => {

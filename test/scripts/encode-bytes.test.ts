@@ -1,7 +1,7 @@
 /** What encode.ts writes against what vpxenc writes from the same input with the same settings. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { readIvf } from "../../src/media/ivf.ts";
+import { readIvf } from "../media/read-ivf.ts";
 import { CLIP, CLIP_FRAMES, decodedMd5, packetTimes, run, tempFolder } from "../media/rig.ts";
 import { psnr, street } from "../model/codec/reference.ts";
 import { encodeJson } from "./rig.ts";

@@ -1,7 +1,8 @@
 /** encode.ts as a command: what it reads and writes, says, and answers when something is wrong. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { readIvf } from "../../src/media/ivf.ts";
+import { join } from "node:path";
+import { readIvf } from "../media/read-ivf.ts";
 import {
   CLIP,
   CLIP_FRAME_BYTES,
@@ -11,7 +12,7 @@ import {
   run,
   tempFolder,
 } from "../media/rig.ts";
-import { type Ended, encode, encodeJson, shell, sizeOf, start, startScript, until } from "./rig.ts";
+import { type Ended, encode, encodeJson, ROOT, shell, sizeOf, start, startScript, until } from "./rig.ts";
 
 setDefaultTimeout(60_000);
 
@@ -87,6 +88,32 @@ function decodableFrames(file: string): number {
 }
 
 describe("input", () => {
+  test("paths are meant from the folder in which bun run was typed", async () => {
+    const inside = Bun.spawn(
+      [
+        "bun",
+        "run",
+        "encode.ts",
+        "CiscoVT2people_320x192_12fps.yuv",
+        "--size=320x192",
+        "-o",
+        folder.file("here.ivf"),
+        "--quiet",
+      ],
+      {
+        cwd: join(ROOT, "test/media"),
+        env: {
+          ...process.env,
+          PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`,
+          NODE_ENV: undefined,
+        },
+        stdio: ["ignore", "inherit", "inherit"],
+      },
+    );
+    expect(await inside.exited).toBe(0);
+    expect(existsSync(folder.file("here.ivf"))).toBe(true);
+  });
+
   test("is a built-in clip when none is named, and the device used is said in one line", async () => {
     const file = output("webm");
     const { exitCode, stdout, stderr } = await encode("-o", file);
@@ -331,6 +358,16 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
     expectFailure(await encode(...args), 2, message);
     expect(existsSync(file)).toBe(false);
   });
+
+  test("an ending that is no container", async () => {
+    const file = folder.file("out.mp4");
+    expectFailure(
+      await encode(y4m, "-o", file),
+      2,
+      /out\.mp4" does not end in \.ivf or \.webm, the containers there are/,
+    );
+    expect(existsSync(file)).toBe(false);
+  });
 });
 
 describe("input that can't be used is exit code 3:", () => {
@@ -415,16 +452,6 @@ describe("input that can't be used is exit code 3:", () => {
 });
 
 describe("output that can't be written is exit code 4:", () => {
-  test("an ending that is no container", async () => {
-    const file = folder.file("out.mp4");
-    expectFailure(
-      await encode(y4m, "-o", file),
-      4,
-      /out\.mp4" does not end in \.ivf or \.webm, the containers there are/,
-    );
-    expect(existsSync(file)).toBe(false);
-  });
-
   test("a folder that is not there", async () => {
     expectFailure(
       await encode(y4m, "-o", folder.file("no/out.ivf")),

@@ -2,6 +2,7 @@
  * A PCI device behind a vfio-user server: the client's side of the protocol. Requests wait for their reply on the
  * calling thread, which takes microseconds on a local socket.
  */
+import { fence } from "../../os/access.ts";
 import { EventFd } from "../../os/eventfd.ts";
 import type { Fd } from "../../os/fd.ts";
 import { PAGE_SIZE } from "../../os/memory.ts";
@@ -186,6 +187,10 @@ class Client implements PciDevice {
     view.setUint32(16, eventFds.length, true);
     const fds = eventFds.map((eventFd) => eventFd.fd.number);
     this.#connection.request(Command.DEVICE_SET_IRQS, 20, fds);
+  }
+
+  fence(): void {
+    fence();
   }
 
   allocateDma(sizeBytes: number) {

@@ -129,7 +129,7 @@ function reason(error: Error, name: string): string {
     return `the server is gone (${name}: ${error.message}); start it again and open the device anew`;
   }
   if (error instanceof SocketTimeout) {
-    return `no answer to ${name} within ${REPLY_TIMEOUT_MS} ms; the server hangs, or is no vfio-user server`;
+    return `no answer to ${name} within ${REPLY_TIMEOUT_MS} ms; the server hangs, is serving another client, or is no vfio-user server`;
   }
   if (error instanceof ProtocolError) return `${error.message}; is it a vfio-user server?`;
   return `${name} failed: ${error.message}`;

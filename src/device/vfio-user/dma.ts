@@ -1,4 +1,5 @@
 /** Memory that this process shares with a vfio-user server: memfds, mapped here and offered to the server. */
+import { read32, write32, write64 } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { createMemfd, type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
 import type { DmaMemory } from "../device.ts";
@@ -90,7 +91,6 @@ function send(
 
 class Dma implements DmaMemory {
   readonly iova: number;
-  readonly address: number;
   readonly sizeBytes: number;
   readonly #mapping: Mapping;
   readonly #unmapThere: () => void;
@@ -98,10 +98,30 @@ class Dma implements DmaMemory {
 
   constructor(iova: number, mapping: Mapping, unmapThere: () => void) {
     this.iova = iova;
-    this.address = mapping.address;
     this.sizeBytes = mapping.sizeBytes;
     this.#mapping = mapping;
     this.#unmapThere = unmapThere;
+  }
+
+  #address(offset: number, width: number): number {
+    if (!this.#held || offset < 0 || offset + width > this.sizeBytes || offset % width !== 0) {
+      throw new RangeError(
+        `${width} bytes at ${offset} of ${this.#held ? this.sizeBytes : "unmapped"} bytes of DMA memory`,
+      );
+    }
+    return this.#mapping.address + offset;
+  }
+
+  read32(offset: number): number {
+    return read32(this.#address(offset, 4));
+  }
+
+  write32(offset: number, value: number): void {
+    write32(this.#address(offset, 4), value);
+  }
+
+  write64(offset: number, value: bigint): void {
+    write64(this.#address(offset, 8), value);
   }
 
   bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer> {

@@ -4,7 +4,7 @@
  */
 
 import type { Fd } from "../../os/fd.ts";
-import { Disconnected, type FdStream } from "../../os/socket.ts";
+import type { FdStream } from "../../os/socket.ts";
 
 export const Command = {
   VERSION: 1,
@@ -197,5 +197,3 @@ export interface SparseArea {
   readonly offset: number;
   readonly sizeBytes: number;
 }
-
-export { Disconnected };

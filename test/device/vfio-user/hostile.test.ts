@@ -58,7 +58,8 @@ const announces = (size: number) =>
 
 const openings: Partial<Record<ServerName, string | RegExp>> = {
   "closes at once": GONE("VERSION"),
-  "never answers": "no answer to VERSION within 5000 ms; the server hangs, or is no vfio-user server",
+  "never answers":
+    "no answer to VERSION within 5000 ms; the server hangs, is serving another client, or is no vfio-user server",
   "stops in a message": GONE("VERSION"),
   "another id": "a reply to VERSION 7 came for VERSION 0; is it a vfio-user server?",
   "another command": "a reply to DMA_MAP 0 came for VERSION 0; is it a vfio-user server?",
