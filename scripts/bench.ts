@@ -79,7 +79,9 @@ Cases:
 ${cases.map(({ name, about, bound }) => `  ${name}  ${about}; at most ${bound}x`).join("\n")}
 
 Example:
-  bun run bench.ts encode --json bench.json`,
+  bun run bench.ts encode --json bench.json
+
+Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound.`,
   },
   args: {
     case: { type: "positional", required: false, description: "The case to run (default: all)" },

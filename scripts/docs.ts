@@ -1,5 +1,19 @@
 /** Writes docs/encoder.md anew from the register table. */
 import { writeFileSync } from "node:fs";
+import { defineCommand } from "citty";
 import { encoderDocument } from "../src/endpoint/document.ts";
+import { runVerb } from "./usage.ts";
 
-writeFileSync(new URL("../docs/encoder.md", import.meta.url), encoderDocument());
+const command = defineCommand({
+  meta: {
+    name: "docs.ts",
+    description: `Write docs/encoder.md anew from the tables in src/endpoint, after one of them changed.
+
+Example:
+  bun run docs.ts`,
+  },
+  args: {},
+  run: () => writeFileSync(new URL("../docs/encoder.md", import.meta.url), encoderDocument()),
+});
+
+await runVerb(command);

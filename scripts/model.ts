@@ -1,6 +1,7 @@
 /** Serves the VP9 encoder endpoint over vfio-user, in the foreground. */
 import { defineCommand } from "citty";
 import type { CodecName } from "../src/model/codec/codec.ts";
+import { faultKinds } from "../src/model/vp9/faults.ts";
 import { startModel } from "../src/model/vp9/process.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
@@ -14,7 +15,12 @@ const command = defineCommand({
 
 Example:
   bun run model.ts --socket /tmp/vp9.sock &
-  bun run encode.ts clip.y4m -o clip.webm --device vfio-user:/tmp/vp9.sock`,
+  bun run encode.ts clip.y4m -o clip.webm --device vfio-user:/tmp/vp9.sock
+
+Faults, as a list such as stall@3=200,die@10:
+${Object.entries(faultKinds)
+  .map(([kind, about]) => `  ${`${kind}@N`.padEnd(18)}${about}`)
+  .join("\n")}`,
   },
   args: {
     socket: {
@@ -32,7 +38,7 @@ Example:
       type: "string",
       default: "",
       valueHint: "LIST",
-      description: "Faults to strike with, e.g. stall@3=200,die@10",
+      description: "Faults to strike with",
     },
   },
   async run({ args }) {

@@ -1,5 +1,6 @@
 /** encode.ts's command line, as numbers, lists and choices. */
 import type { TransferPath } from "../../src/encoder/memory.ts";
+import { registers } from "../../src/endpoint/registers.ts";
 import { checkFps, checkSize, type PixelFormat, type Rational } from "../../src/media/video.ts";
 
 const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;
@@ -54,14 +55,14 @@ type Arguments = Readonly<Record<string, unknown>> & {
 
 /** Every option that is a number, a list or a choice. Throws UsageError, MediaError. */
 export function readOptions(args: Arguments) {
-  const bitrateKbps = whole("bitrate", args.bitrate, 1, 1_000_000);
+  const bitrateKbps = whole("bitrate", args.bitrate, ...registers.BITRATE.range);
   const config = {
     bitrateMode: bitrateModes[args.rc as keyof typeof bitrateModes],
     bitrate: bitrateKbps === undefined ? undefined : bitrateKbps * 1000,
-    cqLevel: whole("cq-level", args["cq-level"], 0, 63),
-    gop: whole("gop", args.gop, 0, 1_000_000),
-    speed: whole("speed", args.speed, -9, 9),
-    threads: whole("threads", args.threads, 1, 64),
+    cqLevel: whole("cq-level", args["cq-level"], ...registers.CQ_LEVEL.range),
+    gop: whole("gop", args.gop, ...registers.GOP.range),
+    speed: whole("speed", args.speed, ...registers.SPEED.range),
+    threads: whole("threads", args.threads, ...registers.THREADS.range),
   };
   return {
     config,

@@ -15,7 +15,9 @@ import {
   Submission,
   SubmitFlag,
 } from "../endpoint/rings.ts";
-import { openRegisters, packFields, type Registers, registerName, valueName } from "../pci/registers.ts";
+import { frameSizeBytes } from "../media/video.ts";
+import { openRegisters, packFields, type Registers, valueName } from "../pci/registers.ts";
+import { describeFailure } from "./failure.ts";
 import { allocateHostMemory, openWindowMemory, type StreamMemory, type TransferPath } from "./memory.ts";
 
 /** What a stream is set up with. Absent: the codec's own default. */
@@ -121,8 +123,7 @@ export class EndpointDriver implements Disposable {
 
   /** Sets a stream up and waits until the endpoint takes frames. Throws EncoderError, WindowTooSmall, DeviceError. */
   async start(settings: StreamSettings, path: TransferPath, inFlight: number): Promise<void> {
-    const frameBytes =
-      settings.width * settings.height + 2 * Math.ceil(settings.width / 2) * Math.ceil(settings.height / 2);
+    const frameBytes = frameSizeBytes(settings);
     const device = this.#device;
     this.#memory =
       path === "dma"
@@ -212,33 +213,7 @@ export class EndpointDriver implements Disposable {
     const spec = this.#device.spec;
     if (status === ALL_ONES) throw new EncoderError(`${spec}: STATUS reads as all ones: the device is gone`);
     if (status !== State.FAILED) return status;
-    const { CODE, FIELD } = this.#registers.ERROR.readFields();
-    const { CODE: codes } = registers.ERROR.fields;
-    if (CODE === codes.values.BAD_VALUE) {
-      const name = registerName(registers, FIELD);
-      const about = registers[name as keyof typeof registers]?.about ?? "unknown register";
-      const { WIDTH, HEIGHT } = this.#registers.MAX_SIZE.readFields();
-      const limit = FIELD === registers.CODED_SIZE.offset ? ` (MAX_SIZE is ${WIDTH}x${HEIGHT})` : "";
-      throw new EncoderError(
-        `${spec}: the device refused ${name} = ${this.#readBack(FIELD)}. ${name}: ${about}${limit}`,
-      );
-    }
-    const cause: Readonly<Record<number, string>> = {
-      [codes.values.CODEC_REFUSED]: "its codec refused these settings",
-      [codes.values.BUS_MASTER_OFF]: "bus mastering is off, so it can't reach host memory",
-      [codes.values.RING_FAULT]: "it could not reach the rings in memory",
-    };
-    throw new EncoderError(
-      `${spec}: the stream failed with ${valueName(codes, CODE)}${cause[CODE] ? `: ${cause[CODE]}` : ""}`,
-    );
-  }
-
-  #readBack(offset: number): string {
-    const value = this.#device.bars[0]!.read32(offset);
-    if (offset === registers.SPEED.offset) return String((value << 24) >> 24);
-    return offset === registers.CODED_SIZE.offset || offset === registers.VISIBLE_SIZE.offset
-      ? `${value & 0xffff}x${value >>> 16}`
-      : String(value);
+    throw new EncoderError(`${spec}: ${describeFailure(this.#device.bars[0]!)}`);
   }
 
   /** Where the frame of a slot goes before it is submitted. */

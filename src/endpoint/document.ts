@@ -1,6 +1,6 @@
 /** docs/encoder.md, made from the tables. */
 import type { Field, Register, RegisterTable } from "../pci/registers.ts";
-import { DEFAULT, PCI_ID, registers, WINDOW_BYTES } from "./registers.ts";
+import { DEFAULT, PCI_ID, registerMeaning, registers, WINDOW_BYTES } from "./registers.ts";
 import {
   COMPLETION_BYTES,
   completionFields,
@@ -32,7 +32,13 @@ function fieldText(name: string, { bits: [low, high], about, values }: Field): s
 function registerRow(name: string, register: Register): string[] {
   const fields = Object.entries(register.fields ?? {}).map(([field, value]) => fieldText(field, value));
   const reset = register.reset === DEFAULT ? "DEFAULT" : hex(register.reset ?? 0, 1);
-  return [hex(register.offset, 3), name, register.mode, reset, [register.about, ...fields].join("<br>")];
+  return [
+    hex(register.offset, 3),
+    name,
+    register.mode,
+    reset,
+    [registerMeaning(register), ...fields].join("<br>"),
+  ];
 }
 
 function entryRows(fields: Readonly<Record<string, EntryField>>): string[][] {

@@ -5,7 +5,7 @@
  * The order of work: write the stream registers and the ring registers, write COMMAND.START, wait until STATUS.STATE
  * is RUNNING (or FAILED, with the reason in ERROR), then fill submission entries and ring SQ_TAIL.
  */
-import type { RegisterTable } from "../pci/registers.ts";
+import type { Register, RegisterTable } from "../pci/registers.ts";
 
 /** BDF identity is not proof: 10ee:7022 is a stock id of FPGA designs. The magic register is. */
 export const PCI_ID = { vendor: 0x10ee, device: 0x7022, subsystemVendor: 0x10ee, subsystem: 0x0007 } as const;
@@ -168,40 +168,38 @@ export const registers = {
     about: "Pixel format of the input",
     fields: { CODE: { bits: [0, 31], about: "8 bits a sample, 4:2:0", values: { I420: 0, NV12: 1 } } },
   },
-  FPS_NUM: { offset: 0x08c, mode: "rw", about: "Nominal frame rate, numerator; 1 to 1000000000" },
-  FPS_DEN: { offset: 0x090, mode: "rw", about: "Nominal frame rate, denominator; 1 to 1000000000" },
+  FPS_NUM: { offset: 0x08c, mode: "rw", range: [1, 1e9], about: "Nominal frame rate, numerator" },
+  FPS_DEN: { offset: 0x090, mode: "rw", range: [1, 1e9], about: "Nominal frame rate, denominator" },
   TIMEBASE_NUM: {
     offset: 0x094,
     mode: "rw",
-    about: "Seconds in one unit of time stamps and durations, numerator; 1 to 1000000000",
+    range: [1, 1e9],
+    about: "Seconds in a tick, the unit of times, numerator",
   },
-  TIMEBASE_DEN: { offset: 0x098, mode: "rw", about: "The same, denominator; 1 to 1000000000" },
+  TIMEBASE_DEN: { offset: 0x098, mode: "rw", range: [1, 1e9], about: "The same, denominator" },
   RATE_CONTROL: {
     offset: 0x09c,
     mode: "rw",
     about: "How bits are spent",
     fields: { MODE: { bits: [0, 31], about: "The mode", values: { VBR: 0, CBR: 1, CQ: 2 } } },
   },
-  BITRATE: { offset: 0x0a0, mode: "rw", reset: DEFAULT, about: "Target in kbit/s, 1 to 1000000, or DEFAULT" },
-  CQ_LEVEL: {
-    offset: 0x0a4,
-    mode: "rw",
-    reset: DEFAULT,
-    about: "Quality for CQ, 0 (best) to 63, or DEFAULT",
-  },
+  BITRATE: { offset: 0x0a0, mode: "rw", reset: DEFAULT, range: [1, 1e6], about: "Target in kbit/s" },
+  CQ_LEVEL: { offset: 0x0a4, mode: "rw", reset: DEFAULT, range: [0, 63], about: "Quality for CQ, 0 is best" },
   GOP: {
     offset: 0x0a8,
     mode: "rw",
     reset: DEFAULT,
-    about: "Most frames from one key frame to the next, 0 to 1000000, or DEFAULT",
+    range: [0, 1e6],
+    about: "Most frames from one key frame to the next",
   },
   SPEED: {
     offset: 0x0ac,
     mode: "rw",
     reset: DEFAULT,
-    about: "-9 to 9 as 8 bits in two's complement, or DEFAULT",
+    range: [-9, 9],
+    about: "Higher is faster, as 8 bits in two's complement",
   },
-  THREADS: { offset: 0x0b0, mode: "rw", reset: 1, about: "Codec threads, 1 to 64" },
+  THREADS: { offset: 0x0b0, mode: "rw", reset: 1, range: [1, 64], about: "Codec threads" },
 
   SPACE: {
     offset: 0x100,
@@ -282,3 +280,9 @@ export const registers = {
   },
   ERRORS: { offset: 0x21c, mode: "ro", about: "Completions with an error since the last reset" },
 } as const satisfies RegisterTable;
+
+/** What a register is for and which values it takes, for messages and the document. */
+export function registerMeaning({ about, range, reset }: Register): string {
+  const values = range ? `; ${range[0]} to ${range[1]}${reset === DEFAULT ? ", or DEFAULT" : ""}` : "";
+  return about + values;
+}

@@ -21,6 +21,8 @@ export interface Register {
   readonly about: string;
   /** Value after power-on and after every reset; 0 where absent. */
   readonly reset?: number;
+  /** Values that make sense, both ends included, where not every one does. */
+  readonly range?: readonly [low: number, high: number];
   readonly fields?: Readonly<Record<string, Field>>;
 }
 
