@@ -43,8 +43,6 @@ export interface CompletedFrame {
   /** Undefined where rate control left the frame out. */
   readonly packet: Uint8Array<ArrayBuffer> | undefined;
   readonly key: boolean;
-  /** As submitted. */
-  readonly pts: number;
   /** Time the codec worked on it. */
   readonly busyUs: number;
 }
@@ -334,12 +332,10 @@ export class EndpointDriver implements Disposable {
     const sizeBytes = memory.read32(entry + Completion.PACKET_BYTES);
     if (status > CompletionStatus.DROPPED || sizeBytes > memory.packetBytes)
       throw this.#frameError(status, sizeBytes);
-    const pts = memory.read32(entry + Completion.PTS) + memory.read32(entry + Completion.PTS + 4) * 2 ** 32;
     return {
       slot: tag,
       packet: status === CompletionStatus.DROPPED ? undefined : memory.packet(tag, sizeBytes),
       key: (flags & CompletionFlag.KEY) !== 0,
-      pts,
       busyUs: memory.read32(entry + Completion.BUSY_US),
     };
   }

@@ -13,6 +13,7 @@ import {
 import { fence } from "../../os/access.ts";
 import { getField } from "../../pci/registers.ts";
 import type { CodecJob, CodecResult } from "../codec/jobs.ts";
+import { frameLayout } from "../codec/layout.ts";
 import type { BarModel, DeviceModel, Host, Wakeup } from "../device-model.ts";
 import type { DmaRange } from "../dma.ts";
 import { Announcer } from "./announcer.ts";
@@ -20,7 +21,7 @@ import { endpointConfigSpace } from "./config.ts";
 import { type Fault, FaultPlan } from "./faults.ts";
 import { createWindow, findFrame, release, type StreamMemory, streamMemory } from "./memory.ts";
 import { RegisterFile, type RegisterName } from "./register-file.ts";
-import { BadValue, codedFrameBytes, readStreamSettings } from "./stream-settings.ts";
+import { BadValue, readStreamSettings } from "./stream-settings.ts";
 
 /** The codec's thread, as the endpoint sees it. */
 export interface CodecLink {
@@ -210,7 +211,7 @@ export class Vp9Endpoint implements DeviceModel {
       submissions: get("SQ_LO") + get("SQ_HI") * 2 ** 32,
       completions: get("CQ_LO") + get("CQ_HI") * 2 ** 32,
       entries: 1 << log2,
-      frameBytes: codedFrameBytes(settings),
+      frameBytes: frameLayout(settings).sizeBytes,
       openJob: this.#nextJob++,
       lastPts: -1n,
     };

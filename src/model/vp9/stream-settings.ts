@@ -21,12 +21,6 @@ export class BadValue extends Error {
   }
 }
 
-/** Bytes of a frame in memory: luma, then chroma of half its width and height, rounded up. */
-export function codedFrameBytes(settings: Pick<CodecSettings, "codedWidth" | "codedHeight">): number {
-  const { codedWidth, codedHeight } = settings;
-  return codedWidth * codedHeight + 2 * Math.ceil(codedWidth / 2) * Math.ceil(codedHeight / 2);
-}
-
 /** The settings in the registers. Throws BadValue naming the first register that is wrong. */
 export function readStreamSettings(value: (register: RegisterName) => number): CodecSettings {
   const between = (register: RegisterName, number: number, low: number, high: number): number => {
