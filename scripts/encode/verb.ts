@@ -148,6 +148,12 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
         );
       writerFor(output);
       const options = readOptions(args);
+      const described = (["size", "fps", "format"] as const).find((name) => args[name] !== undefined);
+      if (args.input === undefined && described) {
+        throw new UsageError(
+          `--${described} describes an input, and none is given: name the file, or - for standard input`,
+        );
+      }
       const chosen = chooseDevice(args.device, args.codec);
       device = chosen.spec;
       exitCode = ExitCode.INPUT;

@@ -44,6 +44,8 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
       throw new RangeError(`${name} is ${String(value)}; it must be a whole number from ${low} to ${high}`);
     }
   };
+  oneOf("format", config.format, ["i420", "nv12"]);
+  oneOf("bitrateMode", config.bitrateMode, Object.keys(rateControls));
   for (const name of ["width", "height", "threads"] as const) whole(name, 1);
   for (const name of ["bitrate", "cqLevel", "gop"] as const) whole(name, 0);
   whole("speed", -128, 127);
@@ -60,6 +62,13 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
     speed: config.speed ?? 8,
     threads: config.threads ?? 1,
   };
+}
+
+/** Throws RangeError unless the value is one of the names, or absent: for callers without a type checker. */
+export function oneOf(name: string, value: string | undefined, names: readonly string[]): void {
+  if (value !== undefined && !names.includes(value)) {
+    throw new RangeError(`${name} is "${value}"; it must be one of ${names.join(", ")}`);
+  }
 }
 
 /** The frame rate as a fraction; a number with decimals keeps three of them. Throws RangeError. */

@@ -2,7 +2,7 @@
 import type { PciDevice } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
 import { type Rational, toTicks } from "../media/video.ts";
-import { type EncoderConfig, frameRate, toStreamSettings } from "./config.ts";
+import { type EncoderConfig, frameRate, oneOf, toStreamSettings } from "./config.ts";
 import { type CompletedFrame, EncoderError, EndpointDriver, type StreamSettings } from "./driver.ts";
 import type { TransferPath } from "./memory.ts";
 
@@ -72,8 +72,11 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-/** Opens the encoder on a device. Throws DeviceError, EncoderError. */
+/** Opens the encoder on a device. Throws RangeError, DeviceError, EncoderError. */
 export function openEncoder(options: EncoderOptions): Encoder {
+  oneOf("path", options.path, ["dma", "window"]);
+  if (typeof options.output !== "function")
+    throw new TypeError("openEncoder needs output, a function that takes each chunk");
   const spec = options.device ?? "model:vp9";
   const device = typeof spec === "string" ? openDevice(spec) : spec;
   const owned = typeof spec === "string" ? device : undefined;

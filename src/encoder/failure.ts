@@ -6,7 +6,7 @@ const { CODE: codeField } = registers.ERROR.fields;
 const codes = codeField.values;
 
 const causes: Readonly<Record<number, string>> = {
-  [codes.CODEC_REFUSED]: "its codec refused these settings",
+  [codes.CODEC_REFUSED]: "its codec refused these settings; a software model says why on its standard error",
   [codes.BUS_MASTER_OFF]: "bus mastering is off, so it can't reach host memory",
   [codes.RING_FAULT]: "it could not reach the rings in memory",
 };

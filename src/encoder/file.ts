@@ -82,8 +82,8 @@ async function open(
 }
 
 /**
- * Encodes a source to its end and closes both it and the writer, which is opened when the device is ready: a device that fails to
- * start costs no existing file. Throws EncodeFileError.
+ * Encodes a source to its end and closes both it and the writer, which is opened when the device is ready and the first
+ * frame read: whatever fails before that costs no existing file. Throws EncodeFileError.
  */
 export async function encodeFile(
   source: FrameSource,
@@ -146,7 +146,6 @@ export async function encodeFile(
     const { fps, ...video } = source.video;
     await encoder.configure({ ...options.config, ...video, framerate: fps });
     options.onStart?.(encoder.statistics.codec);
-    writer = await open(openWriter, ending.signal, (error) => fail("output", error));
     const last = options.frames ?? Number.POSITIVE_INFINITY;
     for (let index = 0; index < last && !ending.signal.aborted; index++) {
       const { data } = await encoder.acquireFrame();
@@ -156,7 +155,10 @@ export async function encodeFile(
       } catch (error) {
         fail("input", error);
       }
+      if (read === false && index === 0) fail("input", new Error(`${source.name} has no frame`));
       if (!read) break;
+      writer ??= await open(openWriter, ending.signal, (error) => fail("output", error));
+      if (!writer) break;
       const timestamp = frameTimeUs(index, fps);
       const duration = frameTimeUs(index + 1, fps) - timestamp;
       await encoder.encode(

@@ -72,7 +72,8 @@ PCI id ${id}, subsystem ${subsystem}, class 0x058000. BAR0 holds the registers b
 vector. Everything is little-endian; registers are accessed as aligned 32-bit words.
 
 To encode: write the stream registers (0x080 and up) and the ring registers (0x100 and up), write START to COMMAND, and
-wait until STATUS.STATE is RUNNING, or FAILED with the reason in ERROR. Then, for each frame, fill the next submission
+wait until STATUS.STATE is RUNNING, or FAILED with the reason in ERROR. Clear the completion ring before START: a stream
+begins at entry 0 of both rings, with SEQUENCE 1. Then, for each frame, fill the next submission
 entry and write the number of entries submitted so far to SQ_TAIL. The endpoint writes a completion for each, and
 raises the interrupt if IRQ_ENABLE says so; polling the next completion's SEQUENCE works as well. No more submissions
 may be outstanding than the ring has entries, so completions need no acknowledgement. A submission that is refused
@@ -87,6 +88,8 @@ BAR1. DEFAULT is ${hex(DEFAULT, 8)} and leaves a setting at the codec's own defa
 
 ## Registers in BAR0
 
+4 KiB; offsets not listed read as 0 and ignore writes.
+
 Access: ro read only, rw read and write, wo write only, rw1c a written 1 clears the bit.
 
 ${table(
@@ -99,6 +102,9 @@ CODEC has no reset value of its own: it says what the endpoint was built with.
 ## Submission entry, ${SUBMISSION_BYTES} bytes
 
 ${table(entryHead, entryRows(submissionFields))}
+
+Only rings have an alignment. A packet is hardly ever larger than its frame; room for a frame and 64 KiB is enough in
+practice. Bytes of entries that no table lists are written as 0 and not looked at.
 
 Opcodes:
 

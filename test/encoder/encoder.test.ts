@@ -306,9 +306,22 @@ describe("settings that the device refuses name their register, and others may b
     const error = await failure(() => recorded.encoder.configure({ ...config, width: 3840, height: 2160 }));
     expect(error).toBeInstanceOf(WindowTooSmall);
     expect(error.message).toBe(
-      "a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path, or smaller frames",
+      "a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path (--path dma), or smaller frames",
     );
   });
+});
+
+test("words that WebCodecs or the command line have, but the library has not, are refused by name", async () => {
+  using recorded = record();
+  const wrong = { ...config, format: "NV12" as "nv12" };
+  expect((await failure(() => recorded.encoder.configure(wrong))).message).toBe(
+    'format is "NV12"; it must be one of i420, nv12',
+  );
+  const mode = { ...config, bitrateMode: "cbr" as "constant" };
+  expect((await failure(() => recorded.encoder.configure(mode))).message).toContain('bitrateMode is "cbr"');
+  expect(() => openEncoder({ path: "windw" as "window", output: () => {} })).toThrow('path is "windw"');
+  // @ts-expect-error what nobody takes can't be given
+  expect(() => openEncoder({})).toThrow("openEncoder needs output");
 });
 
 describe("closing in the middle", () => {

@@ -154,7 +154,9 @@ const nonsense: [string, string][] = [
 ];
 test("a list of faults that makes no sense is refused, naming the part, and saying what there is", () => {
   for (const [list, part] of nonsense) {
-    expect(() => parseFaults(list)).toThrow(`fault "${part}" is none that can be ordered:\n`);
+    expect(() => parseFaults(list)).toThrow(
+      `fault "${part}" is none that can be ordered; frames count from 1:\n`,
+    );
     for (const kind of Object.keys(faultKinds)) expect(() => parseFaults(list)).toThrow(`\n  ${kind}@N  `);
   }
 });

@@ -652,7 +652,7 @@ describe("a device that fails is exit code 1:", () => {
     [["--device", "model:vp9?fault=melt@1"], /fault "melt@1" is none that can be ordered/],
     [
       ["/dev/zero", "--size", "3840x2160", "--path", "window"],
-      /a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path, or smaller frames/,
+      /a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path \(--path dma\), or smaller frames/,
     ],
     [["--codec", "webcodecs", "/dev/zero", "--size", "31x31"], /its codec refused these settings/],
   ])("%j", async (args, message) => {
@@ -691,4 +691,36 @@ test("a vfio-user server serves one run after the other, and goes with its socke
   server.signalGroup("SIGINT");
   expect((await server.ended()).exitCode).toBe(0);
   expect(existsSync(socket)).toBe(false);
+});
+
+test("a server whose codec is busy with an endless stream ends on Ctrl-C, and its client says so", async () => {
+  const socket = folder.file("busy.sock");
+  const server = startScript("model.ts", "--socket", socket);
+  await until(() => existsSync(socket), "the server's socket");
+  const file = output();
+  const busy = ["/dev/zero", "--size=640x480", "--speed=0", "-o", file, `--device=vfio-user:${socket}`];
+  const running = startScript("encode.ts", ...busy);
+  await until(() => sizeOf(file) > 500, "some packets in the output");
+  server.signalGroup("SIGINT");
+  expect((await server.ended()).exitCode).toBe(0);
+  const ended = await running.ended();
+  expect(ended.exitCode).toBe(1);
+  expect(ended.stderr).toMatch(/the server is gone .*\n.* holds the \d+ frames before that/);
+});
+
+test("what fails before the first frame costs no existing file", async () => {
+  const file = output("webm");
+  writeFileSync(file, "precious");
+  const header = folder.file("header-only.y4m");
+  writeFileSync(header, "YUV4MPEG2 W640 H360 F25:1 Ip C420\n");
+  expectFailure(await encode(header, "-o", file), 3, /header-only\.y4m" has no frame/);
+  writeFileSync(header, "YUV4MPEG2 W640 H360 F25:1 Ip C420\nFRAME\nshort");
+  expectFailure(await encode(header, "-o", file), 3, /ends inside frame 0/);
+  expectFailure(await encode(y4m, "-o", file, "--device", "vfio-user:/nope"), 1, /no such socket/);
+  expectFailure(
+    await encode("--size", "64x64", "-o", file),
+    2,
+    /--size describes an input, and none is given/,
+  );
+  expect(readFileSync(file, "utf8")).toBe("precious");
 });

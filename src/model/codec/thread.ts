@@ -45,6 +45,8 @@ export function serveCodecJobs(name: CodecName, port: MessagePort, bell: EventFd
   };
 
   const carryOut = async (job: CodecJob) => {
+    // The codec keeps the thread to itself while it works; signals and timers get their turn between two jobs.
+    await new Promise(setImmediate);
     const startedNs = Bun.nanoseconds();
     let packets: readonly CodecPacket[] = [];
     let error: string | undefined;
@@ -52,6 +54,8 @@ export function serveCodecJobs(name: CodecName, port: MessagePort, bell: EventFd
       packets = await work(job);
     } catch (cause) {
       error = cause instanceof Error ? cause.message : String(cause);
+      // A register has no room for words.
+      if (job.kind === "open") console.error(`model:vp9: ${error}`);
     }
     const busyUs = Math.round((Bun.nanoseconds() - startedNs) / 1000);
     const result: CodecResult = { id: job.id, packets, busyUs, ...(error === undefined ? {} : { error }) };

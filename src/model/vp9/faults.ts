@@ -34,7 +34,9 @@ export function parseFaults(list: string): Fault[] {
         (kind === "stall") !== (match[3] !== undefined)
       ) {
         const known = Object.entries(faultKinds).map(([name, about]) => `  ${name}@N  ${about}`);
-        throw new Error(`fault "${part}" is none that can be ordered:\n${known.join("\n")}`);
+        throw new Error(
+          `fault "${part}" is none that can be ordered; frames count from 1:\n${known.join("\n")}`,
+        );
       }
       return { kind: kind as FaultKind, frame: Number(match[2]), ms: Number(match[3] ?? 0) };
     });

@@ -1,5 +1,5 @@
 /** Runs the VP9 endpoint's model in this process: messages on a Worker, the codec on the calling thread. */
-import { rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { registers } from "../../endpoint/registers.ts";
 import { SystemError } from "../../os/errno.ts";
@@ -87,9 +87,10 @@ function listenPrivately(path: string): Fd {
     return listenUnix(path);
   } catch (error) {
     if (!(error instanceof SystemError) || error.code !== "EADDRINUSE") throw error;
-    throw new Error(
-      `${error.message}: another model serves there, or one that was killed left it; rm ${path} if none does`,
-    );
+    const cause = lstatSync(path).isSocket()
+      ? `another model serves there, or one that was killed left it; rm ${path} if none does`
+      : "there is a file of that name; choose another path";
+    throw new Error(`${error.message}: ${cause}`);
   } finally {
     process.umask(before);
   }
