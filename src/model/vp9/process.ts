@@ -48,6 +48,8 @@ export async function startModel(options: ModelOptions): Promise<RunningModel> {
     faults,
   };
   const worker = new Worker(new URL("./message-thread.ts", import.meta.url), {
+    // Little lives long there: collect early, so that memory stays what it was.
+    smol: true,
     workerData: data,
     transferList: [port2],
   });
