@@ -1,6 +1,6 @@
 /** Runs the VP9 endpoint's model in this process: messages on a Worker, the codec on the calling thread. */
 import { lstatSync, rmSync } from "node:fs";
-import { MessageChannel, Worker } from "node:worker_threads";
+import { MessageChannel, Worker, type WorkerOptions } from "node:worker_threads";
 import { registers } from "../../endpoint/registers.ts";
 import { SystemError } from "../../os/errno.ts";
 import { EventFd } from "../../os/eventfd.ts";
@@ -47,12 +47,13 @@ export async function startModel(options: ModelOptions): Promise<RunningModel> {
     shared,
     faults,
   };
-  const worker = new Worker(new URL("./message-thread.ts", import.meta.url), {
-    // Little lives long there: collect early, so that memory stays what it was.
-    smol: true,
+  // Bun's "smol": little lives long there, so it collects early and keeps its memory.
+  const threadOptions: WorkerOptions & { smol: boolean } = {
     workerData: data,
     transferList: [port2],
-  });
+    smol: true,
+  };
+  const worker = new Worker(new URL("./message-thread.ts", import.meta.url), threadOptions);
   const release = () => {
     port1.close();
     void worker.terminate();
