@@ -111,8 +111,8 @@ export async function encodeFile(
     failure ??= new EncodeFileError(stage, report, error);
     ending.abort();
   };
-  /** Writes that are not done yet; a writer may take its time. */
-  let writing: Promise<void> | undefined;
+  /** The writes so far, one after the other. */
+  let writing: Promise<void> = Promise.resolve();
 
   const count = ({ type, timestamp, duration, data }: EncodedChunk) => {
     report.frames++;
@@ -127,17 +127,10 @@ export async function encodeFile(
     if (failure?.stage === "output" || !writer) return;
     const file = writer;
     const packet = { ...chunk, timestampUs: chunk.timestamp, durationUs: chunk.duration };
-    const failOutput = (error: unknown) => fail("output", error);
-    try {
-      const written = writing ? writing.then(() => file.write(packet)) : file.write(packet);
-      if (!(written instanceof Promise)) return count(chunk);
-      const done = written.then(() => count(chunk)).catch(failOutput);
-      writing = done.then(() => {
-        if (writing === done) writing = undefined;
-      });
-    } catch (error) {
-      failOutput(error);
-    }
+    writing = writing
+      .then(() => file.write(packet))
+      .then(() => count(chunk))
+      .catch((error) => fail("output", error));
   };
 
   let encoder: Encoder | undefined;
@@ -165,7 +158,7 @@ export async function encodeFile(
         { data, timestamp, duration },
         { keyFrame: options.forceKey?.has(index) ?? false },
       );
-      if (writing) await writing;
+      await writing;
     }
   } catch (error) {
     fail("device", error);
@@ -175,7 +168,7 @@ export async function encodeFile(
   // Whatever ended the input, the frames before it are finished and written.
   try {
     if (encoder?.state === "configured" && failure?.stage !== "output") await encoder.flush();
-    if (writing) await writing;
+    await writing;
   } catch (error) {
     fail("device", error);
   }

@@ -6,6 +6,7 @@
  */
 import type { OutputFile } from "./output-file.ts";
 import type { Packet, PacketWriter } from "./packet.ts";
+import { PacketFile } from "./packet-file.ts";
 import { type Rational, toTicks, type VideoFormat } from "./video.ts";
 
 const HEADER_BYTES = 32;
@@ -17,50 +18,16 @@ const FRAME_HEADER_BYTES = 12;
  */
 export async function ivfWriter(file: OutputFile, video: VideoFormat): Promise<PacketWriter> {
   await file.append(header(video, 0));
-  return new IvfWriter(file, video);
-}
-
-class IvfWriter implements PacketWriter {
-  readonly #file: OutputFile;
-  readonly #video: VideoFormat;
-  #count = 0;
-  #failure: unknown;
-  #closed = false;
-
-  constructor(file: OutputFile, video: VideoFormat) {
-    this.#file = file;
-    this.#video = video;
-  }
-
-  get bytes(): number {
-    return this.#file.size;
-  }
-
-  async write(packet: Packet): Promise<void> {
-    if (this.#failure) throw this.#failure;
-    try {
-      await this.#file.append(frameHeader(packet, this.#video.timebase), packet.data);
-      this.#count++;
-    } catch (error) {
-      this.#failure = error;
-      await this.close().catch(() => {}); // the failed write is what gets reported
-      throw error;
-    }
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    try {
-      if (this.#file.seekable) this.#file.patch(header(this.#video, this.#count), 0);
-    } finally {
-      this.#file.close();
-    }
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
+  let count = 0;
+  return new PacketFile(file, {
+    add: async (packet) => {
+      await file.append(frameHeader(packet, video.timebase), packet.data);
+      count++;
+    },
+    complete: () => {
+      if (file.seekable) file.patch(header(video, count), 0);
+    },
+  });
 }
 
 function header({ width, height, timebase }: VideoFormat, frameCount: number): Uint8Array {

@@ -1,6 +1,7 @@
-import type { Output, StreamTargetChunk } from "mediabunny";
+import type { StreamTargetChunk } from "mediabunny";
 import type { OutputFile } from "./output-file.ts";
-import type { Packet, PacketWriter } from "./packet.ts";
+import type { PacketWriter } from "./packet.ts";
+import { PacketFile } from "./packet-file.ts";
 import type { VideoFormat } from "./video.ts";
 import { vp9CodecString } from "./vp9-level.ts";
 
@@ -99,59 +100,16 @@ export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<
   output.addVideoTrack(source, { decoderConfig });
   await output.start();
   await sink.settled();
-  const add = (packet: Packet) =>
-    source.add(
-      new EncodedPacket(packet.data, packet.type, packet.timestampUs / 1e6, packet.durationUs / 1e6),
-      { decoderConfig },
-    );
-  return new WebmWriter(file, sink, output, add);
-}
-
-class WebmWriter implements PacketWriter {
-  readonly #file: OutputFile;
-  readonly #sink: WebmSink;
-  readonly #output: Output;
-  readonly #add: (packet: Packet) => Promise<void>;
-  #failure: unknown;
-  #closed = false;
-
-  constructor(file: OutputFile, sink: WebmSink, output: Output, add: (packet: Packet) => Promise<void>) {
-    this.#file = file;
-    this.#sink = sink;
-    this.#output = output;
-    this.#add = add;
-  }
-
-  get bytes(): number {
-    return this.#file.size;
-  }
-
-  async write(packet: Packet): Promise<void> {
-    if (this.#failure) throw this.#failure;
-    try {
-      await this.#add(packet);
-      await this.#sink.settled();
-    } catch (error) {
-      this.#failure = error;
-      await this.close().catch(() => {}); // the failed write is what gets reported
-      throw error;
-    }
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    try {
-      if (this.#sink.failure) return;
-      await this.#output.finalize();
-      await this.#sink.settled();
-      this.#sink.applyPatches();
-    } finally {
-      this.#file.close();
-    }
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
+  return new PacketFile(file, {
+    add: async ({ data, type, timestampUs, durationUs }) => {
+      await source.add(new EncodedPacket(data, type, timestampUs / 1e6, durationUs / 1e6), { decoderConfig });
+      await sink.settled();
+    },
+    complete: async () => {
+      if (sink.failure) return;
+      await output.finalize();
+      await sink.settled();
+      sink.applyPatches();
+    },
+  });
 }

@@ -1,5 +1,7 @@
 /** The host memory that a device model can reach: the server's table of DMA mappings. */
+
 import { fstatSync } from "node:fs";
+import { constants } from "node:os";
 import { DmaFlag } from "../device/vfio-user/protocol.ts";
 import type { Fd } from "../os/fd.ts";
 import { type Mapping, mapShared, PAGE_SIZE } from "../os/memory.ts";
@@ -37,9 +39,7 @@ export class DmaMapError extends Error {
   }
 }
 
-/** asm-generic/errno-base.h */
-const EEXIST = 17;
-const EINVAL = 22;
+const { EEXIST, EINVAL } = constants.errno;
 
 export class DmaTable {
   readonly #mappings: DmaMapping[] = [];

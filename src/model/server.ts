@@ -4,6 +4,7 @@
  * message at most five seconds.
  */
 
+import { constants } from "node:os";
 import {
   Command,
   DeviceFlag,
@@ -28,9 +29,7 @@ import type { BarModel, DeviceModel, Host } from "./device-model.ts";
 import { DmaMapError, DmaTable } from "./dma.ts";
 import { Interrupts, IrqError } from "./interrupts.ts";
 
-/** asm-generic/errno-base.h and errno.h */
-const EINVAL = 22;
-const ENOTSUP = 95;
+const { EINVAL, ENOTSUP } = constants.errno;
 
 /** Fails one request; the connection goes on. */
 class RequestError extends Error {

@@ -31,7 +31,6 @@ export class Fd implements Disposable {
 
 /** open(2) flags, from asm-generic/fcntl.h (the same on x86-64 and aarch64 for these). */
 export const O_RDONLY = 0;
-export const O_RDWR = 2;
 export const O_CLOEXEC = 0o2000000;
 
 /** Opens a file or device node; close-on-exec. Throws SystemError. */

@@ -1,6 +1,6 @@
 /**
  * The C library, as far as vfiokit calls it. Prototypes follow the manual pages (section 2) with LP64 types;
- * variadic functions (`open`, `ioctl`, `fcntl`) are declared with the one shape used here, which is correct on
+ * variadic functions (`open`, `fcntl`) are declared with the one shape used here, which is correct on
  * x86-64 and on aarch64.
  */
 import { dlopen, FFIType, type Pointer } from "bun:ffi";
@@ -13,7 +13,6 @@ export const libc = dlopen("libc.so.6", {
   open: { args: ["cstring", "i32", "u32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
-  ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
   munmap: { args: ["ptr", "u64"], returns: "i32" },
   mprotect: { args: ["ptr", "u64", "i32"], returns: "i32" },

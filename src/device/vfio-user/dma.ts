@@ -1,4 +1,5 @@
 /** Memory that this process shares with a vfio-user server: memfds, mapped here and offered to the server. */
+import { constants } from "node:os";
 import { read32, write32, write64 } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { createMemfd, type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
@@ -8,9 +9,7 @@ import { Command, DmaFlag, MAX_DATA_BYTES } from "./protocol.ts";
 
 /** DMA addresses are handed out from here on: above 4 GiB, so that an address cut to 32 bits is noticed. */
 const FIRST_IOVA = 2 ** 32;
-/** asm-generic/errno-base.h and errno.h, as the protocol carries them. */
-const EINVAL = 22;
-const ENOTSUP = 95;
+const { EINVAL, ENOTSUP } = constants.errno;
 
 export class DmaMemories implements Disposable {
   readonly #live = new Set<Dma>();
