@@ -31,12 +31,3 @@ export interface CodecResult {
   /** Why the job failed. */
   readonly error?: string;
 }
-
-/** Int32 words that both threads share. */
-export const SharedWord = {
-  /** Id of the newest "close" job, stored before it is posted: older jobs are answered without work. */
-  CANCELLED: 0,
-  /** Value of the CODEC register; not 0 once the codec is chosen. */
-  IDENTITY: 1,
-} as const;
-export const SHARED_WORDS = 2;

@@ -1,14 +1,21 @@
 /** The codec's thread: takes jobs from the message thread, one after the other. */
 
 import { ptr } from "bun:ffi";
-import type { MessagePort } from "node:worker_threads";
 import type { EventFd } from "../../os/eventfd.ts";
 import { copyMemory } from "../../os/memory.ts";
 import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
-import { type CodecJob, type CodecResult, type MemoryPiece, SharedWord } from "./jobs.ts";
+import type { CodecJob, CodecResult, MemoryPiece } from "./jobs.ts";
 
-/** Serves jobs until the port closes; `shared` has the words of SharedWord. */
-export function serveCodecJobs(name: CodecName, port: MessagePort, bell: EventFd, shared: Int32Array): void {
+/**
+ * Serves jobs until the port closes. `cancelled` is one word that both threads share: the id of the newest "close" job,
+ * stored before it is posted, since older jobs are then answered without work.
+ */
+export function serveCodecJobs(
+  name: CodecName,
+  port: MessagePort,
+  bell: EventFd,
+  cancelled: Int32Array,
+): void {
   let codec: Codec | undefined;
   let frame = new Uint8Array(new ArrayBuffer(0));
 
@@ -27,7 +34,7 @@ export function serveCodecJobs(name: CodecName, port: MessagePort, bell: EventFd
   };
 
   const work = async (job: CodecJob): Promise<readonly CodecPacket[]> => {
-    if (job.id < Atomics.load(shared, SharedWord.CANCELLED)) return [];
+    if (job.id < Atomics.load(cancelled, 0)) return [];
     if (job.kind === "close" || job.kind === "open") {
       codec?.[Symbol.dispose]();
       codec = undefined;
@@ -67,7 +74,7 @@ export function serveCodecJobs(name: CodecName, port: MessagePort, bell: EventFd
   };
 
   let last = Promise.resolve();
-  port.on("message", (job: CodecJob) => {
-    last = last.then(() => carryOut(job));
-  });
+  port.onmessage = ({ data }: { data: CodecJob }) => {
+    last = last.then(() => carryOut(data));
+  };
 }

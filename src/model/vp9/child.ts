@@ -3,18 +3,24 @@
  * socket. Starts in half the time of scripts/model.ts, since it needs no command line.
  */
 import type { CodecName } from "../codec/codec.ts";
-import { startModel } from "./process.ts";
+import { startMessageThread } from "./message-worker.ts";
 
+// Both threads load what they need at the same time.
+const thread = startMessageThread();
 const [fd, codec = "auto", faults = ""] = process.argv.slice(2);
 // Whoever ends a whole service signals each process; the parent decides when the last frame is out, and then hangs up.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
 try {
-  const model = await startModel({
-    clients: { connectionFd: Number(fd) },
-    codec: codec as CodecName | "auto",
-    faults,
-    log: () => {},
-  });
+  const { startModel } = await import("./process.ts");
+  const model = await startModel(
+    {
+      clients: { connectionFd: Number(fd) },
+      codec: codec as CodecName | "auto",
+      faults,
+      log: () => {},
+    },
+    thread,
+  );
   await model.ended;
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));

@@ -2,14 +2,15 @@
  * The model's message thread: a Worker that answers vfio-user messages and sleeps in poll(2) otherwise, so it takes
  * part in no event loop. It reaches the codec's thread by a MessagePort and is woken by eventfds.
  */
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { receiveMessageOnPort } from "node:worker_threads";
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
-import { type CodecResult, SharedWord } from "../codec/jobs.ts";
+import type { CodecResult } from "../codec/jobs.ts";
 import { serve } from "../server.ts";
 import { type CodecLink, Vp9Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
 
+/** What the thread is told, in its first message: it starts while the codec is being chosen. */
 export interface MessageThreadData {
   readonly connectionFd: number | undefined;
   readonly listenerFd: number | undefined;
@@ -17,25 +18,27 @@ export interface MessageThreadData {
   readonly stopFd: number;
   readonly bellFd: number;
   readonly codecPort: MessagePort;
-  /** The words of SharedWord. */
-  readonly shared: Int32Array;
+  /** Value of the CODEC register. */
+  readonly codecIdentity: number;
+  /** As serveCodecJobs has it. */
+  readonly cancelled: Int32Array;
   readonly faults: readonly Fault[];
 }
 
 /** What the thread tells the one that started it. */
 export type MessageThreadReport = { readonly log: string } | { readonly ended: true };
 
-const data = workerData as MessageThreadData;
+declare const self: Worker;
+
+const data = await new Promise<MessageThreadData>((resolve) => {
+  self.onmessage = (event: MessageEvent<MessageThreadData>) => resolve(event.data);
+});
 const bell = new EventFd(new Fd(data.bellFd));
-
-// This thread starts while the codec is being chosen.
-Atomics.wait(data.shared, SharedWord.IDENTITY, 0);
-
 const codec: CodecLink = {
-  identity: Atomics.load(data.shared, SharedWord.IDENTITY),
+  identity: data.codecIdentity,
   bell: data.bellFd,
   post: (job) => {
-    if (job.kind === "close") Atomics.store(data.shared, SharedWord.CANCELLED, job.id);
+    if (job.kind === "close") Atomics.store(data.cancelled, 0, job.id);
     data.codecPort.postMessage(job);
   },
   take: () => {
@@ -49,7 +52,7 @@ const codec: CodecLink = {
   },
 };
 
-const report = (message: MessageThreadReport) => parentPort?.postMessage(message);
+const report = (message: MessageThreadReport) => self.postMessage(message);
 const clients =
   data.connectionFd === undefined
     ? { listener: new Fd(data.listenerFd!) }

@@ -1,6 +1,5 @@
 /** Runs the VP9 endpoint's model in this process: messages on a Worker, the codec on the calling thread. */
 import { lstatSync, rmSync } from "node:fs";
-import { MessageChannel, Worker, type WorkerOptions } from "node:worker_threads";
 import { registers } from "../../endpoint/registers.ts";
 import { SystemError } from "../../os/errno.ts";
 import { EventFd } from "../../os/eventfd.ts";
@@ -8,9 +7,9 @@ import type { Fd } from "../../os/fd.ts";
 import { listenUnix } from "../../os/socket.ts";
 import { packFields } from "../../pci/registers.ts";
 import type { CodecName } from "../codec/codec.ts";
-import { SHARED_WORDS, SharedWord } from "../codec/jobs.ts";
 import { parseFaults } from "./faults.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
+import { startMessageThread } from "./message-worker.ts";
 
 export interface ModelOptions {
   /** Where clients connect; made with mode 0600, removed at the end. Or a connected socket to serve one client on. */
@@ -30,33 +29,20 @@ export interface RunningModel {
 }
 
 /** Starts the model; clients may connect once this resolves. Throws CodecError, SystemError, or Error on bad faults. */
-export async function startModel(options: ModelOptions): Promise<RunningModel> {
+export async function startModel(
+  options: ModelOptions,
+  thread = startMessageThread(),
+): Promise<RunningModel> {
   const faults = parseFaults(options.faults);
   const { clients } = options;
   const listener = "socketPath" in clients ? listenPrivately(clients.socketPath) : undefined;
   const stop = new EventFd();
   const bell = new EventFd();
   const { port1, port2 } = new MessageChannel();
-  const shared = new Int32Array(new SharedArrayBuffer(SHARED_WORDS * 4));
-  const data: MessageThreadData = {
-    connectionFd: "connectionFd" in clients ? clients.connectionFd : undefined,
-    listenerFd: listener?.number,
-    stopFd: stop.fd.number,
-    bellFd: bell.fd.number,
-    codecPort: port2,
-    shared,
-    faults,
-  };
-  // Bun's "smol": little lives long there, so it collects early and keeps its memory.
-  const threadOptions: WorkerOptions & { smol: boolean } = {
-    workerData: data,
-    transferList: [port2],
-    smol: true,
-  };
-  const worker = new Worker(new URL("./message-thread.ts", import.meta.url), threadOptions);
+  const cancelled = new Int32Array(new SharedArrayBuffer(4));
   const release = () => {
     port1.close();
-    void worker.terminate();
+    thread.terminate();
     for (const fd of [stop, bell, listener]) fd?.[Symbol.dispose]();
     if ("socketPath" in clients) rmSync(clients.socketPath, { force: true });
   };
@@ -65,17 +51,26 @@ export async function startModel(options: ModelOptions): Promise<RunningModel> {
     const { chooseCodec } = await import("../codec/codec.ts");
     const { serveCodecJobs } = await import("../codec/thread.ts");
     const codec = await chooseCodec(options.codec);
-    serveCodecJobs(codec.name, port1, bell, shared);
-    Atomics.store(shared, SharedWord.IDENTITY, codecIdentity(codec.name, codec.version));
-    Atomics.notify(shared, SharedWord.IDENTITY);
+    serveCodecJobs(codec.name, port1, bell, cancelled);
+    const data: MessageThreadData = {
+      connectionFd: "connectionFd" in clients ? clients.connectionFd : undefined,
+      listenerFd: listener?.number,
+      stopFd: stop.fd.number,
+      bellFd: bell.fd.number,
+      codecPort: port2,
+      codecIdentity: codecIdentity(codec.name, codec.version),
+      cancelled,
+      faults,
+    };
     const ended = new Promise<void>((resolve, reject) => {
-      worker.on("message", (report: MessageThreadReport) => {
+      thread.onmessage = ({ data: report }: MessageEvent<MessageThreadReport>) => {
         if ("log" in report) options.log(report.log);
         else resolve();
-      });
-      worker.on("error", reject);
-      worker.on("exit", () => reject(new Error("the model's message thread ended by itself")));
+      };
+      thread.onerror = (event) => reject(new Error(`the model's message thread failed: ${event.message}`));
+      thread.addEventListener("close", () => reject(new Error("the model's message thread ended by itself")));
     }).finally(release);
+    thread.postMessage(data, [port2]);
     return { codec: codec.version, ended, stop: () => stop.signal() };
   } catch (error) {
     release();
