@@ -2,10 +2,16 @@
  * The seam between drivers and the ways to reach a device. A driver sees only this; a backend sees no frame and no
  * register's meaning.
  */
+import type { ConfigSpace } from "../pci/config-space.ts";
+
+export type { ConfigSpace };
+
 /** One PCI function, opened. Dispose turns bus mastering off and gives back whatever it still holds. */
 export interface PciDevice extends Disposable {
   /** As openDevice took it, for messages. */
   readonly spec: string;
+  /** By which way it was reached and why by no better one, e.g. "VFIO, IOMMU group 12". */
+  readonly reachedBy: string;
   readonly config: ConfigSpace;
   /** BAR 0 to 5; absent ones have size 0. */
   readonly bars: readonly Region[];
@@ -16,6 +22,8 @@ export interface PciDevice extends Disposable {
    */
   enableInterrupts(kind: InterruptKind, count: number): Interrupt[];
   disableInterrupts(kind: InterruptKind): void;
+  /** Lets the next INTx through: being a level, it is masked each time it strikes. Throws DeviceError. */
+  unmaskIntx(): void;
   /** Zeroed memory that the device reaches too, in one piece in its address space. Throws DeviceError. */
   allocateDma(sizeBytes: number): DmaMemory;
   /** Accesses of this thread to memory and BARs before it are done before those after it. */
@@ -24,7 +32,11 @@ export interface PciDevice extends Disposable {
   reset(): void;
 }
 
-export type InterruptKind = "intx" | "msi" | "msix";
+/**
+ * INTx, MSI and MSI-X are the function's own. "err" strikes when it reports an uncorrectable error, "req" when the kernel
+ * wants it back: dispose of the device then, or whoever removes it waits.
+ */
+export type InterruptKind = "intx" | "msi" | "msix" | "err" | "req";
 
 /** An enabled vector, which counts its interrupts. */
 export interface Interrupt extends Disposable {
@@ -34,17 +46,6 @@ export interface Interrupt extends Disposable {
   wait(timeoutMs: number): number;
   /** The same on the event loop. From its first call on the other two see nothing. One waiter at a time. */
   waitAsync(timeoutMs: number): Promise<number>;
-}
-
-/** Configuration space; exact widths, naturally aligned. Writes are done when they return. Throws DeviceError. */
-export interface ConfigSpace {
-  readonly sizeBytes: number;
-  read8(offset: number): number;
-  read16(offset: number): number;
-  read32(offset: number): number;
-  write8(offset: number, value: number): void;
-  write16(offset: number, value: number): void;
-  write32(offset: number, value: number): void;
 }
 
 /**

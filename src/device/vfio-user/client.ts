@@ -7,7 +7,9 @@ import { EventFd } from "../../os/eventfd.ts";
 import type { Fd } from "../../os/fd.ts";
 import { PAGE_SIZE } from "../../os/memory.ts";
 import { Config, Command as PciCommand } from "../../pci/config.ts";
+import { openConfigSpace } from "../../pci/config-space.ts";
 import { type ConfigSpace, DeviceError, type InterruptKind, type PciDevice, type Region } from "../device.ts";
+import { openRegion, type RegionTransfers } from "../region.ts";
 import { Connection } from "./connection.ts";
 import { DmaMemories } from "./dma.ts";
 import {
@@ -20,7 +22,6 @@ import {
   putVersion,
   RegionIndex,
 } from "./protocol.ts";
-import { messageConfigSpace, openRegion, type RegionMessages } from "./region.ts";
 import { type RegionInfo, readRegionInfo } from "./region-info.ts";
 
 const BARS = 6;
@@ -28,6 +29,8 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
   intx: IrqIndex.INTX,
   msi: IrqIndex.MSI,
   msix: IrqIndex.MSIX,
+  err: IrqIndex.ERR,
+  req: IrqIndex.REQ,
 };
 
 /**
@@ -81,7 +84,7 @@ function release(connection: Connection, memories: DmaMemories, regions: readonl
 }
 
 /** REGION_READ and REGION_WRITE: u64 offset, u32 region, u32 count, data. */
-function regionMessages(connection: Connection, index: number): RegionMessages {
+function regionMessages(connection: Connection, index: number): RegionTransfers {
   const access = (offset: number, count: number, dataBytes: number): DataView => {
     const view = connection.messages.payload(16 + dataBytes);
     view.setBigUint64(0, BigInt(offset), true);
@@ -112,6 +115,7 @@ function regionMessages(connection: Connection, index: number): RegionMessages {
 
 class Client implements PciDevice {
   readonly spec: string;
+  readonly reachedBy = "vfio-user";
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];
   readonly #connection: Connection;
@@ -140,10 +144,11 @@ class Client implements PciDevice {
       .map(({ sizeBytes, areas }, index) =>
         openRegion(index, sizeBytes, areas, regionMessages(connection, index)),
       );
-    this.config = messageConfigSpace(
-      regions[BARS]!.sizeBytes,
-      regionMessages(connection, RegionIndex.CONFIG),
-    );
+    const messages = regionMessages(connection, RegionIndex.CONFIG);
+    this.config = openConfigSpace(regions[BARS]!.sizeBytes, {
+      read: messages.read,
+      write: (offset, bytes) => messages.write(offset, bytes, false),
+    });
   }
 
   /** Memory decode and bus mastering on; each open and each reset turns them off. */
@@ -178,13 +183,23 @@ class Client implements PciDevice {
     this.#setIrqs(kind, IrqSet.DATA_NONE, []);
   }
 
+  unmaskIntx(): void {
+    this.#setIrqs("intx", IrqSet.DATA_NONE, [], IrqSet.ACTION_UNMASK, 1);
+  }
+
   /** u32 argsz, flags, index, start, count. */
-  #setIrqs(kind: InterruptKind, data: number, eventFds: readonly EventFd[]): void {
+  #setIrqs(
+    kind: InterruptKind,
+    data: number,
+    eventFds: readonly EventFd[],
+    action = IrqSet.ACTION_TRIGGER as number,
+    count = eventFds.length,
+  ): void {
     const view = this.#connection.messages.payload(20);
     view.setUint32(0, 20, true);
-    view.setUint32(4, data | IrqSet.ACTION_TRIGGER, true);
+    view.setUint32(4, data | action, true);
     view.setUint32(8, irqIndexOf[kind], true);
-    view.setUint32(16, eventFds.length, true);
+    view.setUint32(16, count, true);
     const fds = eventFds.map((eventFd) => eventFd.fd.number);
     this.#connection.request(Command.DEVICE_SET_IRQS, 20, fds);
   }

@@ -3,9 +3,9 @@ import { fstatSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
 import { mapShared, PAGE_SIZE } from "../../os/memory.ts";
+import type { MappedArea } from "../region.ts";
 import { type Connection, closeAll } from "./connection.ts";
 import { Command, RegionFlag, SPARSE_MMAP_CAP, type SparseArea } from "./protocol.ts";
-import type { MappedArea } from "./region.ts";
 
 /** Capabilities of one region that are looked through; the kernel has three kinds. */
 const MAX_CAPABILITIES = 16;

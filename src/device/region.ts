@@ -1,11 +1,11 @@
 import { ptr } from "bun:ffi";
-import { copy64, read8, read16, read32, read64, write8, write16, write32, write64 } from "../../os/access.ts";
-import type { Mapping } from "../../os/memory.ts";
-import type { ConfigSpace, Region } from "../device.ts";
+import { copy64, read8, read16, read32, read64, write8, write16, write32, write64 } from "../os/access.ts";
+import type { Mapping } from "../os/memory.ts";
+import type { Region } from "./device.ts";
 
-/** Reads and writes of a region by message. */
-export interface RegionMessages {
-  /** A view that the next message overwrites. */
+/** Reads and writes of a region by message, or by system call. */
+export interface RegionTransfers {
+  /** A view that the next transfer overwrites. */
   read(offset: number, sizeBytes: number): DataView;
   write(offset: number, bytes: Uint8Array, posted: boolean): void;
   readonly maxDataBytes: number;
@@ -33,42 +33,12 @@ function checkRange(name: string, sizeBytes: number, offset: number, width: numb
   }
 }
 
-/** Configuration space by message; every write waits for its reply. */
-export function messageConfigSpace(sizeBytes: number, messages: RegionMessages): ConfigSpace {
-  const read = (offset: number, width: 1 | 2 | 4) => {
-    checkRange("configuration space", sizeBytes, offset, width);
-    return messages.read(offset, width);
-  };
-  const write = (offset: number, width: 1 | 2 | 4) => {
-    checkRange("configuration space", sizeBytes, offset, width);
-    messages.write(offset, bytesOf[width], false);
-  };
-  return {
-    sizeBytes,
-    read8: (offset) => read(offset, 1).getUint8(0),
-    read16: (offset) => read(offset, 2).getUint16(0, true),
-    read32: (offset) => read(offset, 4).getUint32(0, true),
-    write8: (offset, value) => {
-      word.setUint8(0, value);
-      write(offset, 1);
-    },
-    write16: (offset, value) => {
-      word.setUint16(0, value, true);
-      write(offset, 2);
-    },
-    write32: (offset, value) => {
-      word.setUint32(0, value, true);
-      write(offset, 4);
-    },
-  };
-}
-
-/** A BAR: straight to memory where the server lets a part be mapped, by message elsewhere. */
+/** A BAR: straight to memory where a part of it is mapped, by transfers elsewhere. */
 export function openRegion(
   index: number,
   sizeBytes: number,
   areas: readonly MappedArea[],
-  messages: RegionMessages,
+  transfers: RegionTransfers,
 ): Region {
   const name = `BAR${index}`;
   /** The address of a range in this process, or 0 where it is not mapped in one piece. */
@@ -83,7 +53,7 @@ export function openRegion(
     checkRange(name, sizeBytes, offset, width);
     return addressOf(offset, width);
   };
-  const post = (offset: number, width: 1 | 2 | 4 | 8) => messages.write(offset, bytesOf[width], true);
+  const post = (offset: number, width: 1 | 2 | 4 | 8) => transfers.write(offset, bytesOf[width], true);
 
   return {
     index,
@@ -91,19 +61,19 @@ export function openRegion(
     isMapped: (offset, width) => addressOf(offset, width) !== 0,
     read8: (offset) => {
       const address = locate(offset, 1);
-      return address ? read8(address) : messages.read(offset, 1).getUint8(0);
+      return address ? read8(address) : transfers.read(offset, 1).getUint8(0);
     },
     read16: (offset) => {
       const address = locate(offset, 2);
-      return address ? read16(address) : messages.read(offset, 2).getUint16(0, true);
+      return address ? read16(address) : transfers.read(offset, 2).getUint16(0, true);
     },
     read32: (offset) => {
       const address = locate(offset, 4);
-      return address ? read32(address) : messages.read(offset, 4).getUint32(0, true);
+      return address ? read32(address) : transfers.read(offset, 4).getUint32(0, true);
     },
     read64: (offset) => {
       const address = locate(offset, 8);
-      return address ? read64(address) : messages.read(offset, 8).getBigUint64(0, true);
+      return address ? read64(address) : transfers.read(offset, 8).getBigUint64(0, true);
     },
     write8: (offset, value) => {
       const address = locate(offset, 1);
@@ -135,10 +105,10 @@ export function openRegion(
       if (padded === 0) return;
       const address = locate(offset, padded);
       if (address && wholeBytes) copy64(address, ptr(from), wholeBytes / 8);
-      for (let at = 0; !address && at < wholeBytes; at += messages.maxDataBytes) {
-        messages.write(
+      for (let at = 0; !address && at < wholeBytes; at += transfers.maxDataBytes) {
+        transfers.write(
           offset + at,
-          from.subarray(at, Math.min(at + messages.maxDataBytes, wholeBytes)),
+          from.subarray(at, Math.min(at + transfers.maxDataBytes, wholeBytes)),
           true,
         );
       }
@@ -154,14 +124,14 @@ export function openRegion(
       if (padded === 0) return;
       const address = locate(offset, padded);
       if (address && wholeBytes) copy64(ptr(to), address, wholeBytes / 8);
-      for (let at = 0; !address && at < wholeBytes; at += messages.maxDataBytes) {
-        const part = messages.read(offset + at, Math.min(messages.maxDataBytes, wholeBytes - at));
+      for (let at = 0; !address && at < wholeBytes; at += transfers.maxDataBytes) {
+        const part = transfers.read(offset + at, Math.min(transfers.maxDataBytes, wholeBytes - at));
         to.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), at);
       }
       if (padded === wholeBytes) return;
       const last = address
         ? read64(address + wholeBytes)
-        : messages.read(offset + wholeBytes, 8).getBigUint64(0, true);
+        : transfers.read(offset + wholeBytes, 8).getBigUint64(0, true);
       word.setBigUint64(0, last, true);
       to.set(bytesOf[8].subarray(0, to.byteLength - wholeBytes), wholeBytes);
     },
