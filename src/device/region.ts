@@ -1,6 +1,5 @@
 import { ptr } from "bun:ffi";
 import { copy64, read8, read16, read32, read64, write8, write16, write32, write64 } from "../os/access.ts";
-import type { Mapping } from "../os/memory.ts";
 import type { Region } from "./device.ts";
 
 /** Reads and writes of a region by message, or by system call. */
@@ -14,7 +13,9 @@ export interface RegionTransfers {
 /** A part of a region mapped into this process. */
 export interface MappedArea {
   readonly offset: number;
-  readonly mapping: Mapping;
+  readonly sizeBytes: number;
+  /** Virtual address of its first byte. */
+  readonly address: number;
 }
 
 /** Scratch for one access. */
@@ -45,7 +46,7 @@ export function openRegion(
   const addressOf = (offset: number, width: number): number => {
     for (const area of areas) {
       const at = offset - area.offset;
-      if (at >= 0 && at + width <= area.mapping.sizeBytes) return area.mapping.address + at;
+      if (at >= 0 && at + width <= area.sizeBytes) return area.address + at;
     }
     return 0;
   };

@@ -2,7 +2,7 @@
 
 import { fstatSync } from "node:fs";
 import { constants } from "node:os";
-import { DmaFlag } from "../device/vfio-user/protocol.ts";
+import { DmaFlag } from "../device/vfio-abi.ts";
 import type { Fd } from "../os/fd.ts";
 import { type Mapping, mapShared, PAGE_SIZE } from "../os/memory.ts";
 

@@ -1,6 +1,6 @@
 /** The interrupts that a client has armed, and how the device raises them. */
 
-import { IrqIndex, IrqInfoFlag, IrqSet } from "../device/vfio-user/protocol.ts";
+import { IrqIndex, IrqInfoFlag, IrqSet } from "../device/vfio-abi.ts";
 import { SystemError } from "../os/errno.ts";
 import { EventFd } from "../os/eventfd.ts";
 import type { Fd } from "../os/fd.ts";

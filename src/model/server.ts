@@ -5,19 +5,15 @@
  */
 
 import { constants } from "node:os";
+import { DeviceFlag, DMA_UNMAP_ALL, IrqIndex, RegionFlag, RegionIndex } from "../device/vfio-abi.ts";
 import {
   Command,
-  DeviceFlag,
-  DMA_UNMAP_ALL,
   getVersion,
-  IrqIndex,
   MAX_DATA_BYTES,
   type Message,
   MessageStream,
   ProtocolError,
   putVersion,
-  RegionFlag,
-  RegionIndex,
 } from "../device/vfio-user/protocol.ts";
 import { errnoName, SystemError } from "../os/errno.ts";
 import type { EventFd } from "../os/eventfd.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { DmaFlag } from "../../src/device/vfio-user/protocol.ts";
+import { DmaFlag } from "../../src/device/vfio-abi.ts";
 import { DmaTable } from "../../src/model/dma.ts";
 import type { Fd } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";

@@ -1,7 +1,8 @@
 /** When the endpoint interrupts, by MSI and by INTA#, and when it must not. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Interrupt, PciDevice } from "../../src/device/device.ts";
-import { IrqIndex, RegionIndex, Command as Request } from "../../src/device/vfio-user/protocol.ts";
+import { IrqIndex, RegionIndex } from "../../src/device/vfio-abi.ts";
+import { Command as Request } from "../../src/device/vfio-user/protocol.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { Opcode } from "../../src/endpoint/rings.ts";
 import { EventFd } from "../../src/os/eventfd.ts";

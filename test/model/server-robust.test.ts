@@ -1,6 +1,7 @@
 /** What a client may do wrong, and what must come of it: a refusal, or the end of its connection, and nothing else. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Command, IrqIndex, RegionIndex } from "../../src/device/vfio-user/protocol.ts";
+import { IrqIndex, RegionIndex } from "../../src/device/vfio-abi.ts";
+import { Command } from "../../src/device/vfio-user/protocol.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { O_RDONLY, openFile } from "../../src/os/fd.ts";

@@ -1,6 +1,7 @@
 /** Messages in the order in which QEMU 11.1.3 was seen to send them, and what the server must answer. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Command, IrqIndex, RegionIndex } from "../../src/device/vfio-user/protocol.ts";
+import { IrqIndex, RegionIndex } from "../../src/device/vfio-abi.ts";
+import { Command } from "../../src/device/vfio-user/protocol.ts";
 import { MAGIC, registers } from "../../src/endpoint/registers.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { createMemfd, mapShared } from "../../src/os/memory.ts";

@@ -10,21 +10,12 @@ import { Config, Command as PciCommand } from "../../pci/config.ts";
 import { openConfigSpace } from "../../pci/config-space.ts";
 import { type ConfigSpace, DeviceError, type InterruptKind, type PciDevice, type Region } from "../device.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
+import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionIndex } from "../vfio-abi.ts";
 import { Connection } from "./connection.ts";
 import { DmaMemories } from "./dma.ts";
-import {
-  Command,
-  DeviceFlag,
-  getVersion,
-  IrqIndex,
-  IrqSet,
-  MAX_DATA_BYTES,
-  putVersion,
-  RegionIndex,
-} from "./protocol.ts";
+import { Command, getVersion, MAX_DATA_BYTES, putVersion } from "./protocol.ts";
 import { type RegionInfo, readRegionInfo } from "./region-info.ts";
 
-const BARS = 6;
 const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
   intx: IrqIndex.INTX,
   msi: IrqIndex.MSI,
@@ -139,11 +130,14 @@ class Client implements PciDevice {
     this.#regions = regions;
     this.#canReset = canReset;
     this.#irqCount = irqCount;
-    this.bars = regions
-      .slice(0, BARS)
-      .map(({ sizeBytes, areas }, index) =>
-        openRegion(index, sizeBytes, areas, regionMessages(connection, index)),
-      );
+    this.bars = regions.slice(0, BARS).map(({ sizeBytes, areas }, index) =>
+      openRegion(
+        index,
+        sizeBytes,
+        areas.map(({ offset, mapping: { address, sizeBytes } }) => ({ offset, address, sizeBytes })),
+        regionMessages(connection, index),
+      ),
+    );
     const messages = regionMessages(connection, RegionIndex.CONFIG);
     this.config = openConfigSpace(regions[BARS]!.sizeBytes, {
       read: messages.read,

@@ -4,8 +4,9 @@ import { read32, write32, write64 } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { createMemfd, type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
 import type { DmaMemory } from "../device.ts";
+import { DmaFlag } from "../vfio-abi.ts";
 import type { Connection, ServeRequest } from "./connection.ts";
-import { Command, DmaFlag, MAX_DATA_BYTES } from "./protocol.ts";
+import { Command, MAX_DATA_BYTES } from "./protocol.ts";
 
 /** DMA addresses are handed out from here on: above 4 GiB, so that an address cut to 32 bits is noticed. */
 const FIRST_IOVA = 2 ** 32;

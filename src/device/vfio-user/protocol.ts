@@ -1,6 +1,6 @@
 /**
  * The vfio-user protocol's messages, as both sides of it need them: docs/interop/vfio-user.rst in QEMU. All fields are
- * little-endian. Index and flag numbers are those of the kernel's VFIO, linux/vfio.h.
+ * little-endian. Index and flag numbers are those of the kernel's VFIO: vfio-abi.ts.
  */
 
 import type { Fd } from "../../os/fd.ts";
@@ -27,26 +27,6 @@ export function commandName(command: number): string {
   for (const [name, number] of Object.entries(Command)) if (number === command) return name;
   return `command ${command}`;
 }
-
-/** Region and interrupt indices of a PCI device. */
-export const RegionIndex = { BAR0: 0, ROM: 6, CONFIG: 7, COUNT: 9 } as const;
-export const IrqIndex = { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 } as const;
-
-export const DeviceFlag = { RESET: 1, PCI: 2 } as const;
-export const RegionFlag = { READ: 1, WRITE: 2, MMAP: 4, CAPS: 8 } as const;
-export const IrqInfoFlag = { EVENTFD: 1, MASKABLE: 2, AUTOMASKED: 4, NORESIZE: 8 } as const;
-/** What the data of SET_IRQS is, and what to do; one of each. */
-export const IrqSet = {
-  DATA_NONE: 1,
-  DATA_BOOL: 2,
-  DATA_EVENTFD: 4,
-  ACTION_MASK: 8,
-  ACTION_UNMASK: 16,
-  ACTION_TRIGGER: 32,
-} as const;
-export const DmaFlag = { READ: 1, WRITE: 2 } as const;
-export const DMA_UNMAP_ALL = 2;
-export const SPARSE_MMAP_CAP = { ID: 1, VERSION: 1, HEADER_BYTES: 16, AREA_BYTES: 16 } as const;
 
 export const HEADER_BYTES = 16;
 const REPLY = 1;
@@ -190,10 +170,4 @@ export function getVersion(payload: DataView): Capabilities {
     max_msg_fds: capability("max_msg_fds", 0),
     max_data_xfer_size: capability("max_data_xfer_size", 8),
   };
-}
-
-/** A region's part that can be mapped. */
-export interface SparseArea {
-  readonly offset: number;
-  readonly sizeBytes: number;
 }

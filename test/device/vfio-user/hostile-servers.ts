@@ -5,13 +5,8 @@
  *     bun hostile-servers.ts DIRECTORY
  */
 import { ptr } from "bun:ffi";
-import {
-  Command,
-  DeviceFlag,
-  RegionFlag,
-  RegionIndex,
-  SPARSE_MMAP_CAP,
-} from "../../../src/device/vfio-user/protocol.ts";
+import { DeviceFlag, RegionFlag, RegionIndex, SPARSE_MMAP_CAP } from "../../../src/device/vfio-abi.ts";
+import { Command } from "../../../src/device/vfio-user/protocol.ts";
 import { type Fd, O_RDONLY, openFile } from "../../../src/os/fd.ts";
 import { libc } from "../../../src/os/libc.ts";
 import { createMemfd } from "../../../src/os/memory.ts";
