@@ -25,7 +25,7 @@ export interface PciDevice extends Disposable {
   /** Lets the next INTx through: being a level, it is masked each time it strikes. Throws DeviceError. */
   unmaskIntx(): void;
   /** Zeroed memory that the device reaches too, in one piece in its address space. Throws DeviceError. */
-  allocateDma(sizeBytes: number): DmaMemory;
+  allocateDma(sizeBytes: number, options?: DmaOptions): DmaMemory;
   /** Accesses of this thread to memory and BARs before it are done before those after it. */
   fence(): void;
   /** Back to the power-on state; interrupts and DMA mappings of this side stay. Throws DeviceError. */
@@ -71,11 +71,20 @@ export interface Region {
   copyOut(offset: number, to: Uint8Array): void;
 }
 
+export interface DmaOptions {
+  /** The device reaches addresses below 2^addressBits only; 64 where absent. */
+  readonly addressBits?: number;
+  /** Pages of this size or none; where absent the largest that there are and that suit. */
+  readonly pageBytes?: number;
+}
+
 /** Memory shared with a device. Dispose unmaps it on both sides: only when the device no longer uses it. */
 export interface DmaMemory extends Disposable {
   /** Its address as the device sees it; below 2^53. */
   readonly iova: number;
   readonly sizeBytes: number;
+  /** Of the pages it got. */
+  readonly pageBytes: number;
   /** Single accesses, made when they are called, for what the device reads and writes meanwhile. Aligned offsets. */
   read32(offset: number): number;
   write32(offset: number, value: number): void;

@@ -1,5 +1,7 @@
-import { check } from "./errno.ts";
-import { libc } from "./libc.ts";
+import { ptr } from "bun:ffi";
+import { constants } from "node:os";
+import { check, lastErrno, retryInterrupted, SystemError } from "./errno.ts";
+import { libc, pointer } from "./libc.ts";
 
 /** An open file descriptor that closes itself: `using fd = openFile(...)`. Closing twice is harmless. */
 export class Fd implements Disposable {
@@ -31,6 +33,8 @@ export class Fd implements Disposable {
 
 /** open(2) flags, from asm-generic/fcntl.h (the same on x86-64 and aarch64 for these). */
 export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
 /** Opens a file or device node; close-on-exec. Throws SystemError. */
@@ -44,4 +48,54 @@ const F_DUPFD_CLOEXEC = 1030;
 /** A second descriptor for the same open file; close-on-exec. Throws SystemError. */
 export function duplicateFd(number: number): Fd {
   return new Fd(check(libc.fcntl(number, F_DUPFD_CLOEXEC, 0), `duplicate file descriptor ${number}`));
+}
+
+/**
+ * ioctl(2) with an integer, or with a structure (on an ArrayBuffer of its own) that the kernel reads and fills in. `what`
+ * says what is tried, on what. Returns the call's result. Throws SystemError.
+ */
+export function ioctl(
+  fd: Fd,
+  request: number,
+  argument: number | NodeJS.TypedArray | DataView,
+  what: string,
+): number {
+  const value = typeof argument === "number" ? pointer(argument) : ptr(argument);
+  return check(
+    retryInterrupted(() => libc.ioctl(fd.number, request, value)),
+    what,
+  );
+}
+
+/** pread(2) of all of `bytes`. Throws SystemError; fewer bytes count as EIO. */
+export function readAt(fd: Fd, bytes: Uint8Array<ArrayBuffer>, offset: number, what: string): void {
+  whole(
+    retryInterrupted(() => Number(libc.pread(fd.number, ptr(bytes), bytes.byteLength, offset))),
+    bytes.byteLength,
+    what,
+  );
+}
+
+/** pwrite(2) of all of `bytes`. Throws SystemError; fewer bytes count as EIO. */
+export function writeAt(fd: Fd, bytes: Uint8Array<ArrayBuffer>, offset: number, what: string): void {
+  whole(
+    retryInterrupted(() => Number(libc.pwrite(fd.number, ptr(bytes), bytes.byteLength, offset))),
+    bytes.byteLength,
+    what,
+  );
+}
+
+function whole(result: number, sizeBytes: number, what: string): void {
+  if (result !== sizeBytes) throw new SystemError(what, result < 0 ? lastErrno() : constants.errno.EIO);
+}
+
+/** LOCK_EX | LOCK_NB, from asm-generic/fcntl.h. */
+const LOCK_NOW = 2 | 4;
+
+/** flock(2): this open file's lock for itself alone, until it is closed; false where another has it. Throws SystemError. */
+export function tryLock(fd: Fd, what: string): boolean {
+  const result = retryInterrupted(() => libc.flock(fd.number, LOCK_NOW));
+  if (result < 0 && lastErrno() === constants.errno.EAGAIN) return false;
+  check(result, what);
+  return true;
 }

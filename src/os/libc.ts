@@ -1,6 +1,6 @@
 /**
  * The C library, as far as vfiokit calls it. Prototypes follow the manual pages (section 2) with LP64 types;
- * variadic functions (`open`, `fcntl`) are declared with the one shape used here, which is correct on
+ * variadic functions (`open`, `fcntl`, `ioctl`) are declared with the one shape used here, which is correct on
  * x86-64 and on aarch64.
  */
 import { dlopen, FFIType, type Pointer } from "bun:ffi";
@@ -13,6 +13,8 @@ export const libc = dlopen("libc.so.6", {
   open: { args: ["cstring", "i32", "u32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+  ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
   munmap: { args: ["ptr", "u64"], returns: "i32" },
   mprotect: { args: ["ptr", "u64", "i32"], returns: "i32" },
@@ -23,6 +25,8 @@ export const libc = dlopen("libc.so.6", {
   eventfd: { args: ["u32", "i32"], returns: "i32" },
   read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
   write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+  pread: { args: ["i32", "ptr", "u64", "i64"], returns: FFIType.i64_fast },
+  pwrite: { args: ["i32", "ptr", "u64", "i64"], returns: FFIType.i64_fast },
   poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },

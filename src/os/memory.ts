@@ -10,6 +10,9 @@ const PROT_EXEC = 4;
 const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = 0x20;
+const MAP_HUGETLB = 0x40000;
+/** The size of a huge page goes into the flags as its logarithm: mmap(2). */
+const MAP_HUGE_SHIFT = 26;
 
 /** The page size of x86-64 and of Debian's aarch64 kernels; one with larger pages refuses what is mapped here. */
 export const PAGE_SIZE = 4096;
@@ -55,6 +58,16 @@ function map(sizeBytes: number, protection: number, flags: number, fd: number, o
 /** Maps `sizeBytes` of a file at `offset` (a multiple of the page size), shared with whoever else maps it. Throws SystemError. */
 export function mapShared(fd: number, sizeBytes: number, offset = 0, writable = true): Mapping {
   return map(sizeBytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, offset);
+}
+
+/**
+ * Maps zeroed memory of this process's own in pages of `pageBytes`: 4 KiB, or a size that hugetlbfs has. It is shared with
+ * children, so that none of its pages is copied where a device uses them. Throws SystemError: ENOMEM where there are no
+ * such pages left.
+ */
+export function mapAnonymous(sizeBytes: number, pageBytes = PAGE_SIZE): Mapping {
+  const huge = pageBytes === PAGE_SIZE ? 0 : MAP_HUGETLB | (Math.log2(pageBytes) << MAP_HUGE_SHIFT);
+  return map(sizeBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | huge, -1, 0);
 }
 
 /** Maps `code` where it can be executed; the mapping is never writable and executable at once. Throws SystemError. */

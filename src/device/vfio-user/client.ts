@@ -8,7 +8,14 @@ import type { Fd } from "../../os/fd.ts";
 import { PAGE_SIZE } from "../../os/memory.ts";
 import { Config, Command as PciCommand } from "../../pci/config.ts";
 import { openConfigSpace } from "../../pci/config-space.ts";
-import { type ConfigSpace, DeviceError, type InterruptKind, type PciDevice, type Region } from "../device.ts";
+import {
+  type ConfigSpace,
+  DeviceError,
+  type DmaOptions,
+  type InterruptKind,
+  type PciDevice,
+  type Region,
+} from "../device.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
 import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionIndex } from "../vfio-abi.ts";
 import { Connection } from "./connection.ts";
@@ -202,8 +209,8 @@ class Client implements PciDevice {
     fence();
   }
 
-  allocateDma(sizeBytes: number) {
-    return this.#memories.allocate(this.#connection, sizeBytes);
+  allocateDma(sizeBytes: number, options?: DmaOptions) {
+    return this.#memories.allocate(this.#connection, sizeBytes, options);
   }
 
   reset(): void {

@@ -1,28 +1,34 @@
 /** Memory that this process shares with a vfio-user server: memfds, mapped here and offered to the server. */
 import { constants } from "node:os";
-import { read32, write32, write64 } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
-import { createMemfd, type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
-import type { DmaMemory } from "../device.ts";
+import { createMemfd, mapShared, PAGE_SIZE } from "../../os/memory.ts";
+import type { DmaMemory, DmaOptions } from "../device.ts";
+import { MappedDma } from "../dma-memory.ts";
+import { IovaAllocator } from "../iova.ts";
 import { DmaFlag } from "../vfio-abi.ts";
 import type { Connection, ServeRequest } from "./connection.ts";
 import { Command, MAX_DATA_BYTES } from "./protocol.ts";
 
-/** DMA addresses are handed out from here on: above 4 GiB, so that an address cut to 32 bits is noticed. */
-const FIRST_IOVA = 2 ** 32;
 const { EINVAL, ENOTSUP } = constants.errno;
 
 export class DmaMemories implements Disposable {
-  readonly #live = new Set<Dma>();
-  #nextIova = FIRST_IOVA;
+  readonly #live = new Set<MappedDma>();
+  readonly #iova = new IovaAllocator([{ first: 0, last: Number.MAX_SAFE_INTEGER }]);
 
-  /** Throws DeviceError: no memory, or the server refuses it. */
-  allocate(connection: Connection, sizeBytes: number): DmaMemory {
+  /** Throws DeviceError: no memory, no such addresses, or the server refuses it. */
+  allocate(connection: Connection, sizeBytes: number, options: DmaOptions = {}): DmaMemory {
+    const { addressBits, pageBytes = PAGE_SIZE } = options;
+    if (pageBytes !== PAGE_SIZE)
+      throw connection.error(`memory shared by vfio-user has pages of ${PAGE_SIZE} bytes, not ${pageBytes}`);
     const roundedBytes = Math.ceil(sizeBytes / PAGE_SIZE) * PAGE_SIZE;
+    const iova = this.#iova.allocate(roundedBytes, PAGE_SIZE, addressBits);
+    if (iova === undefined)
+      throw connection.error(`no ${roundedBytes} bytes of addresses below 2^${addressBits} are left`);
     try {
       using fd = createMemfd("vfiokit-dma", roundedBytes);
-      const dma = new Dma(this.#nextIova, mapShared(fd.number, roundedBytes), () => {
+      const dma = new MappedDma(iova, mapShared(fd.number, roundedBytes), PAGE_SIZE, () => {
         this.#live.delete(dma);
+        this.#iova.free(iova);
         if (connection.usable) send(connection, Command.DMA_UNMAP, dma, 0, []);
       });
       try {
@@ -31,10 +37,10 @@ export class DmaMemories implements Disposable {
         dma.unmapHere();
         throw error;
       }
-      this.#nextIova += roundedBytes;
       this.#live.add(dma);
       return dma;
     } catch (error) {
+      this.#iova.free(iova);
       if (!(error instanceof SystemError)) throw error;
       throw connection.error(`no ${roundedBytes} bytes of memory to share: ${error.message}`);
     }
@@ -76,7 +82,7 @@ export class DmaMemories implements Disposable {
 function send(
   connection: Connection,
   command: number,
-  dma: Dma,
+  dma: MappedDma,
   flags: number,
   fds: readonly number[],
 ): void {
@@ -87,58 +93,4 @@ function send(
   view.setBigUint64(sizeBytes - 16, BigInt(dma.iova), true);
   view.setBigUint64(sizeBytes - 8, BigInt(dma.sizeBytes), true);
   connection.request(command, sizeBytes, fds);
-}
-
-class Dma implements DmaMemory {
-  readonly iova: number;
-  readonly sizeBytes: number;
-  readonly #mapping: Mapping;
-  readonly #unmapThere: () => void;
-  #held = true;
-
-  constructor(iova: number, mapping: Mapping, unmapThere: () => void) {
-    this.iova = iova;
-    this.sizeBytes = mapping.sizeBytes;
-    this.#mapping = mapping;
-    this.#unmapThere = unmapThere;
-  }
-
-  #address(offset: number, width: number): number {
-    if (!this.#held || offset < 0 || offset + width > this.sizeBytes || offset % width !== 0) {
-      throw new RangeError(
-        `${width} bytes at ${offset} of ${this.#held ? this.sizeBytes : "unmapped"} bytes of DMA memory`,
-      );
-    }
-    return this.#mapping.address + offset;
-  }
-
-  read32(offset: number): number {
-    return read32(this.#address(offset, 4));
-  }
-
-  write32(offset: number, value: number): void {
-    write32(this.#address(offset, 4), value);
-  }
-
-  write64(offset: number, value: bigint): void {
-    write64(this.#address(offset, 8), value);
-  }
-
-  bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer> {
-    return this.#mapping.bytes(offset, sizeBytes);
-  }
-
-  unmapHere(): void {
-    this.#held = false;
-    this.#mapping[Symbol.dispose]();
-  }
-
-  [Symbol.dispose](): void {
-    if (!this.#held) return;
-    try {
-      this.#unmapThere();
-    } finally {
-      this.unmapHere();
-    }
-  }
 }

@@ -1,0 +1,60 @@
+import { read32, write32, write64 } from "../os/access.ts";
+import type { Mapping } from "../os/memory.ts";
+import type { DmaMemory } from "./device.ts";
+
+/** Memory of this process that a device reaches at `iova`; `unmapThere` takes it away from the device. */
+export class MappedDma implements DmaMemory {
+  readonly iova: number;
+  readonly sizeBytes: number;
+  readonly pageBytes: number;
+  readonly #mapping: Mapping;
+  readonly #unmapThere: () => void;
+  #held = true;
+
+  constructor(iova: number, mapping: Mapping, pageBytes: number, unmapThere: () => void) {
+    this.iova = iova;
+    this.sizeBytes = mapping.sizeBytes;
+    this.pageBytes = pageBytes;
+    this.#mapping = mapping;
+    this.#unmapThere = unmapThere;
+  }
+
+  #address(offset: number, width: number): number {
+    if (!this.#held || offset < 0 || offset + width > this.sizeBytes || offset % width !== 0) {
+      throw new RangeError(
+        `${width} bytes at ${offset} of ${this.#held ? this.sizeBytes : "unmapped"} bytes of DMA memory`,
+      );
+    }
+    return this.#mapping.address + offset;
+  }
+
+  read32(offset: number): number {
+    return read32(this.#address(offset, 4));
+  }
+
+  write32(offset: number, value: number): void {
+    write32(this.#address(offset, 4), value);
+  }
+
+  write64(offset: number, value: bigint): void {
+    write64(this.#address(offset, 8), value);
+  }
+
+  bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer> {
+    return this.#mapping.bytes(offset, sizeBytes);
+  }
+
+  unmapHere(): void {
+    this.#held = false;
+    this.#mapping[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#held) return;
+    try {
+      this.#unmapThere();
+    } finally {
+      this.unmapHere();
+    }
+  }
+}
