@@ -2,17 +2,20 @@ import { SystemError } from "../os/errno.ts";
 import { connectUnix } from "../os/socket.ts";
 import { DeviceError, type PciDevice } from "./device.ts";
 import { openModel } from "./model.ts";
+import { isPciSpec, openPci } from "./pci.ts";
 import { openVfioUser } from "./vfio-user/client.ts";
 
 /**
- * Opens a device: `vfio-user:/path/to.sock` for any vfio-user server, `model:vp9` for the encoder's software model in a
+ * Opens a device: `0000:00:09.0` for a function of this machine, by VFIO where vfio-pci drives it and else through
+ * sysfs (`vfio:` or `sysfs:` before the address asks for one way); `vfio-user:/path/to.sock` for any vfio-user server, `model:vp9` for the encoder's software model in a
  * child process. Memory decode and bus mastering are on afterwards. Throws DeviceError.
  */
 export function openDevice(spec: string): PciDevice {
   if (spec.startsWith("model:")) return openModel(spec);
   if (spec.startsWith("vfio-user:")) return connect(spec);
+  if (isPciSpec(spec)) return openPci(spec);
   throw new DeviceError(
-    `"${spec}" names no device that can be opened; use vfio-user:/path/to.sock for a server, or model:vp9 for the software model`,
+    `"${spec}" names no device that can be opened; use an address such as 0000:00:09.0, vfio-user:/path/to.sock for a server, or model:vp9 for the software model`,
   );
 }
 

@@ -68,7 +68,7 @@ export function ioctl(
 }
 
 /** pread(2) of all of `bytes`. Throws SystemError; fewer bytes count as EIO. */
-export function readAt(fd: Fd, bytes: Uint8Array<ArrayBuffer>, offset: number, what: string): void {
+export function readAt(fd: Fd, bytes: Uint8Array, offset: number, what: string): void {
   whole(
     retryInterrupted(() => Number(libc.pread(fd.number, ptr(bytes), bytes.byteLength, offset))),
     bytes.byteLength,
@@ -77,7 +77,7 @@ export function readAt(fd: Fd, bytes: Uint8Array<ArrayBuffer>, offset: number, w
 }
 
 /** pwrite(2) of all of `bytes`. Throws SystemError; fewer bytes count as EIO. */
-export function writeAt(fd: Fd, bytes: Uint8Array<ArrayBuffer>, offset: number, what: string): void {
+export function writeAt(fd: Fd, bytes: Uint8Array, offset: number, what: string): void {
   whole(
     retryInterrupted(() => Number(libc.pwrite(fd.number, ptr(bytes), bytes.byteLength, offset))),
     bytes.byteLength,

@@ -1,6 +1,12 @@
 /** The PCI bus as sysfs shows it: Documentation/ABI/testing/sysfs-bus-pci in the kernel. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { canonicalAddress, isAddress } from "./address.ts";
+import { readAttribute, readLinkName } from "./attribute.ts";
+import { BusError } from "./bus-error.ts";
+
+/** Where functions are listed, by address. Tests have a tree of their own. */
+export const FUNCTIONS = "/sys/bus/pci/devices";
 
 export interface PciIds {
   readonly vendor: number;
@@ -8,6 +14,61 @@ export interface PciIds {
   readonly subsystemVendor: number;
   readonly subsystem: number;
 }
+
+/** A range of addresses that the kernel gave to a function. */
+export interface PciResource {
+  /** First and last byte, both included; both 0 where there is none. */
+  readonly start: bigint;
+  readonly end: bigint;
+  /** IORESOURCE_*, see {@link ResourceFlag}. */
+  readonly flags: bigint;
+}
+
+/** Bits of a resource's flags, from include/linux/ioport.h. */
+export const ResourceFlag = {
+  IO: 0x100n,
+  MEMORY: 0x200n,
+  PREFETCH: 0x2000n,
+  MEMORY_64: 0x10_0000n,
+  UNSET: 0x2000_0000n,
+} as const;
+
+export interface IommuGroup {
+  readonly number: number;
+  /** Whether it protects nothing: made by VFIO in noiommu mode. */
+  readonly noiommu: boolean;
+}
+
+export interface PciFunction extends PciIds {
+  /** Canonical: 0000:00:09.0. */
+  readonly address: string;
+  /** Its directory in sysfs, with all links followed: block devices, network interfaces and so on lie below it. */
+  readonly path: string;
+  /** 24 bits: base class, subclass, programming interface. */
+  readonly classCode: number;
+  readonly revision: number;
+  /** The driver that is bound to it. */
+  readonly driver: string | undefined;
+  /** The only driver that may be bound to it, where one was set. */
+  readonly driverOverride: string | undefined;
+  readonly iommuGroup: IommuGroup | undefined;
+  readonly numaNode: number | undefined;
+  /** The legacy interrupt's number; 0 where it has none. */
+  readonly irq: number;
+  /** BAR 0 to 5 and the expansion ROM. */
+  readonly resources: readonly PciResource[];
+  /** Whether it is a bridge, which may stay with its driver in a group that VFIO uses. */
+  readonly isBridge: boolean;
+  /** The bridge above it; undefined on a root bus. */
+  readonly parent: string | undefined;
+  /** The physical function that a virtual one belongs to. */
+  readonly physicalFunction: string | undefined;
+}
+
+/** BARs and ROM; what follows them in `resource` are a bridge's windows and SR-IOV's BARs. */
+const RESOURCES = 7;
+/** Class and subclass of bridges that have a bus behind them: PCI, CardBus, semi-transparent PCI. */
+const bridgeClasses: readonly number[] = [0x0604, 0x0607, 0x0609];
 
 const files = {
   vendor: "vendor",
@@ -17,13 +78,7 @@ const files = {
 } as const;
 
 /** Addresses (0000:00:09.0) of the functions with these ids, in order; none where there is no PCI bus. */
-export function findFunctions(ids: PciIds, root = "/sys/bus/pci/devices"): string[] {
-  let addresses: string[];
-  try {
-    addresses = readdirSync(root);
-  } catch {
-    return [];
-  }
+export function findFunctions(ids: PciIds, root = FUNCTIONS): string[] {
   const has = (address: string, key: keyof PciIds): boolean => {
     try {
       return Number(readFileSync(join(root, address, files[key]), "latin1")) === ids[key];
@@ -32,7 +87,91 @@ export function findFunctions(ids: PciIds, root = "/sys/bus/pci/devices"): strin
       return false;
     }
   };
-  return addresses
-    .filter((address) => (Object.keys(files) as (keyof PciIds)[]).every((key) => has(address, key)))
-    .sort();
+  return listAddresses(root).filter((address) =>
+    (Object.keys(files) as (keyof PciIds)[]).every((key) => has(address, key)),
+  );
+}
+
+/** Addresses of all functions, in order; none where there is no PCI bus. */
+export function listAddresses(root = FUNCTIONS): string[] {
+  try {
+    return readdirSync(root).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** All functions, in the order of their addresses; none where there is no PCI bus. */
+export function listFunctions(root = FUNCTIONS): PciFunction[] {
+  return listAddresses(root).flatMap((address) => lookUp(address, root) ?? []);
+}
+
+/** One function; its domain may be left out of the address. Throws BusError where there is none. */
+export function readFunction(address: string, root = FUNCTIONS): PciFunction {
+  const canonical = canonicalAddress(address);
+  const found = lookUp(canonical, root);
+  if (!found)
+    throw new BusError(
+      `there is no PCI function ${canonical}; bun run list.ts shows those there are, and bun run rescan.ts --bus all looks for new ones`,
+    );
+  return found;
+}
+
+/** The functions that share a group, in order: VFIO hands out all of them or none. */
+export function groupMembers(group: IommuGroup, root = FUNCTIONS): PciFunction[] {
+  return listFunctions(root).filter((member) => member.iommuGroup?.number === group.number);
+}
+
+function lookUp(address: string, root: string): PciFunction | undefined {
+  const directory = join(root, address);
+  const text = (name: string) => readAttribute(join(directory, name));
+  const number = (name: string) => Number(text(name) ?? 0);
+  let path: string;
+  try {
+    path = realpathSync(directory);
+  } catch {
+    return undefined;
+  }
+  // Unplugged meanwhile, or being so.
+  if (text("vendor") === undefined) return undefined;
+
+  const classCode = number("class");
+  const override = text("driver_override");
+  const node = Number(text("numa_node") ?? -1);
+  const above = basename(dirname(path));
+  const group = readLinkName(join(directory, "iommu_group"));
+  return {
+    address,
+    path,
+    vendor: number("vendor"),
+    device: number("device"),
+    subsystemVendor: number("subsystem_vendor"),
+    subsystem: number("subsystem_device"),
+    classCode,
+    revision: number("revision"),
+    driver: readLinkName(join(directory, "driver")),
+    // The kernel writes "(null)" where none is set.
+    driverOverride: override === "" || override === "(null)" ? undefined : override,
+    iommuGroup:
+      group === undefined
+        ? undefined
+        : { number: Number(group), noiommu: text("iommu_group/name") === "vfio-noiommu" },
+    numaNode: node < 0 ? undefined : node,
+    irq: number("irq"),
+    resources: parseResources(text("resource") ?? ""),
+    isBridge: bridgeClasses.includes(classCode >>> 8),
+    parent: isAddress(above) ? above : undefined,
+    physicalFunction: readLinkName(join(directory, "physfn")),
+  };
+}
+
+/** Lines of `0xSTART 0xEND 0xFLAGS`. */
+function parseResources(text: string): PciResource[] {
+  const lines = text.split("\n").slice(0, RESOURCES);
+  return lines.flatMap((line) => {
+    const parts = line.split(" ");
+    if (parts.length !== 3 || !parts.every((part) => /^0x[0-9a-f]+$/.test(part))) return [];
+    const [start, end, flags] = parts.map(BigInt);
+    return [{ start: start!, end: end!, flags: flags! }];
+  });
 }

@@ -20,13 +20,13 @@ export const Config = {
 export const CONFIG_BYTES = 4096;
 
 /** Command register, PCIe 6.0 section 7.5.1.1.3. */
-export const Command = { MEMORY: 1 << 1, BUS_MASTER: 1 << 2, INTX_DISABLE: 1 << 10 } as const;
+export const Command = { IO: 1 << 0, MEMORY: 1 << 1, BUS_MASTER: 1 << 2, INTX_DISABLE: 1 << 10 } as const;
 
 /** Status register, PCIe 6.0 section 7.5.1.1.4. */
 export const Status = { INTERRUPT: 1 << 3, CAPABILITIES: 1 << 4 } as const;
 
 /** Capability ids, PCI Code and ID Assignment 1.16, section 2. */
-export const CapabilityId = { POWER_MANAGEMENT: 0x01, MSI: 0x05, EXPRESS: 0x10 } as const;
+export const CapabilityId = { POWER_MANAGEMENT: 0x01, MSI: 0x05, EXPRESS: 0x10, MSIX: 0x11 } as const;
 
 /** Extended capability ids, the same document, section 3. */
 export const ExtendedCapabilityId = { AER: 0x0001 } as const;

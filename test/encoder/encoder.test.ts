@@ -476,7 +476,10 @@ describe("a device that fails", () => {
 });
 
 test.each([
-  ["nonsense", /^"nonsense" names no device that can be opened; use vfio-user:/],
+  [
+    "nonsense",
+    /^"nonsense" names no device that can be opened; use an address such as 0000:00:09.0, vfio-user:/,
+  ],
   [
     "vfio-user:/nope",
     /^vfio-user:\/nope: connect to \/nope: ENOENT: no such socket; start the server first, e\.g\. bun run model\.ts/,

@@ -641,7 +641,7 @@ describe("a device that fails is exit code 1:", () => {
   test.each<[string[], RegExp]>([
     [
       ["--device", "nonsense"],
-      /"nonsense" names no device that can be opened; use vfio-user:\/path\/to\.sock for a server, or model:vp9/,
+      /"nonsense" names no device that can be opened; use an address such as 0000:00:09.0, vfio-user:\/path\/to\.sock for a server, or model:vp9/,
     ],
     [
       ["--device", "vfio-user:/nope"],

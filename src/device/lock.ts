@@ -1,0 +1,29 @@
+/**
+ * One process per device: a lock on the function's `config` file in sysfs, which ends with its holder. It is advice
+ * among users of vfiokit; setpci and the like do not ask.
+ */
+import { join } from "node:path";
+import { SystemError } from "../os/errno.ts";
+import { type Fd, O_RDONLY, openFile, tryLock } from "../os/fd.ts";
+import { describeHolders } from "../os/holders.ts";
+import type { PciFunction } from "../pci/bus.ts";
+import { DeviceError } from "./device.ts";
+
+/** Held until the descriptor is closed. Throws DeviceError that names the holder. */
+export function lockFunction({ address, path }: PciFunction, spec: string): Fd {
+  const file = join(path, "config");
+  let fd: Fd;
+  try {
+    fd = openFile(file, O_RDONLY);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new DeviceError(`${spec}: ${error.message}: is the function gone? bun run list.ts shows them`, {
+      cause: error,
+    });
+  }
+  if (tryLock(fd, `lock ${file}`)) return fd;
+  fd[Symbol.dispose]();
+  throw new DeviceError(
+    `${spec}: ${address} is in use by ${describeHolders(file)}; one process at a time drives a device`,
+  );
+}

@@ -1,0 +1,212 @@
+/**
+ * A PCI device through its files in sysfs, where VFIO is not to be had: resourceN for BARs, `config` for configuration
+ * space, /dev/uioN for INTx. Documentation/PCI/sysfs-pci.rst. Nothing stands between the device and memory here, so
+ * there is no DMA.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fence } from "../../os/access.ts";
+import { SystemError } from "../../os/errno.ts";
+import { type Fd, O_RDWR, openFile, readAt, writeAt } from "../../os/fd.ts";
+import { type Mapping, mapShared } from "../../os/memory.ts";
+import { writeAttribute } from "../../pci/attribute.ts";
+import { type PciFunction, ResourceFlag } from "../../pci/bus.ts";
+import { BusError } from "../../pci/bus-error.ts";
+import { Command, Config } from "../../pci/config.ts";
+import { type ConfigFile, openConfigFile } from "../../pci/config-file.ts";
+import {
+  type ConfigSpace,
+  DeviceError,
+  type DmaMemory,
+  type Interrupt,
+  type InterruptKind,
+  type PciDevice,
+  type Region,
+} from "../device.ts";
+import { lockFunction } from "../lock.ts";
+import { openRegion, type RegionTransfers } from "../region.ts";
+import { BARS } from "../vfio-abi.ts";
+import { findUio, UioInterrupt } from "./uio.ts";
+
+/** Opens a function that no driver, or uio_pci_generic, is bound to. `why` is what kept VFIO away. Throws DeviceError. */
+export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevice {
+  if (pci.driver !== undefined && pci.driver !== "uio_pci_generic")
+    throw new DeviceError(
+      `${spec}: ${pci.driver} drives ${pci.address}; its BARs can't be mapped meanwhile: bun run bind.ts ${pci.address}`,
+    );
+  using held = new DisposableStack();
+  const lock = held.use(lockFunction(pci, spec));
+  try {
+    const config = held.use(openConfigFile(pci, "r+"));
+    const before = config.read16(Config.COMMAND);
+    config.write16(Config.COMMAND, before | Command.MEMORY | Command.IO);
+    const device = new SysfsDevice(pci, why, spec, config, lock);
+    held.move();
+    return device;
+  } catch (error) {
+    if (error instanceof BusError) throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+class SysfsDevice implements PciDevice {
+  readonly spec: string;
+  readonly reachedBy: string;
+  readonly config: ConfigSpace;
+  readonly bars: readonly Region[];
+  readonly #pci: PciFunction;
+  readonly #configFile: ConfigFile;
+  readonly #lock: Fd;
+  readonly #held: Disposable[] = [];
+  readonly #uio: string | undefined;
+  #closed = false;
+
+  /** Owns the lock and the configuration file once it is made. */
+  constructor(pci: PciFunction, why: string, spec: string, config: ConfigFile, lock: Fd) {
+    this.spec = spec;
+    this.reachedBy = `sysfs, since ${why}`;
+    this.config = config;
+    this.#pci = pci;
+    this.#configFile = config;
+    this.#lock = lock;
+    this.#uio = findUio(pci);
+    this.bars = Array.from({ length: BARS }, (_, index) => this.#openBar(index));
+  }
+
+  #openBar(index: number): Region {
+    const { start, end, flags } = this.#pci.resources[index] ?? { start: 0n, end: 0n, flags: 0n };
+    const sizeBytes = flags & (ResourceFlag.MEMORY | ResourceFlag.IO) ? Number(end - start + 1n) : 0;
+    const path = join(this.#pci.path, `resource${index}`);
+    const unreachable = (why: string): Region =>
+      openRegion(
+        index,
+        sizeBytes,
+        [],
+        refusal(`${this.spec}: BAR${index} can't be reached through sysfs: ${why}`),
+      );
+    if (sizeBytes === 0) return openRegion(index, 0, [], refusal(`${this.spec}: there is no BAR${index}`));
+    if (flags & ResourceFlag.UNSET || start === 0n)
+      return unreachable("the kernel gave it no address; bun run rescan.ts");
+    if (!existsSync(path))
+      return unreachable(
+        `this kernel has no ${path} on this architecture; VFIO maps it all the same: bun run bind.ts ${this.#pci.address}`,
+      );
+    try {
+      const fd = openFile(path, O_RDWR);
+      if (flags & ResourceFlag.IO) {
+        this.#held.push(fd);
+        return openRegion(index, sizeBytes, [], portTransfers(fd, path, this.spec));
+      }
+      using closing = fd;
+      const mapping: Mapping = mapShared(closing.number, sizeBytes);
+      this.#held.push(mapping);
+      return openRegion(index, sizeBytes, [{ offset: 0, sizeBytes, address: mapping.address }], refusal(""));
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      const why = error.code === "EPERM" ? ": kernel lockdown forbids it (bun run doctor.ts tells)" : "";
+      return unreachable(`${error.message}${why}`);
+    }
+  }
+
+  interruptCount(kind: InterruptKind): number {
+    return kind === "intx" && this.#uio !== undefined ? 1 : 0;
+  }
+
+  enableInterrupts(kind: InterruptKind, count: number): Interrupt[] {
+    if (kind !== "intx" || count !== 1 || this.#uio === undefined) {
+      const way =
+        kind === "intx"
+          ? `bind uio_pci_generic: bun run bind.ts ${this.#pci.address} --driver uio_pci_generic`
+          : "sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, or poll";
+      throw new DeviceError(`${this.spec}: ${count} ${kind} interrupts can't be had: ${way}`);
+    }
+    try {
+      const interrupt = new UioInterrupt(this.#uio);
+      interrupt.take();
+      this.unmaskIntx();
+      return [interrupt];
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      throw new DeviceError(`${this.spec}: ${error.message}`, { cause: error });
+    }
+  }
+
+  disableInterrupts(kind: InterruptKind): void {
+    if (kind === "intx")
+      this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) | Command.INTX_DISABLE);
+  }
+
+  /** uio_pci_generic masks INTx by the Command register, PCIe 6.0 section 7.5.1.1.3, and leaves the rest to us. */
+  unmaskIntx(): void {
+    this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) & ~Command.INTX_DISABLE);
+  }
+
+  allocateDma(): DmaMemory {
+    throw new DeviceError(
+      `${this.spec}: there is no DMA through sysfs, where no IOMMU says what the device may reach; use what the device has in its BARs, or turn the IOMMU on and use VFIO (bun run doctor.ts tells how)`,
+    );
+  }
+
+  fence(): void {
+    fence();
+  }
+
+  reset(): void {
+    const command = this.config.read16(Config.COMMAND);
+    try {
+      writeAttribute(join(this.#pci.path, "reset"), "1", `reset ${this.#pci.address}`);
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      throw new DeviceError(
+        `${this.spec}: ${error.message}; a function without a reset of its own has no such file`,
+        {
+          cause: error,
+        },
+      );
+    }
+    this.config.write16(Config.COMMAND, command);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) & ~Command.BUS_MASTER);
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+    } finally {
+      for (const held of this.#held) held[Symbol.dispose]();
+      this.#configFile[Symbol.dispose]();
+      this.#lock[Symbol.dispose]();
+    }
+  }
+}
+
+/** For a BAR that can't be reached otherwise than by its mapping. */
+function refusal(why: string): RegionTransfers {
+  const refuse = () => {
+    throw new DeviceError(why);
+  };
+  return { maxDataBytes: 8, read: refuse, write: refuse };
+}
+
+/** I/O ports: one pread or pwrite is one access of 1, 2 or 4 bytes. */
+function portTransfers(fd: Fd, path: string, spec: string): RegionTransfers {
+  const scratch = new Uint8Array(new ArrayBuffer(8));
+  const transfer = (move: typeof readAt, bytes: Uint8Array, offset: number, verb: string) => {
+    try {
+      move(fd, bytes, offset, `${verb} ${bytes.byteLength} bytes at 0x${offset.toString(16)} of ${path}`);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
+    }
+  };
+  return {
+    maxDataBytes: 4,
+    read: (offset, sizeBytes) => {
+      transfer(readAt, scratch.subarray(0, sizeBytes), offset, "read");
+      return new DataView(scratch.buffer, 0, sizeBytes);
+    },
+    write: (offset, bytes) => transfer(writeAt, bytes, offset, "write"),
+  };
+}

@@ -1,0 +1,72 @@
+/** INTx through /dev/uioN of uio_pci_generic: Documentation/driver-api/uio-howto.rst in the kernel. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { SystemError } from "../../os/errno.ts";
+import { type Fd, O_NONBLOCK, O_RDWR, openFile, readAt } from "../../os/fd.ts";
+import { POLLIN, poll } from "../../os/poll.ts";
+import type { PciFunction } from "../../pci/bus.ts";
+import type { Interrupt } from "../device.ts";
+
+/** How often an asynchronous waiter looks: uio devices have no place in Bun's event loop. */
+const LOOK_MS = 1;
+
+/** The path of the function's uio device, where uio_pci_generic is bound. */
+export function findUio({ path }: PciFunction): string | undefined {
+  try {
+    const [name] = readdirSync(join(path, "uio"));
+    return name === undefined ? undefined : `/dev/${name}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reading gives the u32 number of interrupts since the driver was bound. */
+export class UioInterrupt implements Interrupt {
+  readonly #fd: Fd;
+  readonly #path: string;
+  readonly #count = new DataView(new ArrayBuffer(4));
+  #seen: number | undefined;
+
+  /** Throws SystemError. */
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openFile(path, O_RDWR | O_NONBLOCK);
+  }
+
+  take(): number {
+    try {
+      readAt(this.#fd, new Uint8Array(this.#count.buffer), 0, `read ${this.#path}`);
+    } catch (error) {
+      if (error instanceof SystemError && error.code === "EAGAIN") return 0;
+      throw error;
+    }
+    const total = this.#count.getUint32(0, true);
+    const fresh = this.#seen === undefined ? 1 : (total - this.#seen) >>> 0;
+    this.#seen = total;
+    return fresh;
+  }
+
+  wait(timeoutMs: number): number {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const count = this.take();
+      if (count > 0) return count;
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) return 0;
+      poll([{ fd: this.#fd.number, events: POLLIN }], leftMs);
+    }
+  }
+
+  async waitAsync(timeoutMs: number): Promise<number> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const count = this.take();
+      if (count > 0 || performance.now() >= deadline) return count;
+      await Bun.sleep(LOOK_MS);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#fd[Symbol.dispose]();
+  }
+}

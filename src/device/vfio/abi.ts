@@ -1,0 +1,27 @@
+/** The kernel's VFIO calls: _IO(';', 100 + n) of linux/vfio.h. What vfio-user shares is in ../vfio-abi.ts. */
+
+export const Vfio = {
+  GET_API_VERSION: 0x3b64,
+  CHECK_EXTENSION: 0x3b65,
+  SET_IOMMU: 0x3b66,
+  GROUP_GET_STATUS: 0x3b67,
+  GROUP_SET_CONTAINER: 0x3b68,
+  GROUP_GET_DEVICE_FD: 0x3b6a,
+  DEVICE_GET_INFO: 0x3b6b,
+  DEVICE_GET_REGION_INFO: 0x3b6c,
+  DEVICE_GET_IRQ_INFO: 0x3b6d,
+  DEVICE_SET_IRQS: 0x3b6e,
+  DEVICE_RESET: 0x3b6f,
+  DEVICE_GET_PCI_HOT_RESET_INFO: 0x3b70,
+  DEVICE_PCI_HOT_RESET: 0x3b71,
+  IOMMU_GET_INFO: 0x3b70,
+  IOMMU_MAP_DMA: 0x3b71,
+  IOMMU_UNMAP_DMA: 0x3b72,
+} as const;
+
+export const API_VERSION = 0;
+/** VFIO_TYPE1v2_IOMMU */
+export const TYPE1V2 = 3;
+export const GroupFlag = { VIABLE: 1, CONTAINER_SET: 2 } as const;
+/** Capabilities of VFIO_IOMMU_GET_INFO. */
+export const IommuCapability = { IOVA_RANGE: 1, DMA_AVAILABLE: 3 } as const;

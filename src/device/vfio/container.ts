@@ -1,0 +1,113 @@
+/** A VFIO container: one IOMMU address space, type1v2. */
+import { SystemError } from "../../os/errno.ts";
+import { type Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
+import type { Mapping } from "../../os/memory.ts";
+import { DeviceError } from "../device.ts";
+import type { IovaRange } from "../iova.ts";
+import { DmaFlag, findCapability } from "../vfio-abi.ts";
+import { API_VERSION, IommuCapability, TYPE1V2, Vfio } from "./abi.ts";
+
+const PATH = "/dev/vfio/vfio";
+const INFO_BYTES = 24;
+const MAX_ARGSZ = 64 * 1024;
+
+const advice: Readonly<Record<string, string>> = {
+  ENOENT: "VFIO is not loaded: modprobe vfio-pci",
+  ENODEV: "VFIO is not loaded: modprobe vfio-pci",
+  EACCES: `this user may not open it: run as root, or chmod 0666 ${PATH} (the groups have permissions of their own)`,
+};
+
+export interface IommuInfo {
+  /** Addresses that can be mapped; the whole aperture where the kernel does not say. */
+  readonly ranges: readonly IovaRange[];
+  /** Sizes of IOMMU pages, one bit each. */
+  readonly pageSizes: bigint;
+  /** Mappings that can still be made, where the kernel says. */
+  readonly mappingsLeft: number | undefined;
+}
+
+export class Container implements Disposable {
+  readonly fd: Fd;
+
+  /** Throws DeviceError. */
+  constructor(spec: string) {
+    try {
+      this.fd = openFile(PATH, O_RDWR);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "VFIO can't be used"}`, {
+        cause: error,
+      });
+    }
+    const version = ioctl(this.fd, Vfio.GET_API_VERSION, 0, `${PATH}: read the version`);
+    const type1 = ioctl(this.fd, Vfio.CHECK_EXTENSION, TYPE1V2, `${PATH}: look for type1v2`);
+    if (version !== API_VERSION || type1 === 0) {
+      this.fd[Symbol.dispose]();
+      throw new DeviceError(
+        `${spec}: ${PATH} has version ${version} and ${type1 ? "a" : "no"} type1v2 IOMMU; version 0 with one is needed: modprobe vfio_iommu_type1`,
+      );
+    }
+  }
+
+  /** Once a group is in it. Throws SystemError. */
+  setIommu(): void {
+    ioctl(this.fd, Vfio.SET_IOMMU, TYPE1V2, `${PATH}: set the type1v2 IOMMU`);
+  }
+
+  /** `struct vfio_iommu_type1_info`: u32 argsz, flags, u64 page sizes, u32 first capability. Throws SystemError. */
+  info(): IommuInfo {
+    let info = new DataView(new ArrayBuffer(INFO_BYTES));
+    for (let round = 0; round < 2; round++) {
+      info.setUint32(0, info.byteLength, true);
+      ioctl(this.fd, Vfio.IOMMU_GET_INFO, info, `${PATH}: read the IOMMU's information`);
+      const needed = info.getUint32(0, true);
+      if (needed <= info.byteLength || needed > MAX_ARGSZ) break;
+      info = new DataView(new ArrayBuffer(needed));
+    }
+    const first = info.getUint32(16, true);
+    const available = findCapability(info, first, INFO_BYTES, IommuCapability.DMA_AVAILABLE);
+    return {
+      ranges: iovaRanges(info, first),
+      pageSizes: info.getBigUint64(8, true),
+      mappingsLeft: available === undefined ? undefined : info.getUint32(available + 8, true),
+    };
+  }
+
+  /** `struct vfio_iommu_type1_dma_map`: u32 argsz, flags, u64 address, iova, size. Throws SystemError. */
+  map(mapping: Mapping, iova: number | bigint): void {
+    const request = new DataView(new ArrayBuffer(32));
+    request.setUint32(0, 32, true);
+    request.setUint32(4, DmaFlag.READ | DmaFlag.WRITE, true);
+    request.setBigUint64(8, BigInt(mapping.address), true);
+    request.setBigUint64(16, BigInt(iova), true);
+    request.setBigUint64(24, BigInt(mapping.sizeBytes), true);
+    const what = `${PATH}: map ${mapping.sizeBytes} bytes for DMA at 0x${iova.toString(16)}`;
+    ioctl(this.fd, Vfio.IOMMU_MAP_DMA, request, what);
+  }
+
+  /** `struct vfio_iommu_type1_dma_unmap`: u32 argsz, flags, u64 iova, size. Returns bytes unmapped. Throws SystemError. */
+  unmap(iova: number | bigint, sizeBytes: number | bigint): number {
+    const request = new DataView(new ArrayBuffer(24));
+    request.setUint32(0, 24, true);
+    request.setBigUint64(8, BigInt(iova), true);
+    request.setBigUint64(16, BigInt(sizeBytes), true);
+    const what = `${PATH}: unmap ${sizeBytes} bytes at 0x${iova.toString(16)}`;
+    ioctl(this.fd, Vfio.IOMMU_UNMAP_DMA, request, what);
+    return Number(request.getBigUint64(16, true));
+  }
+
+  [Symbol.dispose](): void {
+    this.fd[Symbol.dispose]();
+  }
+}
+
+/** Header, u32 count, u32 reserved, then u64 first and last of each range. */
+function iovaRanges(info: DataView, firstCapability: number): IovaRange[] {
+  const at = findCapability(info, firstCapability, INFO_BYTES, IommuCapability.IOVA_RANGE);
+  if (at === undefined) return [{ first: 0, last: Number.MAX_SAFE_INTEGER }];
+  const count = info.getUint32(at + 8, true);
+  return Array.from({ length: count }, (_, i) => ({
+    first: Number(info.getBigUint64(at + 16 + i * 16, true)),
+    last: Number(info.getBigUint64(at + 24 + i * 16, true)),
+  }));
+}

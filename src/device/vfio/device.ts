@@ -1,0 +1,162 @@
+/** A PCI device through the kernel's VFIO: Documentation/driver-api/vfio.rst and linux/vfio.h. */
+import { fence } from "../../os/access.ts";
+import { SystemError } from "../../os/errno.ts";
+import { type Fd, ioctl } from "../../os/fd.ts";
+import type { Mapping } from "../../os/memory.ts";
+import type { PciFunction } from "../../pci/bus.ts";
+import { Command, Config } from "../../pci/config.ts";
+import { type ConfigSpace, openConfigSpace } from "../../pci/config-space.ts";
+import {
+  DeviceError,
+  type DmaOptions,
+  type Interrupt,
+  type InterruptKind,
+  type PciDevice,
+  type Region,
+} from "../device.ts";
+import { lockFunction } from "../lock.ts";
+import { openRegion } from "../region.ts";
+import { BARS, DeviceFlag, RegionIndex, VfioFormatError } from "../vfio-abi.ts";
+import { Vfio } from "./abi.ts";
+import { DmaMemories } from "./dma.ts";
+import { type Group, openGroup } from "./group.ts";
+import { hotReset } from "./hot-reset.ts";
+import { Irqs } from "./irqs.ts";
+import { findMsixTable } from "./msix-table.ts";
+import { mapRegion, readRegionInfo, regionTransfers } from "./regions.ts";
+
+/** Opens a function that vfio-pci drives. Throws DeviceError. */
+export function openVfio(pci: PciFunction, groupNumber: number, spec: string): PciDevice {
+  using held = new DisposableStack();
+  const lock = held.use(lockFunction(pci, spec));
+  const group = held.use(openGroup(groupNumber, pci.address, spec));
+  try {
+    const fd = held.use(group.openDevice(pci.address));
+    const device = new VfioDevice(pci.address, spec, group, fd, lock);
+    held.move();
+    device.enable();
+    return device;
+  } catch (error) {
+    throw asDeviceError(error, spec);
+  }
+}
+
+function asDeviceError(error: unknown, spec: string): unknown {
+  if (error instanceof SystemError || error instanceof VfioFormatError)
+    return new DeviceError(`${spec}: ${error.message}`, { cause: error });
+  return error;
+}
+
+class VfioDevice implements PciDevice {
+  readonly spec: string;
+  readonly reachedBy: string;
+  readonly config: ConfigSpace;
+  readonly bars: readonly Region[];
+  readonly #address: string;
+  readonly #group: Group;
+  readonly #fd: Fd;
+  readonly #lock: Fd;
+  readonly #irqs: Irqs;
+  readonly #memories: DmaMemories;
+  readonly #mappings: Mapping[] = [];
+  readonly #canReset: boolean;
+  #closed = false;
+
+  /** Owns the descriptors and its use of the group once it is made. Throws SystemError, VfioFormatError. */
+  constructor(address: string, spec: string, group: Group, fd: Fd, lock: Fd) {
+    this.spec = spec;
+    this.reachedBy = `VFIO, IOMMU group ${group.number}`;
+    this.#address = address;
+    this.#group = group;
+    this.#fd = fd;
+    this.#lock = lock;
+    // struct vfio_device_info: u32 argsz, flags, regions, interrupt indices.
+    const info = new DataView(new ArrayBuffer(16));
+    info.setUint32(0, 16, true);
+    ioctl(fd, Vfio.DEVICE_GET_INFO, info, `${address}: read the device's information`);
+    this.#canReset = (info.getUint32(4, true) & DeviceFlag.RESET) !== 0;
+    this.#irqs = new Irqs(fd, info.getUint32(12, true));
+    this.#memories = new DmaMemories(group, spec);
+
+    const config = readRegionInfo(fd, RegionIndex.CONFIG);
+    const configTransfers = regionTransfers(fd, "configuration space", config.fileOffset, spec);
+    this.config = openConfigSpace(config.sizeBytes, {
+      read: configTransfers.read,
+      write: (offset, bytes) => configTransfers.write(offset, bytes, false),
+    });
+    const msixTable = findMsixTable(this.config);
+    this.bars = Array.from({ length: BARS }, (_, index) => {
+      const region = readRegionInfo(fd, index);
+      const hole = msixTable?.bar === index ? msixTable : undefined;
+      const { mappings, areas } = mapRegion(fd, region, hole);
+      this.#mappings.push(...mappings);
+      const transfers = regionTransfers(fd, `BAR${index}`, region.fileOffset, spec);
+      return openRegion(index, region.sizeBytes, areas, transfers);
+    });
+  }
+
+  /** Memory decode and bus mastering on: the kernel turned bus mastering off when it opened the device. */
+  enable(): void {
+    const command = this.config.read16(Config.COMMAND);
+    this.config.write16(Config.COMMAND, command | Command.IO | Command.MEMORY | Command.BUS_MASTER);
+  }
+
+  interruptCount(kind: InterruptKind): number {
+    return this.#guard(() => this.#irqs.count(kind));
+  }
+
+  enableInterrupts(kind: InterruptKind, count: number): Interrupt[] {
+    return this.#guard(() => this.#irqs.enable(kind, count));
+  }
+
+  disableInterrupts(kind: InterruptKind): void {
+    this.#guard(() => this.#irqs.disable(kind));
+  }
+
+  unmaskIntx(): void {
+    this.#guard(() => this.#irqs.unmaskIntx());
+  }
+
+  allocateDma(sizeBytes: number, options?: DmaOptions) {
+    return this.#memories.allocate(sizeBytes, options);
+  }
+
+  fence(): void {
+    fence();
+  }
+
+  /** The function alone where it can be, or else the slot or bus, if all that is on it is this process's. */
+  reset(): void {
+    this.#guard(() => {
+      if (this.#canReset) ioctl(this.#fd, Vfio.DEVICE_RESET, 0, `reset ${this.#address}`);
+      else hotReset(this.#fd, this.#group, this.spec);
+    });
+    this.enable();
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw asDeviceError(error, this.spec);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) & ~Command.BUS_MASTER);
+      this.#irqs.disableAll();
+      this.#memories[Symbol.dispose]();
+    } catch (error) {
+      // A device that is gone has nothing left to give back; what is held here is released below.
+      if (!(error instanceof SystemError || error instanceof DeviceError)) throw error;
+    } finally {
+      for (const mapping of this.#mappings) mapping[Symbol.dispose]();
+      this.#fd[Symbol.dispose]();
+      this.#group[Symbol.dispose]();
+      this.#lock[Symbol.dispose]();
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/** A VFIO group in a container of its own, opened once per process and shared by the devices that are in it. */
+import { SystemError } from "../../os/errno.ts";
+import { Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
+import { describeHolders } from "../../os/holders.ts";
+import { groupMembers } from "../../pci/bus.ts";
+import { DeviceError } from "../device.ts";
+import { IovaAllocator } from "../iova.ts";
+import { GroupFlag, Vfio } from "./abi.ts";
+import { Container } from "./container.ts";
+
+const open = new Map<number, Group>();
+
+/** The group's own, or one more use of it. Throws DeviceError. */
+export function openGroup(number: number, address: string, spec: string): Group {
+  const group = open.get(number) ?? new Group(number, address, spec);
+  open.set(number, group);
+  group.users++;
+  return group;
+}
+
+export class Group implements Disposable {
+  readonly number: number;
+  readonly container: Container;
+  readonly iova: IovaAllocator;
+  readonly fd: Fd;
+  users = 0;
+
+  constructor(number: number, address: string, spec: string) {
+    this.number = number;
+    this.fd = openGroupFile(number, address, spec);
+    let container: Container | undefined;
+    try {
+      this.#checkViable(spec);
+      container = new Container(spec);
+      const fd = new DataView(new ArrayBuffer(4));
+      fd.setInt32(0, container.fd.number, true);
+      const what = `/dev/vfio/${number}: put the group into a container`;
+      ioctl(this.fd, Vfio.GROUP_SET_CONTAINER, fd, what);
+      container.setIommu();
+      this.iova = new IovaAllocator(container.info().ranges);
+      this.container = container;
+    } catch (error) {
+      container?.[Symbol.dispose]();
+      this.fd[Symbol.dispose]();
+      if (!(error instanceof SystemError)) throw error;
+      throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** `struct vfio_group_status`: u32 argsz, flags. */
+  #checkViable(spec: string): void {
+    const status = new DataView(new ArrayBuffer(8));
+    status.setUint32(0, 8, true);
+    ioctl(this.fd, Vfio.GROUP_GET_STATUS, status, `/dev/vfio/${this.number}: read the group's status`);
+    if (status.getUint32(4, true) & GroupFlag.VIABLE) return;
+    const members = groupMembers({ number: this.number, noiommu: false });
+    const list = members.map(({ address, driver }) => `${address} (${driver ?? "no driver"})`).join(", ");
+    const first = members.find(({ driver, isBridge }) => driver && driver !== "vfio-pci" && !isBridge);
+    throw new DeviceError(
+      `${spec}: IOMMU group ${this.number} is not viable, its members are ${list}: a device that shares its group must be bound to vfio-pci or to nothing; bun run bind.ts ${first?.address ?? "ADDRESS"}`,
+    );
+  }
+
+  /** The device's descriptor. Throws SystemError. */
+  openDevice(address: string): Fd {
+    const name = new Uint8Array(new ArrayBuffer(address.length + 1));
+    new TextEncoder().encodeInto(address, name);
+    return new Fd(
+      ioctl(this.fd, Vfio.GROUP_GET_DEVICE_FD, name, `/dev/vfio/${this.number}: open ${address}`),
+    );
+  }
+
+  /** Ends one use; the last one closes it. */
+  [Symbol.dispose](): void {
+    if (--this.users > 0) return;
+    open.delete(this.number);
+    this.fd[Symbol.dispose]();
+    this.container[Symbol.dispose]();
+  }
+}
+
+function openGroupFile(number: number, address: string, spec: string): Fd {
+  const path = `/dev/vfio/${number}`;
+  try {
+    return openFile(path, O_RDWR);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const why = {
+      ENOENT: `no device of IOMMU group ${number} is bound to vfio-pci; bun run bind.ts ${address}`,
+      EACCES: `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${path}`,
+      EPERM: "the kernel refuses it; run as root",
+      EBUSY: `the group is in use by ${describeHolders(path)}; end that first`,
+    }[error.code];
+    throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, { cause: error });
+  }
+}

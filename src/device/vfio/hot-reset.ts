@@ -1,0 +1,53 @@
+/** Reset of a whole slot or bus, for a function that can't be reset alone: VFIO_DEVICE_PCI_HOT_RESET. */
+import { SystemError } from "../../os/errno.ts";
+import { type Fd, ioctl } from "../../os/fd.ts";
+import { DeviceError } from "../device.ts";
+import { Vfio } from "./abi.ts";
+import type { Group } from "./group.ts";
+
+/** `struct vfio_pci_hot_reset_info` without its devices: u32 argsz, flags, count. */
+const INFO_BYTES = 12;
+/** `struct vfio_pci_dependent_device`: u32 group, u16 segment, u8 bus, u8 device and function. */
+const DEPENDENT_BYTES = 8;
+const MAX_DEPENDENTS = 1024;
+
+/** Throws DeviceError where a device of another group would be reset, too; SystemError where there is no such reset. */
+export function hotReset(device: Fd, group: Group, spec: string): void {
+  const others = dependents(device).filter((dependent) => dependent.group !== group.number);
+  if (others.length > 0) {
+    const list = others.map(({ address, group }) => `${address} (group ${group})`).join(", ");
+    throw new DeviceError(
+      `${spec}: it can't be reset alone, and a reset of its bus would also reset ${list}, which this process has not opened`,
+    );
+  }
+  // struct vfio_pci_hot_reset: u32 argsz, flags, count; i32 group descriptors.
+  const request = new DataView(new ArrayBuffer(16));
+  request.setUint32(0, 16, true);
+  request.setUint32(8, 1, true);
+  request.setInt32(12, group.fd.number, true);
+  ioctl(device, Vfio.DEVICE_PCI_HOT_RESET, request, "reset the device's bus");
+}
+
+function dependents(device: Fd): { address: string; group: number }[] {
+  const info = new DataView(new ArrayBuffer(INFO_BYTES + MAX_DEPENDENTS * DEPENDENT_BYTES));
+  info.setUint32(0, info.byteLength, true);
+  try {
+    ioctl(device, Vfio.DEVICE_GET_PCI_HOT_RESET_INFO, info, "find out what a reset of the bus would reset");
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENODEV")
+      throw new SystemError("the function has no reset of its own, and its bus has none either", error.errno);
+    throw error;
+  }
+  const count = Math.min(info.getUint32(8, true), MAX_DEPENDENTS);
+  const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
+  return Array.from({ length: count }, (_, i) => {
+    const at = INFO_BYTES + i * DEPENDENT_BYTES;
+    const [segment, bus, devfn] = [
+      info.getUint16(at + 4, true),
+      info.getUint8(at + 6),
+      info.getUint8(at + 7),
+    ];
+    const address = `${hex(segment, 4)}:${hex(bus, 2)}:${hex(devfn >> 3, 2)}.${devfn & 7}`;
+    return { address, group: info.getUint32(at, true) };
+  });
+}

@@ -1,0 +1,87 @@
+/** Interrupts of a VFIO device, as eventfds. */
+import { SystemError } from "../../os/errno.ts";
+import { EventFd } from "../../os/eventfd.ts";
+import { type Fd, ioctl } from "../../os/fd.ts";
+import type { InterruptKind } from "../device.ts";
+import { IrqIndex, IrqSet } from "../vfio-abi.ts";
+import { Vfio } from "./abi.ts";
+
+const indexOf: Readonly<Record<InterruptKind, number>> = {
+  intx: IrqIndex.INTX,
+  msi: IrqIndex.MSI,
+  msix: IrqIndex.MSIX,
+  err: IrqIndex.ERR,
+  req: IrqIndex.REQ,
+};
+
+export class Irqs {
+  readonly #device: Fd;
+  readonly #count: number;
+  readonly #enabled = new Set<InterruptKind>();
+
+  /** `count` is the number of interrupt indices that the device has. */
+  constructor(device: Fd, count: number) {
+    this.#device = device;
+    this.#count = count;
+  }
+
+  /** Vectors of a kind: `struct vfio_irq_info`, u32 argsz, flags, index, count. Throws SystemError. */
+  count(kind: InterruptKind): number {
+    if (indexOf[kind] >= this.#count) return 0;
+    const info = new DataView(new ArrayBuffer(16));
+    info.setUint32(0, 16, true);
+    info.setUint32(8, indexOf[kind], true);
+    try {
+      ioctl(this.#device, Vfio.DEVICE_GET_IRQ_INFO, info, `read the ${kind} interrupt's information`);
+    } catch (error) {
+      // The answer for the error interrupt of a function that is not PCI Express.
+      if (kind === "err" && error instanceof SystemError && error.code === "EINVAL") return 0;
+      throw error;
+    }
+    return info.getUint32(12, true);
+  }
+
+  /** Throws SystemError. */
+  enable(kind: InterruptKind, count: number): EventFd[] {
+    const eventFds: EventFd[] = [];
+    try {
+      for (let i = 0; i < count; i++) eventFds.push(new EventFd());
+      const fds = eventFds.map(({ fd }) => fd.number);
+      this.#set(kind, IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, count, fds);
+    } catch (error) {
+      for (const eventFd of eventFds) eventFd[Symbol.dispose]();
+      throw error;
+    }
+    this.#enabled.add(kind);
+    return eventFds;
+  }
+
+  /** Throws SystemError. */
+  disable(kind: InterruptKind): void {
+    if (!this.#enabled.delete(kind)) return;
+    // These two have no count of 0: their one eventfd is taken away by -1.
+    if (kind === "err" || kind === "req")
+      this.#set(kind, IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, 1, [-1]);
+    else this.#set(kind, IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER, 0, []);
+  }
+
+  disableAll(): void {
+    for (const kind of [...this.#enabled]) this.disable(kind);
+  }
+
+  /** Throws SystemError. */
+  unmaskIntx(): void {
+    this.#set("intx", IrqSet.DATA_NONE | IrqSet.ACTION_UNMASK, 1, []);
+  }
+
+  /** `struct vfio_irq_set`: u32 argsz, flags, index, start, count; i32 data. */
+  #set(kind: InterruptKind, flags: number, count: number, fds: readonly number[]): void {
+    const set = new DataView(new ArrayBuffer(20 + fds.length * 4));
+    set.setUint32(0, set.byteLength, true);
+    set.setUint32(4, flags, true);
+    set.setUint32(8, indexOf[kind], true);
+    set.setUint32(16, count, true);
+    for (const [i, fd] of fds.entries()) set.setInt32(20 + i * 4, fd, true);
+    ioctl(this.#device, Vfio.DEVICE_SET_IRQS, set, `set ${count} ${kind} interrupts`);
+  }
+}

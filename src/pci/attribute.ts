@@ -1,0 +1,61 @@
+/** One file of sysfs or procfs: a value to read, or a command to write. */
+import { closeSync, constants, openSync, readFileSync, readlinkSync, writeSync } from "node:fs";
+import { basename } from "node:path";
+import { BusError } from "./bus-error.ts";
+
+/** The errno's name of a failed file operation. */
+export function codeOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : "unknown error";
+}
+
+/** A file's text without the newline at its end; undefined where it can't be read. */
+export function readAttribute(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1").replace(/\n$/, "");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The last name of what a link points to, as `driver` and `iommu_group` have it; undefined where there is none. */
+export function readLinkName(path: string): string | undefined {
+  try {
+    return basename(readlinkSync(path));
+  } catch {
+    return undefined;
+  }
+}
+
+const advice: Readonly<Record<string, string>> = {
+  EACCES: "this needs root: run it with sudo",
+  EPERM: "the kernel forbids it: root is needed, and kernel lockdown must be off (bun run doctor.ts tells)",
+  EROFS: "sysfs is mounted read-only here, as in most containers: run it on the host itself",
+};
+
+/** Opens a file of sysfs to write one value. `what` completes "can't ...". Throws BusError. */
+export function openAttribute(path: string, what: string): number {
+  try {
+    return openSync(path, constants.O_WRONLY);
+  } catch (error) {
+    throw failed(error, path, what);
+  }
+}
+
+/** Writes a value in one system call, as sysfs wants it. `what` completes "can't ...". Throws BusError. */
+export function writeAttribute(path: string, value: string, what: string): void {
+  const fd = openAttribute(path, what);
+  try {
+    writeSync(fd, value);
+  } catch (error) {
+    throw failed(error, path, what);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function failed(error: unknown, path: string, what: string): BusError {
+  const code = codeOf(error);
+  const hint = advice[code];
+  return new BusError(`can't ${what}: write ${path}: ${code}${hint ? `: ${hint}` : ""}`, { cause: error });
+}

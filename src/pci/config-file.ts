@@ -1,0 +1,73 @@
+/** A function's configuration space through its `config` file in sysfs, whatever driver is bound to it. */
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { codeOf } from "./attribute.ts";
+import type { PciFunction } from "./bus.ts";
+import { BusError } from "./bus-error.ts";
+import { type ConfigSpace, openConfigSpace } from "./config-space.ts";
+
+export type ConfigFile = ConfigSpace & Disposable;
+
+/** What anyone may read; the rest takes CAP_SYS_ADMIN (pci_read_config in drivers/pci/pci-sysfs.c). */
+const PUBLIC_BYTES = 64;
+
+const advice: Readonly<Record<string, string>> = {
+  EACCES: "this needs root: run it with sudo",
+  EPERM: "kernel lockdown forbids it, or it needs root (bun run doctor.ts tells)",
+  EROFS: "sysfs is mounted read-only here, as in most containers: run it on the host itself",
+  ENOENT: "the function is gone",
+};
+
+function failed(address: string, what: string, error: unknown): BusError {
+  const code = codeOf(error);
+  const hint = advice[code];
+  return new BusError(`can't ${what} configuration space of ${address}: ${code}${hint ? `: ${hint}` : ""}`, {
+    cause: error,
+  });
+}
+
+/**
+ * Opens it to read, or also to write. Each access reaches the function at once, with its own width. Accesses throw
+ * BusError: where nothing may be read beyond byte 64 without root, and where the kernel refuses.
+ */
+export function openConfigFile(of: Pick<PciFunction, "address" | "path">, mode: "r" | "r+"): ConfigFile {
+  const { address } = of;
+  let fd: number;
+  try {
+    fd = openSync(join(of.path, "config"), mode);
+  } catch (error) {
+    throw failed(address, mode === "r" ? "open" : "open for writing", error);
+  }
+  const bytes = new Uint8Array(4);
+  const view = new DataView(bytes.buffer);
+  const space = openConfigSpace(fstatSync(fd).size, {
+    read(offset, sizeBytes) {
+      let done: number;
+      try {
+        done = readSync(fd, bytes, 0, sizeBytes, offset);
+      } catch (error) {
+        throw failed(address, `read ${sizeBytes} bytes at 0x${offset.toString(16)} of`, error);
+      }
+      if (done === sizeBytes) return view;
+      const why = offset >= PUBLIC_BYTES ? "beyond byte 64 it needs root: run it with sudo" : "it is gone";
+      throw new BusError(
+        `can't read ${sizeBytes} bytes at 0x${offset.toString(16)} of configuration space of ${address}: ${why}`,
+      );
+    },
+    write(offset, from) {
+      try {
+        writeSync(fd, from, 0, from.byteLength, offset);
+      } catch (error) {
+        throw failed(address, `write ${from.byteLength} bytes at 0x${offset.toString(16)} of`, error);
+      }
+    },
+  });
+  let open = true;
+  return {
+    ...space,
+    [Symbol.dispose]() {
+      if (open) closeSync(fd);
+      open = false;
+    },
+  };
+}
