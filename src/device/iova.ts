@@ -1,9 +1,9 @@
 /** Which addresses a device sees memory at: a first-fit allocator over the ranges that its IOMMU can translate. */
 
-/** Both ends included. */
+/** Addresses that an IOMMU translates; both ends included. */
 export interface IovaRange {
-  readonly first: number;
-  readonly last: number;
+  readonly first: bigint;
+  readonly last: bigint;
 }
 
 /** Tried from here on first: above 4 GiB an address that is cut to 32 bits somewhere is noticed. */
@@ -13,14 +13,20 @@ const LEAST_FIRST = 4096;
 /** Numbers are exact below this. */
 const EXACT_LAST = 2 ** 53 - 1;
 
+/** The same in numbers, as far as they are exact. */
+interface Span {
+  readonly first: number;
+  readonly last: number;
+}
+
 export class IovaAllocator {
-  readonly #ranges: readonly IovaRange[];
-  /** By address, without overlaps. */
-  readonly #taken: IovaRange[] = [];
+  /** Both by address, without overlaps. */
+  readonly #ranges: readonly Span[];
+  readonly #taken: Span[] = [];
 
   constructor(ranges: readonly IovaRange[]) {
     this.#ranges = ranges
-      .map(({ first, last }) => ({ first, last: Math.min(last, EXACT_LAST) }))
+      .map(({ first, last }) => ({ first: Number(first), last: Math.min(Number(last), EXACT_LAST) }))
       .filter(({ first, last }) => first <= last)
       .sort((a, b) => a.first - b.first);
   }

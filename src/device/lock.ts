@@ -5,8 +5,8 @@
 import { join } from "node:path";
 import { SystemError } from "../os/errno.ts";
 import { type Fd, O_RDONLY, openFile, tryLock } from "../os/fd.ts";
-import { describeHolders } from "../os/holders.ts";
 import type { PciFunction } from "../pci/bus.ts";
+import { describeHolder, findHolders } from "../pci/holders.ts";
 import { DeviceError } from "./device.ts";
 
 /** Held until the descriptor is closed. Throws DeviceError that names the holder. */
@@ -24,6 +24,14 @@ export function lockFunction({ address, path }: PciFunction, spec: string): Fd {
   if (tryLock(fd, `lock ${file}`)) return fd;
   fd[Symbol.dispose]();
   throw new DeviceError(
-    `${spec}: ${address} is in use by ${describeHolders(file)}; one process at a time drives a device`,
+    `${spec}: ${address} is in use by ${whoHolds(file)}; one process at a time drives a device`,
   );
+}
+
+/** The holders of an open file, for a message: "process 4711 (dd)". */
+export function whoHolds(path: string): string {
+  const holders = findHolders(new Set([path]));
+  const others = holders.filter(({ pid }) => pid !== process.pid);
+  if (others.length > 0) return others.map(describeHolder).join(", ");
+  return holders.length > 0 ? "this process itself" : "a process that this user can't see";
 }

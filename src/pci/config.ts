@@ -6,15 +6,46 @@ export const Config = {
   DEVICE_ID: 0x02,
   COMMAND: 0x04,
   STATUS: 0x06,
+  REVISION: 0x08,
   CLASS: 0x09,
+  CACHE_LINE_SIZE: 0x0c,
+  LATENCY_TIMER: 0x0d,
   HEADER_TYPE: 0x0e,
+  BIST: 0x0f,
   BAR0: 0x10,
   SUBSYSTEM_VENDOR_ID: 0x2c,
   SUBSYSTEM_ID: 0x2e,
+  EXPANSION_ROM: 0x30,
   CAPABILITIES: 0x34,
   INTERRUPT_LINE: 0x3c,
   INTERRUPT_PIN: 0x3d,
+  MIN_GRANT: 0x3e,
+  MAX_LATENCY: 0x3f,
 } as const;
+
+/** What a bridge's header (type 1) has in other places, PCIe 6.0 section 7.5.1.3. */
+export const BridgeConfig = {
+  PRIMARY_BUS: 0x18,
+  SECONDARY_BUS: 0x19,
+  SUBORDINATE_BUS: 0x1a,
+  SECONDARY_LATENCY_TIMER: 0x1b,
+  IO_BASE: 0x1c,
+  IO_LIMIT: 0x1d,
+  SECONDARY_STATUS: 0x1e,
+  MEMORY_BASE: 0x20,
+  MEMORY_LIMIT: 0x22,
+  PREFETCHABLE_BASE: 0x24,
+  PREFETCHABLE_LIMIT: 0x26,
+  PREFETCHABLE_BASE_UPPER: 0x28,
+  PREFETCHABLE_LIMIT_UPPER: 0x2c,
+  IO_BASE_UPPER: 0x30,
+  IO_LIMIT_UPPER: 0x32,
+  EXPANSION_ROM: 0x38,
+  BRIDGE_CONTROL: 0x3e,
+} as const;
+
+/** The list's start in a CardBus bridge's header (type 2), PC Card Standard 8.0. */
+export const CARDBUS_CAPABILITIES = 0x14;
 
 /** Bytes of the whole space of a PCI Express function. */
 export const CONFIG_BYTES = 4096;
@@ -26,7 +57,14 @@ export const Command = { IO: 1 << 0, MEMORY: 1 << 1, BUS_MASTER: 1 << 2, INTX_DI
 export const Status = { INTERRUPT: 1 << 3, CAPABILITIES: 1 << 4 } as const;
 
 /** Capability ids, PCI Code and ID Assignment 1.16, section 2. */
-export const CapabilityId = { POWER_MANAGEMENT: 0x01, MSI: 0x05, EXPRESS: 0x10, MSIX: 0x11 } as const;
+export const CapabilityId = {
+  POWER_MANAGEMENT: 0x01,
+  MSI: 0x05,
+  PCI_X: 0x07,
+  BRIDGE_SUBSYSTEM: 0x0d,
+  EXPRESS: 0x10,
+  MSIX: 0x11,
+} as const;
 
 /** Extended capability ids, the same document, section 3. */
 export const ExtendedCapabilityId = { AER: 0x0001 } as const;

@@ -13,7 +13,7 @@ const { EINVAL, ENOTSUP } = constants.errno;
 
 export class DmaMemories implements Disposable {
   readonly #live = new Set<MappedDma>();
-  readonly #iova = new IovaAllocator([{ first: 0, last: Number.MAX_SAFE_INTEGER }]);
+  readonly #iova = new IovaAllocator([{ first: 0n, last: 2n ** 64n - 1n }]);
 
   /** Throws DeviceError: no memory, no such addresses, or the server refuses it. */
   allocate(connection: Connection, sizeBytes: number, options: DmaOptions = {}): DmaMemory {

@@ -104,10 +104,10 @@ export class Container implements Disposable {
 /** Header, u32 count, u32 reserved, then u64 first and last of each range. */
 function iovaRanges(info: DataView, firstCapability: number): IovaRange[] {
   const at = findCapability(info, firstCapability, INFO_BYTES, IommuCapability.IOVA_RANGE);
-  if (at === undefined) return [{ first: 0, last: Number.MAX_SAFE_INTEGER }];
+  if (at === undefined) return [{ first: 0n, last: 2n ** 64n - 1n }];
   const count = info.getUint32(at + 8, true);
   return Array.from({ length: count }, (_, i) => ({
-    first: Number(info.getBigUint64(at + 16 + i * 16, true)),
-    last: Number(info.getBigUint64(at + 24 + i * 16, true)),
+    first: info.getBigUint64(at + 16 + i * 16, true),
+    last: info.getBigUint64(at + 24 + i * 16, true),
   }));
 }

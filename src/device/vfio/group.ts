@@ -1,10 +1,10 @@
 /** A VFIO group in a container of its own, opened once per process and shared by the devices that are in it. */
 import { SystemError } from "../../os/errno.ts";
 import { Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
-import { describeHolders } from "../../os/holders.ts";
 import { groupMembers } from "../../pci/bus.ts";
 import { DeviceError } from "../device.ts";
 import { IovaAllocator } from "../iova.ts";
+import { whoHolds } from "../lock.ts";
 import { GroupFlag, Vfio } from "./abi.ts";
 import { Container } from "./container.ts";
 
@@ -89,7 +89,7 @@ function openGroupFile(number: number, address: string, spec: string): Fd {
       ENOENT: `no device of IOMMU group ${number} is bound to vfio-pci; bun run bind.ts ${address}`,
       EACCES: `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${path}`,
       EPERM: "the kernel refuses it; run as root",
-      EBUSY: `the group is in use by ${describeHolders(path)}; end that first`,
+      EBUSY: `the group is in use by ${whoHolds(path)}; end that first`,
     }[error.code];
     throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, { cause: error });
   }

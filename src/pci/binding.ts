@@ -1,0 +1,160 @@
+/** Giving functions to a driver for user space, and giving them back to the one they had. */
+import {
+  type BindingRecord,
+  readRecord,
+  recordedAddresses,
+  removeRecord,
+  writeRecord,
+} from "./binding-record.ts";
+import { listAddresses, readFunction } from "./bus.ts";
+import { BusError } from "./bus-error.ts";
+import {
+  attach,
+  type DriverState,
+  driverState,
+  probe,
+  requireDriver,
+  restore,
+  setOverride,
+  unbind,
+} from "./driver.ts";
+import { type GroupMember, isForUserSpace, judgeGroup } from "./group.ts";
+import { findUses } from "./in-use.ts";
+
+export interface BindOptions {
+  /** Also those members of its IOMMU group that VFIO does not tolerate as they are. */
+  readonly group: boolean;
+  /** Also when it is in use. */
+  readonly force: boolean;
+}
+
+/** What happens, or would happen, to one function. */
+export interface DriverChange {
+  readonly address: string;
+  /** null: no driver. */
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+export interface BindPlan {
+  /** The whole IOMMU group; empty where there is none. */
+  readonly members: readonly GroupMember[];
+  readonly changes: readonly DriverChange[];
+  /** Who would lose something, as sentences; nothing is bound then, but by force. */
+  readonly uses: readonly string[];
+}
+
+/** What {@link bind} would do. Throws BusError where the function is none that can be bound. */
+export function planBind(address: string, driver: string, { group }: Pick<BindOptions, "group">): BindPlan {
+  const of = readFunction(address);
+  if (of.isBridge)
+    throw new BusError(
+      `${of.address} is a bridge, which ${driver} does not take: bind the functions behind it; in their group it may stay as it is`,
+    );
+  requireDriver(driver);
+  const members = of.iommuGroup ? judgeGroup(of.iommuGroup) : [];
+  const others = members.filter((member) => !member.viable && member.function.address !== of.address);
+  const targets = [of, ...(group ? others.map((member) => member.function) : [])].filter(
+    (target) => target.driver !== driver,
+  );
+  return {
+    members,
+    changes: targets.map((target) => ({
+      address: target.address,
+      from: target.driver ?? null,
+      to: driver,
+    })),
+    uses: targets.flatMap((target) => findUses(target).map((use) => `${target.address}: ${use}`)),
+  };
+}
+
+/**
+ * Gives a function to a driver for user space, and remembers whom it took it from. When anything fails everything is as
+ * it was. Returns what it did, and the group as it is afterwards. Throws BusError: without root, without the driver, when it is in use, and when the driver
+ * refuses.
+ */
+export async function bind(address: string, driver: string, options: BindOptions): Promise<BindPlan> {
+  const plan = planBind(address, driver, options);
+  if (plan.uses.length > 0 && !options.force)
+    throw new BusError(
+      `not bound, since it is in use:\n${plan.uses.join("\n")}\n(--force binds it all the same)`,
+    );
+  const done: { address: string; had: DriverState; record: BindingRecord | undefined }[] = [];
+  try {
+    for (const change of plan.changes) {
+      const of = readFunction(change.address);
+      const record = readRecord(of.address);
+      const had = driverState(of);
+      // A second bind must not forget what the first one replaced.
+      const origin = record !== undefined && record.boundTo === of.driver ? record : had;
+      writeRecord(of.address, {
+        driver: origin.driver,
+        driverOverride: origin.driverOverride,
+        boundTo: driver,
+      });
+      done.push({ address: of.address, had, record });
+      await attach(of.address, driver);
+    }
+  } catch (error) {
+    throw await undo(done, error);
+  }
+  const { iommuGroup } = readFunction(address);
+  return { ...plan, members: iommuGroup ? judgeGroup(iommuGroup) : [] };
+}
+
+async function undo(
+  done: readonly { address: string; had: DriverState; record: BindingRecord | undefined }[],
+  error: unknown,
+): Promise<unknown> {
+  const failures: string[] = [];
+  for (const { address, had, record } of done.toReversed()) {
+    try {
+      await restore(address, had);
+      if (record) writeRecord(address, record);
+      else removeRecord(address);
+    } catch (failure) {
+      failures.push(failure instanceof Error ? failure.message : String(failure));
+    }
+  }
+  if (failures.length === 0 || !(error instanceof Error)) return error;
+  return new BusError(`${error.message}\nand it could not be put back: ${failures.join("; ")}`, {
+    cause: error,
+  });
+}
+
+/**
+ * Gives a function back to the driver it had before {@link bind}, or to none if it had none. Without a record of that the
+ * kernel chooses, unless it is with a driver of the kernel's choice already. Throws BusError, also when it is in use.
+ */
+export async function release(address: string, { force }: Pick<BindOptions, "force">): Promise<DriverChange> {
+  const of = readFunction(address);
+  const record = readRecord(of.address);
+  const from = of.driver ?? null;
+  const recorded = record !== undefined && (record.boundTo === of.driver || of.driver === undefined);
+  if (recorded || isForUserSpace(of.driver)) {
+    const uses = force ? [] : findUses(of);
+    if (uses.length > 0)
+      throw new BusError(
+        `${of.address} not released, since it is in use:\n${uses.join("\n")}\n(--force releases it all the same)`,
+      );
+  }
+  if (recorded) {
+    await restore(of.address, record);
+  } else {
+    if (of.driverOverride !== undefined) setOverride(of, null);
+    if (isForUserSpace(of.driver)) await unbind(of.address);
+    if (readFunction(of.address).driver === undefined) probe(of.address);
+  }
+  removeRecord(of.address);
+  return { address: of.address, from, to: readFunction(of.address).driver ?? null };
+}
+
+/** Addresses that {@link bind} took and {@link release} has not given back; forgets those that are gone. */
+export function boundAddresses(): string[] {
+  const present = new Set(listAddresses());
+  return recordedAddresses().filter((address) => {
+    if (present.has(address)) return true;
+    removeRecord(address);
+    return false;
+  });
+}

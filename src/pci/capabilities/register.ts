@@ -1,0 +1,144 @@
+/**
+ * Tables of configuration registers. One literal says what a register's fields are called in the specification, where
+ * they lie and how people know them from lspci; the structured form and the text both come from it.
+ */
+import type { Scope } from "./scope.ts";
+
+/** Numbers are numbers, flags booleans, encoded choices their names, and 64-bit quantities hexadecimal strings. */
+export type FieldValue = number | boolean | string;
+
+/** When a field or register exists; always, where absent. */
+export type Condition = (scope: Scope) => boolean;
+
+export interface Field {
+  readonly bits: readonly [low: number, high: number];
+  /**
+   * Its part of the register's text, in which {} stands for the value; "" leaves it to the structured form. A leading
+   * newline starts a new line; a comma or semicolon joins the word before it.
+   */
+  readonly text: string | ((scope: Scope) => string);
+  readonly value: (raw: bigint, scope: Scope) => FieldValue;
+  /** Digits of the value where it is shown as a hexadecimal number. */
+  readonly hexDigits?: number;
+  /** Shown only when it is not 0: bits that few devices have. */
+  readonly quiet?: boolean;
+  readonly when?: Condition | undefined;
+}
+
+export interface Register {
+  /** The specification's name, in camel case. */
+  readonly name: string;
+  /** Bytes from the capability's start. */
+  readonly offset: number;
+  readonly sizeBytes: 1 | 2 | 4 | 8;
+  /** What its line starts with. */
+  readonly label: string;
+  readonly fields: Readonly<Record<string, Field>>;
+  readonly when?: Condition | undefined;
+  /** Lines for a register whose text is no row of fields; without label and indentation. */
+  readonly lines?: (fields: Readonly<Record<string, FieldValue>>, scope: Scope) => string[];
+}
+
+/** A bit, shown as its name and + or -. */
+export function flag(bit: number, text: Field["text"], when?: Condition): Field {
+  const signed = (name: string) => (name === "" || name.includes("{}") ? name : `${name}{}`);
+  return {
+    bits: [bit, bit],
+    text: typeof text === "string" ? signed(text) : (scope) => signed(text(scope)),
+    value: (raw) => raw !== 0n,
+    when,
+  };
+}
+
+/** A bit that is shown only when it is set. */
+export function rareFlag(bit: number, text: string): Field {
+  return { ...flag(bit, text), quiet: true };
+}
+
+/** An unsigned number, as it stands or as `value` reckons it. */
+export function number(
+  low: number,
+  high: number,
+  text: string,
+  value: (raw: number, scope: Scope) => FieldValue = (raw) => raw,
+  when?: Condition,
+): Field {
+  return { bits: [low, high], text, value: (raw, scope) => value(Number(raw), scope), when };
+}
+
+/** An unsigned number below 2^53 that people read in hexadecimal. */
+export function hex(low: number, high: number, hexDigits: number, text: string, when?: Condition): Field {
+  return { bits: [low, high], text, hexDigits, value: Number, when };
+}
+
+/** A 64-bit address or mask: those bits in place, the others 0. */
+export function wide(low: number, high: number, text: string, when?: Condition): Field {
+  return {
+    bits: [low, high],
+    text,
+    value: (raw) => `0x${(raw << BigInt(low)).toString(16).padStart(16, "0")}`,
+    when,
+  };
+}
+
+/** A choice with names; those that have none are "??" and the number, or as `unnamed` says. */
+export function choice(
+  low: number,
+  high: number,
+  text: string,
+  names: readonly string[] | Readonly<Record<number, string>>,
+  when?: Condition,
+  unnamed: (raw: number) => string = (raw) => `??${raw}`,
+): Field {
+  const named = names as Readonly<Record<number, string>>;
+  return number(low, high, text, (raw) => named[raw] ?? unnamed(raw), when);
+}
+
+export interface DecodedRegister {
+  readonly name: string;
+  /** In configuration space. */
+  readonly offset: number;
+  readonly sizeBytes: number;
+  /** The whole register; a hexadecimal string where it has 64 bits. */
+  readonly value: number | string;
+  readonly fields: Readonly<Record<string, FieldValue>>;
+}
+
+/** A register's structured form and its lines of text; undefined where it does not exist or is not at hand. */
+export function decodeRegister(
+  register: Register,
+  scope: Scope,
+): { readonly register: DecodedRegister; readonly lines: string[] } | undefined {
+  const { name, offset, sizeBytes, label } = register;
+  if (!scope.has(offset, sizeBytes) || register.when?.(scope) === false) return undefined;
+  const raw = sizeBytes === 8 ? scope.read64(offset) : BigInt(scope.read(offset, sizeBytes));
+  const fields: Record<string, FieldValue> = {};
+  let text = label;
+  for (const [key, field] of Object.entries(register.fields)) {
+    if (field.when?.(scope) === false) continue;
+    const [low, high] = field.bits;
+    const bits = (raw >> BigInt(low)) & ((1n << BigInt(high - low + 1)) - 1n);
+    const value = field.value(bits, scope);
+    fields[key] = value;
+    const piece = typeof field.text === "string" ? field.text : field.text(scope);
+    if (piece !== "" && !(field.quiet && bits === 0n))
+      text = join(text, piece.replace("{}", show(field, value)), label);
+  }
+  const value = sizeBytes === 8 ? `0x${raw.toString(16).padStart(16, "0")}` : Number(raw);
+  const lines = register.lines?.(fields, scope) ?? (text === "" ? [] : text.split("\n"));
+  return { register: { name, offset: scope.base + offset, sizeBytes, value, fields }, lines };
+}
+
+function show(field: Field, value: FieldValue): string {
+  if (typeof value === "boolean") return value ? "+" : "-";
+  if (field.hexDigits !== undefined && typeof value === "number")
+    return value.toString(16).padStart(field.hexDigits, "0");
+  return typeof value === "string" ? value.replace(/^0x/, "") : String(value);
+}
+
+function join(text: string, piece: string, label: string): string {
+  if (text === "" || text.endsWith("\n")) return text + piece.trimStart();
+  if (/^[\n,;:/]/.test(piece)) return text + piece;
+  // A label's own column, as wide as a tab.
+  return `${text}${text === label && label.length < 8 ? "\t" : " "}${piece}`;
+}

@@ -1,0 +1,44 @@
+/**
+ * Configuration space seen from one of its capabilities. The bytes come from outside: a read of what is not there gives
+ * zeros, and whoever must know asks `has` first. All registers are little-endian.
+ */
+export interface Scope {
+  /** Where the capability starts in configuration space. */
+  readonly base: number;
+  readonly vendor: number;
+  readonly device: number;
+  /** 0 endpoint, 1 bridge, 2 CardBus bridge. */
+  readonly headerType: number;
+  /** Device/Port Type of the PCI Express capability (PortType); undefined where there is none so far. */
+  readonly portType: number | undefined;
+  readonly hasMemoryBar: boolean;
+  /** Whether these bytes, counted from the capability's start, are at hand. */
+  has(offset: number, sizeBytes: number): boolean;
+  /** An unsigned register of 1, 2 or 4 bytes, `offset` from the capability's start. */
+  read(offset: number, sizeBytes: 1 | 2 | 4): number;
+  read64(offset: number): bigint;
+  /** Bits `low` to `high` of the 32-bit register at `offset`. */
+  bits(offset: number, low: number, high?: number): number;
+}
+
+/** What a function's header and earlier capabilities tell the later ones. */
+export type ScopeFacts = Pick<Scope, "vendor" | "device" | "headerType" | "portType" | "hasMemoryBar">;
+
+export function scopeAt(bytes: Uint8Array, base: number, facts: ScopeFacts): Scope {
+  const has = (offset: number, sizeBytes: number) =>
+    offset >= 0 && base + offset + sizeBytes <= bytes.byteLength;
+  const byte = (offset: number) => (has(offset, 1) ? bytes[base + offset]! : 0);
+  const read = (offset: number, sizeBytes: 1 | 2 | 4) => {
+    let value = 0;
+    for (let i = sizeBytes - 1; i >= 0; i--) value = value * 256 + byte(offset + i);
+    return value;
+  };
+  return {
+    ...facts,
+    base,
+    has,
+    read,
+    read64: (offset) => (BigInt(read(offset + 4, 4)) << 32n) | BigInt(read(offset, 4)),
+    bits: (offset, low, high = low) => Math.floor(read(offset, 4) / 2 ** low) % 2 ** (high - low + 1),
+  };
+}

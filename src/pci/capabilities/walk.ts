@@ -1,0 +1,141 @@
+/**
+ * The two lists of capabilities: PCIe 6.0, sections 7.5.1.1.11 and 7.6.3. Pointers come from outside: one that leaves the
+ * bytes at hand, points into the header or comes around again ends its list, and the list says so.
+ */
+import { CapabilityId } from "../config.ts";
+import type { CapabilityLayout, CapabilityTable, DecodedCapability } from "./capability.ts";
+import { decodeLayout } from "./capability.ts";
+import { type ScopeFacts, scopeAt } from "./scope.ts";
+import { extendedCapabilities, standardCapabilities } from "./table.ts";
+
+const HEADER_BYTES = 0x40;
+const STANDARD_BYTES = 0x100;
+/** Bytes of a capability that are shown where not all are decoded: how long it is, nothing says. */
+const SHOWN_BYTES = 256;
+
+interface ListEntry {
+  readonly offset: number;
+  readonly id: number;
+  readonly version?: number;
+  readonly problem?: string;
+}
+
+/** The list that the byte at `pointer` starts. */
+export function standardList(bytes: Uint8Array, pointer: number): ListEntry[] {
+  const entries: ListEntry[] = [];
+  // The low two bits are reserved.
+  let offset = bytes[pointer]! & ~3;
+  while (offset !== 0) {
+    if (offset < HEADER_BYTES) {
+      entries.push({ offset, id: 0, problem: "points into the header" });
+      break;
+    }
+    if (offset + 4 > bytes.byteLength) {
+      entries.push({ offset, id: 0, problem: "not readable" });
+      break;
+    }
+    const id = bytes[offset]!;
+    const looped = entries.some((entry) => entry.offset === offset);
+    if (looped || id === 0xff) {
+      entries.push({ offset, id, problem: looped ? "chain looped" : "chain broken" });
+      break;
+    }
+    entries.push({ offset, id });
+    offset = bytes[offset + 1]! & ~3;
+  }
+  return entries;
+}
+
+/** The list that starts at 0x100; empty where there is none, which zeros or ones there say. */
+export function extendedList(bytes: Uint8Array): ListEntry[] {
+  const entries: ListEntry[] = [];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = STANDARD_BYTES;
+  while (offset !== 0) {
+    if (offset < STANDARD_BYTES) {
+      entries.push({ offset, id: 0, version: 0, problem: "points out of the extended space" });
+      break;
+    }
+    if (offset + 4 > bytes.byteLength) break;
+    const header = view.getUint32(offset, true);
+    if (header === 0 || header === 0xffff_ffff) break;
+    const entry = { offset, id: header & 0xffff, version: (header >>> 16) & 0xf };
+    if (entries.some((earlier) => earlier.offset === entry.offset)) {
+      entries.push({ ...entry, problem: "chain looped" });
+      break;
+    }
+    entries.push(entry);
+    offset = (header >>> 20) & ~3;
+  }
+  return entries;
+}
+
+/** All capabilities, decoded. `pointer` is where the header has the list's start; undefined where it has none. */
+export function decodeCapabilities(
+  bytes: Uint8Array,
+  pointer: number | undefined,
+  header: Omit<ScopeFacts, "portType">,
+): DecodedCapability[] {
+  const standard = pointer === undefined ? [] : standardList(bytes, pointer);
+  const express = standard.find((entry) => entry.id === CapabilityId.EXPRESS && !entry.problem);
+  const portType = express && (bytes[express.offset + 2]! >>> 4) & 0xf;
+  const hasExtended = express || standard.some((entry) => entry.id === CapabilityId.PCI_X);
+  const extended = hasExtended ? extendedList(bytes) : [];
+  const starts = [...standard, ...extended].map((entry) => entry.offset);
+
+  const decode = (entry: ListEntry, table: CapabilityTable): DecodedCapability => {
+    const { offset, id, version, problem } = entry;
+    const isExtended = version !== undefined;
+    const mark = isExtended
+      ? `[${offset.toString(16).padStart(3, "0")} v${version}]`
+      : `[${offset.toString(16).padStart(2, "0")}]`;
+    const where = { id, extended: isExtended, offset, ...(isExtended && { version }) };
+    if (problem)
+      return { ...where, name: "", registers: [], problem, lines: [`Capabilities: ${mark} <${problem}>`] };
+    const scope = scopeAt(bytes, offset, { ...header, portType });
+    const layout: CapabilityLayout = table[id] ?? {
+      title: isExtended
+        ? `Extended Capability ID 0x${id.toString(16)}`
+        : `Capability ID 0x${id.toString(16)} [${scope.read(2, 2).toString(16).padStart(4, "0")}]`,
+      opaque: true,
+    };
+    const { registers, lines } = decodeLayout(layout, scope);
+    const opaque = typeof layout.opaque === "function" ? layout.opaque(scope) : layout.opaque;
+    const shown = opaque ? capabilityBytes(bytes, offset, starts) : undefined;
+    return {
+      ...where,
+      name: layout.title.replace(/:$/, ""),
+      registers,
+      ...(shown && { bytes: shown.toHex() }),
+      lines: [`Capabilities: ${mark} ${lines[0]}`, ...lines.slice(1), ...(shown ? hexLines(shown, offset) : [])],
+    };
+  };
+  return [
+    ...standard.map((entry) => decode(entry, standardCapabilities)),
+    ...extended.map((entry) => decode(entry, extendedCapabilities)),
+  ];
+}
+
+/** From a capability's start to that of the next one, or to the end of its space; without zeros at the end. */
+function capabilityBytes(bytes: Uint8Array, offset: number, starts: readonly number[]): Uint8Array {
+  const space = offset < STANDARD_BYTES ? STANDARD_BYTES : bytes.byteLength;
+  const end = Math.min(
+    ...starts.filter((start) => start > offset),
+    space,
+    bytes.byteLength,
+    offset + SHOWN_BYTES,
+  );
+  let last = end;
+  while (last > offset + 4 && bytes[last - 1] === 0) last--;
+  return bytes.subarray(offset, Math.min(end, offset + Math.ceil((last - offset) / 4) * 4));
+}
+
+function hexLines(bytes: Uint8Array, offset: number): string[] {
+  const rows = Array.from({ length: Math.ceil(bytes.byteLength / 16) }, (_, i) =>
+    bytes.subarray(i * 16, i * 16 + 16),
+  );
+  return rows.map((row, i) => {
+    const octets = [...row].map((byte) => byte.toString(16).padStart(2, "0"));
+    return `\t${(offset + i * 16).toString(16).padStart(2, "0")}: ${octets.join(" ")}`;
+  });
+}

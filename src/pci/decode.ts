@@ -1,0 +1,35 @@
+import type { DecodedCapability } from "./capabilities/capability.ts";
+import { decodeCapabilities } from "./capabilities/walk.ts";
+import { CARDBUS_CAPABILITIES, Config, Status } from "./config.ts";
+import { type DecodedHeader, decodeHeader, type KnownRegion } from "./header.ts";
+
+/** Configuration space, taken apart. */
+export interface DecodedFunction extends DecodedHeader {
+  /** Bytes that were at hand: 64 without privileges, 256, or the 4096 of PCI Express. */
+  readonly configBytes: number;
+  readonly capabilities: readonly DecodedCapability[];
+}
+
+const HEADER_BYTES = 64;
+
+/**
+ * Decodes a function's configuration space: 64, 256 or 4096 bytes, as many as could be read. `regions` are BAR 0 to 5 and
+ * the ROM, as far as they are known otherwise. Throws RangeError for fewer than 64 bytes; whatever else is wrong with them
+ * stands in the result.
+ */
+export function decodeConfig(bytes: Uint8Array, regions: readonly KnownRegion[] = []): DecodedFunction {
+  if (bytes.byteLength < HEADER_BYTES)
+    throw new RangeError(
+      `${bytes.byteLength} bytes of configuration space: the header alone has ${HEADER_BYTES}`,
+    );
+  const header = decodeHeader(bytes, regions);
+  const listed = (bytes[Config.STATUS]! & Status.CAPABILITIES) !== 0 && header.headerType <= 2;
+  const pointer = header.headerType === 2 ? CARDBUS_CAPABILITIES : Config.CAPABILITIES;
+  const capabilities = decodeCapabilities(bytes, listed ? pointer : undefined, {
+    vendor: header.vendorId,
+    device: header.deviceId,
+    headerType: header.headerType,
+    hasMemoryBar: header.regions.some((region) => region.space === "memory"),
+  });
+  return { ...header, configBytes: bytes.byteLength, capabilities };
+}

@@ -1,0 +1,156 @@
+/**
+ * Which driver has a function: driver_override, unbind, bind and drivers_probe of Documentation/ABI/testing/sysfs-bus-pci
+ * in the kernel. `new_id` is never written: it would give the driver every other function with the same ids, too.
+ */
+import { closeSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { codeOf, openAttribute, readAttribute, writeAttribute } from "./attribute.ts";
+import { type PciFunction, readFunction } from "./bus.ts";
+import { BusError } from "./bus-error.ts";
+import { findUses } from "./in-use.ts";
+
+const DRIVERS = "/sys/bus/pci/drivers";
+/** A driver that lets go may write its caches first. */
+const LET_GO_MS = 30_000;
+
+const forbidden: readonly string[] = ["EACCES", "EPERM", "EROFS"];
+
+/** The driver that a function has, and the only one that it may have; null for none. */
+export interface DriverState {
+  readonly driver: string | null;
+  readonly driverOverride: string | null;
+}
+
+export function driverState(of: PciFunction): DriverState {
+  return { driver: of.driver ?? null, driverOverride: of.driverOverride ?? null };
+}
+
+/** Throws BusError when the kernel has no such PCI driver right now. */
+export function requireDriver(name: string): void {
+  if (!/^[\w-]+$/.test(name)) throw new BusError(`"${name}" is no driver's name`);
+  if (!existsSync(join(DRIVERS, name)))
+    throw new BusError(`the driver ${name} is not loaded: sudo modprobe ${name}, then try again`);
+}
+
+/** Sets the only driver that may have a function; null for any that knows it. Throws BusError. */
+export function setOverride(of: PciFunction, driver: string | null): void {
+  // An empty line is what clears it.
+  writeAttribute(
+    join(of.path, "driver_override"),
+    `${driver ?? ""}\n`,
+    `set driver_override of ${of.address}`,
+  );
+}
+
+/** Takes a function from its driver, if it has one. Throws BusError, also where the driver does not let go in time. */
+export async function unbind(address: string): Promise<void> {
+  const { path, driver } = readFunction(address);
+  if (driver === undefined) return;
+  await detach(address, join(path, "driver/unbind"), address, `take ${address} from ${driver}`);
+  const after = readFunction(address).driver;
+  if (after !== undefined) throw new BusError(`${after} still has ${address} although it was told to let go`);
+}
+
+/** Removes a function from the bus until the next rescan. Throws BusError. */
+export async function remove(address: string): Promise<void> {
+  const { path } = readFunction(address);
+  await detach(address, join(path, "remove"), "1", `remove ${address}`);
+  if (existsSync(path)) throw new BusError(`${address} is still there although it was removed`);
+}
+
+/**
+ * Gives a function to one driver by driver_override, and looks whether that has it afterwards. Throws BusError; the
+ * override stays then, and the function has no driver.
+ */
+export async function attach(address: string, driver: string): Promise<void> {
+  requireDriver(driver);
+  setOverride(readFunction(address), driver);
+  await unbind(address);
+  probe(address);
+  if (readFunction(address).driver !== driver) bindTo(address, driver);
+}
+
+/**
+ * Gives a function back to the driver it had, by the kernel's own choice: it is never forced on a driver that does not
+ * know it. Throws BusError.
+ */
+export async function restore(address: string, had: DriverState): Promise<void> {
+  const now = readFunction(address);
+  if (had.driver !== null) requireDriver(had.driver);
+  setOverride(now, had.driverOverride);
+  if (had.driver === (now.driver ?? null)) return;
+  await unbind(address);
+  if (had.driver === null) return;
+  probe(address);
+  const got = readFunction(address).driver;
+  if (got === had.driver) return;
+  if (got !== undefined) await unbind(address);
+  bindTo(address, had.driver);
+}
+
+/** Lets the kernel choose a driver for a function that has none. Throws BusError; to find none is no failure. */
+export function probe(address: string): void {
+  try {
+    writeAttribute("/sys/bus/pci/drivers_probe", address, `find a driver for ${address}`);
+  } catch (error) {
+    // A driver that tried and failed is an error of the write in some kernels only.
+    if (!(error instanceof BusError) || forbidden.includes(codeOf(error.cause))) throw error;
+  }
+}
+
+/** Tells one driver to take a function: other than drivers_probe it says why it does not. */
+function bindTo(address: string, driver: string): void {
+  try {
+    writeAttribute(join(DRIVERS, driver, "bind"), address, `give ${address} to ${driver}`);
+  } catch (error) {
+    if (readFunction(address).driver === driver) return;
+    if (!(error instanceof BusError)) throw error;
+    const why = refusal(address, driver);
+    throw why === undefined ? error : new BusError(`${error.message}: ${why}`, { cause: error });
+  }
+  const after = readFunction(address).driver;
+  if (after !== driver)
+    throw new BusError(
+      `${driver} does not have ${address}, although the kernel said so: ${after ?? "none"} has`,
+    );
+}
+
+/** What usually makes a driver refuse. */
+function refusal(address: string, driver: string): string | undefined {
+  const of = readFunction(address);
+  if (driver === "vfio-pci" && of.iommuGroup === undefined)
+    return "it is in no IOMMU group, since the IOMMU is off or absent: bun run doctor.ts tells how to turn it on, and --driver uio_pci_generic works without";
+  if (driver === "uio_pci_generic" && of.irq === 0)
+    return "it has no legacy interrupt, which uio_pci_generic needs; vfio-pci does not";
+  return undefined;
+}
+
+/**
+ * Writes what makes the kernel take a function from its driver, in a process of its own: while someone has it open through
+ * VFIO such a write does not return, and whoever makes it can't even be killed.
+ */
+async function detach(address: string, path: string, value: string, what: string): Promise<void> {
+  const fd = openAttribute(path, what);
+  try {
+    const child = Bun.spawn(["/bin/sh", "-c", 'printf %s "$0"', value], { stdio: ["ignore", fd, "ignore"] });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(resolve, LET_GO_MS, "late");
+    });
+    const ended = await Promise.race([child.exited, late]);
+    clearTimeout(timer);
+    if (ended !== "late") return;
+    child.unref();
+  } finally {
+    closeSync(fd);
+  }
+  const holders = existsSync(join("/sys/bus/pci/devices", address)) ? findUses(readFunction(address)) : [];
+  throw new BusError(
+    `can't ${what}: the kernel still waits after ${LET_GO_MS / 1000} s for its users to let go${holders.length > 0 ? `: ${holders.join("; ")}` : ""}; end them, and it is done`,
+  );
+}
+
+/** Whether the kernel can hand out functions that no IOMMU guards. */
+export function noiommuMode(): boolean {
+  return readAttribute("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") === "Y";
+}

@@ -1,0 +1,83 @@
+/** Memory decode, I/O decode and bus mastering of a function, on and off. */
+import { join } from "node:path";
+import { readAttribute, writeAttribute } from "./attribute.ts";
+import { type PciFunction, ResourceFlag } from "./bus.ts";
+import { BusError } from "./bus-error.ts";
+import { Command, Config } from "./config.ts";
+import { openConfigFile } from "./config-file.ts";
+
+/** Which bits of the Command register, PCIe 6.0 section 7.5.1.1.3. */
+export interface CommandBits {
+  readonly io: boolean;
+  readonly memory: boolean;
+  readonly busMaster: boolean;
+}
+
+export interface CommandChange {
+  /** The whole register, 16 bits. */
+  readonly before: number;
+  readonly after: number;
+}
+
+function maskOf({ io, memory, busMaster }: CommandBits): number {
+  return (io ? Command.IO : 0) | (memory ? Command.MEMORY : 0) | (busMaster ? Command.BUS_MASTER : 0);
+}
+
+/** The Command register's bits by name. */
+export function commandBits(command: number): CommandBits {
+  return {
+    io: (command & Command.IO) !== 0,
+    memory: (command & Command.MEMORY) !== 0,
+    busMaster: (command & Command.BUS_MASTER) !== 0,
+  };
+}
+
+/**
+ * Turns the chosen bits on or off; all others stay as they are. Where no driver is bound the kernel's own switch, the
+ * `enable` file, is turned first: pci_enable_device wakes the function up, and turns on the bridges above it, without
+ * which an access never reaches it. The Command register is what counts in the end, and is read back.
+ * Throws BusError.
+ */
+export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): CommandChange {
+  const mask = maskOf(bits);
+  using config = openConfigFile(of, "r+");
+  const before = config.read16(Config.COMMAND);
+  if (before === 0xffff)
+    throw new BusError(
+      `${of.address} answers all ones: the link is down, or the device is gone or in reset; bun run rescan.ts ${of.address} looks for it anew`,
+    );
+  if (on && bits.memory) requireAddresses(of);
+  const idle = !on && (before & ~mask & ANY) === 0;
+  if (of.driver === undefined && (on || idle)) turnKernelSwitch(of, on);
+  config.write16(Config.COMMAND, on ? before | mask : before & ~mask);
+  const after = config.read16(Config.COMMAND);
+  const stuck = (after ^ (on ? 0xffff : 0)) & mask;
+  if (stuck !== 0)
+    throw new BusError(
+      `${of.address}: Command is 0x${hex(after)} after writing 0x${hex(on ? before | mask : before & ~mask)}: the function does not have these bits`,
+    );
+  return { before, after };
+}
+
+const BARS = 6;
+const ANY = Command.IO | Command.MEMORY | Command.BUS_MASTER;
+
+const hex = (value: number) => value.toString(16).padStart(4, "0");
+
+/** Decode without an address would answer at somebody else's. */
+function requireAddresses(of: PciFunction): void {
+  const index = of.resources
+    .slice(0, BARS)
+    .findIndex(({ flags }) => (flags & ResourceFlag.MEMORY) !== 0n && (flags & ResourceFlag.UNSET) !== 0n);
+  if (index >= 0)
+    throw new BusError(
+      `region ${index} of ${of.address} has no address: the bridge above has no room for it; bun run rescan.ts ${of.address} lets the kernel try again, or boot with pci=realloc`,
+    );
+}
+
+/** Counted by the kernel: each 1 takes a 0. With a driver bound it is that driver's, and writing gives EBUSY. */
+function turnKernelSwitch(of: PciFunction, on: boolean): void {
+  const isOn = Number(readAttribute(join(of.path, "enable")) ?? 0) > 0;
+  if (isOn === on) return;
+  writeAttribute(join(of.path, "enable"), on ? "1" : "0", `${on ? "enable" : "disable"} ${of.address}`);
+}

@@ -1,0 +1,146 @@
+/** Taking devices off the bus and finding them anew, as an FPGA that loads another image needs it. */
+import { existsSync, readdirSync } from "node:fs";
+import { writeAttribute } from "./attribute.ts";
+import { listFunctions, type PciFunction, readFunction } from "./bus.ts";
+import { BusError } from "./bus-error.ts";
+import { attach, driverState, remove, restore } from "./driver.ts";
+import { isForUserSpace } from "./group.ts";
+import { findUses } from "./in-use.ts";
+
+export interface RescanOptions {
+  /** Functions to take off the bus, each with all others of its device. */
+  readonly addresses: readonly string[];
+  /** The bus to look on, such as 0000:01, or "all"; without it those that the devices were on. */
+  readonly bus: string | undefined;
+  /** Also when they are in use. */
+  readonly force: boolean;
+  /** How long what was removed may take to come back. */
+  readonly timeoutMs: number;
+  /** Done while the devices are off the bus. When it throws they are looked for all the same. */
+  readonly meanwhile?: (removed: readonly PciFunction[]) => Promise<void>;
+}
+
+/**
+ * What became of a function: "back" as it was, "changed" into one with other ids or another class, "gone", or "new".
+ */
+export type Fate = "back" | "changed" | "gone" | "new";
+
+export interface RescanOutcome {
+  readonly address: string;
+  readonly fate: Fate;
+  readonly before: PciFunction | undefined;
+  readonly after: PciFunction | undefined;
+  /** Why it does not have the driver again that it had. */
+  readonly failure: string | undefined;
+}
+
+/** Time between two looks. */
+const LOOK_AGAIN_MS = 250;
+
+/**
+ * Removes devices with all their functions and what is behind them, and looks for them again. Functions get the driver
+ * they had: by driver_override where they had one, or where it is one for user space; none where they had none. Those
+ * that became something else are left to the kernel's choice otherwise. Returns what was removed or is new, by address.
+ * Throws BusError: without root, when one is in use, and what `meanwhile` throws once everything is back.
+ */
+export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
+  const before = listFunctions();
+  const chosen = options.addresses.map((address) => readFunction(address));
+  const removed = before.filter((candidate) => chosen.some((of) => isTakenWith(candidate, of)));
+  const files = rescanFiles(options.bus, chosen);
+  const uses = removed.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
+  if (uses.length > 0 && !options.force)
+    throw new BusError(
+      `not removed, since it is in use:\n${uses.join("\n")}\n(--force removes it all the same)`,
+    );
+
+  let failure: unknown;
+  try {
+    for (const of of removed) if (existsSync(of.path)) await remove(of.address);
+    await options.meanwhile?.(removed);
+  } catch (error) {
+    failure = error;
+  }
+  await lookFor(removed, files, options.timeoutMs);
+  const outcomes: RescanOutcome[] = [];
+  for (const of of removed) outcomes.push(await giveBack(of));
+  const known = new Set(before.map((of) => of.address));
+  const found = listFunctions().filter((of) => !known.has(of.address));
+  if (failure !== undefined) throw failure;
+  return [
+    ...outcomes,
+    ...found.map((after) => ({
+      address: after.address,
+      fate: "new" as const,
+      before: undefined,
+      after,
+      failure: undefined,
+    })),
+  ].sort((a, b) => (a.address < b.address ? -1 : 1));
+}
+
+/** Whether a function leaves the bus with another one: one of the same device, behind it, or virtual and made by it. */
+function isTakenWith(candidate: PciFunction, of: PciFunction): boolean {
+  const device = (path: string) => path.slice(0, path.lastIndexOf(".") + 1);
+  return (
+    candidate.path.startsWith(device(of.path)) ||
+    candidate.physicalFunction?.startsWith(device(of.address)) === true
+  );
+}
+
+/** The files of sysfs that make the kernel look. Throws BusError where there is no such bus. */
+function rescanFiles(bus: string | undefined, chosen: readonly PciFunction[]): string[] {
+  if (bus === "all") return [ALL];
+  const names =
+    bus === undefined
+      ? chosen.map(({ address }) => address.slice(0, address.lastIndexOf(":")))
+      : [busName(bus)];
+  return [...new Set(names)].map((name) => `/sys/class/pci_bus/${name}/rescan`);
+}
+
+const ALL = "/sys/bus/pci/rescan";
+
+function busName(text: string): string {
+  const parts = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2})$/i.exec(text);
+  if (!parts) throw new BusError(`"${text}" is no PCI bus; it looks like 0000:01, or 01; all is every bus`);
+  const name = `${parts[1] ?? "0000"}:${parts[2]}`.toLowerCase();
+  if (existsSync(`/sys/class/pci_bus/${name}`)) return name;
+  const there = readdirSync("/sys/class/pci_bus").sort();
+  throw new BusError(`there is no PCI bus ${name}; there are ${there.join(", ")}, and all is every bus`);
+}
+
+/** Makes the kernel look at least once, and until everything is back or the time is over. */
+async function lookFor(
+  removed: readonly PciFunction[],
+  files: readonly string[],
+  timeoutMs: number,
+): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
+  for (;;) {
+    // A bus goes with the bridge that leads to it.
+    for (const file of files) writeAttribute(existsSync(file) ? file : ALL, "1", "look for devices");
+    if (removed.every((of) => existsSync(of.path)) || performance.now() > deadlineMs) return;
+    await Bun.sleep(LOOK_AGAIN_MS);
+  }
+}
+
+async function giveBack(before: PciFunction): Promise<RescanOutcome> {
+  const { address } = before;
+  let failure: string | undefined;
+  if (!existsSync(before.path)) return { address, fate: "gone", before, after: undefined, failure };
+  const found = readFunction(address);
+  const same = identity(found) === identity(before);
+  const had = driverState(before);
+  try {
+    if (had.driverOverride !== null && had.driverOverride === had.driver) await attach(address, had.driver);
+    else if (isForUserSpace(before.driver)) await attach(address, before.driver!);
+    else if (same) await restore(address, had);
+  } catch (error) {
+    failure = error instanceof Error ? error.message : String(error);
+  }
+  return { address, fate: same ? "back" : "changed", before, after: readFunction(address), failure };
+}
+
+function identity(of: PciFunction): string {
+  return [of.vendor, of.device, of.subsystemVendor, of.subsystem, of.classCode].join();
+}

@@ -1,0 +1,132 @@
+/** What a function is used for right now, so that it is not taken from whoever uses it. */
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { basename, join } from "node:path";
+import { readAttribute, readLinkName } from "./attribute.ts";
+import type { PciFunction } from "./bus.ts";
+import { groupNode } from "./group.ts";
+import { describeHolder, findHolders } from "./holders.ts";
+
+/**
+ * Reasons not to take this function from its driver, as sentences without a full stop; none when nobody uses it: disks
+ * that are mounted, swap, held by device mapper or md, or open; network interfaces with the default route, an address
+ * or a master; processes that have it open through VFIO, UIO or sysfs.
+ */
+export function findUses(of: PciFunction): string[] {
+  const disks = blockDevices(of);
+  return [
+    ...disks.flatMap(diskUses),
+    ...networkUses(of),
+    ...findHolders(deviceFiles(of, disks), of.path).map(
+      (holder) =>
+        `${describeHolder(holder)} has ${holder.path.startsWith(of.path) ? basename(holder.path) : holder.path} open`,
+    ),
+  ];
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function lines(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").split("\n").filter(Boolean);
+  } catch {
+    return [];
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return "";
+  }
+}
+
+/** Device nodes by which processes reach the function, its own and its disks'. */
+function deviceFiles(of: PciFunction, disks: readonly string[]): Set<string> {
+  const { iommuGroup: group } = of;
+  return new Set([
+    ...(group ? [groupNode(group)] : []),
+    ...list(join(of.path, "vfio-dev")).map((name) => `/dev/vfio/devices/${name}`),
+    join(of.path, "vfio-dev"),
+    ...list(join(of.path, "uio")).map((name) => `/dev/${name}`),
+    ...list(of.path)
+      .filter((name) => /^resource\d/.test(name))
+      .map((name) => join(of.path, name)),
+    ...disks.map((name) => `/dev/${name}`),
+  ]);
+}
+
+/** Names of the function's disks and their partitions. */
+function blockDevices(of: PciFunction): string[] {
+  const inside = `${of.path}/`;
+  return list("/sys/class/block").filter((name) => {
+    const path = realPath(`/sys/class/block/${name}`);
+    if (path.startsWith(inside)) return true;
+    // A multipath NVMe namespace belongs to a subsystem, which has links to the controllers that lead to it.
+    const subsystem = /^.*\/nvme-subsystem\/[^/]+/.exec(path)?.[0];
+    return (
+      subsystem !== undefined &&
+      list(subsystem).some(
+        (entry) => /^nvme\d+$/.test(entry) && realPath(join(subsystem, entry)).startsWith(inside),
+      )
+    );
+  });
+}
+
+function diskUses(name: string): string[] {
+  const number = readAttribute(`/sys/class/block/${name}/dev`);
+  const node = `/dev/${name}`;
+  const mounts = lines("/proc/self/mountinfo").flatMap((line) => {
+    // proc(5): id parent major:minor root MOUNTPOINT options ... - type SOURCE options
+    const fields = line.split(" ");
+    const source = fields[fields.indexOf("-") + 2];
+    return fields[2] === number || source === node ? fields[4]! : [];
+  });
+  const swaps = lines("/proc/swaps").some((line) => line.split(/\s/)[0] === node);
+  return [
+    ...mounts.map((where) => `${name} is mounted on ${where}`),
+    ...(swaps ? [`${name} is swap`] : []),
+    ...list(`/sys/class/block/${name}/holders`).map((holder) => `${name} is held by ${holder}`),
+  ];
+}
+
+function networkUses(of: PciFunction): string[] {
+  const names = list("/sys/class/net").filter((name) =>
+    realPath(`/sys/class/net/${name}`).startsWith(`${of.path}/`),
+  );
+  const addresses = networkInterfaces();
+  const routed = defaultRoutes();
+  return names.flatMap((name) => {
+    const master = readLinkName(`/sys/class/net/${name}/master`);
+    // Every interface that is up has a link-local address; nobody chose it.
+    const chosen = (addresses[name] ?? []).filter(({ address }) => !/^fe[89ab].:/i.test(address));
+    return [
+      ...(routed.has(name) ? [`${name} carries the default route`] : []),
+      ...chosen.map(({ address }) => `${name} is up with ${address}`),
+      ...(master ? [`${name} is part of ${master}`] : []),
+    ];
+  });
+}
+
+/** Names of interfaces with a default route: /proc/net/route and /proc/net/ipv6_route, see proc(5). */
+function defaultRoutes(): Set<string> {
+  const names = new Set<string>();
+  for (const line of lines("/proc/net/route")) {
+    const [name, destination, , , , , , mask] = line.split("\t");
+    if (destination === "00000000" && mask === "00000000") names.add(name!);
+  }
+  for (const line of lines("/proc/net/ipv6_route")) {
+    const fields = line.trim().split(/\s+/);
+    if (/^0{32}$/.test(fields[0]!) && fields[1] === "00") names.add(fields.at(-1)!);
+  }
+  // Unreachable routes are listed on the loopback interface.
+  names.delete("lo");
+  return names;
+}
