@@ -53,9 +53,16 @@ export function openEdu(device: PciDevice) {
 
   const until = (what: string, done: () => boolean) => {
     const deadline = performance.now() + TIMEOUT_MS;
-    while (!done()) if (performance.now() > deadline) throw new Error(`${device.spec}: ${what} took too long`);
+    while (!done())
+      if (performance.now() > deadline) throw new Error(`${device.spec}: ${what} took too long`);
   };
-  const copy = (source: number, destination: number, sizeBytes: number, toMemory: 0 | 1, interrupt: 0 | 1) => {
+  const copy = (
+    source: number,
+    destination: number,
+    sizeBytes: number,
+    toMemory: 0 | 1,
+    interrupt: 0 | 1,
+  ) => {
     io.DMA_SOURCE.write(source);
     io.DMA_DESTINATION.write(destination);
     io.DMA_COUNT.write(sizeBytes);
@@ -86,5 +93,7 @@ export function openEdu(device: PciDevice) {
 if (import.meta.main) {
   using device = openDevice(process.argv[2] ?? "0000:00:01.0");
   const edu = openEdu(device);
-  console.log(`${device.spec}: edu 0x${edu.identity.toString(16)} by ${device.reachedBy}; 10! = ${edu.factorial(10)}`);
+  console.log(
+    `${device.spec}: edu 0x${edu.identity.toString(16)} by ${device.reachedBy}; 10! = ${edu.factorial(10)}`,
+  );
 }

@@ -13,7 +13,7 @@ const MAX_DEPENDENTS = 1024;
 
 /** Throws DeviceError where a device of another group would be reset, too; SystemError where there is no such reset. */
 export function hotReset(device: Fd, group: Group, spec: string): void {
-  const others = dependents(device).filter((dependent) => dependent.group !== group.number);
+  const others = dependents(device, spec).filter((dependent) => dependent.group !== group.number);
   if (others.length > 0) {
     const list = others.map(({ address, group }) => `${address} (group ${group})`).join(", ");
     throw new DeviceError(
@@ -28,14 +28,17 @@ export function hotReset(device: Fd, group: Group, spec: string): void {
   ioctl(device, Vfio.DEVICE_PCI_HOT_RESET, request, "reset the device's bus");
 }
 
-function dependents(device: Fd): { address: string; group: number }[] {
+function dependents(device: Fd, spec: string): { address: string; group: number }[] {
   const info = new DataView(new ArrayBuffer(INFO_BYTES + MAX_DEPENDENTS * DEPENDENT_BYTES));
   info.setUint32(0, info.byteLength, true);
   try {
     ioctl(device, Vfio.DEVICE_GET_PCI_HOT_RESET_INFO, info, "find out what a reset of the bus would reset");
   } catch (error) {
     if (error instanceof SystemError && error.code === "ENODEV")
-      throw new SystemError("the function has no reset of its own, and its bus has none either", error.errno);
+      throw new DeviceError(
+        `${spec}: it can't be reset: it has no reset of its own, and the bus it is on has none either (ENODEV)`,
+        { cause: error },
+      );
     throw error;
   }
   const count = Math.min(info.getUint32(8, true), MAX_DEPENDENTS);

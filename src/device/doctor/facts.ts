@@ -1,0 +1,77 @@
+/** What the doctor looks at. Gathered by gather.ts, judged by system.ts and function.ts, and made up by tests. */
+import type { BindingRecord } from "../../pci/binding-record.ts";
+import type { PciFunction } from "../../pci/bus.ts";
+import type { GroupMember } from "../../pci/group.ts";
+import type { Holder } from "../../pci/holders.ts";
+
+/** How opening a device node went: "ok", or the errno's name. */
+export type Opened = "ok" | "ENOENT" | "EACCES" | "EBUSY" | (string & {});
+
+/** A module in the kernel, one that modprobe could load, or none. */
+export type ModuleState = "loaded" | "available" | "absent";
+
+export interface SystemFacts {
+  /** As process.arch has it. */
+  readonly architecture: string;
+  readonly cpuVendor: "intel" | "amd" | undefined;
+  /** The kernel's command line. */
+  readonly commandLine: readonly string[];
+  /** IOMMUs that the kernel drives, by name. */
+  readonly iommus: readonly string[];
+  /** The firmware's table that describes IOMMUs: DMAR (Intel), IVRS (AMD), IORT (Arm), VIOT (virtio). */
+  readonly firmwareTable: string | undefined;
+  /** Whether the IOMMU also guards interrupts; on x86 only. */
+  readonly interruptRemapping: boolean;
+  /** vfio_iommu_type1's allow_unsafe_interrupts. */
+  readonly unsafeInterrupts: boolean;
+  readonly modules: Readonly<Record<"vfio-pci" | "vfio_iommu_type1" | "uio_pci_generic", ModuleState>>;
+  /** /dev/vfio/vfio. */
+  readonly container: Opened;
+  /** Bytes that this process may still pin for DMA; infinity without a limit. */
+  readonly memlockBytes: number;
+  /** enable_unsafe_noiommu_mode; undefined where the kernel has no such thing. */
+  readonly noiommu: boolean | undefined;
+  /** The kernel's lockdown mode; undefined where it has none. */
+  readonly lockdown: string | undefined;
+  readonly hugepages: readonly {
+    readonly sizeBytes: number;
+    readonly total: number;
+    readonly free: number;
+  }[];
+  readonly root: boolean;
+}
+
+export interface FunctionFacts {
+  readonly function: PciFunction;
+  readonly members: readonly GroupMember[];
+  /** Its group's node, where VFIO's driver is bound. */
+  readonly node:
+    | { readonly path: string; readonly opened: Opened; readonly holders: readonly Holder[] }
+    | undefined;
+  /** See findUses. */
+  readonly uses: readonly string[];
+  /** Vendor id and Command register as read from the function now. */
+  readonly config: { readonly vendor: number; readonly command: number } | undefined;
+  /** Indices of regions that have a file to map them by. */
+  readonly resourceFiles: readonly number[];
+  readonly record: BindingRecord | undefined;
+}
+
+export type Verdict = "ok" | "warning" | "problem" | "not applicable";
+
+export interface Finding {
+  /** What was looked at, in a word or two; does not change. */
+  readonly check: string;
+  readonly verdict: Verdict;
+  /** A sentence without a full stop. */
+  readonly text: string;
+  /** The command, or else the step, that helps. */
+  readonly fix: string | undefined;
+}
+
+export const finding = (check: string, verdict: Verdict, text: string, fix?: string): Finding => ({
+  check,
+  verdict,
+  text,
+  fix,
+});

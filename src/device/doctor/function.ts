@@ -1,0 +1,220 @@
+/** Verdicts on one function: whether it can be driven from user space as it is. No facts are read here. */
+import { ResourceFlag } from "../../pci/bus.ts";
+import { commandBits } from "../../pci/enable.ts";
+import { isForUserSpace, isVfioDriver } from "../../pci/group.ts";
+import { describeHolder } from "../../pci/holders.ts";
+import { type Finding, type FunctionFacts, finding } from "./facts.ts";
+
+/** BAR 0 to 5; the ROM has no bearing. */
+const BARS = 6;
+const ALL_ONES = 0xffff;
+
+/** One finding for each check, in the order in which they matter. */
+export function examineFunction(facts: FunctionFacts): Finding[] {
+  return [
+    link(facts),
+    driver(facts),
+    override(facts),
+    use(facts),
+    group(facts),
+    groupNode(facts),
+    addresses(facts),
+    decode(facts),
+    busMaster(facts),
+    resourceFiles(facts),
+  ];
+}
+
+function link({ function: { address }, config }: FunctionFacts): Finding {
+  const check = "link";
+  if (config === undefined) return finding(check, "not applicable", "configuration space can't be read");
+  if (config.vendor !== ALL_ONES) return finding(check, "ok", "it answers");
+  return finding(
+    check,
+    "problem",
+    "it answers all ones: the link is down, or the device is gone, off or being programmed",
+    `bun run rescan.ts ${address}`,
+  );
+}
+
+function driver({ function: { address, driver: name, isBridge } }: FunctionFacts): Finding {
+  const check = "driver";
+  if (isBridge) return finding(check, "not applicable", `a bridge, with ${name ?? "no driver"}`);
+  if (isVfioDriver(name)) return finding(check, "ok", `${name}`);
+  if (name === "uio_pci_generic")
+    return finding(
+      check,
+      "warning",
+      "uio_pci_generic: legacy interrupts only, and nothing guards memory against its DMA",
+      `bun run bind.ts ${address}`,
+    );
+  if (name === undefined)
+    return finding(
+      check,
+      "warning",
+      "none: it can be reached through sysfs, without interrupts and DMA",
+      `bun run bind.ts ${address}`,
+    );
+  return finding(check, "problem", `${name} has it`, `bun run bind.ts ${address}`);
+}
+
+function override({ function: of, record }: FunctionFacts): Finding {
+  const check = "driver_override";
+  if (of.driverOverride === undefined) return finding(check, "ok", "not set");
+  if (of.driverOverride === of.driver)
+    return finding(
+      check,
+      "ok",
+      record ? `${of.driver}, set by bind.ts` : `${of.driver}, set by someone else than bind.ts`,
+    );
+  return finding(
+    check,
+    "warning",
+    `${of.driverOverride} is left over: no other driver can have it`,
+    `bun run release.ts ${of.address}`,
+  );
+}
+
+function use({ uses, function: of }: FunctionFacts): Finding {
+  if (uses.length === 0) return finding("use", "ok", "nobody uses it");
+  return finding(
+    "use",
+    isForUserSpace(of.driver) ? "warning" : "problem",
+    uses.join("; "),
+    "unmount, stop or end that first",
+  );
+}
+
+function group({ function: of, members }: FunctionFacts): Finding {
+  const check = "IOMMU group";
+  if (of.iommuGroup === undefined)
+    return finding(
+      check,
+      "warning",
+      "in none: without an IOMMU VFIO can't have it; with an SMMU or virtio-iommu it gets one when a driver is bound",
+      `bun run bind.ts ${of.address}`,
+    );
+  const number = of.iommuGroup.number;
+  const others = members.filter((member) => member.function.address !== of.address);
+  const blocking = others.filter((member) => !member.viable);
+  if (blocking.length === 0) {
+    const beside = others.length > 0 ? `, with ${others.map((it) => it.function.address).join(", ")}` : "";
+    return finding(check, "ok", `${number}${of.iommuGroup.noiommu ? " (noiommu)" : ""}${beside}`);
+  }
+  const list = blocking.map((member) => `${member.function.address} (${member.function.driver})`);
+  return finding(
+    check,
+    "problem",
+    `${number} is not viable: ${list.join(", ")} in it is with another driver`,
+    `bun run bind.ts ${of.address} --group`,
+  );
+}
+
+function groupNode({ node }: FunctionFacts): Finding {
+  const check = "group's node";
+  if (!node) return finding(check, "not applicable", "VFIO does not have it");
+  const { path, opened, holders } = node;
+  if (opened === "ok") return finding(check, "ok", `${path} can be opened`);
+  if (opened === "ENOENT")
+    return finding(
+      check,
+      "problem",
+      `ENOENT: ${path} does not exist, as in containers without it`,
+      `give the container ${path}, such as docker run --device ${path}`,
+    );
+  if (opened === "EACCES")
+    return finding(
+      check,
+      "problem",
+      `EACCES: this user may not open ${path}`,
+      `sudo chown "$(id -u)" ${path}`,
+    );
+  if (opened === "EPERM")
+    return finding(
+      check,
+      "problem",
+      `EPERM: ${path} without an IOMMU takes CAP_SYS_RAWIO`,
+      "run as root, with sudo",
+    );
+  if (opened === "EBUSY") {
+    const who =
+      holders.length > 0
+        ? holders.map(describeHolder).join(", ")
+        : "a process that this user can't see, so look as root";
+    const pids = holders.map((holder) => holder.pid).join(" ");
+    return finding(
+      check,
+      "problem",
+      `EBUSY: ${path} is held by ${who}`,
+      pids ? `kill ${pids}` : "sudo bun run doctor.ts",
+    );
+  }
+  return finding(check, "problem", `${path} can't be opened: ${opened}`);
+}
+
+function addresses({ function: of }: FunctionFacts): Finding {
+  const check = "region addresses";
+  const regions = memoryRegions(of);
+  if (regions.length === 0) return finding(check, "not applicable", "it has no memory regions");
+  const without = regions.filter(({ start, flags }) => start === 0n || (flags & ResourceFlag.UNSET) !== 0n);
+  if (without.length === 0) return finding(check, "ok", `assigned: ${list(regions)}`);
+  return finding(
+    check,
+    "problem",
+    `not assigned: ${list(without)}; the bridge above has no room`,
+    `bun run rescan.ts ${of.address}, or boot with pci=realloc`,
+  );
+}
+
+const list = (regions: readonly { index: number }[]) => regions.map(({ index }) => index).join(", ");
+
+function memoryRegions(of: FunctionFacts["function"]) {
+  return of.resources
+    .map((resource, index) => ({ ...resource, index }))
+    .slice(0, BARS)
+    .filter(({ flags }) => (flags & ResourceFlag.MEMORY) !== 0n);
+}
+
+function decode({ function: of, config }: FunctionFacts): Finding {
+  const check = "memory decode";
+  if (config === undefined || config.vendor === ALL_ONES)
+    return finding(check, "not applicable", "it does not tell");
+  if (memoryRegions(of).length === 0) return finding(check, "not applicable", "it has no memory regions");
+  if (commandBits(config.command).memory) return finding(check, "ok", "on");
+  if (of.driver !== undefined) return finding(check, "ok", `off until ${of.driver} is opened`);
+  return finding(
+    check,
+    "warning",
+    "off: its regions read all ones, or end the program with SIGBUS ([disabled] in lspci)",
+    `bun run enable.ts ${of.address} --memory`,
+  );
+}
+
+function busMaster({ function: of, config }: FunctionFacts): Finding {
+  const check = "bus master";
+  if (config === undefined || config.vendor === ALL_ONES)
+    return finding(check, "not applicable", "it does not tell");
+  const { busMaster: on } = commandBits(config.command);
+  if (on && of.driver === undefined && !of.isBridge)
+    return finding(
+      check,
+      "warning",
+      "on without a driver: it may still do DMA",
+      `bun run enable.ts ${of.address} --bus-master --off`,
+    );
+  return finding(check, "ok", on ? "on" : "off until it is opened");
+}
+
+function resourceFiles({ function: of, resourceFiles: files }: FunctionFacts): Finding {
+  const check = "resource files";
+  const regions = memoryRegions(of);
+  if (regions.length === 0) return finding(check, "not applicable", "it has no memory regions");
+  const without = regions.filter(({ index }) => !files.includes(index));
+  if (without.length === 0) return finding(check, "ok", "its regions can be mapped through sysfs");
+  return finding(
+    check,
+    "warning",
+    `this kernel has no resource${without[0]!.index} to map its region by: only VFIO can`,
+    `bun run bind.ts ${of.address}`,
+  );
+}

@@ -1,0 +1,128 @@
+/** Reads the facts that the doctor judges. Nothing is changed; device nodes are opened for a moment. */
+import { closeSync, constants, existsSync, openSync, readdirSync } from "node:fs";
+import { release } from "node:os";
+import { join } from "node:path";
+import { codeOf, readAttribute } from "../../pci/attribute.ts";
+import { readRecord } from "../../pci/binding-record.ts";
+import type { PciFunction } from "../../pci/bus.ts";
+import { BusError } from "../../pci/bus-error.ts";
+import { Config } from "../../pci/config.ts";
+import { openConfigFile } from "../../pci/config-file.ts";
+import { groupNode, isVfioDriver, judgeGroup } from "../../pci/group.ts";
+import { findHolders } from "../../pci/holders.ts";
+import { findUses } from "../../pci/in-use.ts";
+import { lockableBytes } from "../vfio/memlock.ts";
+import type { FunctionFacts, ModuleState, Opened, SystemFacts } from "./facts.ts";
+
+export function gatherSystem(): SystemFacts {
+  const cpu = readAttribute("/proc/cpuinfo") ?? "";
+  const noiommu = readAttribute("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+  return {
+    architecture: process.arch,
+    cpuVendor: cpu.includes("GenuineIntel") ? "intel" : cpu.includes("AuthenticAMD") ? "amd" : undefined,
+    commandLine: (readAttribute("/proc/cmdline") ?? "").split(/\s+/),
+    iommus: entries("/sys/class/iommu").sort(),
+    firmwareTable: ["DMAR", "IVRS", "IORT", "VIOT"].find((name) =>
+      existsSync(`/sys/firmware/acpi/tables/${name}`),
+    ),
+    // Interrupt chips are named so in arch/x86/kernel/apic where the IOMMU stands between.
+    interruptRemapping: /\bIR-/.test(readAttribute("/proc/interrupts") ?? ""),
+    unsafeInterrupts:
+      readAttribute("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts") === "Y",
+    modules: {
+      "vfio-pci": moduleState("vfio-pci"),
+      vfio_iommu_type1: moduleState("vfio_iommu_type1"),
+      uio_pci_generic: moduleState("uio_pci_generic"),
+    },
+    container: tryOpen("/dev/vfio/vfio"),
+    memlockBytes: lockableBytes(),
+    noiommu: noiommu === undefined ? undefined : noiommu === "Y",
+    lockdown: /\[(\w+)\]/.exec(readAttribute("/sys/kernel/security/lockdown") ?? "")?.[1],
+    hugepages: hugepages(),
+    root: process.geteuid?.() === 0,
+  };
+}
+
+export function gatherFunction(of: PciFunction): FunctionFacts {
+  const { iommuGroup: group } = of;
+  const path = group && isVfioDriver(of.driver) ? groupNode(group) : undefined;
+  const holders = path === undefined ? [] : findHolders(new Set([path]));
+  return {
+    function: of,
+    members: group ? judgeGroup(group) : [],
+    // Who holds it is known already: opening it would say no more.
+    node:
+      path === undefined
+        ? undefined
+        : { path, opened: holders.length > 0 ? "EBUSY" : tryOpen(path), holders },
+    uses: findUses(of),
+    config: readConfig(of),
+    resourceFiles: of.resources.flatMap((_, index) =>
+      existsSync(join(of.path, `resource${index}`)) ? index : [],
+    ),
+    record: recordOf(of.address),
+  };
+}
+
+function readConfig(of: PciFunction): FunctionFacts["config"] {
+  try {
+    using config = openConfigFile(of, "r");
+    return { vendor: config.read16(Config.VENDOR_ID), command: config.read16(Config.COMMAND) };
+  } catch (error) {
+    if (error instanceof BusError) return undefined;
+    throw error;
+  }
+}
+
+/** Only root can read records. */
+function recordOf(address: string): FunctionFacts["record"] {
+  try {
+    return readRecord(address);
+  } catch (error) {
+    if (error instanceof BusError) return undefined;
+    throw error;
+  }
+}
+
+function tryOpen(path: string): Opened {
+  try {
+    closeSync(openSync(path, constants.O_RDWR));
+    return "ok";
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+function entries(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+/** The kernel takes - and _ in a module's name as the same; sysfs has _ only. */
+function moduleState(name: string): ModuleState {
+  if (existsSync(`/sys/module/${name.replaceAll("-", "_")}`)) return "loaded";
+  const folder = `/lib/modules/${release()}`;
+  const has = (file: string) =>
+    new RegExp(`(^|/)${name.replace(/[-_]/g, "[-_]")}\\.ko`, "m").test(
+      readAttribute(join(folder, file)) ?? "",
+    );
+  if (has("modules.builtin")) return "loaded";
+  return has("modules.dep") ? "available" : "absent";
+}
+
+function hugepages(): SystemFacts["hugepages"] {
+  const root = "/sys/kernel/mm/hugepages";
+  return entries(root).flatMap((name) => {
+    const kilobytes = /^hugepages-(\d+)kB$/.exec(name)?.[1];
+    if (kilobytes === undefined) return [];
+    const count = (file: string) => Number(readAttribute(join(root, name, file)) ?? 0);
+    return {
+      sizeBytes: Number(kilobytes) * 1024,
+      total: count("nr_hugepages"),
+      free: count("free_hugepages"),
+    };
+  });
+}

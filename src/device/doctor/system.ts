@@ -1,0 +1,211 @@
+/** Verdicts on a machine: whether devices can be driven from user space here at all. No facts are read here. */
+import { type Finding, finding, type ModuleState, type SystemFacts } from "./facts.ts";
+
+/** Less than this and a stream of large frames does not fit. */
+const MEMLOCK_BYTES = 64 * 1024 * 1024;
+const NOIOMMU_PARAMETER = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+
+/** One finding for each check, in the order in which they matter. */
+export function examineSystem(facts: SystemFacts): Finding[] {
+  return [
+    rights(facts),
+    iommu(facts),
+    interruptRemapping(facts),
+    module(facts, "vfio-pci", "VFIO can't be used"),
+    module(facts, "vfio_iommu_type1", "VFIO can't map memory for DMA"),
+    container(facts),
+    memlock(facts),
+    noiommu(facts),
+    uio(facts),
+    lockdown(facts),
+    hugepages(facts),
+  ];
+}
+
+const isOn = (facts: SystemFacts) => facts.iommus.length > 0;
+
+function rights({ root }: SystemFacts): Finding {
+  const check = "rights";
+  if (root) return finding(check, "ok", "this is root");
+  return finding(
+    check,
+    "warning",
+    "this is not root: binding, enabling and rescanning need it, and some checks below see less",
+    "sudo bun run doctor.ts",
+  );
+}
+
+function iommu(facts: SystemFacts): Finding {
+  const check = "IOMMU";
+  if (isOn(facts)) return finding(check, "ok", `on: ${facts.iommus.join(", ")}`);
+  const without = facts.noiommu === true ? "warning" : "problem";
+  const off = facts.commandLine.find((word) => /^(intel_iommu|amd_iommu|iommu)=off/.test(word));
+  if (off !== undefined)
+    return finding(
+      check,
+      without,
+      `turned off by ${off} on the kernel's command line`,
+      `remove ${off} from the kernel's command line, and reboot`,
+    );
+  if (facts.firmwareTable === undefined)
+    return finding(check, without, "the firmware describes none", turnOnInFirmware(facts));
+  if (facts.firmwareTable === "DMAR")
+    return finding(
+      check,
+      without,
+      "there is one (DMAR), but the kernel leaves it off",
+      "add intel_iommu=on to the kernel's command line, and reboot",
+    );
+  return finding(
+    check,
+    without,
+    `the firmware describes one (${facts.firmwareTable}), but the kernel does not drive it`,
+    facts.firmwareTable === "VIOT"
+      ? "modprobe virtio-iommu"
+      : "look for the reason: dmesg | grep -i -e iommu -e smmu -e AMD-Vi",
+  );
+}
+
+function turnOnInFirmware({ architecture, cpuVendor }: SystemFacts): string {
+  if (architecture === "arm64")
+    return "use a machine with an SMMU; in QEMU: -machine virt,iommu=smmuv3; without one: enable.ts and sysfs, or --driver uio_pci_generic";
+  const name =
+    cpuVendor === "intel" ? "VT-d" : cpuVendor === "amd" ? "AMD-Vi (IOMMU)" : "the IOMMU (VT-d, AMD-Vi)";
+  const kernel = cpuVendor === "amd" ? "" : ", add intel_iommu=on to the kernel's command line";
+  return `turn on ${name} in the firmware's setup${kernel}, and reboot; in QEMU: -machine q35,kernel-irqchip=split -device intel-iommu,intremap=on`;
+}
+
+function interruptRemapping(facts: SystemFacts): Finding {
+  const check = "interrupt remapping";
+  if (facts.architecture !== "x64")
+    return finding(check, "not applicable", "the interrupt controller does that here");
+  if (!isOn(facts)) return finding(check, "not applicable", "there is no IOMMU");
+  if (facts.interruptRemapping) return finding(check, "ok", "on");
+  if (facts.unsafeInterrupts)
+    return finding(
+      check,
+      "warning",
+      "off, and VFIO is told to go on: a device can send any interrupt (allow_unsafe_interrupts)",
+    );
+  return finding(
+    check,
+    "problem",
+    "off: VFIO refuses to attach a group (EPERM)",
+    "turn it on: remove intremap=off from the kernel's command line, or in QEMU use intel-iommu,intremap=on with kernel-irqchip=split; if you trust the device: echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+  );
+}
+
+function module({ modules }: SystemFacts, name: keyof SystemFacts["modules"], without: string): Finding {
+  return byState(name, modules[name], without);
+}
+
+function byState(name: string, state: ModuleState, without: string): Finding {
+  if (state === "loaded") return finding(name, "ok", "loaded");
+  if (state === "available") return finding(name, "problem", `not loaded: ${without}`, `modprobe ${name}`);
+  return finding(
+    name,
+    "problem",
+    `this kernel does not have it: ${without}`,
+    "install the distribution's full kernel, or its package of extra modules",
+  );
+}
+
+function container({ container: opened, modules }: SystemFacts): Finding {
+  const check = "/dev/vfio/vfio";
+  if (opened === "ok") return finding(check, "ok", "can be opened");
+  if (opened === "ENOENT")
+    return modules["vfio-pci"] === "loaded"
+      ? finding(
+          check,
+          "problem",
+          "ENOENT: it does not exist although the module is loaded, as in containers",
+          "give the container /dev/vfio, such as docker run --device /dev/vfio",
+        )
+      : finding(
+          check,
+          "problem",
+          "ENOENT: it does not exist before the module is loaded",
+          "modprobe vfio-pci",
+        );
+  if (opened === "EACCES")
+    return finding(check, "problem", "EACCES: this user may not open it", "sudo chmod 0666 /dev/vfio/vfio");
+  return finding(check, "problem", `can't be opened: ${opened}`);
+}
+
+function memlock({ memlockBytes }: SystemFacts): Finding {
+  const check = "memlock limit";
+  if (memlockBytes === Number.POSITIVE_INFINITY)
+    return finding(check, "ok", "does not apply: unlimited, or this process has CAP_IPC_LOCK");
+  const limit = `${Math.floor(memlockBytes / 1024 / 1024)} MiB`;
+  if (memlockBytes >= MEMLOCK_BYTES) return finding(check, "ok", `${limit} of DMA memory may be mapped`);
+  return finding(
+    check,
+    "warning",
+    `only ${limit} of DMA memory may be mapped; beyond that mapping fails with ENOMEM`,
+    "ulimit -l unlimited, as root before the program starts, or: echo '* - memlock unlimited' > /etc/security/limits.d/memlock.conf, and log in again",
+  );
+}
+
+function noiommu(facts: SystemFacts): Finding {
+  const check = "noiommu mode";
+  if (facts.noiommu === true)
+    return finding(
+      check,
+      "warning",
+      "on: devices can write to all of memory, and the kernel is tainted once one is opened",
+      `echo N > ${NOIOMMU_PARAMETER}`,
+    );
+  if (isOn(facts)) return finding(check, "not applicable", "there is an IOMMU");
+  if (facts.noiommu === undefined)
+    return finding(check, "not applicable", "this kernel was built without it (CONFIG_VFIO_NOIOMMU)");
+  return finding(
+    check,
+    "ok",
+    "off; turned on, VFIO works without an IOMMU, but a device can write to all of memory, the kernel is tainted, and only root can use it",
+    `echo Y > ${NOIOMMU_PARAMETER}`,
+  );
+}
+
+function uio({ modules, iommus }: SystemFacts): Finding {
+  const state = modules.uio_pci_generic;
+  if (state === "loaded") return finding("uio_pci_generic", "ok", "loaded");
+  if (iommus.length > 0) return finding("uio_pci_generic", "not applicable", "VFIO does more");
+  if (state === "absent")
+    return finding("uio_pci_generic", "warning", "this kernel does not have it: no interrupts without VFIO");
+  return finding(
+    "uio_pci_generic",
+    "warning",
+    "not loaded: no interrupts without VFIO",
+    "modprobe uio_pci_generic",
+  );
+}
+
+function lockdown({ lockdown: mode }: SystemFacts): Finding {
+  const check = "lockdown";
+  if (mode === undefined || mode === "none") return finding(check, "ok", "off");
+  return finding(
+    check,
+    "warning",
+    `${mode}: the kernel refuses to map regions, and to write configuration space, through sysfs; VFIO still works`,
+    "use VFIO (bun run bind.ts ADDRESS), or turn Secure Boot off and remove lockdown= from the kernel's command line",
+  );
+}
+
+function hugepages({ hugepages: sizes }: SystemFacts): Finding {
+  const check = "hugepages";
+  const reserved = sizes.filter(({ total }) => total > 0);
+  if (reserved.length > 0) {
+    const each = reserved.map(
+      ({ sizeBytes, total, free }) => `${free} of ${total} of ${sizeBytes / 1024 / 1024} MiB free`,
+    );
+    return finding(check, "ok", each.join(", "));
+  }
+  const [smallest] = [...sizes].sort((a, b) => a.sizeBytes - b.sizeBytes);
+  if (!smallest) return finding(check, "not applicable", "this kernel has none");
+  return finding(
+    check,
+    "warning",
+    "none reserved: DMA memory is made of small pages",
+    `echo 64 > /sys/kernel/mm/hugepages/hugepages-${smallest.sizeBytes / 1024}kB/nr_hugepages`,
+  );
+}

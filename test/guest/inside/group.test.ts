@@ -1,0 +1,76 @@
+/** Two edu devices behind one PCI bridge, so in one IOMMU group: --device pcie-pci-bridge,id=b --device edu,bus=b,addr=1 and 2. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { openEdu } from "../../../docs/drivers/edu.ts";
+import { DeviceError, openDevice } from "../../../src/index.ts";
+import { release } from "../../../src/pci/binding.ts";
+import { listFunctions, readFunction } from "../../../src/pci/bus.ts";
+import { bindTo } from "./rig.ts";
+
+let first: string;
+let second: string;
+
+beforeAll(async () => {
+  const behindBridge = listFunctions().filter(
+    ({ parent, device }) => parent !== undefined && device === 0x11e8,
+  );
+  [first, second] = behindBridge.map(({ address }) => address) as [string, string];
+  await bindTo(first, "vfio-pci");
+  await bindTo(second, "vfio-pci");
+});
+afterAll(async () => {
+  for (const address of [first, second]) await release(address, { force: true });
+});
+
+test("one process may open both, and each has its own", () => {
+  using one = openDevice(first);
+  using two = openDevice(second);
+  expect(readFunction(first).iommuGroup).toEqual(readFunction(second).iommuGroup);
+  const [edu1, edu2] = [openEdu(one), openEdu(two)];
+  edu1.io.LIVENESS.write(1);
+  edu2.io.LIVENESS.write(2);
+  expect([edu1.io.LIVENESS.read(), edu2.io.LIVENESS.read()]).toEqual([0xfffffffe, 0xfffffffd]);
+  expect(edu1.factorial(6)).toBe(720);
+});
+
+test("what one of them maps the other reaches, too, at the same address", () => {
+  using one = openDevice(first);
+  using two = openDevice(second);
+  const [edu1, edu2] = [openEdu(one), openEdu(two)];
+  using memory = edu1.allocate(4096);
+  using other = edu2.allocate(4096);
+  expect(other.iova).not.toBe(memory.iova);
+  memory.bytes().fill(0x5a);
+  edu2.store(memory, 4096);
+  edu2.load(other, 4096);
+  expect(other.bytes().every((byte) => byte === 0x5a)).toBe(true);
+});
+
+test("the second can still be used once the first is closed", () => {
+  const one = openDevice(first);
+  using two = openDevice(second);
+  one[Symbol.dispose]();
+  expect(openEdu(two).factorial(3)).toBe(6);
+});
+
+test("one that can't be reset alone is reset with its bus, since all on it is this process's", () => {
+  using device = openDevice(first);
+  const edu = openEdu(device);
+  device.reset();
+  expect(edu.factorial(4)).toBe(24);
+});
+
+test("a group is not viable while another driver has a member of it, and the message says which", async () => {
+  await release(second, { force: false });
+  await bindTo(second, "uio_pci_generic");
+  const group = readFunction(first).iommuGroup!.number;
+  const bridge = readFunction(first).parent!;
+  expect(() => openDevice(first)).toThrow(
+    new DeviceError(
+      `${first}: IOMMU group ${group} is not viable, its members are ${bridge} (no driver), ${first} (vfio-pci), ${second} (uio_pci_generic): a device that shares its group must be bound to vfio-pci or to nothing; bun run bind.ts ${second}`,
+    ),
+  );
+  await release(second, { force: false });
+  await bindTo(second, "vfio-pci");
+  using device = openDevice(first);
+  expect(openEdu(device).factorial(3)).toBe(6);
+});

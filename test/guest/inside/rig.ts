@@ -1,0 +1,22 @@
+/** For the tests that run in a guest: finding its devices, and giving them to drivers. */
+import { bind } from "../../../src/pci/binding.ts";
+import { listFunctions } from "../../../src/pci/bus.ts";
+
+const ids = {
+  edu: [0x1234, 0x11e8],
+  nvme: [0x1b36, 0x0010],
+  "pci-testdev": [0x1b36, 0x0005],
+} as const;
+
+/** The addresses of the guest's devices of a kind. A test that needs one it has not fails here. */
+export function addressesOf(kind: keyof typeof ids): [string, ...string[]] {
+  const [vendor, device] = ids[kind];
+  const found = listFunctions().filter((pci) => pci.vendor === vendor && pci.device === device);
+  const [first, ...others] = found.map(({ address }) => address);
+  if (first === undefined) throw new Error(`the guest was started without --device ${kind}`);
+  return [first, ...others];
+}
+
+export async function bindTo(address: string, driver: string): Promise<void> {
+  await bind(address, driver, { group: false, force: false });
+}

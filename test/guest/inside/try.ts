@@ -1,0 +1,31 @@
+/**
+ * Opens a device as somebody else would, in a process of its own, and prints the error's text or what it got: `try.ts
+ * SPEC [--as-nobody] [--dma BYTES] [--hold]`.
+ */
+import { parseArgs } from "node:util";
+import { openDevice } from "../../../src/index.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    "as-nobody": { type: "boolean" },
+    dma: { type: "string" },
+    /** Keeps the device until standard input ends. */
+    hold: { type: "boolean" },
+  },
+});
+const NOBODY = 65534;
+if (values["as-nobody"]) {
+  process.setgid!(NOBODY);
+  process.setuid!(NOBODY);
+}
+try {
+  using device = openDevice(positionals[0]!);
+  if (values.dma !== undefined) {
+    using memory = device.allocateDma(Number(values.dma));
+    console.log(`${memory.sizeBytes} bytes in pages of ${memory.pageBytes}`);
+  } else console.log(device.reachedBy);
+  if (values.hold) await Bun.stdin.text();
+} catch (error) {
+  console.log(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+}
