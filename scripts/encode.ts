@@ -4,8 +4,11 @@
  */
 import "./encode/interrupt.ts";
 import { prepareModel } from "../src/device/model-process.ts";
+import { PCI_ID } from "../src/endpoint/registers.ts";
+import { findFunctions } from "../src/pci/bus.ts";
 
 const words = process.argv.slice(2).map((word) => word.split("=")[0]!);
 const chosenOtherwise = ["--device", "--codec", "--help", "-h"].some((word) => words.includes(word));
-if (!chosenOtherwise && ["--output", "-o"].some((word) => words.includes(word))) prepareModel("model:vp9");
+const encodes = ["--output", "-o"].some((word) => words.includes(word));
+if (encodes && !chosenOtherwise && findFunctions(PCI_ID).length === 0) prepareModel("model:vp9");
 await import("./encode/verb.ts");

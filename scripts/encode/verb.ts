@@ -25,8 +25,9 @@ function chooseDevice(wanted: string | undefined, codec: string | undefined): { 
       throw new UsageError(`--codec chooses the software model's codec; ${wanted} has its own`);
     return { spec: wanted + query, why: "" };
   }
-  const [card] = findFunctions(PCI_ID);
-  const why = card ? `found ${card}, but cards can't be opened yet` : "no card found";
+  const [card] = codec === undefined ? findFunctions(PCI_ID) : [];
+  if (card !== undefined) return { spec: card, why: `found a card, ${card}; using it` };
+  const why = codec === undefined ? "no card found" : "a codec was chosen";
   return { spec: `model:vp9${query}`, why: `${why}; using the software model` };
 }
 
@@ -80,7 +81,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
     device: {
       type: "string",
       valueHint: "SPEC",
-      description: "model:vp9 or vfio-user:/path/to.sock (default: a card, else the model)",
+      description: "0000:00:09.0, vfio-user:/path/to.sock or model:vp9 (default: a card, else the model)",
     },
     path: {
       type: "enum",

@@ -119,9 +119,7 @@ describe("input", () => {
     const { exitCode, stdout, stderr } = await encode("-o", file);
     expect(exitCode).toBe(0);
     expect(text(stdout)).toMatch(/^50 frames \(1 key\), \d+ bytes, [\d.]+ s \([\d.]+ fps\) -> .*\.webm\n$/);
-    expect(stderr).toMatch(
-      /^\S* ?(no card found|found [\da-f:.]+, but cards can't be opened yet); using the software model \(libvpx [\d.]+\)\n$/,
-    );
+    expect(stderr).toMatch(/^\S* ?no card found; using the software model \(libvpx [\d.]+\)\n$/);
     expect(decodableFrames(file)).toBe(50);
   });
 
