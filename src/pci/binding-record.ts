@@ -9,8 +9,8 @@ import type { DriverState } from "./driver.ts";
 const FOLDER = "/run/vfiokit/bindings";
 
 export interface BindingRecord extends DriverState {
-  /** The driver that took the function. While it has it, the record is true. */
-  readonly boundTo: string;
+  /** The driver that took the function; null for none. While it has it, the record is true. */
+  readonly boundTo: string | null;
 }
 
 const pathOf = (address: string) => join(FOLDER, `${address}.json`);
@@ -75,10 +75,11 @@ function parse(text: string): BindingRecord | undefined {
   }
   if (typeof value !== "object" || value === null) return undefined;
   const { driver, driverOverride, boundTo } = value as Record<string, unknown>;
-  const isName = (name: unknown): name is string => typeof name === "string" && /^[\w-]+$/.test(name);
-  if ((driver !== null && !isName(driver)) || (driverOverride !== null && !isName(driverOverride)))
-    return undefined;
-  return isName(boundTo) ? { driver, driverOverride, boundTo } : undefined;
+  const isName = (name: unknown): name is string | null =>
+    name === null || (typeof name === "string" && /^[\w-]+$/.test(name));
+  return isName(driver) && isName(driverOverride) && isName(boundTo)
+    ? { driver, driverOverride, boundTo }
+    : undefined;
 }
 
 function failed(what: string, path: string, error: unknown): BusError {

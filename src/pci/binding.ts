@@ -14,6 +14,7 @@ import {
   driverState,
   probe,
   requireDriver,
+  requireRights,
   restore,
   setOverride,
   unbind,
@@ -62,7 +63,8 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
     changes: targets.map((target) => ({
       address: target.address,
       from: target.driver ?? null,
-      to: driver,
+      // No driver for user space takes a bridge; without any it is fine in the group.
+      to: target.isBridge ? null : driver,
     })),
     uses: targets.flatMap((target) => findUses(target).map((use) => `${target.address}: ${use}`)),
   };
@@ -79,6 +81,8 @@ export async function bind(address: string, driver: string, options: BindOptions
     throw new BusError(
       `not bound, since it is in use:\n${plan.uses.join("\n")}\n(--force binds it all the same)`,
     );
+  for (const { address } of plan.changes)
+    requireRights(readFunction(address), "driver_override", `bind ${address}`);
   const done: { address: string; had: DriverState; record: BindingRecord | undefined }[] = [];
   try {
     for (const change of plan.changes) {
@@ -86,14 +90,15 @@ export async function bind(address: string, driver: string, options: BindOptions
       const record = readRecord(of.address);
       const had = driverState(of);
       // A second bind must not forget what the first one replaced.
-      const origin = record !== undefined && record.boundTo === of.driver ? record : had;
+      const origin = record !== undefined && record.boundTo === had.driver ? record : had;
       writeRecord(of.address, {
         driver: origin.driver,
         driverOverride: origin.driverOverride,
-        boundTo: driver,
+        boundTo: change.to,
       });
       done.push({ address: of.address, had, record });
-      await attach(of.address, driver);
+      if (change.to === null) await unbind(of.address);
+      else await attach(of.address, change.to);
     }
   } catch (error) {
     throw await undo(done, error);
@@ -128,6 +133,7 @@ async function undo(
  */
 export async function release(address: string, { force }: Pick<BindOptions, "force">): Promise<DriverChange> {
   const of = readFunction(address);
+  requireRights(of, "driver_override", `release ${of.address}`);
   const record = readRecord(of.address);
   const from = of.driver ?? null;
   const recorded = record !== undefined && (record.boundTo === of.driver || of.driver === undefined);

@@ -1,6 +1,6 @@
 import type { DecodedCapability } from "./capabilities/capability.ts";
 import { decodeCapabilities } from "./capabilities/walk.ts";
-import { CARDBUS_CAPABILITIES, Config, Status } from "./config.ts";
+import { CARDBUS_CAPABILITIES, CapabilityId, Config, Status } from "./config.ts";
 import { type DecodedHeader, decodeHeader, type KnownRegion } from "./header.ts";
 
 /** Configuration space, taken apart. */
@@ -31,5 +31,14 @@ export function decodeConfig(bytes: Uint8Array, regions: readonly KnownRegion[] 
     headerType: header.headerType,
     hasMemoryBar: header.regions.some((region) => region.space === "memory"),
   });
-  return { ...header, configBytes: bytes.byteLength, capabilities };
+  const subsystem = header.headerType === 1 ? bridgeSubsystem(capabilities) : undefined;
+  return { ...header, ...subsystem, configBytes: bytes.byteLength, capabilities };
+}
+
+/** A bridge's subsystem, for which its header has no room; undefined where no capability tells it. */
+export function bridgeSubsystem(capabilities: readonly DecodedCapability[]) {
+  const fields = capabilities.find(({ id, extended }) => id === CapabilityId.BRIDGE_SUBSYSTEM && !extended)
+    ?.registers[0]?.fields;
+  if (!fields) return undefined;
+  return { subsystemVendorId: Number(fields.subsystemVendorId), subsystemId: Number(fields.subsystemId) };
 }

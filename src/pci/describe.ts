@@ -1,7 +1,7 @@
 /** A function in words: the form that people know from `lspci -vvv`. */
-import type { DecodedFunction } from "./decode.ts";
+import type { DecodedCapability } from "./capabilities/capability.ts";
+import { bridgeSubsystem, type DecodedFunction } from "./decode.ts";
 import type { DecodedRegion, DecodedWindow } from "./header.ts";
-import { decodeHeaderRegisters } from "./header.ts";
 import type { PciNames } from "./names.ts";
 
 /** What the platform knows of a function, beyond its configuration space. */
@@ -15,18 +15,15 @@ export interface Surroundings {
   readonly driver?: string;
 }
 
+type SubsystemIds = Pick<DecodedFunction, "subsystemVendorId" | "subsystemId">;
+
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 const sign = (on: boolean) => (on ? "" : " [disabled]");
 
 /** The text, with a newline between lines and none at its end. */
-export function describe(
-  decoded: DecodedFunction,
-  bytes: Uint8Array,
-  names: PciNames,
-  around: Surroundings = {},
-): string {
+export function describe(decoded: DecodedFunction, names: PciNames, around: Surroundings = {}): string {
   const { numaNode, iommuGroup, driver } = around;
-  const [control, status, secondary, bridgeControl] = decodeHeaderRegisters(bytes).map(({ lines }) => lines);
+  const [control, status, secondary, bridgeControl] = decoded.registers.map(({ lines }) => lines);
   const irq = around.irq ?? decoded.interruptLine;
   const { bist, bridge, expansionRom: rom } = decoded;
   const lines = [
@@ -34,7 +31,9 @@ export function describe(
     ...control!,
     ...status!,
     ...latency(decoded),
-    ...(decoded.interruptPin || irq ? [`Interrupt: pin ${decoded.interruptPin ?? "?"} routed to IRQ ${irq}`] : []),
+    ...(decoded.interruptPin || irq
+      ? [`Interrupt: pin ${decoded.interruptPin ?? "?"} routed to IRQ ${irq}`]
+      : []),
     ...(numaNode === undefined ? [] : [`NUMA node: ${numaNode}`]),
     ...(iommuGroup === undefined ? [] : [`IOMMU group: ${iommuGroup}`]),
     ...(bist ? [bist.running ? "BIST is running" : `BIST result: ${hex(bist.code, 2)}`] : []),
@@ -47,17 +46,17 @@ export function describe(
         ]
       : []),
     ...(rom
-      ? [`Expansion ROM at ${address(rom.address, 8)}${sign(rom.enabled)}${sizeSuffix(rom.sizeBytes)}`]
+      ? [`Expansion ROM at ${address(rom.address, 8)}${romState(decoded)}${sizeSuffix(rom.sizeBytes)}`]
       : []),
     ...(bridge ? bridgeControl!.map((line, i) => (i > 0 ? `\t${line}` : line)) : []),
-    ...decoded.capabilities.flatMap(({ lines }) => lines),
+    ...decoded.capabilities.flatMap((capability) => capabilityLines(capability, decoded, names)),
     ...(driver === undefined ? [] : [`Kernel driver in use: ${driver}`]),
   ];
   return [...title(decoded, names, around.address), ...lines.map((line) => `\t${line}`)].join("\n");
 }
 
 function title(decoded: DecodedFunction, names: PciNames, address?: string): string[] {
-  const { vendorId, deviceId, classCode, revision, subsystemVendorId, subsystemId } = decoded;
+  const { vendorId, deviceId, classCode, revision, subsystemVendorId } = decoded;
   const kind = names.class(classCode);
   const number = hex(classCode >>> 8, 4);
   const className = kind.sub ?? (kind.base ? `${kind.base} [${number}]` : `Class ${number}`);
@@ -71,13 +70,28 @@ function title(decoded: DecodedFunction, names: PciNames, address?: string): str
       : []),
   ];
   const lines = [shown.join(" ")];
-  if (subsystemVendorId && subsystemVendorId !== 0xffff && subsystemId !== undefined) {
-    const board = names.subsystem(vendorId, deviceId, subsystemVendorId, subsystemId);
-    lines.push(
-      `\tSubsystem: ${pair(names.vendor(subsystemVendorId), board, subsystemVendorId, subsystemId)}`,
-    );
-  }
+  if (subsystemVendorId && subsystemVendorId !== 0xffff)
+    lines.push(`\tSubsystem: ${subsystem(decoded, decoded, names)}`);
   return lines;
+}
+
+function subsystem(
+  of: Pick<DecodedFunction, "vendorId" | "deviceId">,
+  { subsystemVendorId: vendor = 0, subsystemId: id = 0 }: SubsystemIds,
+  names: PciNames,
+): string {
+  return pair(names.vendor(vendor), names.subsystem(of.vendorId, of.deviceId, vendor, id), vendor, id);
+}
+
+/** As they were decoded, but for the one that has a name to look up. */
+function capabilityLines(
+  capability: DecodedCapability,
+  decoded: DecodedFunction,
+  names: PciNames,
+): readonly string[] {
+  const ids = bridgeSubsystem([capability]);
+  if (!ids) return capability.lines;
+  return capability.lines.map((line) => line.replace(/Device .*/, () => subsystem(decoded, ids, names)));
 }
 
 function pair(vendorName: string | undefined, name: string | undefined, vendor: number, id: number): string {
@@ -86,7 +100,13 @@ function pair(vendorName: string | undefined, name: string | undefined, vendor: 
 }
 
 /** Only a bus master has a latency to speak of. */
-function latency({ registers, latencyTimer, minGrantNs, maxLatencyNs, cacheLineBytes }: DecodedFunction): string[] {
+function latency({
+  registers,
+  latencyTimer,
+  minGrantNs,
+  maxLatencyNs,
+  cacheLineBytes,
+}: DecodedFunction): string[] {
   if (!registers[0]?.fields.busMasterEnable) return [];
   const limits = [
     ...(minGrantNs ? [`${minGrantNs}ns min`] : []),
@@ -111,13 +131,19 @@ function regionLine(region: DecodedRegion): string {
   return `Region ${index}: ${kind}${state}${sizeSuffix(sizeBytes)}`;
 }
 
-function sizeSuffix(sizeBytes: number | undefined): string {
+/** A ROM needs its own enable bit and the command register's. */
+function romState({ expansionRom, registers }: DecodedFunction): string {
+  if (!expansionRom?.enabled) return " [disabled]";
+  return registers[0]?.fields.memorySpaceEnable ? "" : " [disabled by cmd]";
+}
+
+function sizeSuffix(sizeBytes: number | bigint | undefined): string {
   if (!sizeBytes) return "";
   const units = ["", "K", "M", "G", "T"];
-  let size = sizeBytes;
+  let size = BigInt(sizeBytes);
   let unit = 0;
-  while (size % 1024 === 0 && unit < units.length - 1) {
-    size /= 1024;
+  while (size % 1024n === 0n && unit < units.length - 1) {
+    size /= 1024n;
     unit++;
   }
   return ` [size=${size}${units[unit]}]`;
@@ -130,6 +156,6 @@ const WINDOW_NAMES = {
 };
 
 function windowLine({ kind, base, limit, addressBits, enabled }: DecodedWindow): string {
-  const size = enabled ? sizeSuffix(Number(BigInt(limit) - BigInt(base) + 1n)) : " [disabled]";
+  const size = enabled ? sizeSuffix(BigInt(limit) - BigInt(base) + 1n) : " [disabled]";
   return `${WINDOW_NAMES[kind]}: ${base.slice(2)}-${limit.slice(2)}${size} [${addressBits}-bit]`;
 }

@@ -2,11 +2,12 @@
  * Which driver has a function: driver_override, unbind, bind and drivers_probe of Documentation/ABI/testing/sysfs-bus-pci
  * in the kernel. `new_id` is never written: it would give the driver every other function with the same ids, too.
  */
-import { closeSync, existsSync } from "node:fs";
+import { closeSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { codeOf, openAttribute, readAttribute, writeAttribute } from "./attribute.ts";
+import { codeOf, openAttribute, writeAttribute } from "./attribute.ts";
 import { type PciFunction, readFunction } from "./bus.ts";
 import { BusError } from "./bus-error.ts";
+import { isVfioDriver } from "./group.ts";
 import { findUses } from "./in-use.ts";
 
 const DRIVERS = "/sys/bus/pci/drivers";
@@ -23,6 +24,11 @@ export interface DriverState {
 
 export function driverState(of: PciFunction): DriverState {
   return { driver: of.driver ?? null, driverOverride: of.driverOverride ?? null };
+}
+
+/** Throws BusError where this process may not change what a function's file is for. `what` completes "can't ...". */
+export function requireRights(of: PciFunction, file: "driver_override" | "remove", what: string): void {
+  closeSync(openAttribute(join(of.path, file), what));
 }
 
 /** Throws BusError when the kernel has no such PCI driver right now. */
@@ -105,8 +111,7 @@ function bindTo(address: string, driver: string): void {
   } catch (error) {
     if (readFunction(address).driver === driver) return;
     if (!(error instanceof BusError)) throw error;
-    const why = refusal(address, driver);
-    throw why === undefined ? error : new BusError(`${error.message}: ${why}`, { cause: error });
+    throw new BusError(`${error.message}: ${refusal(address, driver)}`, { cause: error });
   }
   const after = readFunction(address).driver;
   if (after !== driver)
@@ -116,13 +121,23 @@ function bindTo(address: string, driver: string): void {
 }
 
 /** What usually makes a driver refuse. */
-function refusal(address: string, driver: string): string | undefined {
+function refusal(address: string, driver: string): string {
   const of = readFunction(address);
-  if (driver === "vfio-pci" && of.iommuGroup === undefined)
-    return "it is in no IOMMU group, since the IOMMU is off or absent: bun run doctor.ts tells how to turn it on, and --driver uio_pci_generic works without";
+  if (isVfioDriver(driver) && of.iommuGroup === undefined)
+    return hasIommu()
+      ? "it is in no IOMMU group, so none of this machine's IOMMUs guards it: dmesg | tail may say why; --driver uio_pci_generic works without"
+      : "it is in no IOMMU group, since the IOMMU is off or absent: bun run doctor.ts tells how to turn it on; --driver uio_pci_generic works without";
   if (driver === "uio_pci_generic" && of.irq === 0)
     return "it has no legacy interrupt, which uio_pci_generic needs; vfio-pci does not";
-  return undefined;
+  return "the driver does not know this device, or failed to start it: dmesg | tail may say why";
+}
+
+function hasIommu(): boolean {
+  try {
+    return readdirSync("/sys/class/iommu").length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -146,11 +161,6 @@ async function detach(address: string, path: string, value: string, what: string
   }
   const holders = existsSync(join("/sys/bus/pci/devices", address)) ? findUses(readFunction(address)) : [];
   throw new BusError(
-    `can't ${what}: the kernel still waits after ${LET_GO_MS / 1000} s for its users to let go${holders.length > 0 ? `: ${holders.join("; ")}` : ""}; end them, and it is done`,
+    `can't ${what}: the kernel still waits after ${LET_GO_MS / 1000} s for its users to let go${holders.length > 0 ? `: ${holders.join("; ")}` : ""}; end them, and try again`,
   );
-}
-
-/** Whether the kernel can hand out functions that no IOMMU guards. */
-export function noiommuMode(): boolean {
-  return readAttribute("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") === "Y";
 }

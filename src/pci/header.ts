@@ -150,6 +150,7 @@ export interface DecodedHeader {
   /** 0 endpoint, 1 bridge, 2 CardBus bridge. */
   readonly headerType: number;
   readonly multiFunction: boolean;
+  /** Command and status; of a bridge also secondary status and bridge control. */
   readonly registers: readonly DecodedRegister[];
   readonly cacheLineBytes: number;
   readonly latencyTimer: number;
@@ -169,14 +170,6 @@ const hexAddress = (address: bigint) => `0x${address.toString(16)}`;
 const ONES = 0xffff_ffff;
 const MEMORY_TYPES = ["32-bit", "low-1M", "64-bit", "type 3"] as const;
 
-/** The header's registers, decoded, each with its lines of text. */
-export function decodeHeaderRegisters(bytes: Uint8Array) {
-  const scope = headerScope(bytes);
-  const isBridge = scope.headerType === 1;
-  const tables = [command, status, ...(isBridge ? [secondaryStatus, bridgeControl] : [])];
-  return tables.flatMap((table) => decodeRegister(table, scope) ?? []);
-}
-
 export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = []): DecodedHeader {
   const scope = headerScope(bytes);
   const { headerType } = scope;
@@ -184,6 +177,7 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
   const bist = scope.read(Config.BIST, 1);
   const pin = scope.read(Config.INTERRUPT_PIN, 1);
   const rom = decodeRom(scope, known[6]);
+  const tables = [command, status, ...(headerType === 1 ? [secondaryStatus, bridgeControl] : [])];
   return {
     vendorId: scope.vendor,
     deviceId: scope.device,
@@ -195,7 +189,7 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
     classCode: scope.bits(Config.REVISION, 8, 31),
     headerType,
     multiFunction: scope.bits(Config.CACHE_LINE_SIZE, 23) === 1,
-    registers: decodeHeaderRegisters(bytes).map(({ register }) => register),
+    registers: tables.flatMap((table) => decodeRegister(table, scope) ?? []),
     cacheLineBytes: scope.read(Config.CACHE_LINE_SIZE, 1) * 4,
     latencyTimer: scope.read(Config.LATENCY_TIMER, 1),
     ...(bist & 0x80 && { bist: { running: (bist & 0x40) !== 0, code: bist & 0xf } }),

@@ -48,7 +48,9 @@ function parseDump(text: string): DumpedFunction[] {
     const offset = Number.parseInt(row[1]!, 16);
     const octets = row[2]!.trim().split(" ");
     if (offset + octets.length > CONFIG_BYTES)
-      throw new DumpError(`line ${i + 1}: bytes at 0x${row[1]} lie beyond the ${CONFIG_BYTES} of configuration space`);
+      throw new DumpError(
+        `line ${i + 1}: bytes at 0x${row[1]} lie beyond the ${CONFIG_BYTES} of configuration space`,
+      );
     const bytes = new Uint8Array(Math.max(current.bytes.byteLength, offset + octets.length)).fill(0xff);
     bytes.set(current.bytes);
     for (const [at, octet] of octets.entries()) bytes[offset + at] = Number.parseInt(octet, 16);

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { writeAttribute } from "./attribute.ts";
 import { listFunctions, type PciFunction, readFunction } from "./bus.ts";
 import { BusError } from "./bus-error.ts";
-import { attach, driverState, remove, restore } from "./driver.ts";
+import { attach, driverState, remove, requireRights, restore } from "./driver.ts";
 import { isForUserSpace } from "./group.ts";
 import { findUses } from "./in-use.ts";
 
@@ -48,6 +48,7 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   const chosen = options.addresses.map((address) => readFunction(address));
   const removed = before.filter((candidate) => chosen.some((of) => isTakenWith(candidate, of)));
   const files = rescanFiles(options.bus, chosen);
+  for (const of of removed) requireRights(of, "remove", `remove ${of.address}`);
   const uses = removed.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
   if (uses.length > 0 && !options.force)
     throw new BusError(

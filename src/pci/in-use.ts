@@ -14,14 +14,17 @@ import { describeHolder, findHolders } from "./holders.ts";
  */
 export function findUses(of: PciFunction): string[] {
   const disks = blockDevices(of);
-  return [
-    ...disks.flatMap(diskUses),
-    ...networkUses(of),
-    ...findHolders(deviceFiles(of, disks), of.path).map(
-      (holder) =>
-        `${describeHolder(holder)} has ${holder.path.startsWith(of.path) ? basename(holder.path) : holder.path} open`,
-    ),
-  ];
+  return [...disks.flatMap(diskUses), ...networkUses(of), ...processUses(of, disks)];
+}
+
+function processUses(of: PciFunction, disks: readonly string[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const holder of findHolders(deviceFiles(of, disks), of.path)) {
+    const who = describeHolder(holder);
+    const name = holder.path.startsWith(of.path) ? basename(holder.path) : holder.path;
+    names.set(who, [...(names.get(who) ?? []), name]);
+  }
+  return [...names].map(([who, files]) => `${who} has ${files.join(", ")} open`);
 }
 
 function list(path: string): string[] {
@@ -57,7 +60,8 @@ function deviceFiles(of: PciFunction, disks: readonly string[]): Set<string> {
     join(of.path, "vfio-dev"),
     ...list(join(of.path, "uio")).map((name) => `/dev/${name}`),
     ...list(of.path)
-      .filter((name) => /^resource\d/.test(name))
+      // Whoever drives the function through vfiokit keeps `config` open.
+      .filter((name) => name === "config" || /^resource\d/.test(name))
       .map((name) => join(of.path, name)),
     ...disks.map((name) => `/dev/${name}`),
   ]);

@@ -12,7 +12,7 @@ const FILES = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"];
 export interface PciNames {
   vendor(vendor: number): string | undefined;
   device(vendor: number, device: number): string | undefined;
-  /** A board's name: as made of this device, else as its maker lists it. */
+  /** The name of a board made of this device; the device's own where both have the same ids. */
   subsystem(vendor: number, device: number, subsystemVendor: number, subsystem: number): string | undefined;
   /** Names for a class code of 24 bits, from the widest to the narrowest. */
   class(classCode: number): {
@@ -25,67 +25,86 @@ export interface PciNames {
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 
 export function openNames(files: readonly string[] = FILES): PciNames {
-  let text: string | undefined;
-  const list = () => {
-    text ??= readFirst(files);
-    return text;
+  let list: Entry | undefined;
+  const root = () => {
+    list ??= { bytes: readFirst(files), found: new Map() };
+    return list;
   };
-  const vendorBlock = (vendor: number) => block(list(), hex(vendor, 4), 0);
-  const deviceBlock = (vendor: number, device: number) => block(vendorBlock(vendor), hex(device, 4), 1);
+  const vendorEntry = (vendor: number) => find(root(), hex(vendor, 4), 0);
+  const deviceEntry = (vendor: number, device: number) => find(vendorEntry(vendor), hex(device, 4), 1);
   return {
-    vendor: (vendor) => title(vendorBlock(vendor)),
-    device: (vendor, device) => title(deviceBlock(vendor, device)),
+    vendor: (vendor) => nameOf(vendorEntry(vendor)),
+    device: (vendor, device) => nameOf(deviceEntry(vendor, device)),
     subsystem: (vendor, device, subsystemVendor, subsystem) => {
       const ids = `${hex(subsystemVendor, 4)} ${hex(subsystem, 4)}`;
-      const own = title(block(deviceBlock(vendor, device), ids, 2));
+      const own = nameOf(find(deviceEntry(vendor, device), ids, 2));
       if (own !== undefined) return own;
-      const same = vendor === subsystemVendor && device === subsystem;
-      // Boards that go by no device are listed as "S" and their vendor.
-      const boards = block(list(), `S ${hex(subsystemVendor, 4)}`, 0);
-      return title(block(boards, hex(subsystem, 4), 1)) ?? (same ? title(deviceBlock(vendor, device)) : undefined);
+      const isDevice = vendor === subsystemVendor && device === subsystem;
+      return isDevice ? nameOf(deviceEntry(vendor, device)) : undefined;
     },
     class: (classCode) => {
-      const base = block(list(), `C ${hex(classCode >>> 16, 2)}`, 0);
-      const sub = block(base, hex((classCode >>> 8) & 0xff, 2), 1);
+      const base = find(root(), `C ${hex(classCode >>> 16, 2)}`, 0);
+      const sub = find(base, hex((classCode >>> 8) & 0xff, 2), 1);
       return {
-        base: title(base),
-        sub: title(sub),
-        interface: title(block(sub, hex(classCode & 0xff, 2), 2)),
+        base: nameOf(base),
+        sub: nameOf(sub),
+        interface: nameOf(find(sub, hex(classCode & 0xff, 2), 2)),
       };
     },
   };
 }
 
-function readFirst(files: readonly string[]): string {
+/** A line of the list and those below it that belong to it, and what was looked for among them so far. */
+interface Entry {
+  readonly bytes: Buffer;
+  readonly found: Map<string, Entry | undefined>;
+}
+
+function readFirst(files: readonly string[]): Buffer {
   for (const file of files) {
     try {
-      return `\n${readFileSync(file, "utf8")}\n`;
+      return Buffer.concat([NEWLINE_TEXT, readFileSync(file)]);
     } catch {
       // The next one, then.
     }
   }
-  return "";
+  return Buffer.alloc(0);
 }
 
-/**
- * The entry with these ids and all below it, as lines that start with a newline; "" where there is none. An entry is `ids`,
- * two spaces and the name, behind as many tabs as it is deep.
- */
-function block(within: string, ids: string, depth: number): string {
-  const indent = "\n".padEnd(1 + depth, "\t");
-  const start = within.indexOf(`${indent}${ids}  `);
-  if (start < 0) return "";
-  for (let end = start + 1; ; ) {
-    end = within.indexOf("\n", end);
-    if (end < 0) return within.slice(start);
-    // It ends at the next line that is as deep or less; comments may stand anywhere.
-    const next = within.slice(end + 1, end + 2 + depth);
-    if (next !== "" && !next.startsWith("\n") && !next.startsWith("#") && next !== "".padEnd(1 + depth, "\t"))
-      return within.slice(start, end + 1);
-    end++;
+const NEWLINE = 0x0a;
+const TAB = 0x09;
+const HASH = 0x23;
+const NEWLINE_TEXT = Buffer.from("\n");
+
+/** The entry with these ids within another. It is as many tabs, the ids, two spaces and the name. */
+function find(within: Entry | undefined, ids: string, tabs: number): Entry | undefined {
+  if (!within) return undefined;
+  const known = within.found.get(ids);
+  if (known || within.found.has(ids)) return known;
+  const start = within.bytes.indexOf(`\n${"\t".repeat(tabs)}${ids}  `);
+  const entry =
+    start < 0
+      ? undefined
+      : { bytes: within.bytes.subarray(start, endOf(within.bytes, start, tabs)), found: new Map() };
+  within.found.set(ids, entry);
+  return entry;
+}
+
+/** Where the entry ends: at the next line with as many tabs or fewer, comments and empty lines aside. */
+function endOf(bytes: Buffer, start: number, tabs: number): number {
+  for (let line = bytes.indexOf(NEWLINE, start + 1); line >= 0; line = bytes.indexOf(NEWLINE, line + 1)) {
+    const first = bytes[line + 1];
+    if (first === NEWLINE || first === HASH) continue;
+    let depth = 0;
+    while (bytes[line + 1 + depth] === TAB) depth++;
+    if (depth <= tabs) return line;
   }
+  return bytes.length;
 }
 
-function title(entry: string): string | undefined {
-  return /^\n\t*[0-9a-fCS ]+? {2}(.*)/.exec(entry)?.[1];
+function nameOf(entry: Entry | undefined): string | undefined {
+  if (!entry) return undefined;
+  const end = entry.bytes.indexOf(NEWLINE, 1);
+  const line = entry.bytes.subarray(1, end < 0 ? undefined : end).toString();
+  return line.slice(line.indexOf("  ") + 2);
 }

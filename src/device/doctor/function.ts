@@ -185,7 +185,7 @@ function decode({ function: of, config }: FunctionFacts): Finding {
   return finding(
     check,
     "warning",
-    "off: its regions read all ones, or end the program with SIGBUS ([disabled] in lspci)",
+    "off: its regions do not answer ([disabled] in lspci)",
     `bun run enable.ts ${of.address} --memory`,
   );
 }

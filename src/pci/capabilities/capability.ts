@@ -43,7 +43,7 @@ export function decodeLayout(
   const heading = typeof layout.heading === "function" ? layout.heading(scope) : layout.heading;
   const headed = heading && decodeRegister(heading, scope);
   if (headed) {
-    registers.push(headed.register);
+    registers.push(headed);
     const [first = "", ...rest] = headed.lines;
     lines[0] += first === "" || /^[,;:]/.test(first) ? first : ` ${first}`;
     lines.push(...rest.map((line) => `\t\t${line}`));
@@ -52,7 +52,7 @@ export function decodeLayout(
   for (const register of below) {
     const decoded = decodeRegister(register, scope);
     if (!decoded) continue;
-    registers.push(decoded.register);
+    registers.push(decoded);
     const indent = register.lines ? "\t" : "\t\t";
     lines.push(...decoded.lines.map((line, i) => (i === 0 ? "\t" : indent) + line));
   }

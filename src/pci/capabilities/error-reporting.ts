@@ -43,12 +43,13 @@ const correctable = {
 const hasRoot: Condition = ({ portType }) =>
   portType === PortType.ROOT_PORT || portType === PortType.EVENT_COLLECTOR;
 
-const status = (
-  name: string,
-  offset: number,
-  label: string,
-  fields: Register["fields"],
-): Register => ({ name, offset, sizeBytes: 4, label, fields });
+const status = (name: string, offset: number, label: string, fields: Register["fields"]): Register => ({
+  name,
+  offset,
+  sizeBytes: 4,
+  label,
+  fields,
+});
 
 export const advancedErrorReporting: CapabilityLayout = {
   title: "Advanced Error Reporting",

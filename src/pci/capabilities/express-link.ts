@@ -11,15 +11,7 @@ const on =
     types.includes(typeOf(scope));
 const isDownstream = on(ROOT_PORT, DOWNSTREAM, PCI_TO_PCIE);
 
-const SPEEDS: readonly string[] = [
-  "unknown",
-  "2.5GT/s",
-  "5GT/s",
-  "8GT/s",
-  "16GT/s",
-  "32GT/s",
-  "64GT/s",
-];
+const SPEEDS: readonly string[] = ["unknown", "2.5GT/s", "5GT/s", "8GT/s", "16GT/s", "32GT/s", "64GT/s"];
 const speed = (code: number) => SPEEDS[code] ?? "unknown";
 /** Exit latencies: sections 7.5.3.6, bits 14:12 and 17:15. */
 const L0S_EXIT = ["<64ns", "<128ns", "<256ns", "<512ns", "<1us", "<2us", "<4us", "unlimited"];

@@ -102,13 +102,12 @@ export interface DecodedRegister {
   /** The whole register; a hexadecimal string where it has 64 bits. */
   readonly value: number | string;
   readonly fields: Readonly<Record<string, FieldValue>>;
+  /** Its text, line by line. */
+  readonly lines: readonly string[];
 }
 
-/** A register's structured form and its lines of text; undefined where it does not exist or is not at hand. */
-export function decodeRegister(
-  register: Register,
-  scope: Scope,
-): { readonly register: DecodedRegister; readonly lines: string[] } | undefined {
+/** A register, taken apart; undefined where it does not exist or is not at hand. */
+export function decodeRegister(register: Register, scope: Scope): DecodedRegister | undefined {
   const { name, offset, sizeBytes, label } = register;
   if (!scope.has(offset, sizeBytes) || register.when?.(scope) === false) return undefined;
   const raw = sizeBytes === 8 ? scope.read64(offset) : BigInt(scope.read(offset, sizeBytes));
@@ -121,12 +120,17 @@ export function decodeRegister(
     const value = field.value(bits, scope);
     fields[key] = value;
     const piece = typeof field.text === "string" ? field.text : field.text(scope);
+    // "<error>" and the like have no unit.
+    const place = typeof value === "string" && value.startsWith("<") ? /\{\}[a-z]*/ : "{}";
     if (piece !== "" && !(field.quiet && bits === 0n))
-      text = join(text, piece.replace("{}", show(field, value)), label);
+      text = join(
+        text,
+        piece.replace(place, () => show(field, value)),
+      );
   }
   const value = sizeBytes === 8 ? `0x${raw.toString(16).padStart(16, "0")}` : Number(raw);
   const lines = register.lines?.(fields, scope) ?? (text === "" ? [] : text.split("\n"));
-  return { register: { name, offset: scope.base + offset, sizeBytes, value, fields }, lines };
+  return { name, offset: scope.base + offset, sizeBytes, value, fields, lines };
 }
 
 function show(field: Field, value: FieldValue): string {
@@ -136,9 +140,7 @@ function show(field: Field, value: FieldValue): string {
   return typeof value === "string" ? value.replace(/^0x/, "") : String(value);
 }
 
-function join(text: string, piece: string, label: string): string {
+function join(text: string, piece: string): string {
   if (text === "" || text.endsWith("\n")) return text + piece.trimStart();
-  if (/^[\n,;:/]/.test(piece)) return text + piece;
-  // A label's own column, as wide as a tab.
-  return `${text}${text === label && label.length < 8 ? "\t" : " "}${piece}`;
+  return /^[\n,;:/.-]/.test(piece) ? text + piece : `${text} ${piece}`;
 }

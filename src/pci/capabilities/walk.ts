@@ -107,7 +107,11 @@ export function decodeCapabilities(
       name: layout.title.replace(/:$/, ""),
       registers,
       ...(shown && { bytes: shown.toHex() }),
-      lines: [`Capabilities: ${mark} ${lines[0]}`, ...lines.slice(1), ...(shown ? hexLines(shown, offset) : [])],
+      lines: [
+        `Capabilities: ${mark} ${lines[0]}`,
+        ...lines.slice(1),
+        ...(shown ? hexLines(shown, offset) : []),
+      ],
     };
   };
   return [

@@ -53,7 +53,10 @@ beforeAll(() => {
   before = state();
 });
 afterEach(async () => {
-  for (const address of boundAddresses()) await release(address, { force: true });
+  // What a failed test left must not fail the next one.
+  const left = listFunctions().filter((of) => of.driverOverride !== undefined);
+  for (const address of new Set([...boundAddresses(), ...left.map((of) => of.address)]))
+    await release(address, { force: true });
   expect(state()).toEqual(before);
 });
 
@@ -130,9 +133,9 @@ describe("bind and release", () => {
   });
 
   test("a driver that refuses leaves everything as it was, and says why", async () => {
-    expect(await verb("bind", nic, "--driver", "nvme")).toEqual(
+    expect(await verb("bind", nic, "--driver", "virtio-pci")).toEqual(
       failed(
-        `can't give ${nic} to nvme: write /sys/bus/pci/drivers/nvme/bind: ENODEV: the driver does not know this device, or failed to start it: dmesg | tail may say why`,
+        `can't give ${nic} to virtio-pci: write /sys/bus/pci/drivers/virtio-pci/bind: ENODEV: the driver does not know this device, or failed to start it: dmesg | tail may say why`,
       ),
     );
     expect(readFunction(nic)).toMatchObject({ driver: "e1000e", driverOverride: undefined });
@@ -153,18 +156,18 @@ describe("bind and release", () => {
   });
 
   test("without root nothing changes, and the message says so", async () => {
-    const override = `/sys/devices/pci0000:00/${edu}/driver_override`;
+    const { path } = readFunction(edu);
     expect(await verbAsNobody("bind", edu)).toEqual(
-      failed(`can't bind ${edu}: write ${override}: ${NEEDS_ROOT}`),
+      failed(`can't bind ${edu}: write ${path}/driver_override: ${NEEDS_ROOT}`),
     );
     expect(await verbAsNobody("release", edu)).toEqual(
-      failed(`can't release ${edu}: write ${override}: ${NEEDS_ROOT}`),
+      failed(`can't release ${edu}: write ${path}/driver_override: ${NEEDS_ROOT}`),
     );
     expect(await verbAsNobody("enable", edu)).toEqual(
       failed(`can't open for writing configuration space of ${edu}: ${NEEDS_ROOT}`),
     );
     expect(await verbAsNobody("rescan", edu)).toEqual(
-      failed(`can't remove ${edu}: write /sys/devices/pci0000:00/${edu}/remove: ${NEEDS_ROOT}`),
+      failed(`can't remove ${edu}: write ${path}/remove: ${NEEDS_ROOT}`),
     );
   });
 });
@@ -179,10 +182,14 @@ describe("an IOMMU group of two", () => {
 
     const alone = await verb("bind", first);
     const group = readFunction(first).iommuGroup!.number;
+    // On some machines the port above is of the group, too.
+    const withPort = readFunction(port).iommuGroup?.number === group;
+    const bridge = `  ${port}  pcieport         a bridge, fine as it is`;
     expect(alone).toEqual({
       exitCode: 0,
       stdout: [
         `IOMMU group ${group}`,
+        ...(withPort ? [bridge] : []),
         `  ${first}  vfio-pci         with VFIO`,
         `  ${second}  uio_pci_generic  uio_pci_generic keeps the group from VFIO`,
         `${first} went from no driver to vfio-pci`,

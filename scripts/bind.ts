@@ -1,0 +1,78 @@
+/** Gives a PCI function to a driver for user space. */
+import { defineCommand } from "citty";
+import { bind, planBind } from "../src/pci/binding.ts";
+import { isVfioDriver } from "../src/pci/group.ts";
+import { ADDRESS, functionAddress } from "./bus/address.ts";
+import { describeGroup, groupJson } from "./bus/group.ts";
+import { endWith } from "./device/verb.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+const command = defineCommand({
+  meta: {
+    name: "bind.ts",
+    description: `Give a PCI function to vfio-pci, or another driver for user space, by driver_override and
+drivers_probe. Shows its IOMMU group and remembers which driver was replaced: release.ts puts
+that one back. A function in use is refused. What fails midway is put back. Needs root.
+
+Examples:
+  bun run bind.ts 0000:00:09.0
+  bun run bind.ts 00:09.0 --group --dry-run
+  bun run bind.ts 00:09.0 --driver uio_pci_generic
+
+--json: address, driver, dryRun, changes (address, from, to; null is no driver), uses (why it is
+refused), group (number, noiommu, viable, members) or null.
+Exit codes: 0 bound, 1 not (with --dry-run: it would not be), 2 usage.`,
+  },
+  args: {
+    address: { type: "positional", required: false, description: ADDRESS },
+    driver: {
+      type: "string",
+      default: "vfio-pci",
+      valueHint: "NAME",
+      description: "The driver to give it to",
+    },
+    group: {
+      type: "boolean",
+      default: false,
+      description: "Also what else in its IOMMU group is with another driver",
+    },
+    force: { type: "boolean", default: false, description: "Also when it is in use" },
+    "dry-run": { type: "boolean", default: false, description: "Show what would happen, and change nothing" },
+    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+  },
+  run: ({ args }) =>
+    endWith(async () => {
+      const address = functionAddress(args.address);
+      const { driver, group, force } = args;
+      const dryRun = args["dry-run"];
+      const plan = dryRun
+        ? planBind(address, driver, { group })
+        : await bind(address, driver, { group, force });
+      const refused = dryRun && plan.uses.length > 0 && !force;
+      if (args.json) {
+        const { changes, uses, members } = plan;
+        console.log(JSON.stringify({ address, driver, dryRun, changes, uses, group: groupJson(members) }));
+        return refused ? 1 : 0;
+      }
+      console.log(describeGroup(plan.members));
+      const tense = dryRun ? "would go" : "went";
+      for (const change of plan.changes)
+        console.log(
+          `${change.address} ${tense} from ${change.from ?? "no driver"} to ${change.to ?? "no driver"}`,
+        );
+      if (plan.changes.length === 0) console.log(`${address} is with ${driver} already`);
+      if (refused) await say("error", `it would be refused, since it is in use:\n${plan.uses.join("\n")}`);
+      const blocking = plan.members.filter((member) => !member.viable);
+      if (!dryRun && isVfioDriver(driver) && blocking.length > 0) {
+        const names = blocking.map((member) => `${member.function.address} (${member.function.driver})`);
+        await say(
+          "info",
+          `VFIO can't use the group yet: ${names.join(", ")}; bun run bind.ts ${address} --group takes the rest`,
+        );
+      }
+      return refused ? 1 : 0;
+    }),
+});
+
+await runVerb(command);

@@ -1,0 +1,17 @@
+/** The address of a function on a command line. */
+import { canonicalAddress } from "../../src/pci/address.ts";
+import { BusError } from "../../src/pci/bus-error.ts";
+import { UsageError } from "../device/number.ts";
+
+export const ADDRESS = "The function: 0000:00:09.0, or 00:09.0";
+
+/** Canonical. Throws UsageError where it is missing or none. */
+export function functionAddress(word: string | undefined): string {
+  if (word === undefined) throw new UsageError("the function's address is missing; --help has examples");
+  try {
+    return canonicalAddress(word);
+  } catch (error) {
+    if (error instanceof BusError) throw new UsageError(error.message);
+    throw error;
+  }
+}

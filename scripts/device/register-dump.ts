@@ -1,0 +1,88 @@
+/** Registers of a table, read and shown with their names. */
+import type { Region } from "../../src/device/device.ts";
+import { getField, type Register, valueName } from "../../src/pci/registers.ts";
+import { hex, UsageError } from "./number.ts";
+import type { NamedTable } from "./table.ts";
+
+export interface RegisterValue {
+  readonly name: string;
+  readonly register: Register;
+  /** Undefined for a write-only register, which is not read. */
+  readonly value: number | undefined;
+}
+
+/** The registers of these names, in the order given; all of the table in its own order where there are none. Throws UsageError. */
+export function chooseRegisters(
+  { name: tableName, table }: NamedTable,
+  names: readonly string[],
+): [name: string, register: Register][] {
+  const entries = Object.entries<Register>(table);
+  if (names.length === 0) return entries;
+  return names.map((wanted) => {
+    const entry = entries.find(([name]) => name.toLowerCase() === wanted.toLowerCase());
+    if (!entry)
+      throw new UsageError(
+        `there is no register ${wanted} in table ${tableName}; it has ${Object.keys(table).join(", ")}`,
+      );
+    return entry;
+  });
+}
+
+/** Reads each register once, in order. Throws Error where the BAR does not hold them all; nothing was read then. */
+export function readRegisters(
+  bar: Region,
+  tableName: string,
+  chosen: readonly [name: string, register: Register][],
+): RegisterValue[] {
+  for (const [name, { offset }] of chosen) {
+    if (offset + 4 > bar.sizeBytes)
+      throw new Error(
+        `${name} of table ${tableName} lies at 0x${offset.toString(16)}, and BAR${bar.index} has 0x${bar.sizeBytes.toString(16)} bytes; is --bar right?`,
+      );
+  }
+  return chosen.map(([name, register]) => {
+    const value = register.mode === "wo" ? undefined : bar.read32(register.offset);
+    return { name, register, value };
+  });
+}
+
+/** `NAME+` and `NAME-` for single bits without names, as lspci has them; `NAME=VALUE` for the rest. */
+function showFields({ fields = {} }: Register, value: number): string {
+  const shown = Object.entries(fields).map(([name, field]) => {
+    const content = getField(field, value);
+    if (field.bits[0] === field.bits[1] && !field.values) return name + (content ? "+" : "-");
+    return `${name}=${valueName(field, content)}`;
+  });
+  return shown.join(" ");
+}
+
+/** A line each: offset, name, value, and its fields, or the value in decimal where it has none. */
+export function showRegisters(values: readonly RegisterValue[]): string {
+  const nameWidth = Math.max(...values.map(({ name }) => name.length));
+  const offsetDigits = Math.max(3, ...values.map(({ register }) => register.offset.toString(16).length));
+  const lines = values.map(({ name, register, value }) => {
+    const place = `0x${register.offset.toString(16).padStart(offsetDigits, "0")}  ${name.padEnd(nameWidth)}`;
+    if (value === undefined) return `${place}  write-only`;
+    return `${place}  ${hex(value, 32)}  ${register.fields ? showFields(register, value) : value}`;
+  });
+  return lines.join("\n");
+}
+
+/** By register name: offset, mode, value, and the fields by name with their number and, where it has one, its name. */
+export function registersAsJson(values: readonly RegisterValue[]): Record<string, unknown> {
+  const described = values.map(({ name, register, value }) => {
+    const { offset, mode, fields } = register;
+    if (value === undefined) return [name, { offset, mode, value: null }];
+    const parts = fields && {
+      fields: Object.fromEntries(
+        Object.entries(fields).map(([field, description]) => {
+          const content = getField(description, value);
+          const named = description.values && { name: valueName(description, content) };
+          return [field, { value: content, ...named }];
+        }),
+      ),
+    };
+    return [name, { offset, mode, value: hex(value, 32), ...parts }];
+  });
+  return Object.fromEntries(described);
+}

@@ -1,0 +1,56 @@
+/** Waiting until a register says so. */
+import { interrupted } from "../encode/interrupt.ts";
+import { hex, UsageError, word } from "./number.ts";
+import { nameOf, type Place, type Width } from "./place.ts";
+
+/** Fulfilled by a value of which the bits in `mask` are `value`. */
+export interface Condition {
+  readonly mask: bigint;
+  readonly value: bigint;
+}
+
+export interface Waited {
+  /** What was read last. */
+  readonly value: bigint;
+  readonly outcome: "met" | "timeout" | "interrupted";
+}
+
+/** Reads in a row, before each later one waits for a millisecond. */
+const EAGER_READS = 100;
+
+/** `MASK=VALUE`. Throws UsageError. */
+export function parseCondition(text: string, width: Width): Condition {
+  const [mask, value, ...rest] = text.split("=");
+  if (!mask || !value || rest.length > 0)
+    throw new UsageError(`--wait ${text}: it must be MASK=VALUE, such as 0x1=0x1`);
+  const condition = { mask: word("--wait mask", mask, width), value: word("--wait value", value, width) };
+  if ((condition.value & ~condition.mask) !== 0n)
+    throw new UsageError(`--wait ${text}: the value has bits that the mask leaves out, so it can never come`);
+  return condition;
+}
+
+/** Reads until the condition is fulfilled, the time is over, or Ctrl-C. It reads at least once. */
+export async function waitFor(read: () => bigint, condition: Condition, timeoutMs: number): Promise<Waited> {
+  const deadline = performance.now() + timeoutMs;
+  for (let reads = 1; ; reads++) {
+    const late = performance.now() >= deadline;
+    const value = read();
+    if ((value & condition.mask) === condition.value) return { value, outcome: "met" };
+    if (interrupted.aborted) return { value, outcome: "interrupted" };
+    if (late) return { value, outcome: "timeout" };
+    // The first ones let signals in, too.
+    await Bun.sleep(reads < EAGER_READS ? 0 : 1);
+  }
+}
+
+/** What to say when it was not fulfilled. */
+export function unmet(
+  place: Place,
+  width: Width,
+  condition: Condition,
+  timeoutMs: number,
+  waited: Waited,
+): string {
+  const when = waited.outcome === "timeout" ? `within ${timeoutMs / 1000} s` : "before the interruption";
+  return `${nameOf(place)} & ${hex(condition.mask, width)} was not ${hex(condition.value, width)} ${when}; it last read ${hex(waited.value, width)}`;
+}

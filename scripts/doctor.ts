@@ -1,0 +1,88 @@
+/** Says what stands in the way of driving devices from user space, and what to do about it. */
+import { defineCommand } from "citty";
+import type { Finding, Verdict } from "../src/device/doctor/facts.ts";
+import { examineFunction } from "../src/device/doctor/function.ts";
+import { gatherFunction, gatherSystem } from "../src/device/doctor/gather.ts";
+import { examineSystem } from "../src/device/doctor/system.ts";
+import { listFunctions, readFunction } from "../src/pci/bus.ts";
+import { isForUserSpace } from "../src/pci/group.ts";
+import { ADDRESS, functionAddress } from "./bus/address.ts";
+import { endWith } from "./device/verb.ts";
+import { runVerb } from "./usage.ts";
+
+const command = defineCommand({
+  meta: {
+    name: "doctor.ts",
+    description: `Examine this machine, and a PCI function: what stands in the way of driving it from user space,
+and the command that helps. Changes nothing. Without an address it examines all functions that
+are with a driver for user space, or meant to be.
+
+Examples:
+  bun run doctor.ts
+  bun run doctor.ts 0000:00:09.0
+  bun run doctor.ts 00:09.0 --json
+
+--json: system, an array of check, verdict (ok, warning, problem, not applicable), text, and fix
+or null; functions, an array of address and findings of the same form.
+Exit codes: 0 no problem, 1 at least one, 2 usage.`,
+  },
+  args: {
+    address: { type: "positional", required: false, description: ADDRESS },
+    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+  },
+  run: ({ args }) =>
+    endWith(() => {
+      const chosen =
+        args.address === undefined
+          ? listFunctions().filter((of) => isForUserSpace(of.driver) || of.driverOverride !== undefined)
+          : [readFunction(functionAddress(args.address))];
+      const system = examineSystem(gatherSystem());
+      const functions = chosen.map((of) => ({
+        address: of.address,
+        findings: examineFunction(gatherFunction(of)),
+      }));
+      if (args.json)
+        console.log(
+          JSON.stringify({
+            system: system.map(toJson),
+            functions: functions.map(({ address, findings }) => ({
+              address,
+              findings: findings.map(toJson),
+            })),
+          }),
+        );
+      else
+        console.log(
+          [
+            describe("this machine", system),
+            ...functions.map(({ address, findings }) => describe(address, findings)),
+          ].join("\n\n"),
+        );
+      const all = [...system, ...functions.flatMap(({ findings }) => findings)];
+      return all.some(({ verdict }) => verdict === "problem") ? 1 : 0;
+    }),
+});
+
+const marks: Record<Verdict, string> = {
+  ok: "ok",
+  warning: "warning",
+  problem: "PROBLEM",
+  "not applicable": "-",
+};
+
+function describe(title: string, findings: readonly Finding[]): string {
+  const nameWidth = Math.max(...findings.map(({ check }) => check.length));
+  const markWidth = Math.max(...Object.values(marks).map((mark) => mark.length));
+  const indent = " ".repeat(2 + markWidth + 2);
+  const lines = findings.flatMap(({ check, verdict, text, fix }) => [
+    `  ${marks[verdict].padEnd(markWidth)}  ${check.padEnd(nameWidth)}  ${text}`,
+    ...(fix === undefined ? [] : [`${indent}${" ".repeat(nameWidth)}  fix: ${fix}`]),
+  ]);
+  return [title, ...lines].join("\n");
+}
+
+function toJson({ check, verdict, text, fix }: Finding) {
+  return { check, verdict, text, fix: fix ?? null };
+}
+
+await runVerb(command);

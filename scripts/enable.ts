@@ -1,0 +1,73 @@
+/** Turns a PCI function's memory decode and bus mastering on or off. */
+import { defineCommand } from "citty";
+import { readFunction } from "../src/pci/bus.ts";
+import { changeCommand, commandBits } from "../src/pci/enable.ts";
+import { ADDRESS, functionAddress } from "./bus/address.ts";
+import { hex } from "./device/number.ts";
+import { endWith } from "./device/verb.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+const command = defineCommand({
+  meta: {
+    name: "enable.ts",
+    description: `Turn a PCI function's memory decode and bus mastering on (in lspci: Mem+ BusMaster+, regions no
+longer [disabled]), or off. With none of --memory, --bus-master and --io: memory decode and
+bus mastering, and with --off all three. Bits that are not named stay as they are. Where no driver
+is bound, the bridges above the function are turned on with it. Needs root.
+
+Examples:
+  bun run enable.ts 0000:00:09.0
+  bun run enable.ts 00:09.0 --memory
+  bun run enable.ts 00:09.0 --off
+
+--json: address, driver, before and after, each with command (hexadecimal text), io, memory and busMaster.
+Exit codes: 0 done, 1 not, 2 usage.`,
+  },
+  args: {
+    address: { type: "positional", required: false, description: ADDRESS },
+    off: { type: "boolean", default: false, description: "Turn off instead" },
+    memory: { type: "boolean", default: false, description: "Answer accesses to memory regions" },
+    "bus-master": { type: "boolean", default: false, description: "Let it do DMA and send MSI" },
+    io: { type: "boolean", default: false, description: "Answer accesses to I/O port regions" },
+    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+  },
+  run: ({ args }) =>
+    endWith(async () => {
+      const of = readFunction(functionAddress(args.address));
+      const named = args.memory || args["bus-master"] || args.io;
+      const chosen = named
+        ? { memory: args.memory, busMaster: args["bus-master"], io: args.io }
+        : { memory: true, busMaster: true, io: args.off };
+      const { before, after } = changeCommand(of, chosen, !args.off);
+      if (of.driver !== undefined)
+        await say(
+          "info",
+          `${of.address} is with ${of.driver}, which sets these bits by itself, and may again`,
+        );
+      if (args.json) {
+        const json = (value: number) => ({ command: hex(value, 16), ...commandBits(value) });
+        console.log(
+          JSON.stringify({
+            address: of.address,
+            driver: of.driver ?? null,
+            before: json(before),
+            after: json(after),
+          }),
+        );
+      } else {
+        console.log(`${of.address}  before  ${describe(before)}`);
+        console.log(`${of.address}  after   ${describe(after)}`);
+      }
+      return 0;
+    }),
+});
+
+/** As lspci shows the Command register. */
+function describe(value: number): string {
+  const { io, memory, busMaster } = commandBits(value);
+  const sign = (on: boolean) => (on ? "+" : "-");
+  return `I/O${sign(io)} Mem${sign(memory)} BusMaster${sign(busMaster)}  (${hex(value, 16)})`;
+}
+
+await runVerb(command);

@@ -1,0 +1,142 @@
+/** Boots a guest with chosen PCI devices and runs a command in it. */
+import { type ArgsDef, defineCommand } from "citty";
+import { type Arch, arches, hostArch } from "../src/guest/arch.ts";
+import { deviceNames } from "../src/guest/devices.ts";
+import { runGuest } from "../src/guest/guest.ts";
+import { timeoutMs, UsageError, wholeNumber } from "./device/number.ts";
+import { interrupted } from "./encode/interrupt.ts";
+import { splitCommandLine } from "./guest/command-line.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+/** The guest failed, not the command in it; the numbers below are the command's to use. */
+const GUEST_FAILED = 125;
+const INTERRUPTED = 130;
+
+const args = {
+  arch: {
+    type: "enum",
+    options: Object.keys(arches),
+    description: `The guest's architecture (default: this machine's${hostArch ? `, ${hostArch}` : ""})`,
+  },
+  device: {
+    type: "string",
+    valueHint: "SPEC",
+    description: `A PCI device, as often as wanted: ${deviceNames.join(", ")}, or QEMU's -device option`,
+  },
+  in: {
+    type: "string",
+    valueHint: "FILE",
+    description: "A file to put into the command's working directory, as often as wanted",
+  },
+  out: {
+    type: "string",
+    valueHint: "FILE",
+    description: "A file to write with what the command left under its base name, as often as wanted",
+  },
+  kernel: {
+    type: "string",
+    valueHint: "VERSION|DEB",
+    description: "Debian's kernel of this version (default: 6.12), or a linux-image-*.deb",
+  },
+  memory: { type: "string", default: "1024", valueHint: "MIB", description: "Memory in MiB" },
+  cpus: {
+    type: "string",
+    valueHint: "N",
+    description: "Processors (default: 2, where this machine has them)",
+  },
+  hugepages: { type: "string", default: "0", valueHint: "N", description: "Pages of 2 MiB to set aside" },
+  iommu: {
+    type: "enum",
+    options: ["on", "off"],
+    default: "on",
+    description: "Intel's on x86_64, SMMUv3 on aarch64",
+  },
+  timeout: {
+    type: "string",
+    default: "600",
+    valueHint: "S",
+    description: "Seconds for boot and command before the guest counts as hung",
+  },
+  json: {
+    type: "boolean",
+    default: false,
+    description: "Print one JSON object instead of the command's output",
+  },
+  verbose: { type: "boolean", default: false, description: "Show the guest's console on standard error" },
+} satisfies ArgsDef;
+
+const line = splitCommandLine(process.argv.slice(2), args);
+process.argv.splice(2, Number.POSITIVE_INFINITY, ...line.options);
+
+const command = defineCommand({
+  meta: {
+    name: "guest.ts",
+    description: `Boot a guest with PCI devices of your choice and this checkout inside, and run a command there.
+
+Examples:
+  bun run guest.ts --device edu -- bun run list.ts
+  bun run guest.ts --arch aarch64 --device nvme --device edu,dma_mask=0xffffffff -- lspci -vv
+  bun run guest.ts --in clip.yuv --out clip.webm -- bun run encode.ts clip.yuv --size 320x192 --fps 12 -o clip.webm
+
+The first device is 0000:00:01.0, the next one 0000:00:02.0. Needs no root. QEMU and Debian's kernel are fetched on
+first use (docs/guest.md).
+--json: exitCode, stdout (text), arch, accelerator (kvm, tcg), kernel, bootMs, commandMs; or error.
+Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not there though the command succeeded,
+2 usage, 130 interrupted.`,
+  },
+  args,
+  async run({ args }) {
+    let exitCode: number;
+    let output = "";
+    try {
+      const arch = (args.arch as Arch | undefined) ?? hostArch;
+      if (arch === undefined) throw new UsageError("--arch is missing");
+      if (line.command.length === 0) throw new UsageError("the command is missing; --help has examples");
+      const decoder = new TextDecoder();
+      const result = await runGuest({
+        arch,
+        command: line.command,
+        devices: line.all("device"),
+        inputs: line.all("in"),
+        outputs: line.all("out"),
+        kernel: args.kernel,
+        memoryMib: wholeNumber("--memory", args.memory, 256, 2 ** 20),
+        ...(args.cpus === undefined ? {} : { cpus: wholeNumber("--cpus", args.cpus, 1, 64) }),
+        hugepages: wholeNumber("--hugepages", args.hugepages, 0, 2 ** 19),
+        iommu: args.iommu === "on",
+        timeoutMs: timeoutMs(args.timeout),
+        signal: interrupted,
+        onStdout: args.json
+          ? (bytes) => {
+              output += decoder.decode(bytes, { stream: true });
+            }
+          : (bytes) => write(process.stdout, bytes),
+        onStderr: (bytes) => write(process.stderr, bytes),
+        ...(args.verbose ? { onConsole: (text) => void process.stderr.write(text) } : {}),
+        log: (text) => void say("info", text),
+      });
+      const { missing, ...rest } = result;
+      exitCode = result.exitCode;
+      for (const path of missing)
+        await say("error", `${path}: the command left no such file in its working directory`);
+      if (missing.length > 0 && exitCode === 0) exitCode = 1;
+      if (args.json) console.log(JSON.stringify({ ...rest, stdout: output }));
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown.message : String(thrown);
+      exitCode = thrown instanceof UsageError ? 2 : interrupted.aborted ? INTERRUPTED : GUEST_FAILED;
+      if (args.json) console.log(JSON.stringify({ error, stdout: output }));
+      else await say("error", error);
+    }
+    process.exit(exitCode);
+  },
+});
+
+/** Resolves when the bytes are taken, so that the guest is no faster than the reader of this process. */
+function write(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(bytes, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+await runVerb(command);

@@ -1,0 +1,69 @@
+/** Shows a function's configuration space, decoded. */
+import { defineCommand } from "citty";
+import { decodeConfig } from "../src/pci/decode.ts";
+import { describe } from "../src/pci/describe.ts";
+import { openNames } from "../src/pci/names.ts";
+import { UsageError } from "./device/number.ts";
+import { endWith } from "./device/verb.ts";
+import { toJson } from "./info/json.ts";
+import { fromFile, fromMachine, fromTarget, isCutShort } from "./info/source.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+const command = defineCommand({
+  meta: {
+    name: "info.ts",
+    description: `Show what a PCI function says of itself: header, regions and every capability, in the words of
+lspci -vvv. Reads only, through sysfs; beyond the first 64 bytes that takes root. Names come from
+pci.ids, where it is installed.
+
+Examples:
+  sudo bun run info.ts 0000:00:09.0
+  bun run info.ts model:vp9 --json
+  lspci -xxxx | bun run info.ts --file -
+
+vfio-user:/path/to.sock and model:vp9 are opened for this, which turns their memory decode and
+bus master on. vfio:, and sysfs: before an address open a card in the same way.
+
+--json: an object for one function, an array for --file and for all functions: address, names,
+driver, iommuGroup, numaNode, irq, the header's fields, regions, registers and capabilities. A
+register has a name, an offset, a value, and fields by the names of the PCI Express
+specification: booleans, numbers, names of choices. 64-bit values and addresses are
+hexadecimal text. What nothing here decodes has its bytes.
+Exit codes: 0 done, 1 it failed, 2 usage.`,
+  },
+  args: {
+    target: {
+      type: "positional",
+      required: false,
+      description: "0000:00:09.0, 00:09.0, or what openDevice takes; all functions, where absent",
+    },
+    file: {
+      type: "string",
+      valueHint: "PATH",
+      description: "A dump of lspci -xxxx, or raw bytes, instead; - is standard input",
+    },
+    json: { type: "boolean", default: false, description: "Print JSON instead" },
+  },
+  run: ({ args }) =>
+    endWith(async () => {
+      const { target, file } = args;
+      if (target !== undefined && file !== undefined)
+        throw new UsageError(`${target} and --file: one of them says what to show`);
+      const sources =
+        file !== undefined ? fromFile(file) : target !== undefined ? [fromTarget(target)] : fromMachine();
+      const names = openNames();
+      const decoded = sources.map((source) => decodeConfig(source.bytes, source.regions));
+      if (args.json) {
+        const objects = decoded.map((each, i) => toJson(each, names, sources[i]!));
+        console.log(JSON.stringify(target !== undefined ? objects[0] : objects));
+      } else if (decoded.length > 0) {
+        console.log(decoded.map((each, i) => describe(each, names, sources[i]!.around)).join("\n\n"));
+      }
+      if (file === undefined && sources.some(isCutShort))
+        await say("info", "capabilities lie beyond the 64 bytes that anyone may read: sudo shows them");
+      return 0;
+    }),
+});
+
+await runVerb(command);

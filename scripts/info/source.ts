@@ -1,0 +1,109 @@
+/** Where a configuration space to look at comes from. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { openDevice } from "../../src/device/open.ts";
+import { isAddress } from "../../src/pci/address.ts";
+import { codeOf } from "../../src/pci/attribute.ts";
+import {
+  listFunctions,
+  type PciFunction,
+  type PciResource,
+  ResourceFlag,
+  readFunction,
+} from "../../src/pci/bus.ts";
+import { BusError } from "../../src/pci/bus-error.ts";
+import { Config, Status } from "../../src/pci/config.ts";
+import type { Surroundings } from "../../src/pci/describe.ts";
+import type { KnownRegion } from "../../src/pci/header.ts";
+import { readDump } from "../../src/pci/hex-dump.ts";
+
+/** One function's configuration space, and what else is known of it. */
+export interface Source {
+  readonly bytes: Uint8Array;
+  readonly regions: readonly KnownRegion[];
+  readonly around: Surroundings;
+}
+
+const HEADER_BYTES = 64;
+
+/** Whether there is more to it that only root may read. */
+export function isCutShort({ bytes }: Source): boolean {
+  return bytes.byteLength <= HEADER_BYTES && ((bytes[Config.STATUS] ?? 0) & Status.CAPABILITIES) !== 0;
+}
+
+/** A function by its address, or any device that can be opened. Throws BusError, DeviceError. */
+export function fromTarget(target: string): Source {
+  return isAddress(target) ? fromFunction(readFunction(target)) : fromDevice(target);
+}
+
+/** All functions of this machine. */
+export function fromMachine(): Source[] {
+  return listFunctions().map(fromFunction);
+}
+
+/** The functions of a dump, or raw bytes. "-" is standard input. Throws Error, DumpError. */
+export function fromFile(path: string): Source[] {
+  let file: Uint8Array<ArrayBuffer>;
+  try {
+    file = new Uint8Array(readFileSync(path === "-" ? 0 : path));
+  } catch (error) {
+    throw new Error(`can't read ${path}: ${codeOf(error)}`, { cause: error });
+  }
+  return readDump(file).map(({ address, bytes }) => ({
+    bytes,
+    regions: [],
+    around: address === undefined ? {} : { address },
+  }));
+}
+
+/** Nothing is written to it, and its driver stays. */
+function fromFunction(of: PciFunction): Source {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(join(of.path, "config"));
+  } catch (error) {
+    throw new BusError(
+      `can't read the configuration space of ${of.address}: ${codeOf(error)}: it may be gone (bun run list.ts)`,
+      { cause: error },
+    );
+  }
+  return {
+    bytes,
+    regions: of.resources.map(knownRegion),
+    around: {
+      address: of.address,
+      irq: of.irq,
+      ...(of.numaNode !== undefined && { numaNode: of.numaNode }),
+      ...(of.iommuGroup && { iommuGroup: String(of.iommuGroup.number) }),
+      ...(of.driver !== undefined && { driver: of.driver }),
+    },
+  };
+}
+
+/** As the kernel sees it, which knows sizes, and hides registers that lie (a virtual function's, say). */
+function knownRegion({ start, end, flags }: PciResource): KnownRegion {
+  if (flags === 0n || end < start || end === 0n) return { sizeBytes: 0 };
+  const has = (flag: bigint) => (flags & flag) !== 0n;
+  return {
+    sizeBytes: Number(end - start + 1n),
+    ...(!has(ResourceFlag.UNSET) && { address: start }),
+    type: {
+      io: has(ResourceFlag.IO),
+      is64Bit: has(ResourceFlag.MEMORY_64),
+      prefetchable: has(ResourceFlag.PREFETCH),
+    },
+  };
+}
+
+function fromDevice(spec: string): Source {
+  using device = openDevice(spec);
+  const { config } = device;
+  const bytes = new Uint8Array(config.sizeBytes);
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < config.sizeBytes; at += 4) view.setUint32(at, config.read32(at), true);
+  return {
+    bytes,
+    regions: device.bars.map(({ sizeBytes }) => ({ sizeBytes })),
+    around: { address: spec },
+  };
+}

@@ -1,0 +1,91 @@
+/** Lists PCI functions. */
+import { defineCommand } from "citty";
+import { listFunctions, type PciFunction } from "../src/pci/bus.ts";
+import { openNames, type PciNames } from "../src/pci/names.ts";
+import { parseFilter } from "./bus/filter.ts";
+import { columns } from "./bus/table.ts";
+import { hex } from "./device/number.ts";
+import { endWith } from "./device/verb.ts";
+import { runVerb } from "./usage.ts";
+
+const command = defineCommand({
+  meta: {
+    name: "list.ts",
+    description: `List PCI functions: address, vendor:device, driver, IOMMU group, NUMA node, class and name.
+Names come from pci.ids, where it is installed. Needs no root.
+
+Examples:
+  bun run list.ts
+  bun run list.ts --id 10ee:7022
+  bun run list.ts --class 0108 --driver vfio-pci --json
+
+--json: an array of objects: address, class, vendor, device, subsystemVendor, subsystem and
+revision (hexadecimal text), names (class, vendor, device, subsystem), driver, driverOverride,
+iommuGroup (number, noiommu), numaNode, irq, bridge, physicalFunction; null where there is none.
+Exit codes: 0 done, also when nothing was found, 1 it failed, 2 usage.`,
+  },
+  args: {
+    driver: { type: "string", valueHint: "NAME", description: "With this driver; none: without any" },
+    class: { type: "string", valueHint: "HEX", description: "Of this class: 2, 4 or 6 digits, such as 0108" },
+    id: { type: "string", valueHint: "V:D", description: "With these ids, such as 10ee:7022 or 10ee:" },
+    group: { type: "string", valueHint: "N", description: "In this IOMMU group" },
+    json: { type: "boolean", default: false, description: "Print one JSON array instead" },
+  },
+  run: ({ args }) =>
+    endWith(() => {
+      const { driver, class: classCode, id, group } = args;
+      const wanted = parseFilter({ driver, class: classCode, id, group });
+      const functions = listFunctions().filter(wanted);
+      const names = openNames();
+      if (args.json) console.log(JSON.stringify(functions.map((of) => toJson(of, names))));
+      else if (functions.length > 0)
+        console.log(columns([HEADER, ...functions.map((of) => toRow(of, names))]));
+      return 0;
+    }),
+});
+
+const HEADER = ["address", "id", "driver", "group", "node", "class", "name"];
+
+const digits = (value: number, count: number) => value.toString(16).padStart(count, "0");
+
+function toRow(of: PciFunction, names: PciNames): string[] {
+  const { sub, base } = names.class(of.classCode);
+  const name = [names.vendor(of.vendor), names.device(of.vendor, of.device)].filter(Boolean).join(" ");
+  return [
+    of.address,
+    `${digits(of.vendor, 4)}:${digits(of.device, 4)}`,
+    of.driver ?? "-",
+    of.iommuGroup ? `${of.iommuGroup.number}${of.iommuGroup.noiommu ? " (noiommu)" : ""}` : "-",
+    of.numaNode === undefined ? "-" : `${of.numaNode}`,
+    sub ?? base ?? digits(of.classCode, 6),
+    name,
+  ];
+}
+
+function toJson(of: PciFunction, names: PciNames) {
+  const { sub, base } = names.class(of.classCode);
+  return {
+    address: of.address,
+    class: hex(of.classCode, 24),
+    vendor: hex(of.vendor, 16),
+    device: hex(of.device, 16),
+    subsystemVendor: hex(of.subsystemVendor, 16),
+    subsystem: hex(of.subsystem, 16),
+    revision: hex(of.revision, 8),
+    names: {
+      class: sub ?? base ?? null,
+      vendor: names.vendor(of.vendor) ?? null,
+      device: names.device(of.vendor, of.device) ?? null,
+      subsystem: names.subsystem(of.vendor, of.device, of.subsystemVendor, of.subsystem) ?? null,
+    },
+    driver: of.driver ?? null,
+    driverOverride: of.driverOverride ?? null,
+    iommuGroup: of.iommuGroup ?? null,
+    numaNode: of.numaNode ?? null,
+    irq: of.irq,
+    bridge: of.isBridge,
+    physicalFunction: of.physicalFunction ?? null,
+  };
+}
+
+await runVerb(command);

@@ -1,0 +1,165 @@
+/** Writes registers of a device. */
+import { defineCommand } from "citty";
+import { openDevice } from "../src/device/open.ts";
+import { dumpWords } from "./device/dump.ts";
+import { hex, timeoutMs, UsageError, wholeNumber, word } from "./device/number.ts";
+import {
+  checkPlace,
+  MAX_COUNT,
+  nameOf,
+  openWords,
+  type Place,
+  parsePlace,
+  spaceName,
+  type Width,
+  widths,
+} from "./device/place.ts";
+import { checkPresent, deviceArgs, endWith, OPENING, required } from "./device/verb.ts";
+import { parseCondition, unmet, waitFor } from "./device/wait.ts";
+import { ExitCode } from "./encode/exit-code.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+/** What to write: these values one after the other, or the value read with some bits changed. */
+type Change = { readonly values: readonly bigint[] } | { readonly set: bigint; readonly clear: bigint };
+
+function readChange(
+  words: readonly string[],
+  set: string | undefined,
+  clear: string | undefined,
+  width: Width,
+): Change {
+  if (set === undefined && clear === undefined) {
+    if (words.length === 0)
+      throw new UsageError("say what to write: values, or --set or --clear with a mask");
+    return { values: words.map((text) => word("value", text, width)) };
+  }
+  if (words.length > 0)
+    throw new UsageError("values are written as they are; --set and --clear go without them");
+  const masks = { set: word("--set", set ?? "0", width), clear: word("--clear", clear ?? "0", width) };
+  if ((masks.set & masks.clear) !== 0n) throw new UsageError("--set and --clear name the same bits");
+  return masks;
+}
+
+/** `[BAR:OFFSET:]MASK=VALUE`; without a place, what is written is waited for itself. */
+function readWait(text: string | undefined, written: Place, width: Width) {
+  if (text === undefined) return undefined;
+  const colon = text.lastIndexOf(":");
+  const place = colon < 0 ? written : parsePlace(text.slice(0, colon));
+  checkPlace(place, width, 1);
+  return { place, condition: parseCondition(text.slice(colon + 1), width) };
+}
+
+const command = defineCommand({
+  meta: {
+    name: "poke.ts",
+    description: `Write registers of a device: a BAR's, or configuration space. Each is written once, by one access of
+exactly the width asked for, and none is read unless an option here asks for it.
+
+Examples:
+  bun run poke.ts 0000:00:09.0 0:0x40 3
+  bun run poke.ts 0000:00:09.0 0:0x104 0x1000,0,0x2000,0
+  bun run poke.ts 0000:00:09.0 1:0 0 --width 64 --count 1024
+  bun run poke.ts 0000:00:09.0 config:4 --width 16 --set 0x400 --read-back
+  bun run poke.ts 0000:00:05.0 0:8 5 --wait 0:0x20:1=0
+
+--json: device, space (BAR0 or config), offset, width (bits) and count as numbers, and as
+hexadecimal text values (written), and where asked for wait (space, offset, value, outcome)
+and readBack.
+
+${OPENING}
+Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl-C.`,
+  },
+  args: {
+    ...deviceArgs,
+    place: {
+      type: "positional",
+      required: false,
+      description: "BAR:OFFSET or config:OFFSET; numbers may be 0x10, 16 or 0x8000_0000",
+    },
+    values: {
+      type: "positional",
+      required: false,
+      description: "A value, or several with commas for consecutive registers",
+    },
+    width: { type: "enum", options: widths, default: "32", description: "Bits of one access" },
+    count: { type: "string", valueHint: "N", description: "Write the one value to N consecutive registers" },
+    set: {
+      type: "string",
+      valueHint: "MASK",
+      description: "Read the register, and write it with these bits 1",
+    },
+    clear: { type: "string", valueHint: "MASK", description: "The same, with these bits 0" },
+    wait: {
+      type: "string",
+      valueHint: "[BAR:OFFSET:]MASK=VALUE",
+      description: "Afterwards read (by default what was written) until the bits in MASK are VALUE",
+    },
+    timeout: { type: "string", default: "10", valueHint: "S", description: "Seconds that --wait may take" },
+    "read-back": {
+      type: "boolean",
+      default: false,
+      description: "At the end read and show what was written",
+    },
+  },
+  run: ({ args }) =>
+    endWith(async () => {
+      const spec = required(args.spec, "the device");
+      const place = parsePlace(required(args.place, "where to write, BAR:OFFSET or config:OFFSET,"));
+      const width = Number(args.width) as Width;
+      const texts = args._.slice(2).flatMap((text) => text.split(","));
+      const change = readChange(texts, args.set, args.clear, width);
+      const single = texts.length === 1;
+      if (args.count !== undefined && !single)
+        throw new UsageError("--count repeats one value; give just one");
+      const count = wholeNumber("--count", args.count ?? String(texts.length || 1), 1, MAX_COUNT);
+      const wait = readWait(args.wait, place, width);
+      const limitMs = timeoutMs(args.timeout);
+      checkPlace(place, width, count);
+
+      using device = openDevice(spec);
+      const words = openWords(device, place, width, count);
+      const watched = wait && openWords(device, wait.place, width, 1);
+      const values = "values" in change ? change.values : [(words.read(0) & ~change.clear) | change.set];
+      for (let i = 0; i < count; i++) words.write(i, single ? values[0]! : values[i]!);
+      checkPresent(device);
+      const waited = wait && (await waitFor(() => watched!.read(0), wait.condition, limitMs));
+      const readBack = args["read-back"] ? Array.from({ length: count }, (_, i) => words.read(i)) : undefined;
+
+      if (args.json) {
+        const shown = (list: readonly bigint[]) => list.map((value) => hex(value, width));
+        const { outcome } = waited ?? {};
+        console.log(
+          JSON.stringify({
+            device: spec,
+            space: spaceName(place),
+            offset: place.offset,
+            width,
+            count,
+            values: shown(values),
+            ...(wait &&
+              waited && {
+                wait: {
+                  space: spaceName(wait.place),
+                  offset: wait.place.offset,
+                  value: hex(waited.value, width),
+                  outcome,
+                },
+              }),
+            ...(readBack && { readBack: shown(readBack) }),
+          }),
+        );
+      } else {
+        const what = values.length === 1 ? hex(values[0]!, width) : `${count} values`;
+        console.log(`${nameOf(place)} <- ${what}${single && count > 1 ? `, ${count} times` : ""}`);
+        if (wait && waited?.outcome === "met")
+          console.log(`${nameOf(wait.place)} -> ${hex(waited.value, width)}`);
+        if (readBack) console.log(dumpWords(place.offset, width, readBack));
+      }
+      if (!wait || !waited || waited.outcome === "met") return 0;
+      await say("error", `${spec}: ${unmet(wait.place, width, wait.condition, limitMs, waited)}`);
+      return waited.outcome === "timeout" ? 1 : ExitCode.INTERRUPTED;
+    }),
+});
+
+await runVerb(command);

@@ -1,0 +1,141 @@
+/** Shows a device's registers. */
+import { defineCommand } from "citty";
+import type { PciDevice } from "../src/device/device.ts";
+import { openDevice } from "../src/device/open.ts";
+import { dumpWords } from "./device/dump.ts";
+import { hex, UsageError, wholeNumber } from "./device/number.ts";
+import { checkPlace, MAX_COUNT, openWords, type Place, spaceName } from "./device/place.ts";
+import { chooseRegisters, readRegisters, registersAsJson, showRegisters } from "./device/register-dump.ts";
+import { ENCODER_BAR, loadTable, type NamedTable, recognize } from "./device/table.ts";
+import { checkPresent, deviceArgs, endWith, OPENING, required } from "./device/verb.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+/** Of a BAR that nothing is known about, where a read can have any effect: enough to see what it is. */
+const RAW_BYTES = 256;
+const WORD_BITS = 32;
+const WORD_BYTES = 4;
+const ALL_ONES = 0xffff_ffff;
+
+interface Range {
+  readonly offset: number;
+  /** Undefined: RAW_BYTES, or what there is. */
+  readonly sizeBytes: number | undefined;
+}
+
+function readRange(offset: string | undefined, bytes: string | undefined): Range | undefined {
+  if (offset === undefined && bytes === undefined) return undefined;
+  const range = {
+    offset: wholeNumber("--offset", offset ?? "0", 0, Number.MAX_SAFE_INTEGER),
+    sizeBytes:
+      bytes === undefined ? undefined : wholeNumber("--bytes", bytes, WORD_BYTES, MAX_COUNT * WORD_BYTES),
+  };
+  checkPlace({ space: 0, offset: range.offset }, WORD_BITS, 1);
+  if (range.sizeBytes !== undefined && range.sizeBytes % WORD_BYTES !== 0)
+    throw new UsageError(`--bytes ${bytes}: it must be a multiple of ${WORD_BYTES}`);
+  return range;
+}
+
+function showTable(
+  device: PciDevice,
+  bar: number,
+  named: NamedTable,
+  names: readonly string[],
+  json: boolean,
+): void {
+  const values = readRegisters(device.bars[bar]!, named.name, chooseRegisters(named, names));
+  if (values.some(({ value }) => value === ALL_ONES)) checkPresent(device);
+  const object = { device: device.spec, bar, table: named.name, registers: registersAsJson(values) };
+  console.log(json ? JSON.stringify(object) : showRegisters(values));
+}
+
+function showRaw(device: PciDevice, bar: number, { offset, sizeBytes }: Range, json: boolean): void {
+  const place: Place = { space: bar, offset };
+  const left = Math.max(WORD_BYTES, device.bars[bar]!.sizeBytes - offset);
+  const count = Math.floor((sizeBytes ?? Math.min(RAW_BYTES, left)) / WORD_BYTES);
+  const words = openWords(device, place, WORD_BITS, count);
+  const values = Array.from({ length: count }, (_, i) => words.read(i));
+  if (values.includes(BigInt(ALL_ONES))) checkPresent(device);
+  const shown = values.map((value) => hex(value, WORD_BITS));
+  const object = { device: device.spec, bar, table: null, offset, width: WORD_BITS, values: shown };
+  console.log(json ? JSON.stringify(object) : dumpWords(offset, WORD_BITS, values));
+}
+
+const command = defineCommand({
+  meta: {
+    name: "regs.ts",
+    description: `Show a device's registers with names, fields and what their values are called, from a register table;
+or the first ${RAW_BYTES} bytes of a BAR as 32-bit words where there is no table.
+
+Examples:
+  bun run regs.ts 0000:00:09.0
+  bun run regs.ts model:vp9 STATUS,ERROR
+  bun run regs.ts 0000:00:05.0 --table docs/drivers/edu.ts
+  bun run regs.ts 0000:00:05.0 --bar 2 --offset 0x100 --bytes 64
+
+The encoder (10ee:7022, subsystem 10ee:0007, and the right MAGIC) is known. A table of your
+own is a file with "export const registers = { ... }", the same as src/endpoint/registers.ts.
+A register is read once, in the table's order; one that is write-only (wo) is not read. A read
+that has an effect is not known as such from a table: name the registers you want then.
+
+--json: device, bar, table (or null), and registers by name (offset, mode, value, fields; the
+value of one that is not read is null), or without a table offset, width and values.
+Values are hexadecimal text; offsets and the fields' values are numbers.
+
+${OPENING}
+Exit codes: 0 done, 1 the device failed, 2 usage.`,
+  },
+  args: {
+    ...deviceArgs,
+    names: {
+      type: "positional",
+      required: false,
+      description: "Only these registers of the table, with commas",
+    },
+    table: {
+      type: "string",
+      valueHint: "FILE.ts|encoder",
+      description: "The register table (default: by the device's ids)",
+    },
+    bar: { type: "string", default: "0", valueHint: "N", description: "The BAR that holds the registers" },
+    offset: { type: "string", valueHint: "N", description: "Words instead, from this offset on" },
+    bytes: { type: "string", valueHint: "N", description: "Words instead, so many bytes of them" },
+  },
+  run: ({ args }) =>
+    endWith(async () => {
+      const spec = required(args.spec, "the device");
+      const names = args._.slice(1).flatMap((text) => text.split(","));
+      const bar = wholeNumber("--bar", args.bar, 0, 5);
+      const range = readRange(args.offset, args.bytes);
+      if (range && (names.length > 0 || args.table !== undefined))
+        throw new UsageError(
+          "--offset and --bytes show words without names; leave out --table and the names",
+        );
+      const given = args.table === undefined ? undefined : await loadTable(args.table);
+      if (given) chooseRegisters(given, names);
+
+      using device = openDevice(spec);
+      const barBytes = device.bars[bar]!.sizeBytes;
+      let why = "";
+      let named = given;
+      if (!named && !range && bar === ENCODER_BAR) {
+        const found = recognize(device);
+        if ("why" in found) why = `${found.why}; `;
+        else named = found;
+      }
+      if (named) showTable(device, bar, named, names, args.json);
+      else if (names.length > 0)
+        throw new UsageError(`${spec}: ${why}registers have names only with --table FILE.ts`);
+      else {
+        showRaw(device, bar, range ?? { offset: 0, sizeBytes: undefined }, args.json);
+        if (!range && barBytes > RAW_BYTES)
+          await say(
+            "info",
+            `${why}the first ${RAW_BYTES} of ${barBytes} bytes of ${spaceName({ space: bar, offset: 0 })}; --bytes shows more, --table FILE.ts names them`,
+          );
+      }
+      return 0;
+    }),
+});
+
+await runVerb(command);

@@ -1,0 +1,58 @@
+/** Gives PCI functions back to the drivers they had. */
+import { defineCommand } from "citty";
+import { boundAddresses, type DriverChange, release } from "../src/pci/binding.ts";
+import { ADDRESS, functionAddress } from "./bus/address.ts";
+import { UsageError } from "./device/number.ts";
+import { endWith } from "./device/verb.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+const command = defineCommand({
+  meta: {
+    name: "release.ts",
+    description: `Give a PCI function back to the driver that it had before bind.ts, or to none if it had none.
+If bind.ts did not take it, the kernel chooses its driver. Needs root.
+
+Examples:
+  bun run release.ts 0000:00:09.0
+  bun run release.ts --all
+
+--json: released, an array of address, from and to (null is no driver); failed, of address and error.
+Exit codes: 0 released, 1 one of them was not, 2 usage.`,
+  },
+  args: {
+    address: { type: "positional", required: false, description: ADDRESS },
+    all: { type: "boolean", default: false, description: "All that bind.ts took" },
+    force: { type: "boolean", default: false, description: "Also when it is in use" },
+    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+  },
+  run: ({ args }) =>
+    endWith(async () => {
+      if ((args.address === undefined) !== args.all)
+        throw new UsageError("say which function to release: its address, or --all");
+      const released: DriverChange[] = [];
+      const failed: { address: string; error: string }[] = [];
+      for (const address of args.all ? boundAddresses() : [functionAddress(args.address)]) {
+        try {
+          released.push(await release(address, args));
+        } catch (error) {
+          failed.push({ address, error: error instanceof Error ? error.message : String(error) });
+        }
+      }
+      if (args.json) console.log(JSON.stringify({ released, failed }));
+      else {
+        for (const { address, from, to } of released) console.log(describe(address, from, to));
+        if (args.all && released.length === 0 && failed.length === 0)
+          console.log("nothing is bound by bind.ts");
+      }
+      for (const { error } of failed) await say("error", error);
+      return failed.length > 0 ? 1 : 0;
+    }),
+});
+
+function describe(address: string, from: string | null, to: string | null): string {
+  if (from === to) return `${address} stays with ${to ?? "no driver"}`;
+  return `${address} went from ${from ?? "no driver"} back to ${to ?? "no driver"}`;
+}
+
+await runVerb(command);

@@ -1,0 +1,106 @@
+/** Takes PCI devices off the bus and finds them anew. */
+import { defineCommand } from "citty";
+import { isAddress } from "../src/pci/address.ts";
+import type { PciFunction } from "../src/pci/bus.ts";
+import { type RescanOutcome, rescan } from "../src/pci/hotplug.ts";
+import { functionAddress } from "./bus/address.ts";
+import { programStep } from "./bus/program.ts";
+import { columns } from "./bus/table.ts";
+import { hex, timeoutMs, UsageError } from "./device/number.ts";
+import { endWith } from "./device/verb.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+const words = process.argv.splice(2);
+const dashes = words.indexOf("--");
+// What follows -- is another program's command line.
+const program = dashes < 0 ? [] : words.slice(dashes + 1);
+const own = dashes < 0 ? words : words.slice(0, dashes);
+// No option has a value that is an address: the second one and all later are taken out, for citty knows one.
+const first = own.findIndex(isAddress);
+const others = own.filter((word, i) => isAddress(word) && i !== first);
+process.argv.push(...own.filter((word, i) => !isAddress(word) || i === first));
+
+const command = defineCommand({
+  meta: {
+    name: "rescan.ts",
+    description: `Take PCI devices off the bus, with all their functions, and find them anew, such as after an FPGA
+was programmed: meanwhile a command is run, or Enter awaited. Functions get the driver back that
+they had. One in use is refused. Without an address nothing is removed. Needs root.
+
+Examples:
+  bun run rescan.ts 0000:01:00.0 -- openFPGALoader -b myboard image.bit
+  bun run rescan.ts 01:00.0 02:00.0 --pause
+  bun run rescan.ts --bus 01
+  bun run rescan.ts --bus all
+
+--json: functions, an array of address, fate (back, changed, gone, new), before and after (vendor,
+device, driver; null where there is none), error (why the driver is not back) or null.
+Exit codes: 0 done, 1 a function is gone, a driver is not back, or the command failed, 2 usage.`,
+  },
+  args: {
+    address: {
+      type: "positional",
+      required: false,
+      description: "One function of a device: 0000:01:00.0, or 01:00.0; as many as wanted",
+    },
+    bus: {
+      type: "string",
+      valueHint: "BUS",
+      description: "Look on this bus, such as 0000:01, or on all (default: where the devices were)",
+    },
+    pause: { type: "boolean", default: false, description: "Wait for Enter while they are off the bus" },
+    timeout: {
+      type: "string",
+      default: "10",
+      valueHint: "S",
+      description: "Seconds that coming back may take",
+    },
+    force: { type: "boolean", default: false, description: "Also when they are in use" },
+    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+  },
+  run: ({ args }) =>
+    endWith(async () => {
+      const addresses = args.address === undefined ? [] : [args.address, ...others].map(functionAddress);
+      if (addresses.length === 0 && args.bus === undefined)
+        throw new UsageError("say what to look for anew: a function's address, or --bus BUS, or --bus all");
+      if (args.pause && program.length > 0)
+        throw new UsageError("either --pause or a command after --, not both");
+      if (addresses.length === 0 && (args.pause || program.length > 0))
+        throw new UsageError("nothing is off the bus meanwhile: name a function's address");
+      const meanwhile = programStep(args.pause, program);
+      const outcomes = await rescan({
+        addresses,
+        bus: args.bus,
+        force: args.force,
+        timeoutMs: timeoutMs(args.timeout),
+        ...(meanwhile && { meanwhile }),
+      });
+      if (args.json) console.log(JSON.stringify({ functions: outcomes.map(toJson) }));
+      else if (outcomes.length === 0) console.log("nothing new");
+      else console.log(columns(outcomes.map(describe)));
+      const errors = outcomes.flatMap(({ address, fate, failure }) => {
+        if (fate === "gone") return `${address} did not come back within ${args.timeout} s`;
+        return failure === undefined ? [] : `${address} does not have its driver back: ${failure}`;
+      });
+      for (const error of errors) await say("error", error);
+      return errors.length > 0 ? 1 : 0;
+    }),
+});
+
+const ids = (of: PciFunction) =>
+  `${of.vendor.toString(16).padStart(4, "0")}:${of.device.toString(16).padStart(4, "0")}`;
+
+function describe({ address, fate, before, after }: RescanOutcome): string[] {
+  const was = before && after && ids(before) !== ids(after) ? `, was ${ids(before)}` : "";
+  const driver = after ? `driver ${after.driver ?? "none"}` : `driver was ${before?.driver ?? "none"}`;
+  return [address, fate, `${ids((after ?? before)!)}${was}`, driver];
+}
+
+function toJson({ address, fate, before, after, failure }: RescanOutcome) {
+  const json = (of: PciFunction | undefined) =>
+    of ? { vendor: hex(of.vendor, 16), device: hex(of.device, 16), driver: of.driver ?? null } : null;
+  return { address, fate, before: json(before), after: json(after), error: failure ?? null };
+}
+
+await runVerb(command);

@@ -1,0 +1,52 @@
+/** Resets a device. */
+import { defineCommand } from "citty";
+import type { PciDevice } from "../src/device/device.ts";
+import { openDevice } from "../src/device/open.ts";
+import { Config } from "../src/pci/config.ts";
+import { checkPresent, deviceArgs, endWith, OPENING, required } from "./device/verb.ts";
+import { runVerb } from "./usage.ts";
+
+/** Vendor and device, as lspci has them: "10ee:7022". */
+function idOf({ config }: PciDevice): string {
+  const ids = [config.read16(Config.VENDOR_ID), config.read16(Config.DEVICE_ID)];
+  return ids.map((id) => id.toString(16).padStart(4, "0")).join(":");
+}
+
+const command = defineCommand({
+  meta: {
+    name: "reset.ts",
+    description: `Reset a device to its power-on state, the way that its backend has, and see that it answers again.
+
+Examples:
+  bun run reset.ts 0000:00:09.0
+  bun run reset.ts vfio-user:/tmp/vp9.sock --json
+
+--json: device, reachedBy, before and after (vendor:device), resetMs.
+
+${OPENING}
+Exit codes: 0 done, 1 the reset failed or another device answers after it, 2 usage.`,
+  },
+  args: deviceArgs,
+  run: ({ args }) =>
+    endWith(() => {
+      const spec = required(args.spec, "the device");
+      using device = openDevice(spec);
+      checkPresent(device);
+      const before = idOf(device);
+      const startMs = performance.now();
+      device.reset();
+      const resetMs = performance.now() - startMs;
+      checkPresent(device);
+      const after = idOf(device);
+      const { reachedBy } = device;
+      if (args.json) console.log(JSON.stringify({ device: spec, reachedBy, before, after, resetMs }));
+      else
+        console.log(
+          `${spec}: ${before} reset by ${reachedBy} in ${resetMs.toFixed(1)} ms; it answers as ${after}`,
+        );
+      if (before !== after) throw new Error(`${spec}: ${before} before the reset, ${after} after it`);
+      return 0;
+    }),
+});
+
+await runVerb(command);

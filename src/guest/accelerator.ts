@@ -1,0 +1,50 @@
+/** Whether a guest can run on this machine's processor itself (KVM), or must be emulated (TCG). */
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Arch, hostArch } from "./arch.ts";
+import { GuestError } from "./boot.ts";
+import { cacheFolder } from "./cache.ts";
+
+export interface Accelerator {
+  name: "kvm" | "tcg";
+  /** Why it is this one, for people. */
+  why: string;
+}
+
+const DEVICE = "/dev/kvm";
+
+/**
+ * KVM where a guest truly boots with it; that is tried once per boot of this machine.
+ * @param kernel the release of the guest's kernel
+ * @param tryKvm boots such a guest; throws GuestError when it can't
+ */
+export async function chooseAccelerator(
+  arch: Arch,
+  kernel: string,
+  tryKvm: () => Promise<unknown>,
+): Promise<Accelerator> {
+  if (arch !== hostArch) return { name: "tcg", why: `this machine is ${hostArch}` };
+  if (!existsSync(DEVICE)) return { name: "tcg", why: `there is no ${DEVICE}` };
+  try {
+    accessSync(DEVICE, constants.R_OK | constants.W_OK);
+  } catch {
+    return { name: "tcg", why: `${DEVICE} is not open to this user; the group kvm is (adduser USER kvm)` };
+  }
+  const path = join(cacheFolder(), `kvm-${kernel}`);
+  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const known = existsSync(path) ? readFileSync(path, "utf8").split("\n") : [];
+  if (known[0] === bootId) return verdict(known[1] ?? "");
+  let failure = "";
+  try {
+    await tryKvm();
+  } catch (error) {
+    if (!(error instanceof GuestError)) throw error;
+    failure = error.reason;
+  }
+  mkdirSync(cacheFolder(), { recursive: true });
+  writeFileSync(path, `${bootId}\n${failure}\n`);
+  return verdict(failure);
+}
+
+const verdict = (failure: string): Accelerator =>
+  failure === "" ? { name: "kvm", why: "it works here" } : { name: "tcg", why: `with KVM it ${failure}` };

@@ -1,0 +1,66 @@
+/** What differs between the two architectures of a guest: Debian's names, the loader, QEMU's machine. */
+
+export type Arch = "x86_64" | "aarch64";
+
+export interface ArchFacts {
+  /** Debian's name, as in linux-image-6.12.48+deb13-ARCH. */
+  debian: string;
+  /** Folder of libraries under usr/lib (Debian's multiarch triplet). */
+  triplet: string;
+  /** The dynamic loader, by the path that programs name it by. */
+  loader: string;
+  /** npm package that holds Bun for it, without a scope. */
+  bunPackage: string;
+  qemu: string;
+  /** Name of the serial port for the kernel's console. */
+  console: string;
+  /** QEMU's machine and CPU, and what the kernel's command line needs with it. */
+  machine(choice: MachineChoice): { qemu: string[]; kernel: string[] };
+}
+
+export interface MachineChoice {
+  accelerator: "kvm" | "tcg";
+  iommu: boolean;
+}
+
+export const arches: Record<Arch, ArchFacts> = {
+  x86_64: {
+    debian: "amd64",
+    triplet: "x86_64-linux-gnu",
+    loader: "/lib64/ld-linux-x86-64.so.2",
+    bunPackage: "bun-linux-x64",
+    qemu: "qemu-system-x86_64",
+    console: "ttyS0",
+    machine({ accelerator, iommu }) {
+      // With KVM the interrupt remapping needs the IOAPIC in QEMU: "split".
+      const irqchip = accelerator === "kvm" && iommu ? ",kernel-irqchip=split" : "";
+      return {
+        qemu: [
+          ...["-M", `q35${irqchip}`, "-cpu", "max"],
+          ...(iommu ? ["-device", "intel-iommu,intremap=on,caching-mode=on"] : []),
+        ],
+        kernel: iommu ? ["intel_iommu=on"] : [],
+      };
+    },
+  },
+  aarch64: {
+    debian: "arm64",
+    triplet: "aarch64-linux-gnu",
+    loader: "/lib/ld-linux-aarch64.so.1",
+    bunPackage: "bun-linux-aarch64",
+    qemu: "qemu-system-aarch64",
+    console: "ttyAMA0",
+    machine({ accelerator, iommu }) {
+      // QEMU's own pointer authentication instead of QARMA5, which would take half of the guest's time.
+      const cpu = accelerator === "tcg" ? "max,pauth-impdef=on" : "max";
+      return {
+        qemu: ["-M", `virt,gic-version=3${iommu ? ",iommu=smmuv3" : ""}`, "-cpu", cpu],
+        kernel: [],
+      };
+    },
+  },
+};
+
+/** The architecture of this machine; undefined when it is neither of the two. */
+export const hostArch: Arch | undefined =
+  process.arch === "x64" ? "x86_64" : process.arch === "arm64" ? "aarch64" : undefined;

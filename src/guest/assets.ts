@@ -1,0 +1,155 @@
+/** What a guest is made of: QEMU, a kernel with its modules, programs, Bun. Fetched on first use, then kept. */
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join, resolve } from "node:path";
+import { type Arch, arches, hostArch } from "./arch.ts";
+import { type Archive, openArchive } from "./archive.ts";
+import { cached } from "./cache.ts";
+import { bootModules, collectModules, deviceModules, modulesDep } from "./modules.ts";
+import { run } from "./process.ts";
+
+/** The folder of this checkout, with package.json. */
+export const checkout = resolve(import.meta.dir, "../..");
+
+/** Debian's stable kernel series. */
+export const DEFAULT_KERNEL = "6.12";
+
+type Log = (line: string) => void;
+
+const qemuPackages = ["qemu-system-x86", "qemu-system-arm", "libslirp0"];
+const guestPackages = ["busybox-static", "libgcc-s1", "pciutils"];
+const modules = [...bootModules, ...deviceModules];
+
+/** Changes when what is put into an entry of the cache changes. */
+const recipe = (...parts: unknown[]) =>
+  createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 8);
+
+/** A folder with QEMU for both guests and all that it needs, below usr. */
+export async function fetchQemu(log: Log): Promise<string> {
+  const arch = hostArch;
+  if (arch === undefined) throw new Error(`guests run on x86-64 and aarch64, not on ${process.arch}`);
+  return await cached(`qemu-${arch}-${recipe(qemuPackages)}`, async (folder) => {
+    log("fetching QEMU from Debian's archive (70 MB, once)");
+    const archive = await openArchive(arch, folder);
+    const tree = join(folder, "tree");
+    await archive.unpack(qemuPackages, tree, { dependencies: true, backports: true });
+    prune(tree);
+    return tree;
+  });
+}
+
+/** A folder with the guest's programs and libraries, below usr. */
+export async function fetchPrograms(arch: Arch, log: Log): Promise<string> {
+  return await cached(`programs-${arch}-${recipe(guestPackages)}`, async (folder) => {
+    log(`fetching the ${arch} guest's programs from Debian's archive (8 MB, once)`);
+    const archive = await openArchive(arch, folder);
+    const tree = join(folder, "tree");
+    await archive.unpack(guestPackages, tree, { dependencies: true });
+    prune(tree);
+    return tree;
+  });
+}
+
+function prune(tree: string) {
+  for (const name of ["doc", "man", "locale", "lintian", "bash-completion"])
+    rmSync(join(tree, "usr/share", name), { recursive: true, force: true });
+}
+
+export interface Kernel {
+  /** As `uname -r` has it. */
+  release: string;
+  /** What QEMU boots. */
+  image: string;
+  /** Folder of modules, not compressed, with modules.dep. */
+  modules: string;
+}
+
+/**
+ * A kernel of Debian's by the beginning of its version (the newest is taken, and kept under what was asked for), or by
+ * the file of its package, linux-image-*.deb.
+ */
+export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise<Kernel> {
+  const isFile = wanted.endsWith(".deb");
+  if (!isFile && !/^\d+(\.\d+)*([+~-][\w.+~-]*)?$/.test(wanted))
+    throw new RangeError(`${wanted} is neither a kernel's version nor a linux-image .deb`);
+  const identity = isFile
+    ? createHash("sha256").update(readFileSync(wanted)).digest("hex").slice(0, 12)
+    : wanted;
+  const entry = await cached(`kernel-${identity}-${arch}-${recipe(modules)}`, async (folder) => {
+    const tree = join(folder, "tree");
+    if (isFile) await run(["dpkg-deb", "--extract", resolve(wanted), tree]);
+    else {
+      log(`fetching an ${arch} kernel ${wanted} from Debian's archive (100 MB, once)`);
+      const archive = await openArchive(arch, folder);
+      await archive.unpack([await findKernelPackage(archive, arch, wanted)], tree, { dependencies: false });
+    }
+    return await takeKernel(tree, join(folder, "kernel"));
+  });
+  const release = readFileSync(join(entry, "release"), "utf8");
+  return { release, image: join(entry, "vmlinuz"), modules: join(entry, "modules") };
+}
+
+async function findKernelPackage(archive: Archive, arch: Arch, wanted: string): Promise<string> {
+  const prefix = "linux-image-";
+  const suffix = `-${arches[arch].debian}`;
+  const versions = (await archive.names(prefix))
+    .filter((name) => /^linux-image-\d[^-]*-[^-]+$/.test(name) && name.endsWith(suffix))
+    .map((name) => name.slice(prefix.length, -suffix.length))
+    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const found = versions.findLast((version) => new RegExp(`^${RegExp.escape(wanted)}(?!\\d)`).test(version));
+  if (found === undefined)
+    throw new RangeError(
+      `Debian's archive has no kernel ${wanted} for ${arch}; it has ${versions.join(", ")}`,
+    );
+  return `${prefix}${found}${suffix}`;
+}
+
+/** Keeps of a kernel package what a guest uses. */
+async function takeKernel(tree: string, into: string): Promise<string> {
+  const image = readdirSync(join(tree, "boot")).find((name) => name.startsWith("vmlinuz-"));
+  if (image === undefined) throw new Error(`the kernel package has no vmlinuz in ${join(tree, "boot")}`);
+  const release = image.slice("vmlinuz-".length);
+  const folder = ["usr/lib/modules", "lib/modules"].map((path) => join(tree, path, release)).find(existsSync);
+  if (folder === undefined) throw new Error(`the kernel package has no modules for ${release}`);
+  mkdirSync(join(into, "modules"), { recursive: true });
+  renameSync(join(tree, "boot", image), join(into, "vmlinuz"));
+  writeFileSync(join(into, "release"), release);
+  const collected = await collectModules(folder, modules);
+  for (const { name, data } of collected) writeFileSync(join(into, "modules", `${name}.ko`), data);
+  writeFileSync(join(into, "modules", "modules.dep"), modulesDep(collected));
+  return into;
+}
+
+/** Bun for the guest: this checkout's own where it fits, else the same version from npm, checked as package-lock.json says. */
+export async function fetchBun(arch: Arch, log: Log): Promise<string> {
+  const own = join(checkout, "node_modules/bun/bin/bun.exe");
+  if (arch === hostArch && existsSync(own)) return own;
+  const lock = (await Bun.file(join(checkout, "package-lock.json")).json()) as PackageLock;
+  const version = lock.packages["node_modules/bun"]?.version;
+  if (version === undefined) throw new Error(`${join(checkout, "package-lock.json")} has no bun`);
+  return await cached(`bun-${arch}-${version}`, async (folder) => {
+    const name = `@oven/${arches[arch].bunPackage}`;
+    log(`fetching ${name}@${version} from npm (40 MB, once)`);
+    const printed = await run(["npm", "pack", "--silent", `${name}@${version}`], { cwd: folder });
+    const archive = join(folder, new TextDecoder().decode(printed).trim());
+    const want = lock.packages[`node_modules/${name}`]?.integrity;
+    const got = `sha512-${createHash("sha512").update(readFileSync(archive)).digest("base64")}`;
+    if (got !== want) throw new Error(`${name}@${version} has the checksum ${got}, not ${want}`);
+    await run(["tar", "-xzf", archive, "-C", folder, "package/bin/bun"]);
+    chmodSync(join(folder, "package/bin/bun"), 0o755);
+    return join(folder, "package/bin/bun");
+  });
+}
+
+interface PackageLock {
+  packages: Record<string, { version: string; integrity?: string } | undefined>;
+}

@@ -1,0 +1,203 @@
+/** One run of QEMU: the guest boots, runs its command and is ended. */
+import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { type MarkedStream, markedStream } from "./marked-stream.ts";
+import { type Machine, qemuCommand } from "./qemu.ts";
+
+/** The guest failed, not the command in it. */
+export class GuestError extends Error {
+  /** What became of the guest: what stands after "the guest" in a sentence. */
+  readonly reason: string;
+
+  constructor(message: string, reason: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+export interface BootOptions {
+  /** Stands before and after what the command writes; init.sh writes it. */
+  token: string;
+  /** For boot and command together. */
+  timeoutMs: number;
+  /** Called one after the other for each stream; the stream waits for what they return. */
+  onStdout?: ByteSink | undefined;
+  onStderr?: ByteSink | undefined;
+  /** The kernel's console, and QEMU's own words. */
+  onConsole?: ((text: string) => void) | undefined;
+  /** Ends the guest. */
+  signal?: AbortSignal | undefined;
+}
+
+export type ByteSink = (bytes: Uint8Array) => void | Promise<void>;
+
+export interface BootResult {
+  /** The command's. */
+  exitCode: number;
+  /** From QEMU's start to the command's. */
+  bootMs: number;
+  commandMs: number;
+}
+
+/** How much of the console an error shows. */
+const CONSOLE_LINES = 50;
+/** Time that QEMU has for an orderly end. */
+const QUIT_MS = 2000;
+/** QEMU says so when the processor's virtualization is there but does not work, and stops the guest. */
+const KVM_FAILURE = /^(KVM internal error|error: kvm run failed).*$/m;
+
+/**
+ * @param tree folder with QEMU
+ * @param folder a folder for sockets
+ * @throws GuestError when the command did not come to its end, with the console's last lines
+ */
+export async function boot(
+  tree: string,
+  folder: string,
+  machine: Omit<Machine, "ports">,
+  options: BootOptions,
+): Promise<BootResult> {
+  const { timeoutMs, signal } = options;
+  await using stdout = await openPort(folder, "stdout");
+  await using stderr = await openPort(folder, "stderr");
+  const { command, env } = qemuCommand(tree, { ...machine, ports: [stdout, stderr] });
+
+  const startMs = performance.now();
+  let commandStartMs: number | undefined;
+  const qemu = Bun.spawn(command, {
+    detached: true, // the terminal's Ctrl-C is ours to handle
+    env: { ...process.env, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const console = keepText(qemu.stdout, options.onConsole);
+  const errors = keepText(qemu.stderr, options.onConsole);
+
+  const exitCode = (async () => {
+    const [rest] = await Promise.all([
+      readPort(stdout, options.token, options.onStdout, () => (commandStartMs = performance.now())),
+      readPort(stderr, options.token, options.onStderr),
+    ]);
+    return Number(rest);
+  })();
+  exitCode.catch(() => {}); // a sink's failure counts only while the race below is on
+  let timer: Timer | undefined;
+  const ending = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(`did not come to its end in ${timeoutMs / 1000} s`), timeoutMs);
+    signal?.addEventListener("abort", () => resolve("was interrupted"), { once: true });
+    if (signal?.aborted) resolve("was interrupted");
+    void qemu.exited.then(async (code) => {
+      await Promise.all([console.done, errors.done]);
+      resolve(code === 0 ? "ended by itself" : `could not run: QEMU ended with exit code ${code}`);
+    });
+    void errors.until(KVM_FAILURE).then((failure) => resolve(`was stopped: ${failure}`));
+  });
+  let end: number | string;
+  let endMs: number;
+  try {
+    end = await Promise.race([exitCode, ending]);
+    endMs = performance.now();
+  } finally {
+    clearTimeout(timer);
+    qemu.kill("SIGTERM");
+    const killer = setTimeout(() => qemu.kill("SIGKILL"), QUIT_MS);
+    await qemu.exited;
+    clearTimeout(killer);
+  }
+  if (typeof end === "string") {
+    const place = commandStartMs === undefined ? "while it booted" : "while the command ran";
+    const lines = [
+      `the ${machine.arch} guest ${end}, ${place}`,
+      ...lastLines("QEMU said:", errors.text()),
+      ...lastLines("the last lines of its console:", console.text()),
+    ];
+    throw new GuestError(lines.join("\n"), end);
+  }
+  return { exitCode: end, bootMs: commandStartMs! - startMs, commandMs: endMs - commandStartMs! };
+}
+
+interface OpenPort extends AsyncDisposable {
+  name: string;
+  path: string;
+  /** QEMU's connection. */
+  socket: Promise<Socket>;
+}
+
+async function openPort(folder: string, name: string): Promise<OpenPort> {
+  const path = join(folder, name);
+  const { promise, resolve } = Promise.withResolvers<Socket>();
+  const server = createServer(resolve);
+  await new Promise<void>((listening, failed) => {
+    server.once("error", failed);
+    server.listen(path, listening);
+  });
+  return {
+    name,
+    path,
+    socket: promise,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      void promise.then((socket) => socket.destroy());
+    },
+  };
+}
+
+/** Passes on what the command writes to a port; returns what follows its end: a line, or nothing. */
+async function readPort(
+  port: OpenPort,
+  token: string,
+  sink: ByteSink = () => {},
+  onStart: () => void = () => {},
+): Promise<string> {
+  const stream: MarkedStream = markedStream(token);
+  for await (const chunk of await port.socket) {
+    const before = stream.started;
+    const data = stream.feed(chunk as Uint8Array);
+    if (stream.started && !before) onStart();
+    if (data.length > 0) await sink(data);
+    if (stream.rest?.endsWith("\n")) return stream.rest;
+  }
+  return await new Promise(() => {}); // QEMU is gone, and boot() knows
+}
+
+interface KeptText {
+  text(): string;
+  /** Resolves at the end of the stream. */
+  done: Promise<void>;
+  /** Resolves with the first match of a pattern, if one comes. */
+  until(pattern: RegExp): Promise<string>;
+}
+
+/** Keeps the end of a stream of text, without what would move a terminal's cursor. */
+function keepText(stream: ReadableStream<Uint8Array>, onText: (text: string) => void = () => {}): KeptText {
+  let kept = "";
+  const waiting: { pattern: RegExp; resolve: (text: string) => void }[] = [];
+  const done = (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      const text = plain(decoder.decode(chunk, { stream: true }));
+      kept = (kept + text).slice(-65_536);
+      onText(text);
+      for (const { pattern, resolve } of waiting) {
+        const [match] = pattern.exec(kept) ?? [];
+        if (match !== undefined) resolve(match);
+      }
+    }
+  })();
+  return {
+    text: () => kept,
+    done,
+    until: (pattern) => new Promise((resolve) => waiting.push({ pattern, resolve })),
+  };
+}
+
+/** Text without escape sequences and control characters (ECMA-48), but for the line's end and the tab. */
+const plain = (text: string) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  text.replace(/\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])/g, "").replace(/[^\P{Cc}\n\t]/gu, "");
+
+function lastLines(title: string, text: string): string[] {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return lines.length === 0 ? [] : [title, ...lines.slice(-CONSOLE_LINES).map((line) => `  ${line}`)];
+}

@@ -1,0 +1,46 @@
+/** The cache folder: what was fetched once is kept, and seen by others only when it is complete. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { findTool } from "./process.ts";
+
+/** How long one process waits for another that is fetching the same, in seconds. */
+const LOCK_TIMEOUT_S = 1800;
+
+export function cacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "vfiokit");
+}
+
+/**
+ * The path of an entry of the cache. Where it is missing, `make` fills an empty folder, and the path that it returns in
+ * there becomes the entry in one step; of processes that start at once one makes it and the others wait.
+ */
+export async function cached(name: string, make: (folder: string) => Promise<string>): Promise<string> {
+  const cache = cacheFolder();
+  const entry = join(cache, name);
+  if (existsSync(entry)) return entry;
+  mkdirSync(cache, { recursive: true });
+  using _lock = await lock(join(cache, `.${name}.lock`));
+  if (existsSync(entry)) return entry;
+  for (const left of readdirSync(cache)) // by a process that was ended meanwhile
+    if (left.startsWith(`.${name}.`) && /^\w{6}$/.test(left.slice(name.length + 2)))
+      rmSync(join(cache, left), { recursive: true, force: true });
+  const folder = mkdtempSync(join(cache, `.${name}.`));
+  try {
+    renameSync(await make(folder), entry);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return entry;
+}
+
+/** Takes a lock that ends with this process, whatever ends it: flock(1) holds it until our end of its pipe closes. */
+async function lock(path: string): Promise<Disposable> {
+  const holder = Bun.spawn(
+    [findTool("flock"), "--timeout", String(LOCK_TIMEOUT_S), path, "sh", "-c", "echo && exec cat"],
+    { stdin: "pipe", stdout: "pipe", stderr: "ignore" },
+  );
+  const { done } = await holder.stdout.getReader().read();
+  if (done) throw new Error(`another process held ${path} for ${LOCK_TIMEOUT_S} s; is it still fetching?`);
+  return { [Symbol.dispose]: () => void holder.stdin.end() };
+}

@@ -1,0 +1,160 @@
+/** Runs one command in a guest that is booted for it. */
+import { randomBytes } from "node:crypto";
+import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { chooseAccelerator } from "./accelerator.ts";
+import type { Arch } from "./arch.ts";
+import { checkout, DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "./assets.ts";
+import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
+import { deviceOption, driverModules } from "./devices.ts";
+import { buildInitramfs } from "./initramfs.ts";
+
+export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
+  arch: Arch;
+  /** Program and arguments; the program is looked for on the guest's PATH, where bun is. */
+  command: readonly string[];
+  /** Short names (devices.ts) or QEMU's -device options; the first one is 0000:00:01.0 unless it says otherwise. */
+  devices?: readonly string[];
+  /** Files that are put into the command's working directory, under their base names. */
+  inputs?: readonly string[];
+  /** Files to write with what is in that directory under their base names in the end, however the command ended. */
+  outputs?: readonly string[];
+  /** The beginning of a version that Debian's archive has, or the file of a package linux-image-*.deb. */
+  kernel?: string | undefined;
+  memoryMib?: number;
+  cpus?: number;
+  /** 2 MiB pages that the guest's kernel sets aside. */
+  hugepages?: number;
+  iommu?: boolean;
+  /** Takes lines about what is under way, for people. */
+  log?: (line: string) => void;
+}
+
+export interface GuestResult extends BootResult {
+  arch: Arch;
+  accelerator: "kvm" | "tcg";
+  /** The kernel's release, as `uname -r` has it. */
+  kernel: string;
+  /** Those of the outputs that the command did not leave. */
+  missing: string[];
+}
+
+const DEFAULT_TIMEOUT_MS = 600_000;
+const DEFAULT_MEMORY_MIB = 1024;
+/** Time for a guest to boot with KVM, which takes about a second where it works. */
+const KVM_TIMEOUT_MS = 15_000;
+
+/**
+ * Boots a guest with this checkout inside, runs a command in it and ends it. What it is made of is fetched on first use.
+ * @throws GuestError when the guest failed, MissingToolError when this machine lacks what a guest needs, RangeError when
+ *   there is no such kernel, and the errors of reading inputs and writing outputs
+ */
+export async function runGuest(options: GuestOptions): Promise<GuestResult> {
+  const { arch, devices = [], inputs = [], outputs = [], log = () => {} } = options;
+  const twice = inputs.find(
+    (path, index) => inputs.findIndex((other) => basename(other) === basename(path)) < index,
+  );
+  if (twice !== undefined) throw new RangeError(`two inputs are called ${basename(twice)}`);
+
+  const { tree, programs, kernel, bun } = await untilAborted(fetchAssets(options, log), options.signal);
+
+  using folder = temporaryFolder();
+  const initramfs = join(folder.path, "initramfs");
+  writeFileSync(initramfs, Buffer.concat(buildInitramfs(arch, programs, kernel)));
+  const iommu = options.iommu ?? true;
+  const machine = {
+    arch,
+    iommu,
+    memoryMib: options.memoryMib ?? DEFAULT_MEMORY_MIB,
+    cpus: options.cpus ?? Math.min(2, availableParallelism()),
+    hugepages: options.hugepages ?? 0,
+    image: kernel.image,
+    initramfs,
+    shares: [
+      { name: "programs", path: programs, writable: false },
+      { name: "bun", path: dirname(bun), writable: false },
+      { name: "checkout", path: checkout, writable: false },
+    ],
+  };
+
+  /** Boots with a share of its own, in which the guest finds what to do. */
+  async function bootWith(
+    accelerator: "kvm" | "tcg",
+    name: string,
+    command: readonly string[],
+    devices: readonly string[],
+    options: Omit<BootOptions, "token">,
+  ): Promise<BootResult> {
+    const share = join(folder.path, name);
+    const token = randomBytes(16).toString("hex");
+    mkdirSync(join(share, "work"), { recursive: true });
+    const settings = { token, bun: basename(bun), modules: driverModules(devices).join(" ") };
+    writeFileSync(
+      join(share, "settings"),
+      Object.entries(settings)
+        .map(([key, value]) => `${key}=${quote(value)}\n`)
+        .join(""),
+    );
+    writeFileSync(join(share, "command"), `exec ${command.map(quote).join(" ")}\n`);
+    const shares = [{ name: "guest", path: share, writable: true }, ...machine.shares];
+    return await boot(
+      tree,
+      folder.path,
+      { ...machine, accelerator, shares, devices: devices.map(deviceOption) },
+      { ...options, token },
+    );
+  }
+
+  const accelerator = await chooseAccelerator(arch, kernel.release, () =>
+    bootWith("kvm", "probe", ["true"], [], { timeoutMs: KVM_TIMEOUT_MS, signal: options.signal }),
+  );
+  log(`${arch} guest, Linux ${kernel.release}, ${accelerator.name.toUpperCase()}: ${accelerator.why}`);
+
+  const work = join(folder.path, "guest", "work");
+  mkdirSync(work, { recursive: true });
+  for (const path of inputs) copyFileSync(path, join(work, basename(path)), constants.COPYFILE_FICLONE);
+  const missing: string[] = [];
+  let result: BootResult;
+  try {
+    result = await bootWith(accelerator.name, "guest", options.command, devices, {
+      ...options,
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    });
+  } finally {
+    for (const path of outputs) {
+      const left = join(work, basename(path));
+      if (existsSync(left)) copyFileSync(left, path, constants.COPYFILE_FICLONE);
+      else missing.push(path);
+    }
+  }
+  return { ...result, arch, accelerator: accelerator.name, kernel: kernel.release, missing };
+}
+
+async function fetchAssets({ arch, kernel = DEFAULT_KERNEL }: GuestOptions, log: (line: string) => void) {
+  // One after the other, so that none is still at work when another one has failed.
+  const tree = await fetchQemu(log);
+  const programs = await fetchPrograms(arch, log);
+  return { tree, programs, kernel: await fetchKernel(arch, kernel, log), bun: await fetchBun(arch, log) };
+}
+
+/** What is fetched by then is complete or absent: the cache sees to that. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(new GuestError("interrupted before the guest was started", "was interrupted"));
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function temporaryFolder(): Disposable & { path: string } {
+  const path = mkdtempSync(join(tmpdir(), "vfiokit-guest-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A word as the shell takes it literally. */
+const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,56 @@
+#!/bin/busybox sh
+# The guest's first process: mounts, loads modules, runs the command, and tells the host how it ended. Where it ends
+# itself, so does the guest: the kernel panics.
+/bin/busybox --install -s
+export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root TERM=dumb
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm /dev/hugepages
+mount -t devpts devpts /dev/pts
+mount -t hugetlbfs hugetlbfs /dev/hugepages
+for path in /dev/shm /run /tmp; do mount -t tmpfs tmpfs "$path"; done
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
+ip link set lo up
+
+share() { # share NAME OPTIONS: mounts a folder of the host at /run/NAME
+  mkdir -p "/run/$1" && mount -t 9p -o "trans=virtio,version=9p2000.L,msize=512000,$2" "$1" "/run/$1"
+}
+modprobe -a 9pnet_virtio 9p overlay || exit
+share guest cache=mmap || exit
+for name in programs bun checkout; do share "$name" ro,cache=loose || exit; done
+. /run/guest/settings # token, bun, modules
+ln -s "/run/bun/$bun" /usr/local/bin/bun
+
+# The checkout, in which the command may write what goes with the guest, and in it the working directory.
+mkdir -p /run/overlay/upper /run/overlay/work
+mount -t overlay -o lowerdir=/run/checkout,upperdir=/run/overlay/upper,workdir=/run/overlay/work overlay /vfiokit || exit
+mkdir -p /vfiokit/work
+mount --bind /run/guest/work /vfiokit/work
+
+# What drives devices from user space binds nothing by itself; the drivers of devices that are there do.
+# shellcheck disable=SC2086,SC2154 # a list of words, from the settings
+modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic $modules
+
+# The command writes to pipes, as it would elsewhere; a port could be opened once only.
+for port in /sys/class/virtio-ports/*; do
+  read -r name < "$port/name"
+  mkfifo "/run/$name"
+  cat "/run/$name" > "/dev/${port##*/}" &
+done
+exec 3> /run/stdout 4> /run/stderr
+printf %s "$token" >&3
+printf %s "$token" >&4
+cd /vfiokit/work || exit
+sh /run/guest/command < /dev/null >&3 2>&4 3>&- 4>&-
+code=$?
+cd /
+sync
+printf '%s\n' "$token" >&4
+printf '%s%s\n' "$token" "$code" >&3
+while :; do sleep 3600; done # the host ends the guest when it has both

@@ -1,0 +1,73 @@
+/** The file system that a guest starts with: busybox, modules, and the script that runs first. The rest is shared. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Arch, arches } from "./arch.ts";
+import type { Kernel } from "./assets.ts";
+import { type CpioEntry, packCpio } from "./cpio.ts";
+
+const folders = [
+  ...[
+    "bin",
+    "dev",
+    "etc",
+    "lib",
+    "lib64",
+    "lib/modules",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "vfiokit",
+  ],
+  ...["usr", "usr/bin", "usr/lib", "usr/local", "usr/local/bin", "usr/sbin", "var"],
+];
+
+/** Where the guest mounts the shares; init.sh has the same. */
+const PROGRAMS = "/run/programs";
+
+const files: Record<string, string> = {
+  "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+  "etc/group": "root:x:0:\n",
+  "etc/hosts": "127.0.0.1 localhost\n",
+};
+
+/**
+ * The archive to boot with.
+ * @param programs folder of the guest's programs, whose names become links to where the guest mounts it
+ */
+export function buildInitramfs(arch: Arch, programs: string, kernel: Kernel): Uint8Array[] {
+  const { triplet, loader } = arches[arch];
+  const modules = `lib/modules/${kernel.release}`;
+  const text = (content: string) => new TextEncoder().encode(content);
+  const entries: CpioEntry[] = [
+    ...[...folders, modules].map((path) => ({ path, kind: "folder" }) as const),
+    { path: "dev/console", kind: "character-device", major: 5, minor: 1 },
+    { path: "init", kind: "file", data: readFileSync(join(import.meta.dir, "init.sh")), executable: true },
+    {
+      path: "bin/busybox",
+      kind: "file",
+      data: readFileSync(join(programs, "usr/bin/busybox")),
+      executable: true,
+    },
+    { path: "bin/sh", kind: "link", target: "busybox" },
+    ...Object.entries(files).map(([path, content]) => ({ path, kind: "file", data: text(content) }) as const),
+    ...readdirSync(kernel.modules).map((name) => {
+      return {
+        path: `${modules}/${name}`,
+        kind: "file",
+        data: readFileSync(join(kernel.modules, name)),
+      } as const;
+    }),
+    { path: loader, kind: "link", target: `${PROGRAMS}/usr/lib/${triplet}/${loader.split("/").at(-1)}` },
+    { path: `usr/lib/${triplet}`, kind: "link", target: `${PROGRAMS}/usr/lib/${triplet}` },
+    { path: "usr/share", kind: "link", target: `${PROGRAMS}/usr/share` },
+    ...readdirSync(join(programs, "usr/bin"))
+      .filter((name) => name !== "busybox")
+      .map(
+        (name) => ({ path: `usr/bin/${name}`, kind: "link", target: `${PROGRAMS}/usr/bin/${name}` }) as const,
+      ),
+  ];
+  return packCpio(entries);
+}

@@ -1,0 +1,103 @@
+/** QEMU's command line, in one place. */
+import { basename, join } from "node:path";
+import { type Arch, arches, hostArch } from "./arch.ts";
+import { findTool } from "./process.ts";
+
+export interface Machine {
+  arch: Arch;
+  accelerator: "kvm" | "tcg";
+  iommu: boolean;
+  memoryMib: number;
+  cpus: number;
+  /** 2 MiB pages that the kernel sets aside. */
+  hugepages: number;
+  /** Files of the kernel and of its first file system. */
+  image: string;
+  initramfs: string;
+  /** QEMU's -device options. */
+  devices: readonly string[];
+  /** Folders that the guest sees, by the name that it mounts them by. */
+  shares: readonly Share[];
+  /** UNIX sockets that QEMU connects to, by the name that the guest finds the port by. */
+  ports: readonly Port[];
+}
+
+export interface Share {
+  name: string;
+  path: string;
+  writable: boolean;
+}
+
+export interface Port {
+  name: string;
+  path: string;
+}
+
+/** Slots of the guest's PCI bus for what the guest itself needs; those below are the devices' own. */
+const PORTS_SLOT = 0x17;
+const FIRST_SHARE_SLOT = 0x18;
+
+/**
+ * The command that runs QEMU out of an unpacked tree of Debian's packages, by the tree's own loader and libraries.
+ * Its standard output is the guest's console. It ends when the thread that starts it does, however that ends.
+ */
+export function qemuCommand(
+  tree: string,
+  machine: Machine,
+): { command: string[]; env: Record<string, string> } {
+  if (hostArch === undefined) throw new Error(`guests run on x86-64 and aarch64, not on ${process.arch}`);
+  const { triplet, loader } = arches[hostArch];
+  const libraries = join(tree, "usr/lib", triplet);
+  return {
+    command: [
+      ...[findTool("setpriv"), "--pdeathsig", "KILL"],
+      ...[join(libraries, basename(loader)), "--library-path", libraries],
+      join(tree, "usr/bin", arches[machine.arch].qemu),
+      ...["qemu", "seabios"].flatMap((name) => ["-L", join(tree, "usr/share", name)]),
+      ...qemuOptions(machine),
+    ],
+    env: { QEMU_MODULE_DIR: join(libraries, "qemu") },
+  };
+}
+
+function qemuOptions(machine: Machine): string[] {
+  const { arch, accelerator, memoryMib, cpus, hugepages } = machine;
+  const platform = arches[arch].machine(machine);
+  const kernel = [
+    ...[`console=${arches[arch].console}`, "quiet", "panic=-1", ...platform.kernel],
+    ...(hugepages > 0 ? [`hugepages=${hugepages}`] : []),
+  ];
+  return [
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
+    ...platform.qemu,
+    ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=256"],
+    ...["-m", `${memoryMib}M`, "-smp", String(cpus)],
+    ...["-kernel", machine.image, "-initrd", machine.initramfs, "-append", kernel.join(" ")],
+    ...machine.devices.flatMap((device) => ["-device", device]),
+    ...machine.shares.flatMap(shareOptions),
+    ...["-device", `virtio-serial-pci,id=ports,addr=${PORTS_SLOT.toString(16)},disable-legacy=on`],
+    ...machine.ports.flatMap(portOptions),
+  ];
+}
+
+function shareOptions({ name, path, writable }: Share, index: number): string[] {
+  const access = writable ? "" : ",readonly=on";
+  const slot = FIRST_SHARE_SLOT + index;
+  return [
+    ...["-fsdev", `local,id=${name},path=${doubled(path)},security_model=none,multidevs=remap${access}`],
+    ...[
+      "-device",
+      `virtio-9p-pci,fsdev=${name},mount_tag=${name},addr=${slot.toString(16)},disable-legacy=on`,
+    ],
+  ];
+}
+
+function portOptions({ name, path }: Port): string[] {
+  return [
+    ...["-chardev", `socket,id=${name},path=${doubled(path)}`],
+    ...["-device", `virtserialport,bus=ports.0,chardev=${name},name=${name}`],
+  ];
+}
+
+/** In QEMU's options a comma is written twice. */
+const doubled = (path: string) => path.replaceAll(",", ",,");

@@ -1,0 +1,222 @@
+/** The doctor's verdicts on facts made up here; on real ones in test/guest/inside/bus.test.ts. */
+import { describe, expect, test } from "bun:test";
+import type { Finding, FunctionFacts, SystemFacts } from "../../src/device/doctor/facts.ts";
+import { examineFunction } from "../../src/device/doctor/function.ts";
+import { examineSystem } from "../../src/device/doctor/system.ts";
+import type { PciFunction } from "../../src/pci/bus.ts";
+
+const healthy: SystemFacts = {
+  architecture: "x64",
+  cpuVendor: "intel",
+  commandLine: ["quiet", "intel_iommu=on"],
+  iommus: ["dmar0"],
+  firmwareTable: "DMAR",
+  interruptRemapping: true,
+  unsafeInterrupts: false,
+  modules: { "vfio-pci": "loaded", vfio_iommu_type1: "loaded", uio_pci_generic: "loaded" },
+  container: "ok",
+  memlockBytes: Number.POSITIVE_INFINITY,
+  noiommu: undefined,
+  lockdown: "none",
+  hugepages: [{ sizeBytes: 2 ** 21, total: 8, free: 5 }],
+  root: true,
+};
+const withoutIommu = { ...healthy, commandLine: ["quiet"], iommus: [], interruptRemapping: false };
+
+const card: PciFunction = {
+  address: "0000:00:09.0",
+  path: "/sys/devices/pci0000:00/0000:00:09.0",
+  vendor: 0x10ee,
+  device: 0x7022,
+  subsystemVendor: 0x10ee,
+  subsystem: 7,
+  classCode: 0x058000,
+  revision: 0,
+  driver: "vfio-pci",
+  driverOverride: "vfio-pci",
+  iommuGroup: { number: 12, noiommu: false },
+  numaNode: undefined,
+  irq: 47,
+  resources: [{ start: 0x10800000n, end: 0x10800fffn, flags: 0x40200n }],
+  isBridge: false,
+  parent: undefined,
+  physicalFunction: undefined,
+};
+const bound: FunctionFacts = {
+  function: card,
+  members: [{ function: card, viable: true, verdict: "with VFIO" }],
+  node: { path: "/dev/vfio/12", opened: "ok", holders: [] },
+  uses: [],
+  config: { vendor: 0x10ee, command: 0 },
+  resourceFiles: [0],
+  record: { driver: null, driverOverride: null, boundTo: "vfio-pci" },
+};
+
+const pick = (findings: Finding[], check: string) => findings.find((finding) => finding.check === check)!;
+const system = (facts: SystemFacts, check: string) => pick(examineSystem(facts), check);
+const device = (facts: FunctionFacts, check: string) => pick(examineFunction(facts), check);
+const bad = (findings: Finding[]) =>
+  findings.filter(({ verdict }) => verdict === "problem" || verdict === "warning");
+
+test("a machine and a function in order have nothing to complain about", () => {
+  expect(bad(examineSystem(healthy))).toEqual([]);
+  expect(bad(examineFunction(bound))).toEqual([]);
+});
+
+test("every warning and every problem says what helps, but for what is no one's to help", () => {
+  const sick: SystemFacts = {
+    ...withoutIommu,
+    modules: { "vfio-pci": "available", vfio_iommu_type1: "absent", uio_pci_generic: "available" },
+    container: "ENOENT",
+    memlockBytes: 65536,
+    noiommu: true,
+    lockdown: "integrity",
+    hugepages: [{ sizeBytes: 2 ** 21, total: 0, free: 0 }],
+    root: false,
+  };
+  const findings = bad(examineSystem(sick));
+  expect(findings.map(({ check }) => check)).toEqual([
+    "rights",
+    "IOMMU",
+    "vfio-pci",
+    "vfio_iommu_type1",
+    "/dev/vfio/vfio",
+    "memlock limit",
+    "noiommu mode",
+    "uio_pci_generic",
+    "lockdown",
+    "hugepages",
+  ]);
+  expect(findings.filter(({ fix }) => fix === undefined)).toEqual([]);
+});
+
+describe("without an IOMMU", () => {
+  test("Intel's is turned on on the kernel's command line, where the firmware has it", () => {
+    expect(system(withoutIommu, "IOMMU")).toEqual({
+      check: "IOMMU",
+      verdict: "problem",
+      text: "there is one (DMAR), but the kernel leaves it off",
+      fix: "add intel_iommu=on to the kernel's command line, and reboot",
+    });
+  });
+
+  test("what turns it off is named", () => {
+    const facts = { ...withoutIommu, commandLine: ["amd_iommu=off"], firmwareTable: "IVRS" };
+    expect(system(facts, "IOMMU")).toMatchObject({
+      text: "turned off by amd_iommu=off on the kernel's command line",
+      fix: "remove amd_iommu=off from the kernel's command line, and reboot",
+    });
+  });
+
+  test.each([
+    ["x64", "intel", /^turn on VT-d in the firmware's setup, add intel_iommu=on .*intel-iommu,intremap=on$/],
+    ["x64", "amd", /^turn on AMD-Vi \(IOMMU\) in the firmware's setup, and reboot/],
+    ["arm64", undefined, /^use a machine with an SMMU; in QEMU: -machine virt,iommu=smmuv3/],
+  ] as const)(
+    "%s, %p: a firmware that has none is told of in its own words",
+    (architecture, cpuVendor, fix) => {
+      const facts = { ...withoutIommu, architecture, cpuVendor, firmwareTable: undefined };
+      expect(system(facts, "IOMMU").fix).toMatch(fix);
+    },
+  );
+
+  test("noiommu mode is offered with its price where the kernel has it, and makes the lack a warning", () => {
+    expect(system({ ...withoutIommu, noiommu: false }, "noiommu mode")).toEqual({
+      check: "noiommu mode",
+      verdict: "ok",
+      text: "off; turned on, VFIO works without an IOMMU, but a device can write to all of memory, the kernel is tainted, and only root can use it",
+      fix: "echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+    });
+    expect(system({ ...withoutIommu, noiommu: true }, "IOMMU").verdict).toBe("warning");
+    expect(system({ ...withoutIommu, noiommu: true }, "noiommu mode").verdict).toBe("warning");
+  });
+});
+
+test("interrupt remapping that is off stops VFIO, unless it is told to go on", () => {
+  const facts = { ...healthy, interruptRemapping: false };
+  expect(system(facts, "interrupt remapping").verdict).toBe("problem");
+  expect(system({ ...facts, unsafeInterrupts: true }, "interrupt remapping").verdict).toBe("warning");
+  expect(system({ ...facts, architecture: "arm64" }, "interrupt remapping").verdict).toBe("not applicable");
+});
+
+test("a low memlock limit is said in MiB", () => {
+  expect(system({ ...healthy, memlockBytes: 8 * 2 ** 20 }, "memlock limit")).toMatchObject({
+    verdict: "warning",
+    text: "only 8 MiB of DMA memory may be mapped; beyond that mapping fails with ENOMEM",
+  });
+});
+
+describe("a function", () => {
+  test("whose link is dead answers all ones, and nothing else is read from it", () => {
+    const dead = { ...bound, config: { vendor: 0xffff, command: 0xffff } };
+    expect(device(dead, "link")).toMatchObject({ verdict: "problem", fix: "bun run rescan.ts 0000:00:09.0" });
+    expect(device(dead, "memory decode").verdict).toBe("not applicable");
+    expect(device(dead, "bus master").verdict).toBe("not applicable");
+  });
+
+  test.each([
+    ["ENOENT", "problem", /^ENOENT: \/dev\/vfio\/12 does not exist/],
+    ["EACCES", "problem", /^EACCES: this user may not open \/dev\/vfio\/12$/],
+    ["EPERM", "problem", /^EPERM: .* takes CAP_SYS_RAWIO$/],
+    ["EBUSY", "problem", /^EBUSY: \/dev\/vfio\/12 is held by process 4711 \(dd\)$/],
+    ["ENODEV", "problem", /^\/dev\/vfio\/12 can't be opened: ENODEV$/],
+  ] as const)("whose group's node gives %s is told apart from others", (opened, verdict, text) => {
+    const path = "/dev/vfio/12";
+    const holders = opened === "EBUSY" ? [{ pid: 4711, command: "dd", path }] : [];
+    const found = device({ ...bound, node: { path, opened, holders } }, "group's node");
+    expect(found).toMatchObject({ verdict });
+    expect(found.text).toMatch(text);
+  });
+
+  test("whose group holds another driver's function is not viable; a bridge does no harm", () => {
+    const bridge = { ...card, address: "0000:00:08.0", driver: "pcieport", isBridge: true };
+    const other = { ...card, address: "0000:00:0a.0", driver: "nvme" };
+    const fine = { function: bridge, viable: true, verdict: "a bridge, fine as it is" };
+    const facts = { ...bound, members: [...bound.members, fine] };
+    expect(device(facts, "IOMMU group")).toMatchObject({ verdict: "ok", text: "12, with 0000:00:08.0" });
+    const blocked = [...facts.members, { function: other, viable: false, verdict: "nvme keeps it" }];
+    expect(device({ ...facts, members: blocked }, "IOMMU group")).toEqual({
+      check: "IOMMU group",
+      verdict: "problem",
+      text: "12 is not viable: 0000:00:0a.0 (nvme) in it is with another driver",
+      fix: "bun run bind.ts 0000:00:09.0 --group",
+    });
+  });
+
+  test("with regions without an address, or without files to map them by, is told of region by region", () => {
+    const unset = { start: 0n, end: 0x7f_ffffn, flags: 0x2004_0200n };
+    const facts = {
+      ...bound,
+      function: { ...card, resources: [...card.resources, unset] },
+      resourceFiles: [0],
+    };
+    expect(device(facts, "region addresses")).toMatchObject({
+      verdict: "problem",
+      text: "not assigned: 1; the bridge above has no room",
+    });
+    expect(device(facts, "resource files")).toMatchObject({
+      verdict: "warning",
+      text: "this kernel has no resource1 to map its region by: only VFIO can",
+    });
+  });
+
+  test("as in the story: no driver, both regions disabled", () => {
+    const story = { ...card, driver: undefined, driverOverride: undefined, iommuGroup: undefined };
+    const facts: FunctionFacts = {
+      ...bound,
+      function: story,
+      members: [],
+      node: undefined,
+      resourceFiles: [],
+      record: undefined,
+    };
+    expect(
+      bad(examineFunction(facts)).map(({ check, verdict, fix }) => `${verdict}: ${check}: ${fix}`),
+    ).toEqual([
+      "warning: driver: bun run bind.ts 0000:00:09.0",
+      "warning: IOMMU group: bun run bind.ts 0000:00:09.0",
+      "warning: memory decode: bun run enable.ts 0000:00:09.0 --memory",
+      "warning: resource files: bun run bind.ts 0000:00:09.0",
+    ]);
+  });
+});

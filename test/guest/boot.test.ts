@@ -1,0 +1,153 @@
+/** Guests, booted for real, on both architectures. */
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { GuestError } from "../../src/guest/boot.ts";
+import { runGuest } from "../../src/guest/guest.ts";
+
+// The first one of these tests fetches what guests are made of.
+setDefaultTimeout(900_000);
+
+const root = resolve(import.meta.dir, "../..");
+const folder = mkdtempSync(join(tmpdir(), "vfiokit-guest-test-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const guestTs = [process.execPath, join(root, "scripts/guest.ts")];
+
+async function guest(...args: string[]) {
+  const child = Bun.spawn([...guestTs, ...args], {
+    cwd: folder,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([
+    child.stdout.bytes(),
+    child.stderr.text(),
+    child.exited,
+  ]);
+  return { stdout, stderr, exitCode };
+}
+
+/** Every byte there is, thrice, so that text is not all that survives. */
+const bytes = Uint8Array.from({ length: 768 }, (_, index) => index % 256);
+
+const script = `
+  bun run list.ts --id 1234:11e8 --json > list.json
+  pwd > where
+  cat "the input"
+  echo to standard error >&2
+  exit 42`;
+
+const heard: Uint8Array[] = [];
+// It spends its time asleep, so the other guests boot meanwhile.
+const hanging = runGuest({
+  arch: "x86_64",
+  command: ["sh", "-c", "echo so far > left; echo before; echo in trouble > /dev/console; sleep 1000"],
+  outputs: [join(folder, "left")],
+  timeoutMs: 40_000,
+  onStdout: (chunk) => void heard.push(chunk),
+}).then(
+  () => undefined,
+  (error: unknown) => error,
+);
+
+for (const arch of ["x86_64", "aarch64"] as const) {
+  test(`on ${arch} a command has its files, its streams, its exit code and its device`, async () => {
+    writeFileSync(join(folder, "the input"), bytes);
+    const out = (name: string) => ["--out", join(folder, name)];
+    const { stdout, stderr, exitCode } = await guest(
+      ...["--arch", arch, "--device", "edu", "--in", "the input"],
+      ...[...out("list.json"), ...out("where"), "--", "sh", "-c", script],
+    );
+    expect(stderr).toMatch(
+      new RegExp(`^[^\\n]*${arch} guest, Linux 6\\.12\\.[^\\n]*, (KVM|TCG): [^\\n]*\\n`, "m"),
+    );
+    expect(stderr).toEndWith("to standard error\n");
+    expect(Buffer.from(stdout).equals(bytes)).toBe(true);
+    expect(exitCode).toBe(42);
+    expect(readFileSync(join(folder, "where"), "utf8")).toBe("/vfiokit/work\n");
+    expect(JSON.parse(readFileSync(join(folder, "list.json"), "utf8"))).toMatchObject([
+      { address: "0000:00:01.0" },
+    ]);
+  });
+}
+
+test("a kernel that panics gives an exit code of its own, and its last words", async () => {
+  const { stdout, exitCode } = await guest(
+    "--arch",
+    "aarch64",
+    "--json",
+    "sh",
+    "-c",
+    "echo c > /proc/sysrq-trigger",
+  );
+  expect(exitCode).toBe(125);
+  const { error } = JSON.parse(Buffer.from(stdout).toString()) as { error: string };
+  expect(error).toStartWith("the aarch64 guest ended by itself, while the command ran\n");
+  expect(error).toContain("Kernel panic - not syncing: sysrq triggered crash");
+});
+
+test("a device that QEMU does not have is named, before anything boots", async () => {
+  const { stderr, exitCode } = await guest("--device", "no-such-device", "true");
+  expect(stderr).toContain("'no-such-device' is not a valid device model name");
+  expect(exitCode).toBe(125);
+});
+
+test.each([
+  ["SIGTERM", 130],
+  ["SIGKILL", 137],
+] as const)("%s for guest.ts is the end of QEMU", async (signal, code) => {
+  const child = Bun.spawn([...guestTs, "sleep", "1000"], {
+    stdin: "ignore",
+    stderr: "pipe",
+    stdout: "ignore",
+  });
+  const errors = child.stderr.getReader();
+  let said = "";
+  while (!/guest, Linux/.test(said)) said += new TextDecoder().decode((await errors.read()).value);
+  const qemu = await until(() => childrenOf(child.pid).find(({ name }) => name.startsWith("ld-linux"))?.pid);
+  child.kill(signal);
+  expect(await child.exited).toBe(code);
+  await until(() => (isRunning(qemu) ? undefined : true));
+});
+
+test("a command that hangs is ended at the time limit; what it wrote is there, and the console is shown", async () => {
+  const error = await hanging;
+  expect(error).toBeInstanceOf(GuestError);
+  const { message } = error as GuestError;
+  expect(message).toStartWith("the x86_64 guest did not come to its end in 40 s, while the command ran\n");
+  expect(message).toEndWith("  in trouble");
+  expect(Buffer.concat(heard).toString()).toBe("before\n");
+  expect(readFileSync(join(folder, "left"), "utf8")).toBe("so far\n");
+});
+
+/** What `find` finds in the end. */
+async function until<T>(find: () => T | undefined): Promise<T> {
+  const limitMs = performance.now() + 30_000;
+  for (;;) {
+    const found = find();
+    if (found !== undefined) return found;
+    if (performance.now() > limitMs) throw new Error("it did not happen within 30 s");
+    await Bun.sleep(20);
+  }
+}
+
+/** The fields of /proc/PID/stat (proc(5)). */
+function processes() {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const [, name, state, parent] = /\((.*)\) (\S) (\d+)/s.exec(
+          readFileSync(`/proc/${pid}/stat`, "utf8"),
+        )!;
+        return [{ pid: Number(pid), name: name!, state: state!, parent: Number(parent) }];
+      } catch {
+        return []; // gone meanwhile
+      }
+    });
+}
+const childrenOf = (pid: number) => processes().filter(({ parent }) => parent === pid);
+const isRunning = (pid: number) => processes().some((one) => one.pid === pid && one.state !== "Z");

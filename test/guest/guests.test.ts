@@ -1,0 +1,66 @@
+/** Boots guests with devices that no one here wrote, and runs the tests of test/guest/inside in them. */
+import { describe, expect, test } from "bun:test";
+import { type GuestOptions, runGuest } from "../../src/guest/guest.ts";
+
+const TIMEOUT_MS = 400_000;
+/** Two functions of one device without ACS: one IOMMU group. */
+const PAIR = [
+  "pcie-root-port,id=root,chassis=1",
+  "edu,bus=root,addr=0.0,multifunction=on",
+  "edu,bus=root,addr=0.1",
+];
+
+/** Runs test files in a guest; what they print is printed. All of their tests must have run and passed. */
+async function runInside(
+  options: Omit<GuestOptions, "command">,
+  tests: number,
+  setUp: string,
+  ...files: string[]
+) {
+  const output: string[] = [];
+  const collect = (bytes: Uint8Array) => void output.push(new TextDecoder().decode(bytes));
+  const paths = files.map((file) => `./test/guest/inside/${file}.test.ts`).join(" ");
+  const { exitCode } = await runGuest({
+    ...options,
+    command: ["sh", "-c", `cd /vfiokit && ${setUp} && bun test --timeout 60000 ${paths}`],
+    onStdout: collect,
+    onStderr: collect,
+    timeoutMs: TIMEOUT_MS - 20_000,
+  });
+  const text = output.join("");
+  console.log(`${options.arch}, ${files.join(", ")}:\n${text}`);
+  const count = (what: string) => Number(new RegExp(`^ *(\\d+) ${what}$`, "m").exec(text)?.[1] ?? 0);
+  expect({ exitCode, pass: count("pass"), fail: count("fail"), skip: count("skip") }).toEqual({
+    exitCode: 0,
+    pass: tests,
+    fail: 0,
+    skip: 0,
+  });
+}
+
+describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
+  test(
+    "with an IOMMU: edu, nvme, pci-testdev, the kernel's VFIO selftests, groups, and every failure's message",
+    async () => {
+      const hugepages =
+        "for size in 2048kB/nr_hugepages=8 1048576kB/nr_hugepages=1; do echo ${size#*=} > /sys/kernel/mm/hugepages/hugepages-${size%=*}; done";
+      await runInside(
+        { arch, memoryMib: 6144, devices: ["edu", "nvme", "pci-testdev,membar-backed=on", ...PAIR] },
+        54,
+        hugepages,
+        "edu",
+        "nvme",
+        "vfio-selftests",
+        "group",
+        "failures",
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "without one: the story through sysfs, INTx through uio_pci_generic",
+    () => runInside({ arch, iommu: false, devices: ["edu"] }, 7, "true", "sysfs"),
+    TIMEOUT_MS,
+  );
+});

@@ -1,0 +1,88 @@
+/** What guests are made with, piece by piece; boot.test.ts has them whole. */
+import { expect, test } from "bun:test";
+import type { ArgsDef } from "citty";
+import { splitCommandLine } from "../../scripts/guest/command-line.ts";
+import { mirrorOf } from "../../src/guest/archive.ts";
+import { deviceOption, driverModules } from "../../src/guest/devices.ts";
+import { markedStream } from "../../src/guest/marked-stream.ts";
+import { modulesDep } from "../../src/guest/modules.ts";
+
+test("what a command wrote is found between the tokens, wherever the stream is cut", () => {
+  const stream = Buffer.from("noiseTOKENTOKETOTOKENS \0ÿ\nTO7\n".replace("TOKENS", "TOKEN"), "latin1");
+  for (const size of [1, 2, 3, 5, 7, 100]) {
+    const marked = markedStream("TOKEN");
+    const written: Uint8Array[] = [];
+    for (let at = 0; at < stream.length; at += size)
+      written.push(Buffer.from(marked.feed(stream.subarray(at, at + size))));
+    expect(Buffer.concat(written).toString("latin1")).toBe("TOKETO");
+    expect(marked.rest).toBe(" \0ÿ\nTO7\n");
+  }
+});
+
+test("nothing is held back for long: bytes that can't be the token's beginning come at once", () => {
+  const marked = markedStream("TOKEN");
+  expect(marked.started).toBe(false);
+  expect(Buffer.from(marked.feed(Buffer.from("TOKENabcTO"))).toString()).toBe("abc");
+  expect(marked.started).toBe(true);
+  expect(Buffer.from(marked.feed(Buffer.from("p"))).toString()).toBe("TOp");
+  expect(marked.rest).toBeUndefined();
+});
+
+test("a short name gets the properties that it needs, and keeps those that it was given", () => {
+  expect(deviceOption("edu")).toBe("edu");
+  expect(deviceOption("nvme")).toBe("nvme,serial=vfiokit");
+  expect(deviceOption("nvme,addr=5,serial=mine")).toBe("nvme,addr=5,serial=mine");
+  expect(deviceOption("pci-testdev")).toBe("pci-testdev,membar=8M");
+  expect(deviceOption("pcie-pci-bridge,id=b")).toBe("pcie-pci-bridge,id=b");
+  expect(deviceOption('{"driver":"edu","addr":"5"}')).toBe('{"driver":"edu","addr":"5"}');
+});
+
+test("the kernel's own drivers come with the devices that they are for", () => {
+  expect(driverModules(["edu", "nvme,addr=7", "igb", "nvme"])).toEqual(["nvme", "igb"]);
+});
+
+test("the archive's address is the one that the machine's own apt has for Debian", () => {
+  const oneLine =
+    "deb-src http://a.example/debian x main\ndeb [arch=amd64] http://b.example/debian/ x main\n";
+  expect(mirrorOf(oneLine)).toBe("http://b.example/debian");
+  const deb822 = "Types: deb\nURIs: https://c.example/debian-security https://c.example/debian\nSuites: x\n";
+  expect(mirrorOf(deb822)).toBe("https://c.example/debian");
+  expect(
+    mirrorOf("# deb http://d.example/debian x main\ndeb http://e.example/ubuntu x main\n"),
+  ).toBeUndefined();
+});
+
+test("modules.dep names what a module needs, the last to load first", () => {
+  const module = (name: string, ...depends: string[]) => ({ name, depends, data: new Uint8Array() });
+  const text = modulesDep([
+    module("vfio"),
+    module("irqbypass"),
+    module("vfio-pci-core", "vfio", "irqbypass"),
+    module("vfio-pci", "vfio_pci_core", "vfio", "built_in"),
+  ]);
+  expect(text.split("\n")).toEqual([
+    "vfio.ko:",
+    "irqbypass.ko:",
+    "vfio-pci-core.ko: irqbypass.ko vfio.ko",
+    "vfio-pci.ko: vfio-pci-core.ko irqbypass.ko vfio.ko",
+    "",
+  ]);
+});
+
+const args = {
+  arch: { type: "enum", options: ["a", "b"] },
+  device: { type: "string" },
+  json: { type: "boolean" },
+} satisfies ArgsDef;
+
+test("a command begins at the first word that is no option, with or without --", () => {
+  const options = ["--device", "edu", "--json", "--device=nvme", "--arch", "a"];
+  for (const dashes of [[], ["--"]]) {
+    const line = splitCommandLine([...options, ...dashes, "ls", "--json", "--", "-l"], args);
+    expect(line.command).toEqual(["ls", "--json", "--", "-l"]);
+    expect(line.options).toEqual(options);
+    expect(line.all("device")).toEqual(["edu", "nvme"]);
+  }
+  expect(splitCommandLine(["--", "--odd", "x"], args).command).toEqual(["--odd", "x"]);
+  expect(splitCommandLine(["--device"], args)).toMatchObject({ options: ["--device"], command: [] });
+});

@@ -1,0 +1,147 @@
+/** What is read from sysfs, on a mock of it; real ones are read in test/guest/inside/bus.test.ts. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  findFunctions,
+  groupMembers,
+  listAddresses,
+  listFunctions,
+  ResourceFlag,
+  readFunction,
+} from "../../src/pci/bus.ts";
+import { tempFolder } from "../media/rig.ts";
+
+const folder = tempFolder();
+afterAll(() => folder[Symbol.dispose]());
+const root = folder.file("bus");
+const devices = folder.file("devices");
+const NONE = "0x0000000000000000 0x0000000000000000 0x0000000000000000";
+
+/** A function's directory; `path` is where it lies below the buses. */
+function add(path: string, attributes: Record<string, string>, links: Record<string, string> = {}): void {
+  const directory = join(devices, path);
+  mkdirSync(directory, { recursive: true });
+  for (const [name, text] of Object.entries(attributes)) writeFileSync(join(directory, name), `${text}\n`);
+  for (const [name, target] of Object.entries(links)) {
+    mkdirSync(target, { recursive: true });
+    symlinkSync(target, join(directory, name));
+  }
+  symlinkSync(directory, join(root, path.split("/").at(-1)!));
+}
+
+beforeAll(() => {
+  mkdirSync(root);
+  const group = folder.file("groups/7");
+  mkdirSync(group, { recursive: true });
+  writeFileSync(join(group, "name"), "vfio-noiommu\n");
+  const bridge = {
+    vendor: "0x1b36",
+    device: "0x000c",
+    subsystem_vendor: "0x1b36",
+    subsystem_device: "0x0000",
+    class: "0x060400",
+  };
+  add("pci0000:00/0000:00:02.0", bridge, { driver: folder.file("drivers/pcieport"), iommu_group: group });
+  add(
+    "pci0000:00/0000:00:02.0/0000:01:00.0",
+    {
+      vendor: "0x10ee",
+      device: "0x7022",
+      subsystem_vendor: "0x10ee",
+      subsystem_device: "0x0007",
+      class: "0x058000",
+      revision: "0x03",
+      driver_override: "(null)",
+      numa_node: "-1",
+      irq: "47",
+      resource: [
+        "0x0000000010800000 0x0000000010800fff 0x0000000000040200",
+        "0x0000000000000000 0x00000000007fffff 0x0000000020040200",
+        "0x000000e000000000 0x000000e0ffffffff 0x000000000014220c",
+        ...Array(10).fill(NONE),
+      ].join("\n"),
+    },
+    { iommu_group: group },
+  );
+  add(
+    "pci0000:00/0000:00:02.0/0000:01:00.1",
+    { ...bridge, class: "0x010802", driver_override: "vfio-pci", numa_node: "1" },
+    {
+      driver: folder.file("drivers/vfio-pci"),
+      physfn: join(devices, "pci0000:00/0000:00:02.0/0000:01:00.0"),
+    },
+  );
+});
+
+describe("a function", () => {
+  test("is read with its ids, class, group, bridge and resources; what there is none of is undefined", () => {
+    const of = readFunction("01:00.0", root);
+    expect(of).toEqual({
+      address: "0000:01:00.0",
+      path: join(devices, "pci0000:00/0000:00:02.0/0000:01:00.0"),
+      vendor: 0x10ee,
+      device: 0x7022,
+      subsystemVendor: 0x10ee,
+      subsystem: 0x0007,
+      classCode: 0x058000,
+      revision: 3,
+      driver: undefined,
+      driverOverride: undefined,
+      iommuGroup: { number: 7, noiommu: true },
+      numaNode: undefined,
+      irq: 47,
+      resources: of.resources,
+      isBridge: false,
+      parent: "0000:00:02.0",
+      physicalFunction: undefined,
+    });
+    expect(of.resources).toHaveLength(7);
+    expect(of.resources[0]).toEqual({ start: 0x10800000n, end: 0x10800fffn, flags: 0x40200n });
+    expect(of.resources[1]!.flags & ResourceFlag.UNSET).not.toBe(0n);
+    expect(of.resources[2]).toMatchObject({ start: 0xe0_0000_0000n, end: 0xe0_ffff_ffffn });
+  });
+
+  test("has a driver, an override, a node and a physical function where sysfs says so", () => {
+    expect(readFunction("0000:01:00.1", root)).toMatchObject({
+      driver: "vfio-pci",
+      driverOverride: "vfio-pci",
+      numaNode: 1,
+      physicalFunction: "0000:01:00.0",
+      iommuGroup: undefined,
+    });
+    expect(readFunction("0000:00:02.0", root)).toMatchObject({
+      isBridge: true,
+      driver: "pcieport",
+      parent: undefined,
+    });
+  });
+
+  test("that is not there is refused, and left out where it vanishes from the list", () => {
+    expect(() => readFunction("00:03.0", root)).toThrow(
+      "there is no PCI function 0000:00:03.0; bun run list.ts shows those there are, and bun run rescan.ts --bus all looks for new ones",
+    );
+    symlinkSync(join(devices, "nowhere"), join(root, "0000:00:03.0"));
+    expect(listAddresses(root)).toContain("0000:00:03.0");
+    expect(listFunctions(root).map((of) => of.address)).toEqual([
+      "0000:00:02.0",
+      "0000:01:00.0",
+      "0000:01:00.1",
+    ]);
+    rmSync(join(root, "0000:00:03.0"));
+  });
+});
+
+test("functions are found by their ids and by their group", () => {
+  const ids = { vendor: 0x10ee, device: 0x7022, subsystemVendor: 0x10ee, subsystem: 0x0007 };
+  expect(findFunctions(ids, root)).toEqual(["0000:01:00.0"]);
+  expect(findFunctions({ ...ids, subsystem: 8 }, root)).toEqual([]);
+  expect(groupMembers({ number: 7, noiommu: true }, root).map((of) => of.address)).toEqual([
+    "0000:00:02.0",
+    "0000:01:00.0",
+  ]);
+});
+
+test("a machine without a PCI bus has no functions", () => {
+  expect(listFunctions(folder.file("absent"))).toEqual([]);
+});
