@@ -9,6 +9,7 @@ import { checkout, DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQe
 import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
 import { deviceOption, driverModules } from "./devices.ts";
 import { buildInitramfs } from "./initramfs.ts";
+import type { Trace } from "./qemu.ts";
 
 export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   arch: Arch;
@@ -27,6 +28,8 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   /** 2 MiB pages that the guest's kernel sets aside. */
   hugepages?: number;
   iommu?: boolean;
+  /** What QEMU shall note, for tests that watch the bus. */
+  trace?: Trace;
   /** Takes lines about what is under way, for people. */
   log?: (line: string) => void;
 }
@@ -71,6 +74,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     hugepages: options.hugepages ?? 0,
     image: kernel.image,
     initramfs,
+    trace: options.trace,
     shares: [
       { name: "programs", path: programs, writable: false },
       { name: "bun", path: dirname(bun), writable: false },

@@ -18,8 +18,17 @@ export interface Machine {
   devices: readonly string[];
   /** Folders that the guest sees, by the name that it mounts them by. */
   shares: readonly Share[];
+  /** What QEMU shall note. */
+  trace?: Trace | undefined;
   /** UNIX sockets that QEMU connects to, by the name that the guest finds the port by. */
   ports: readonly Port[];
+}
+
+export interface Trace {
+  /** Names of QEMU's trace events. */
+  events: readonly string[];
+  /** File to write the notes to, a line an event. */
+  path: string;
 }
 
 export interface Share {
@@ -50,7 +59,7 @@ export function qemuCommand(
   const libraries = join(tree, "usr/lib", triplet);
   return {
     command: [
-      ...[findTool("setpriv"), "--pdeathsig", "KILL"],
+      ...[findTool("setpriv"), "--reset-env"],
       ...[join(libraries, basename(loader)), "--library-path", libraries],
       join(tree, "usr/bin", arches[machine.arch].qemu),
       ...["qemu", "seabios"].flatMap((name) => ["-L", join(tree, "usr/share", name)]),
@@ -73,11 +82,16 @@ function qemuOptions(machine: Machine): string[] {
     ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=256"],
     ...["-m", `${memoryMib}M`, "-smp", String(cpus)],
     ...["-kernel", machine.image, "-initrd", machine.initramfs, "-append", kernel.join(" ")],
+    ...(machine.trace ? traceOptions(machine.trace) : []),
     ...machine.devices.flatMap((device) => ["-device", device]),
     ...machine.shares.flatMap(shareOptions),
     ...["-device", `virtio-serial-pci,id=ports,addr=${PORTS_SLOT.toString(16)},disable-legacy=on`],
     ...machine.ports.flatMap(portOptions),
   ];
+}
+
+function traceOptions({ events, path }: Trace): string[] {
+  return [...events.flatMap((event) => ["-trace", `enable=${event}`]), "-D", path];
 }
 
 function shareOptions({ name, path, writable }: Share, index: number): string[] {
