@@ -22,8 +22,8 @@ Examples:
   bun run info.ts model:vp9 --json
   lspci -xxxx | bun run info.ts --file -
 
-vfio-user:/path/to.sock and model:vp9 are opened for this, which turns their memory decode and
-bus master on. vfio:, and sysfs: before an address open a card in the same way.
+vfio-user:/path/to.sock, model:vp9, and an address after vfio: or sysfs: are opened for this,
+which turns memory decode and bus master on.
 
 --json: an object for one function, an array for --file and for all functions: address, names,
 driver, iommuGroup, numaNode, irq, the header's fields, regions, registers and capabilities. A

@@ -80,7 +80,8 @@ Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl
     values: {
       type: "positional",
       required: false,
-      description: "A value, or several with commas for consecutive registers",
+      valueHint: "...",
+      description: "Values, for consecutive registers",
     },
     width: { type: "enum", options: widths, default: "32", description: "Bits of one access" },
     count: { type: "string", valueHint: "N", description: "Write the one value to N consecutive registers" },

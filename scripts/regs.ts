@@ -90,7 +90,8 @@ Exit codes: 0 done, 1 the device failed, 2 usage.`,
     names: {
       type: "positional",
       required: false,
-      description: "Only these registers of the table, with commas",
+      valueHint: "...",
+      description: "Only these registers of the table",
     },
     table: {
       type: "string",

@@ -44,8 +44,9 @@ function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): stri
   const stranger = Object.keys(given).find((key) => !known.has(key));
   if (stranger !== undefined) return `there is no option ${stranger.length > 1 ? "--" : "-"}${stranger}`;
 
-  const words = definitions.filter(([, definition]) => definition.type === "positional").length;
-  if (given._.length > words) return `"${given._[words]}" is one word too many`;
+  const words = definitions.filter(([, definition]) => definition.type === "positional");
+  const endless = words.at(-1)?.[1].valueHint === "...";
+  if (!endless && given._.length > words.length) return `"${given._[words.length]}" is one word too many`;
 
   for (const [name, definition] of definitions) {
     const value: unknown = given[name];

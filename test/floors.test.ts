@@ -12,6 +12,7 @@ const floors = [
   "src/endpoint",
   "src/model",
   "src/encoder",
+  "src/guest",
   "scripts",
 ];
 /** What a floor must not see, although it lies lower. */
@@ -20,6 +21,7 @@ const hidden: Record<string, readonly string[]> = {
   "src/endpoint": ["src/os", "src/device", "src/media"],
   "src/model": ["src/media"],
   "src/encoder": ["src/model", "src/os"],
+  "src/guest": ["src/os", "src/pci", "src/device", "src/media", "src/endpoint", "src/model", "src/encoder"],
 };
 
 const sources = ["src", "scripts"].flatMap((folder) =>

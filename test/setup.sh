@@ -12,6 +12,10 @@ need ffmpeg ffmpeg
 need lspci pciutils
 need script bsdutils
 need ps procps
+need xz xz-utils # guests: what they are made of is fetched from Debian's archive
+need setpriv util-linux
+need flock util-linux
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 if [ "$(uname -m)" = x86_64 ]; then # the other architecture, emulated
   need qemu-aarch64-static qemu-user-static
   [ -e /usr/aarch64-linux-gnu/lib/libc.so.6 ] || missing+=(libc6-arm64-cross)

@@ -70,7 +70,7 @@ export function openWords(device: PciDevice, place: Place, width: Width, count: 
     );
   const { read, write } = accesses(space, width);
   return {
-    read: (index) => BigInt((read(place.offset), read(place.offset + index * bytes))),
+    read: (index) => BigInt(read(place.offset + index * bytes)),
     write: (index, value) => write(place.offset + index * bytes, value),
   };
 }

@@ -25,6 +25,7 @@ export interface Source {
 }
 
 const HEADER_BYTES = 64;
+const ONES = 0xff;
 
 /** Whether there is more to it that only root may read. */
 export function isCutShort({ bytes }: Source): boolean {
@@ -33,7 +34,12 @@ export function isCutShort({ bytes }: Source): boolean {
 
 /** A function by its address, or any device that can be opened. Throws BusError, DeviceError. */
 export function fromTarget(target: string): Source {
-  return isAddress(target) ? fromFunction(readFunction(target)) : fromDevice(target);
+  const source = isAddress(target) ? fromFunction(readFunction(target)) : fromDevice(target);
+  if (source.bytes.every((byte) => byte === ONES))
+    throw new BusError(
+      `${target}: its configuration space reads all ones: it no longer answers (link down, powered off, or being programmed); once it is back, bun run rescan.ts finds it again`,
+    );
+  return source;
 }
 
 /** All functions of this machine. */
@@ -66,6 +72,12 @@ function fromFunction(of: PciFunction): Source {
       `can't read the configuration space of ${of.address}: ${codeOf(error)}: it may be gone (bun run list.ts)`,
       { cause: error },
     );
+  }
+  // A virtual function's own ids read as ones; the kernel knows them (PCIe 6.0, section 9.3.4.1).
+  const ids = new DataView(bytes.buffer, bytes.byteOffset);
+  if (of.physicalFunction !== undefined) {
+    ids.setUint16(Config.VENDOR_ID, of.vendor, true);
+    ids.setUint16(Config.DEVICE_ID, of.device, true);
   }
   return {
     bytes,

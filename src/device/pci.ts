@@ -34,7 +34,7 @@ export function openPci(spec: string): PciDevice {
 /** Undefined where vfio-pci drives the function behind an IOMMU. */
 function whyNotVfio({ address, driver, iommuGroup }: PciFunction): string | undefined {
   if (iommuGroup === undefined)
-    return "it is in no IOMMU group: there is no IOMMU, or it is off (bun run doctor.ts tells)";
+    return `it is in no IOMMU group: there is no IOMMU, or it is off (bun run doctor.ts tells), or the group comes with a driver (bun run bind.ts ${address})`;
   if (iommuGroup.noiommu)
     return "VFIO has it in noiommu mode, which vfiokit does not use: any device could then write anywhere";
   if (driver !== "vfio-pci")

@@ -90,7 +90,7 @@ export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise
     else {
       log(`fetching an ${arch} kernel ${wanted} from Debian's archive (100 MB, once)`);
       const archive = await openArchive(arch, folder);
-      await archive.unpack([await findKernelPackage(archive, arch, wanted)], tree, { dependencies: false });
+      await archive.unpack(await findKernelPackages(archive, arch, wanted), tree, { dependencies: false });
     }
     return await takeKernel(tree, join(folder, "kernel"));
   });
@@ -98,30 +98,33 @@ export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise
   return { release, image: join(entry, "vmlinuz"), modules: join(entry, "modules") };
 }
 
-async function findKernelPackage(archive: Archive, arch: Arch, wanted: string): Promise<string> {
-  const prefix = "linux-image-";
+/** The packages of the newest kernel whose version begins so. Later ones than 6.12 come in parts. */
+async function findKernelPackages(archive: Archive, arch: Arch, wanted: string): Promise<string[]> {
   const suffix = `-${arches[arch].debian}`;
-  const versions = (await archive.names(prefix))
+  const names = new Set(await archive.names("linux-"));
+  const versions = [...names]
     .filter((name) => /^linux-image-\d[^-]*-[^-]+$/.test(name) && name.endsWith(suffix))
-    .map((name) => name.slice(prefix.length, -suffix.length))
+    .map((name) => name.slice("linux-image-".length, -suffix.length))
     .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const found = versions.findLast((version) => new RegExp(`^${RegExp.escape(wanted)}(?!\\d)`).test(version));
   if (found === undefined)
     throw new RangeError(
       `Debian's archive has no kernel ${wanted} for ${arch}; it has ${versions.join(", ")}`,
     );
-  return `${prefix}${found}${suffix}`;
+  const parts = ["image", "base", "binary", "modules"].map((part) => `linux-${part}-${found}${suffix}`);
+  return parts.filter((name) => names.has(name));
 }
 
 /** Keeps of a kernel package what a guest uses. */
 async function takeKernel(tree: string, into: string): Promise<string> {
-  const image = readdirSync(join(tree, "boot")).find((name) => name.startsWith("vmlinuz-"));
-  if (image === undefined) throw new Error(`the kernel package has no vmlinuz in ${join(tree, "boot")}`);
-  const release = image.slice("vmlinuz-".length);
-  const folder = ["usr/lib/modules", "lib/modules"].map((path) => join(tree, path, release)).find(existsSync);
-  if (folder === undefined) throw new Error(`the kernel package has no modules for ${release}`);
+  const all = ["usr/lib/modules", "lib/modules"].map((path) => join(tree, path)).find(existsSync);
+  const [release] = all === undefined ? [] : readdirSync(all);
+  if (all === undefined || release === undefined) throw new Error("the kernel's package has no modules");
+  const folder = join(all, release);
+  const image = [join(tree, "boot", `vmlinuz-${release}`), join(folder, "vmlinuz")].find(existsSync);
+  if (image === undefined) throw new Error(`the kernel's package has no vmlinuz for ${release}`);
   mkdirSync(join(into, "modules"), { recursive: true });
-  renameSync(join(tree, "boot", image), join(into, "vmlinuz"));
+  renameSync(image, join(into, "vmlinuz"));
   writeFileSync(join(into, "release"), release);
   const collected = await collectModules(folder, modules);
   for (const { name, data } of collected) writeFileSync(join(into, "modules", `${name}.ko`), data);

@@ -1,6 +1,15 @@
 /** Runs one command in a guest that is booted for it. */
 import { randomBytes } from "node:crypto";
-import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { chooseAccelerator } from "./accelerator.ts";
@@ -60,6 +69,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   );
   if (twice !== undefined) throw new RangeError(`two inputs are called ${basename(twice)}`);
 
+  for (const path of inputs) accessSync(path, constants.R_OK);
   const { tree, programs, kernel, bun } = await untilAborted(fetchAssets(options, log), options.signal);
 
   using folder = temporaryFolder();

@@ -47,6 +47,7 @@ exec 3> /run/stdout 4> /run/stderr
 printf %s "$token" >&3
 printf %s "$token" >&4
 cd /vfiokit/work || exit
+cp ../bunfig.toml . # where `bun run` looks for it
 sh /run/guest/command < /dev/null >&3 2>&4 3>&- 4>&-
 code=$?
 cd /

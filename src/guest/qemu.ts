@@ -59,7 +59,7 @@ export function qemuCommand(
   const libraries = join(tree, "usr/lib", triplet);
   return {
     command: [
-      ...[findTool("setpriv"), "--reset-env"],
+      ...[findTool("setpriv"), "--pdeathsig", "KILL"],
       ...[join(libraries, basename(loader)), "--library-path", libraries],
       join(tree, "usr/bin", arches[machine.arch].qemu),
       ...["qemu", "seabios"].flatMap((name) => ["-L", join(tree, "usr/share", name)]),

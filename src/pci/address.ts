@@ -1,7 +1,7 @@
 /** Where a function sits: domain, bus, device and function, as sysfs and lspci write it (0000:00:09.0). */
 import { BusError } from "./bus-error.ts";
 
-export interface PciAddress {
+interface PciAddress {
   readonly domain: number;
   readonly bus: number;
   readonly device: number;
@@ -35,7 +35,7 @@ export function isAddress(text: string): boolean {
 }
 
 /** Takes an address apart. Throws BusError when it is none. */
-export function parseAddress(text: string): PciAddress {
+function parseAddress(text: string): PciAddress {
   const address = parse(text);
   if (!address)
     throw new BusError(

@@ -116,7 +116,7 @@ export interface DecodedRegion {
   readonly virtual?: boolean;
 }
 
-export interface DecodedRom {
+interface DecodedRom {
   readonly address: string | null;
   readonly enabled: boolean;
   readonly sizeBytes?: number;
@@ -131,7 +131,7 @@ export interface DecodedWindow {
   readonly enabled: boolean;
 }
 
-export interface DecodedBridge {
+interface DecodedBridge {
   readonly primaryBus: number;
   readonly secondaryBus: number;
   readonly subordinateBus: number;

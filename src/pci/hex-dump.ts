@@ -1,7 +1,7 @@
 /** Configuration space in files: as `lspci -x` prints it (also -xxx and -xxxx, of several functions), or the bytes themselves. */
 import { CONFIG_BYTES } from "./config.ts";
 
-export interface DumpedFunction {
+interface DumpedFunction {
   /** As the dump has it; undefined for bytes without one. */
   readonly address: string | undefined;
   readonly bytes: Uint8Array<ArrayBuffer>;

@@ -46,7 +46,7 @@ const hanging = runGuest({
   arch: "x86_64",
   command: ["sh", "-c", "echo so far > left; echo before; echo in trouble > /dev/console; sleep 1000"],
   outputs: [join(folder, "left")],
-  timeoutMs: 40_000,
+  timeoutMs: 60_000,
   onStdout: (chunk) => void heard.push(chunk),
 }).then(
   () => undefined,
@@ -98,6 +98,7 @@ test("a device that QEMU does not have is named, before anything boots", async (
 test("guest.ts takes its guest with it, when it is asked to end and when it is killed", async () => {
   for (const [signal, exitCode] of [["SIGTERM", 130] as const, ["SIGKILL", 137] as const]) {
     const child = Bun.spawn([...guestTs, "sh", "-c", "echo up; sleep 1000"], {
+      env: { ...process.env, TMPDIR: folder }, // what a killed process leaves goes with the folder
       stdin: "ignore",
       stdout: "pipe",
       stderr: "ignore",
@@ -115,7 +116,7 @@ test("a command that hangs is ended at the time limit; what it wrote is there, a
   const error = await hanging;
   expect(error).toBeInstanceOf(GuestError);
   const { message } = error as GuestError;
-  expect(message).toStartWith("the x86_64 guest did not come to its end in 40 s, while the command ran\n");
+  expect(message).toStartWith("the x86_64 guest did not come to its end in 60 s, while the command ran\n");
   expect(message).toEndWith("  in trouble");
   expect(Buffer.concat(heard).toString()).toBe("before\n");
   expect(readFileSync(join(folder, "left"), "utf8")).toBe("so far\n");

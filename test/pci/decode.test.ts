@@ -299,7 +299,76 @@ const BY_HAND: readonly (readonly [
     [0x0002_0001],
     ["PortCap: Uses Driver+", "PortSta: MargReady- MargSoftReady+"],
   ],
+  [
+    "Latency Tolerance Reporting (7.8.2): scales 6 and 7 are not permitted",
+    0x18,
+    [0x1c01_1803],
+    ["Max snoop latency: <error>", "Max no snoop latency: <error>"],
+  ],
+  [
+    "Root Complex Event Collector (7.9.10): devices 0 and 29 to 31",
+    0x07,
+    [0xe000_0001],
+    ["RCiEPBitmap: RCiEP at Device(s): 0, 29-31"],
+  ],
+  [
+    "Data Object Exchange (7.9.24): the error is bit 2",
+    0x2e,
+    [0, 0x8000_0001, 0x0000_0004],
+    ["DOECap: IntSup-", "DOECtl: IntEn- Abort+ Go+", "DOESta: Busy- IntSta- Error+ ObjectReady-"],
+  ],
+  [
+    "Page Request Interface (10.5.2): PASID required in responses",
+    0x13,
+    [0x8000_0000, 0, 0],
+    [
+      "PRICtl: Enable- Reset-",
+      "PRISta: RF- UPRGI- Stopped- PASID+",
+      "Page Request Capacity: 00000000, Page Request Allocation: 00000000",
+    ],
+  ],
+  [
+    "Designated Vendor-Specific: CXL port, its initialization complete (CXL 3.0, 8.1.5)",
+    0x23,
+    [(0x28 << 20) | 0x1e98, 0x0001_0003, 0x0000_0001, 0, 0, 0, 0, 0, 0],
+    [
+      "CXLPortSta: PMComplete+",
+      "CXLPortCtl: UnmaskSBR+ UnmaskLinkDisable- AltMem- AltBME- ViralEnable-",
+      "AlternateBus: 00-00",
+      "AlternateBus: 0000-0000",
+    ],
+  ],
+  [
+    "Designated Vendor-Specific: CXL persistent flush in 40 s and 500 us (CXL 3.0, 8.1.6)",
+    0x23,
+    [(0x10 << 20) | 0x1e98, 0x0000_0004, 0x0205_0704],
+    ["GPF Phase 1 Timeout: 40s", "GPF Phase 2 Timeout: 500us"],
+  ],
 ];
+
+test("errors that few devices have are shown when they are set, each by its own bit", () => {
+  const NAMES: readonly (readonly [offset: number, bit: number, word: string])[] = [
+    [0x04, 22, "UncorrIntErr"],
+    [0x04, 23, "BlockedTLP"],
+    [0x04, 24, "AtomicOpBlocked"],
+    [0x04, 25, "TLPBlockedErr"],
+    [0x04, 26, "PoisonTLPBlocked"],
+    [0x04, 27, "DMWrReqBlocked"],
+    [0x04, 28, "IDECheck"],
+    [0x04, 29, "MisIDETLP"],
+    [0x04, 30, "PCRC_CHECK"],
+    [0x04, 31, "TLPXlatBlocked"],
+    [0x10, 14, "CorrIntErr"],
+    [0x10, 15, "HeaderOF"],
+  ];
+  const shown = (offset: number, bit: number) => {
+    const bytes = space(CONFIG_BYTES, [0x34, 0x40], [0x40, 0x10, 0, 2, 0], [0x100, 1, 0, 1, 0]);
+    new DataView(bytes.buffer).setUint32(0x100 + offset, 2 ** bit, true);
+    const lines = decodeConfig(bytes).capabilities[1]!.lines.join(" ");
+    return lines.split(/\s+/).filter((word) => word.endsWith("+"));
+  };
+  for (const [offset, bit, word] of NAMES) expect(shown(offset, bit)).toEqual([`${word}+`]);
+});
 
 for (const [name, id, words, lines] of BY_HAND) {
   test(`by hand: ${name}`, () => {

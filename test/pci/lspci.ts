@@ -38,8 +38,13 @@ export function texts(spaces: readonly Space[]): { name: string; theirs: Text; o
   }));
 }
 
+/** Versions differ in their words; the differences that the tests list are those from this one, Debian 12's. */
+const VERSION = "3.9.0";
+
 function lspci(dump: string): string {
   if (!Bun.which("lspci")) throw new Error("these tests need lspci: apt-get install pciutils");
+  const version = Bun.spawnSync(["lspci", "--version"]).stdout.toString().trim().split(" ").at(-1);
+  if (version !== VERSION) throw new Error(`these tests need lspci ${VERSION}, and this is ${version}`);
   const folder = mkdtempSync(join(tmpdir(), "vfiokit-"));
   try {
     const file = join(folder, "dump");

@@ -2,9 +2,11 @@
 import { Config, Status } from "../../src/pci/config.ts";
 import type { Space } from "./lspci.ts";
 
-export const STANDARD_AT = 0x80;
-export const EXTENDED_AT = 0x100;
+const STANDARD_AT = 0x80;
+const EXTENDED_AT = 0x100;
 const EXPRESS_AT = 0x40;
+/** As much of the 4096 as any of these capabilities takes. */
+const SPACE_BYTES = 0x300;
 const PORT_TYPES = [0, 1, 4, 5, 6, 7, 8, 9, 10, 0, 4, 13];
 
 /** Numbers below 2^32 (the generator mulberry32). */
@@ -18,7 +20,7 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-export interface Draw {
+interface Draw {
   readonly view: DataView;
   /** Where the capability starts. */
   readonly at: number;
@@ -38,10 +40,10 @@ export function syntheticSpace(
   standard: Kind | undefined,
   extended: Kind | undefined,
 ): Space {
-  const bytes = new Uint8Array(4096);
+  const bytes = new Uint8Array(SPACE_BYTES);
   const view = new DataView(bytes.buffer);
   const random = (below: number) => random32() % below;
-  for (let at = 0; at < 0x400; at += 4) view.setUint32(at, random32(), true);
+  for (let at = 0; at < SPACE_BYTES; at += 4) view.setUint32(at, random32(), true);
 
   header(view, random);
   view.setUint8(EXPRESS_AT, 0x10);
@@ -162,7 +164,7 @@ function dvsec(vendor: number, id: number, lengths: readonly number[]): Kind {
 /** Every extended capability that has a name, and two that have none. */
 export const extendedKinds: readonly Kind[] = [
   ...Array.from({ length: 0x33 }, (_, id) => id)
-    .filter((id) => ![0x05, 0x07, 0x12, 0x15, 0x23, 0x24, 0x1e].includes(id))
+    .filter((id) => ![0x05, 0x07, 0x12, 0x15, 0x18, 0x1e, 0x23, 0x24].includes(id))
     .map((id) => ({ id })),
   { id: 0x1234 },
   { id: 0x05, shape: ({ view, at, random }) => view.setUint8(at + 5, random(6)) },
@@ -193,6 +195,13 @@ export const extendedKinds: readonly Kind[] = [
       },
     },
   ]),
+  {
+    id: 0x18,
+    // Scales 6 and 7 are not permitted, and make lspci shift a 32-bit number too far.
+    shape: ({ view, at, random }) => {
+      for (const offset of [at + 5, at + 7]) view.setUint8(offset, random(4) | (random(6) << 2));
+    },
+  },
   { id: 0x1e },
   { id: 0x1e, shape: ({ view, at }) => view.setUint8(at + 4, view.getUint8(at + 4) & ~5) },
   dvsec(0x8086, 3, [16, 64]),

@@ -72,7 +72,7 @@ function turnOnInFirmware({ architecture, cpuVendor }: SystemFacts): string {
   const name =
     cpuVendor === "intel" ? "VT-d" : cpuVendor === "amd" ? "AMD-Vi (IOMMU)" : "the IOMMU (VT-d, AMD-Vi)";
   const kernel = cpuVendor === "amd" ? "" : ", add intel_iommu=on to the kernel's command line";
-  return `turn on ${name} in the firmware's setup${kernel}, and reboot; in QEMU: -machine q35,kernel-irqchip=split -device intel-iommu,intremap=on`;
+  return `turn on ${name} in the firmware's setup${kernel}, and reboot; in QEMU: -machine q35,kernel-irqchip=split -device ${cpuVendor === "amd" ? "amd" : "intel"}-iommu,intremap=on`;
 }
 
 function interruptRemapping(facts: SystemFacts): Finding {
@@ -91,7 +91,7 @@ function interruptRemapping(facts: SystemFacts): Finding {
     check,
     "problem",
     "off: VFIO refuses to attach a group (EPERM)",
-    "turn it on: remove intremap=off from the kernel's command line, or in QEMU use intel-iommu,intremap=on with kernel-irqchip=split; if you trust the device: echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+    "turn it on: remove intremap=off from the kernel's command line, or in QEMU give the IOMMU intremap=on, and the machine kernel-irqchip=split; if you trust the device: echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
   );
 }
 

@@ -1,4 +1,4 @@
-import { type Condition, type DecodedRegister, decodeRegister, type Register } from "./register.ts";
+import { type DecodedRegister, decodeRegister, type Register } from "./register.ts";
 import type { Scope } from "./scope.ts";
 
 /** A kind of capability: its name, and the registers it has in a given function. */
@@ -8,8 +8,8 @@ export interface CapabilityLayout {
   /** The register whose fields stand on the line of the title. */
   readonly heading?: Register | ((scope: Scope) => Register);
   readonly registers?: readonly Register[] | ((scope: Scope) => readonly Register[]);
-  /** Whether its bytes are shown as well, there being more in it than is decoded. */
-  readonly opaque?: boolean | Condition;
+  /** How many of its bytes are shown as well, there being more in it than is decoded; Infinity where nothing tells. */
+  readonly opaqueBytes?: (scope: Scope) => number;
 }
 
 /** A table of layouts by capability id. */

@@ -4,7 +4,10 @@ import { flag, hex, number, type Register } from "./register.ts";
 import type { Scope } from "./scope.ts";
 
 /** A capability of which only the name is known. */
-export const named = (title: string): CapabilityLayout => ({ title, opaque: true });
+export const named = (title: string): CapabilityLayout => ({
+  title,
+  opaqueBytes: () => Infinity,
+});
 
 /**
  * Vital Product Data, PCIe 6.0 section 7.9.19. The data lie behind these two registers, and reading them takes writes to
@@ -74,7 +77,7 @@ export const sataHba: CapabilityLayout = {
     label: "",
     fields: {
       majorRevision: number(4, 7, "v{}"),
-      minorRevision: { ...number(0, 3, ".{}"), text: ".{}" },
+      minorRevision: number(0, 3, ".{}"),
       location: {
         // In the register that follows: BAR 0 to 5 as 4 to 9, or right behind it.
         ...number(0, 0, "{}"),
@@ -166,5 +169,5 @@ export const vendorSpecific: CapabilityLayout = {
   title: "Vendor Specific Information:",
   heading: (scope) => (isVirtio(scope) ? virtioHeading : vendorHeading),
   registers: (scope) => (isVirtio(scope) ? [virtioLocation] : []),
-  opaque: (scope) => !isVirtio(scope),
+  opaqueBytes: (scope) => (isVirtio(scope) ? 0 : scope.read(2, 1) || Infinity),
 };

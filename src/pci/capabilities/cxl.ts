@@ -315,5 +315,5 @@ export const designatedVendorSpecific: CapabilityLayout = {
     },
   },
   registers: (scope) => (isCxl(scope) ? cxlRegisters(scope) : []),
-  opaque: (scope) => !isCxl(scope),
+  opaqueBytes: (scope) => (isCxl(scope) ? 0 : lengthOf(scope) || Infinity),
 };

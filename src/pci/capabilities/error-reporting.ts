@@ -1,7 +1,7 @@
 /** Advanced Error Reporting and Downstream Port Containment: PCIe 6.0, sections 7.8.4 and 7.9.14. */
 import type { CapabilityLayout } from "./capability.ts";
-import { PortType } from "./port-type.ts";
-import { type Condition, flag, hex, number, type Register, rareFlag } from "./register.ts";
+import { onPorts, PortType } from "./port-type.ts";
+import { flag, hex, number, type Register, rareFlag } from "./register.ts";
 
 /** The same bits say what happened, what is masked and what is fatal. */
 const uncorrectable = {
@@ -40,8 +40,7 @@ const correctable = {
   headerLogOverflow: rareFlag(15, "HeaderOF"),
 };
 
-const hasRoot: Condition = ({ portType }) =>
-  portType === PortType.ROOT_PORT || portType === PortType.EVENT_COLLECTOR;
+const hasRoot = onPorts(PortType.ROOT_PORT, PortType.EVENT_COLLECTOR);
 
 const status = (name: string, offset: number, label: string, fields: Register["fields"]): Register => ({
   name,

@@ -1,21 +1,16 @@
 /** The link's registers in the PCI Express capability: PCIe 6.0, sections 7.5.3.6 to 7.5.3.8 and 7.5.3.18 to 7.5.3.20. */
-import { PortType } from "./port-type.ts";
+import { onPorts, PortType } from "./port-type.ts";
 import { type Condition, choice, flag, number, type Register } from "./register.ts";
 import type { Scope } from "./scope.ts";
 
 const { ENDPOINT, LEGACY_ENDPOINT, ROOT_PORT, DOWNSTREAM, PCIE_TO_PCI, PCI_TO_PCIE } = PortType;
-const typeOf = (scope: Scope) => scope.bits(0, 20, 23);
-const on =
-  (...types: readonly number[]): Condition =>
-  (scope) =>
-    types.includes(typeOf(scope));
-const isDownstream = on(ROOT_PORT, DOWNSTREAM, PCI_TO_PCIE);
+const isDownstream = onPorts(ROOT_PORT, DOWNSTREAM, PCI_TO_PCIE);
 
 const SPEEDS: readonly string[] = ["unknown", "2.5GT/s", "5GT/s", "8GT/s", "16GT/s", "32GT/s", "64GT/s"];
 const speed = (code: number) => SPEEDS[code] ?? "unknown";
-/** Exit latencies: sections 7.5.3.6, bits 14:12 and 17:15. */
-const L0S_EXIT = ["<64ns", "<128ns", "<256ns", "<512ns", "<1us", "<2us", "<4us", "unlimited"];
-const L1_EXIT = ["<1us", "<2us", "<4us", "<8us", "<16us", "<32us", "<64us", "unlimited"];
+/** Latencies that a device bears, section 7.5.3.3, and that a link has, section 7.5.3.6. */
+export const L0S_LATENCIES = ["<64ns", "<128ns", "<256ns", "<512ns", "<1us", "<2us", "<4us", "unlimited"];
+export const L1_LATENCIES = ["<1us", "<2us", "<4us", "<8us", "<16us", "<32us", "<64us", "unlimited"];
 
 /** How far the link falls short of what its ends can do; a port above it can do more than the card below by right. */
 function compared(now: number, capable: number, scope: Scope): string {
@@ -38,9 +33,9 @@ export const link: readonly Register[] = [
       maxLinkSpeed: number(0, 3, ", Speed {}", speed),
       maximumLinkWidth: number(4, 9, ", Width x{}"),
       aspmSupport: choice(10, 11, ", ASPM {}", ["not supported", "L0s", "L1", "L0s L1"]),
-      l0sExitLatency: choice(12, 14, ", Exit Latency L0s {}", L0S_EXIT, aspm(0)),
+      l0sExitLatency: choice(12, 14, ", Exit Latency L0s {}", L0S_LATENCIES, aspm(0)),
       l1ExitLatency: {
-        ...choice(15, 17, "", L1_EXIT, aspm(1)),
+        ...choice(15, 17, "", L1_LATENCIES, aspm(1)),
         text: (scope) => (aspm(0)(scope) ? ", L1 {}" : ", Exit Latency L1 {}"),
       },
       clockPowerManagement: flag(18, "\nClockPM"),
@@ -62,7 +57,7 @@ export const link: readonly Register[] = [
         3,
         "RCB {} bytes,",
         (raw) => (raw ? 128 : 64),
-        on(ROOT_PORT, ENDPOINT, LEGACY_ENDPOINT, PCIE_TO_PCI),
+        onPorts(ROOT_PORT, ENDPOINT, LEGACY_ENDPOINT, PCIE_TO_PCI),
       ),
       linkDisable: flag(4, "Disabled"),
       commonClockConfiguration: flag(6, "CommClk"),
@@ -158,7 +153,7 @@ export const link2: readonly Register[] = [
       targetLinkSpeed: number(0, 3, "Target Link Speed: {},", (code) => SPEEDS[code || 1] ?? "Unknown"),
       enterCompliance: flag(4, "EnterCompliance"),
       hardwareAutonomousSpeedDisable: flag(5, "SpeedDis"),
-      selectableDeEmphasis: choice(6, 6, ", Selectable De-emphasis: {}", DE_EMPHASIS, on(DOWNSTREAM)),
+      selectableDeEmphasis: choice(6, 6, ", Selectable De-emphasis: {}", DE_EMPHASIS, onPorts(DOWNSTREAM)),
       transmitMargin: choice(7, 9, "\n Transmit Margin: {},", MARGINS, undefined, unknown),
       enterModifiedCompliance: flag(10, "EnterModifiedCompliance"),
       complianceSos: flag(11, "ComplianceSOS"),

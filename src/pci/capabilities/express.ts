@@ -1,7 +1,7 @@
 /** The PCI Express capability: PCIe 6.0, section 7.5.3. */
 import type { CapabilityLayout } from "./capability.ts";
-import { link, link2 } from "./express-link.ts";
-import { PortType } from "./port-type.ts";
+import { L0S_LATENCIES, L1_LATENCIES, link, link2 } from "./express-link.ts";
+import { onPorts, PortType } from "./port-type.ts";
 import { type Condition, choice, type Field, flag, hex, number, type Register } from "./register.ts";
 import type { Scope } from "./scope.ts";
 
@@ -20,21 +20,11 @@ const PORT_NAMES: Readonly<Record<number, string>> = {
   [EVENT_COLLECTOR]: "Root Complex Event Collector",
 };
 
-/** The type of the capability in hand, which is the function's. */
-export const typeOf = (scope: Scope) => scope.bits(0, 20, 23);
-const on =
-  (...types: readonly number[]): Condition =>
-  (scope) =>
-    types.includes(typeOf(scope));
-
-const hasLink: Condition = (scope) => !on(ROOT_COMPLEX_ENDPOINT, EVENT_COLLECTOR)(scope);
-const canHaveSlot = on(ROOT_PORT, DOWNSTREAM, PCI_TO_PCIE);
+const hasLink: Condition = (scope) => !onPorts(ROOT_COMPLEX_ENDPOINT, EVENT_COLLECTOR)(scope);
+const canHaveSlot = onPorts(ROOT_PORT, DOWNSTREAM, PCI_TO_PCIE);
 const hasSlot: Condition = (scope) => canHaveSlot(scope) && scope.bits(0, 24) === 1;
-const hasRoot = on(ROOT_PORT, EVENT_COLLECTOR);
+const hasRoot = onPorts(ROOT_PORT, EVENT_COLLECTOR);
 const isVersion2: Condition = (scope) => scope.bits(0, 16, 19) >= 2;
-
-const L0S = ["<64ns", "<128ns", "<256ns", "<512ns", "<1us", "<2us", "<4us", "unlimited"];
-const L1 = ["<1us", "<2us", "<4us", "<8us", "<16us", "<32us", "<64us", "unlimited"];
 
 /** Slot power in watts; sections 7.5.3.3 and 7.5.3.9. More than 600 W has no number. */
 function slotPower(low: number, scaleLow: number, offset: number, text: string, when?: Condition): Field {
@@ -48,10 +38,10 @@ function slotPower(low: number, scaleLow: number, offset: number, text: string, 
 }
 
 const bytes128 = (raw: number) => 128 * 2 ** raw;
-const endpoints = on(ENDPOINT, LEGACY_ENDPOINT);
-const indicators = on(ENDPOINT, LEGACY_ENDPOINT, UPSTREAM, PCIE_TO_PCI);
-const resettable = on(ENDPOINT, LEGACY_ENDPOINT, ROOT_COMPLEX_ENDPOINT);
-const powered = on(ENDPOINT, UPSTREAM, PCIE_TO_PCI);
+const endpoints = onPorts(ENDPOINT, LEGACY_ENDPOINT);
+const indicators = onPorts(ENDPOINT, LEGACY_ENDPOINT, UPSTREAM, PCIE_TO_PCI);
+const resettable = onPorts(ENDPOINT, LEGACY_ENDPOINT, ROOT_COMPLEX_ENDPOINT);
+const powered = onPorts(ENDPOINT, UPSTREAM, PCIE_TO_PCI);
 
 const device: readonly Register[] = [
   {
@@ -62,8 +52,8 @@ const device: readonly Register[] = [
     fields: {
       maxPayloadSizeSupportedBytes: number(0, 2, "MaxPayload {} bytes", bytes128),
       phantomFunctionsSupported: number(3, 4, ", PhantFunc {}", (raw) => 2 ** raw - 1),
-      endpointL0sAcceptableLatency: choice(6, 8, ", Latency L0s {}", L0S, endpoints),
-      endpointL1AcceptableLatency: choice(9, 11, ", L1 {}", L1, endpoints),
+      endpointL0sAcceptableLatency: choice(6, 8, ", Latency L0s {}", L0S_LATENCIES, endpoints),
+      endpointL1AcceptableLatency: choice(9, 11, ", L1 {}", L1_LATENCIES, endpoints),
       extendedTagFieldSupported: flag(5, "\nExtTag"),
       attentionButtonPresent: flag(12, "AttnBtn", indicators),
       attentionIndicatorPresent: flag(13, "AttnInd", indicators),
@@ -88,7 +78,7 @@ const device: readonly Register[] = [
       phantomFunctionsEnable: flag(9, "PhantFunc"),
       auxPowerPmEnable: flag(10, "AuxPwr"),
       enableNoSnoop: flag(11, "NoSnoop"),
-      bridgeConfigurationRetryEnable: flag(15, "BrConfRtry", on(PCIE_TO_PCI)),
+      bridgeConfigurationRetryEnable: flag(15, "BrConfRtry", onPorts(PCIE_TO_PCI)),
       initiateFunctionLevelReset: flag(
         15,
         "FLReset",
@@ -238,10 +228,10 @@ const TIMEOUTS = {
   14: "17s to 64s",
 };
 const unknown = () => "Unknown";
-const routes = on(ROOT_PORT, UPSTREAM, DOWNSTREAM);
-const forwards = on(ROOT_PORT, DOWNSTREAM);
-const completes: Condition = (scope) => on(ROOT_PORT)(scope) || scope.hasMemoryBar;
-const requests = on(ROOT_PORT, ENDPOINT, ROOT_COMPLEX_ENDPOINT, LEGACY_ENDPOINT);
+const routes = onPorts(ROOT_PORT, UPSTREAM, DOWNSTREAM);
+const forwards = onPorts(ROOT_PORT, DOWNSTREAM);
+const completes: Condition = (scope) => onPorts(ROOT_PORT)(scope) || scope.hasMemoryBar;
+const requests = onPorts(ROOT_PORT, ENDPOINT, ROOT_COMPLEX_ENDPOINT, LEGACY_ENDPOINT);
 
 const device2: readonly Register[] = [
   {
@@ -292,14 +282,14 @@ const device2: readonly Register[] = [
         15,
         "LN System CLS {},",
         ["Not Supported", "64byte cachelines", "128byte cachelines", "Reserved"],
-        on(ROOT_PORT),
+        onPorts(ROOT_PORT),
       ),
       tphCompleterSupported: choice(
         12,
         13,
         "{}",
         ["TPHComp- ExtTPHComp-", "TPHComp+ ExtTPHComp-", "", "TPHComp+ ExtTPHComp+"],
-        on(ROOT_PORT, ENDPOINT),
+        onPorts(ROOT_PORT, ENDPOINT),
       ),
       ariForwardingSupported: flag(5, "ARIFwd", forwards),
       atomicOpRoutingSupported: flag(6, "\n AtomicOpsCap: Routing", routes),

@@ -58,5 +58,5 @@ export const hyperTransport: CapabilityLayout = {
     },
   },
   registers: [mapping],
-  opaque: (scope) => !isMapping(scope) && typeOf(scope) !== REVISION_ID,
+  opaqueBytes: (scope) => (isMapping(scope) || typeOf(scope) === REVISION_ID ? 0 : Infinity),
 };

@@ -8,7 +8,7 @@ const CLOCKS = ["conv", "66MHz", "100MHz", "133MHz", "?4", "?5", "?6", "?7"];
 
 const place = {
   busNumber: hex(8, 15, 2, "Dev={}"),
-  deviceNumber: { ...hex(3, 7, 2, ":{}") },
+  deviceNumber: hex(3, 7, 2, ":{}"),
   functionNumber: number(0, 2, ".{}"),
   device64Bit: flag(16, "64bit"),
   capable133Mhz: flag(17, "133MHz"),

@@ -1,3 +1,5 @@
+import type { Condition } from "./register.ts";
+
 /** Device/Port Type: PCIe 6.0, section 7.5.3.2, bits 7:4. */
 export const PortType = {
   ENDPOINT: 0,
@@ -10,3 +12,8 @@ export const PortType = {
   ROOT_COMPLEX_ENDPOINT: 9,
   EVENT_COLLECTOR: 10,
 } as const;
+
+/** On functions of these types only. */
+export function onPorts(...types: readonly number[]): Condition {
+  return ({ portType }) => portType !== undefined && types.includes(portType);
+}

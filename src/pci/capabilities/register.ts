@@ -5,7 +5,7 @@
 import type { Scope } from "./scope.ts";
 
 /** Numbers are numbers, flags booleans, encoded choices their names, and 64-bit quantities hexadecimal strings. */
-export type FieldValue = number | boolean | string;
+type FieldValue = number | boolean | string;
 
 /** When a field or register exists; always, where absent. */
 export type Condition = (scope: Scope) => boolean;

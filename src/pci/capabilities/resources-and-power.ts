@@ -1,7 +1,7 @@
 /** Extended capabilities about addresses, transactions and power: PCIe 6.0, sections 7.8.1, 7.8.6, 7.9.11 to 7.9.13. */
 import type { CapabilityLayout } from "./capability.ts";
-import { PortType } from "./port-type.ts";
-import { type Condition, choice, flag, hex, number, type Register, wide } from "./register.ts";
+import { onPorts, PortType } from "./port-type.ts";
+import { choice, flag, hex, number, type Register, wide } from "./register.ts";
 import type { Scope } from "./scope.ts";
 
 /** 2^exponent MB, in the widest unit. */
@@ -86,10 +86,8 @@ export const processingHints: CapabilityLayout = {
   ],
 };
 
-const endpoints: readonly (number | undefined)[] = [PortType.ENDPOINT, PortType.ROOT_COMPLEX_ENDPOINT];
-const ports: readonly (number | undefined)[] = [PortType.ROOT_PORT, PortType.UPSTREAM, PortType.DOWNSTREAM];
-const isEndpoint: Condition = (scope) => endpoints.includes(scope.portType);
-const isPort: Condition = (scope) => ports.includes(scope.portType);
+const isEndpoint = onPorts(PortType.ENDPOINT, PortType.ROOT_COMPLEX_ENDPOINT);
+const isPort = onPorts(PortType.ROOT_PORT, PortType.UPSTREAM, PortType.DOWNSTREAM);
 
 const groups = (name: string, offset: number, label: string): Register => ({
   name,

@@ -37,7 +37,7 @@ export const vendorSpecificExtended: CapabilityLayout = {
       vsecLength: hex(20, 31, 3, "Len={} <?>"),
     },
   },
-  opaque: true,
+  opaqueBytes: (scope) => scope.bits(4, 20, 31) || Infinity,
 };
 
 /** Section 7.9.24. Nothing is read out of the mailbox: that would take what its owner waits for. */

@@ -10,7 +10,7 @@ import { extendedCapabilities, standardCapabilities } from "./table.ts";
 
 const HEADER_BYTES = 0x40;
 const STANDARD_BYTES = 0x100;
-/** Bytes of a capability that are shown where not all are decoded: how long it is, nothing says. */
+/** Most bytes that are shown of a capability. */
 const SHOWN_BYTES = 256;
 
 interface ListEntry {
@@ -21,7 +21,7 @@ interface ListEntry {
 }
 
 /** The list that the byte at `pointer` starts. */
-export function standardList(bytes: Uint8Array, pointer: number): ListEntry[] {
+function standardList(bytes: Uint8Array, pointer: number): ListEntry[] {
   const entries: ListEntry[] = [];
   // The low two bits are reserved.
   let offset = bytes[pointer]! & ~3;
@@ -47,7 +47,7 @@ export function standardList(bytes: Uint8Array, pointer: number): ListEntry[] {
 }
 
 /** The list that starts at 0x100; empty where there is none, which zeros or ones there say. */
-export function extendedList(bytes: Uint8Array): ListEntry[] {
+function extendedList(bytes: Uint8Array): ListEntry[] {
   const entries: ListEntry[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let offset = STANDARD_BYTES;
@@ -97,14 +97,14 @@ export function decodeCapabilities(
       title: isExtended
         ? `Extended Capability ID 0x${id.toString(16)}`
         : `Capability ID 0x${id.toString(16)} [${scope.read(2, 2).toString(16).padStart(4, "0")}]`,
-      opaque: true,
+      opaqueBytes: () => Infinity,
     };
     const { registers, lines } = decodeLayout(layout, scope);
-    const opaque = typeof layout.opaque === "function" ? layout.opaque(scope) : layout.opaque;
-    const shown = opaque ? capabilityBytes(bytes, offset, starts) : undefined;
+    const opaqueBytes = layout.opaqueBytes?.(scope) ?? 0;
+    const shown = opaqueBytes > 0 ? capabilityBytes(bytes, offset, opaqueBytes, starts) : undefined;
     return {
       ...where,
-      name: layout.title.replace(/:$/, ""),
+      name: layout.title.replace(/(:| <\?>| \[\w+\])$/, ""),
       registers,
       ...(shown && { bytes: shown.toHex() }),
       lines: [
@@ -120,14 +120,19 @@ export function decodeCapabilities(
   ];
 }
 
-/** From a capability's start to that of the next one, or to the end of its space; without zeros at the end. */
-function capabilityBytes(bytes: Uint8Array, offset: number, starts: readonly number[]): Uint8Array {
+/** From a capability's start to its end, that of the next one's start or of its space; without zeros at the end. */
+function capabilityBytes(
+  bytes: Uint8Array,
+  offset: number,
+  sizeBytes: number,
+  starts: readonly number[],
+): Uint8Array {
   const space = offset < STANDARD_BYTES ? STANDARD_BYTES : bytes.byteLength;
   const end = Math.min(
     ...starts.filter((start) => start > offset),
     space,
     bytes.byteLength,
-    offset + SHOWN_BYTES,
+    offset + Math.min(sizeBytes, SHOWN_BYTES),
   );
   let last = end;
   while (last > offset + 4 && bytes[last - 1] === 0) last--;

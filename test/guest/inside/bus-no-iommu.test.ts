@@ -1,0 +1,41 @@
+/** The bus verbs where there is no IOMMU: --iommu off --device edu. */
+import { afterEach, expect, test } from "bun:test";
+import { boundAddresses, release } from "../../../src/pci/binding.ts";
+import { readFunction } from "../../../src/pci/bus.ts";
+import { addressesOf } from "./rig.ts";
+import { verb } from "./verb.ts";
+
+const [edu] = addressesOf("edu");
+
+afterEach(async () => {
+  for (const address of boundAddresses()) await release(address, { force: true });
+});
+
+test("vfio-pci refuses, the message says why and what works instead, and nothing has changed", async () => {
+  expect(await verb("bind", edu)).toEqual({
+    exitCode: 1,
+    stdout: "",
+    said: `can't give ${edu} to vfio-pci: write /sys/bus/pci/drivers/vfio-pci/bind: EINVAL: it is in no IOMMU group, since the IOMMU is off or absent: bun run doctor.ts tells how to turn it on; --driver uio_pci_generic works without`,
+  });
+  expect(readFunction(edu)).toMatchObject({ driver: undefined, driverOverride: undefined });
+  expect(boundAddresses()).toEqual([]);
+});
+
+test("uio_pci_generic takes it, and gives it back", async () => {
+  expect((await verb("bind", edu, "--driver", "uio_pci_generic")).stdout).toBe(
+    `no IOMMU group\n${edu} went from no driver to uio_pci_generic\n`,
+  );
+  expect((await verb("release", edu)).stdout).toBe(`${edu} went from uio_pci_generic back to no driver\n`);
+});
+
+test("the doctor finds the lack first, and says how to end it", async () => {
+  const { exitCode, stdout } = await verb("doctor", edu, "--json");
+  const { system, functions } = JSON.parse(stdout);
+  expect(exitCode).toBe(1);
+  const problems = system.filter(({ verdict }: { verdict: string }) => verdict === "problem");
+  expect(problems).toMatchObject([{ check: "IOMMU", text: "the firmware describes none" }]);
+  expect(problems[0].fix).toMatch(process.arch === "x64" ? /-iommu,intremap=on$/ : /iommu=smmuv3/);
+  const group = functions[0].findings.find(({ check }: { check: string }) => check === "IOMMU group");
+  expect(group).toMatchObject({ verdict: "warning" });
+  expect(group.text).toStartWith("in none: ");
+});
