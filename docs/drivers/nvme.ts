@@ -106,5 +106,6 @@ export function identify(device: PciDevice): Identity {
 
 if (import.meta.main) {
   using device = openDevice(process.argv[2] ?? "0000:00:02.0");
-  console.log(identify(device));
+  const { model, serial, interrupts } = identify(device);
+  console.log(`${model}, serial ${serial}, ${interrupts} interrupt${interrupts === 1 ? "" : "s"}`);
 }

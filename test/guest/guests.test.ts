@@ -64,3 +64,9 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
     TIMEOUT_MS,
   );
 });
+
+test(
+  "in an x86_64 guest the documents' commands print what they show",
+  () => runInside({ arch: "x86_64", devices: ["edu", "nvme"] }, 2, "true", "documents"),
+  TIMEOUT_MS,
+);
