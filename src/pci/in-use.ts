@@ -1,11 +1,11 @@
 /** What a function is used for right now, so that it is not taken from whoever uses it. */
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { basename, join } from "node:path";
-import { readAttribute, readLinkName } from "./attribute.ts";
+import { readAttribute } from "./attribute.ts";
 import type { PciFunction } from "./bus.ts";
 import { groupNode } from "./group.ts";
 import { describeHolder, findHolders } from "./holders.ts";
+import { interfaceUses } from "./network-use.ts";
 
 /**
  * Reasons not to take this function from its driver, as sentences without a full stop; none when nobody uses it: disks
@@ -105,32 +105,5 @@ function networkUses(of: PciFunction): string[] {
   const names = list("/sys/class/net").filter((name) =>
     realPath(`/sys/class/net/${name}`).startsWith(`${of.path}/`),
   );
-  const addresses = networkInterfaces();
-  const routed = defaultRoutes();
-  return names.flatMap((name) => {
-    const master = readLinkName(`/sys/class/net/${name}/master`);
-    // Every interface that is up has a link-local address; nobody chose it.
-    const chosen = (addresses[name] ?? []).filter(({ address }) => !/^fe[89ab].:/i.test(address));
-    return [
-      ...(routed.has(name) ? [`${name} carries the default route`] : []),
-      ...chosen.map(({ address }) => `${name} is up with ${address}`),
-      ...(master ? [`${name} is part of ${master}`] : []),
-    ];
-  });
-}
-
-/** Names of interfaces with a default route: /proc/net/route and /proc/net/ipv6_route, see proc(5). */
-function defaultRoutes(): Set<string> {
-  const names = new Set<string>();
-  for (const line of lines("/proc/net/route")) {
-    const [name, destination, , , , , , mask] = line.split("\t");
-    if (destination === "00000000" && mask === "00000000") names.add(name!);
-  }
-  for (const line of lines("/proc/net/ipv6_route")) {
-    const fields = line.trim().split(/\s+/);
-    if (/^0{32}$/.test(fields[0]!) && fields[1] === "00") names.add(fields.at(-1)!);
-  }
-  // Unreachable routes are listed on the loopback interface.
-  names.delete("lo");
-  return names;
+  return names.flatMap(interfaceUses);
 }

@@ -46,13 +46,14 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
         "for size in 2048kB/nr_hugepages=8 1048576kB/nr_hugepages=1; do echo ${size#*=} > /sys/kernel/mm/hugepages/hugepages-${size%=*}; done";
       await runInside(
         { arch, memoryMib: 6144, devices: ["edu", "nvme", "pci-testdev,membar-backed=on", ...PAIR] },
-        54,
+        57,
         hugepages,
         "edu",
         "nvme",
         "vfio-selftests",
         "group",
         "failures",
+        "removal",
       );
     },
     TIMEOUT_MS,

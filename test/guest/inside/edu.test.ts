@@ -47,6 +47,21 @@ test("without its 28 bits in mind memory lies where the device does not reach", 
   expect(memory.iova).toBeGreaterThanOrEqual(2 ** ADDRESS_BITS);
 });
 
+test("memory comes in the largest pages that suit and are left, and says which", () => {
+  const MIB = 2 ** 20;
+  using huge = device.allocateDma(4 * MIB);
+  expect([huge.pageBytes, huge.iova % (2 * MIB)]).toEqual([2 * MIB, 0]);
+  // 8 pages of 2 MiB are set aside, and 2 of them taken.
+  using small = device.allocateDma(32 * MIB);
+  expect(small.pageBytes).toBe(4096);
+  using gigantic = device.allocateDma(1024 * MIB);
+  expect(gigantic.pageBytes).toBe(1024 * MIB);
+  for (const memory of [huge, small, gigantic]) {
+    memory.bytes(memory.sizeBytes - 8).fill(1);
+    expect(memory.read32(memory.sizeBytes - 4)).toBe(0x01010101);
+  }
+});
+
 test("every MSI is counted, each for what raised it", async () => {
   const [msi] = device.enableInterrupts("msi", 1) as [Interrupt];
   try {

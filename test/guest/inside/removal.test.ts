@@ -1,0 +1,40 @@
+/** When the kernel wants a device back: the req interrupt, and what is left once it is gone. */
+import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { DeviceError, type Interrupt, openDevice } from "../../../src/index.ts";
+import { listAddresses } from "../../../src/pci/bus.ts";
+import { addressesOf, bindTo } from "./rig.ts";
+
+test("req strikes when the device is to be removed, and the removal ends once it is let go", async () => {
+  const [address] = addressesOf("nvme");
+  await bindTo(address, "vfio-pci");
+  const device = openDevice(address);
+  expect(device.interruptCount("req")).toBe(1);
+  // It is a PCI Express function, so it can report errors, too.
+  expect(device.interruptCount("err")).toBe(1);
+  const [req] = device.enableInterrupts("req", 1) as [Interrupt];
+  const [err] = device.enableInterrupts("err", 1) as [Interrupt];
+  expect(req.take()).toBe(0);
+
+  await using removal = Bun.spawn(["sh", "-c", `echo 1 > /sys/bus/pci/devices/${address}/remove`]);
+  expect(await req.waitAsync(30_000)).toBeGreaterThanOrEqual(1);
+  expect(removal.exitCode).toBeNull();
+  device.disableInterrupts("req");
+  device.disableInterrupts("err");
+  for (const interrupt of [req, err]) interrupt[Symbol.dispose]();
+  device[Symbol.dispose]();
+  expect(await removal.exited).toBe(0);
+  expect(listAddresses()).not.toContain(address);
+  expect(() => openDevice(address)).toThrow(DeviceError);
+
+  writeFileSync("/sys/bus/pci/rescan", "1");
+  expect(listAddresses()).toContain(address);
+});
+
+test("a function that is no PCI Express function has no err interrupt", async () => {
+  const [address] = addressesOf("edu");
+  await bindTo(address, "vfio-pci");
+  using device = openDevice(address);
+  expect(device.interruptCount("err")).toBe(0);
+  expect(device.interruptCount("req")).toBe(1);
+});
