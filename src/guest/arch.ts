@@ -21,7 +21,12 @@ export interface ArchFacts {
 export interface MachineChoice {
   accelerator: "kvm" | "tcg";
   iommu: boolean;
+  /** Whether one of its devices is served over vfio-user. */
+  vfioUser: boolean;
 }
+
+/** Above the slots that devices get. */
+const VIRTIO_IOMMU_SLOT = "0x16";
 
 export const arches: Record<Arch, ArchFacts> = {
   x86_64: {
@@ -51,11 +56,16 @@ export const arches: Record<Arch, ArchFacts> = {
     bunPackage: "bun-linux-aarch64",
     qemu: "qemu-system-aarch64",
     console: "ttyAMA0",
-    machine({ accelerator, iommu }) {
+    machine({ accelerator, iommu, vfioUser }) {
       // QEMU's own pointer authentication instead of QARMA5, which would take half of the guest's time.
       const cpu = accelerator === "tcg" ? "max,pauth-impdef=on" : "max";
+      // QEMU's SMMUv3 does not tell a vfio-user device what the guest maps; virtio-iommu does.
+      const smmu = iommu && !vfioUser ? ",iommu=smmuv3" : "";
       return {
-        qemu: ["-M", `virt,gic-version=3${iommu ? ",iommu=smmuv3" : ""}`, "-cpu", cpu],
+        qemu: [
+          ...["-M", `virt,gic-version=3${smmu}`, "-cpu", cpu],
+          ...(iommu && vfioUser ? ["-device", `virtio-iommu-pci,addr=${VIRTIO_IOMMU_SLOT}`] : []),
+        ],
         kernel: [],
       };
     },

@@ -20,8 +20,22 @@ const known: Record<string, KnownDevice> = {
 
 export const deviceNames = Object.keys(known);
 
-/** QEMU's -device option for a spec: a short name, or such an option, which gets the properties that it lacks. */
+const VFIO_USER = "vfio-user:";
+
+/** Whether one of QEMU's -device options is a device served over vfio-user. */
+export function isVfioUser(option: string): boolean {
+  return option.includes('"vfio-user-pci"');
+}
+
+/**
+ * QEMU's -device option for a spec: a short name, or such an option, which gets the properties that it lacks;
+ * vfio-user:/path/to.sock for a device that a vfio-user server has.
+ */
 export function deviceOption(spec: string): string {
+  if (spec.startsWith(VFIO_USER)) {
+    const socket = { path: spec.slice(VFIO_USER.length), type: "unix" };
+    return JSON.stringify({ driver: "vfio-user-pci", socket });
+  }
   const [name, ...given] = spec.split(",") as [string, ...string[]];
   const properties = Object.entries(known[name]?.properties ?? {})
     .filter(([key]) => !given.some((property) => property.startsWith(`${key}=`)))

@@ -18,13 +18,17 @@ import { checkout, DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQe
 import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
 import { deviceOption, driverModules } from "./devices.ts";
 import { buildInitramfs } from "./initramfs.ts";
+import { isModel, serveModel } from "./model.ts";
 import type { Trace } from "./qemu.ts";
 
 export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   arch: Arch;
   /** Program and arguments; the program is looked for on the guest's PATH, where bun is. */
   command: readonly string[];
-  /** Short names (devices.ts) or QEMU's -device options; the first one is 0000:00:01.0 unless it says otherwise. */
+  /**
+   * Short names (devices.ts), `vfio-user:/path/to.sock`, `model:vp9` for the encoder's model, or QEMU's -device options; the
+   * first one is 0000:00:01.0 unless it says otherwise.
+   */
   devices?: readonly string[];
   /** Files that are put into the command's working directory, under their base names. */
   inputs?: readonly string[];
@@ -128,10 +132,16 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   const work = join(folder.path, "guest", "work");
   mkdirSync(work, { recursive: true });
   for (const path of inputs) copyFileSync(path, join(work, basename(path)), constants.COPYFILE_FICLONE);
+  await using models = new AsyncDisposableStack();
+  const specs: string[] = [];
+  for (const [index, spec] of devices.entries()) {
+    const path = join(folder.path, `model-${index}.sock`);
+    specs.push(isModel(spec) ? models.use(await serveModel(spec, path)).spec : spec);
+  }
   const missing: string[] = [];
   let result: BootResult;
   try {
-    result = await bootWith(accelerator.name, "guest", options.command, devices, {
+    result = await bootWith(accelerator.name, "guest", options.command, specs, {
       ...options,
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     });

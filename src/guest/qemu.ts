@@ -1,6 +1,7 @@
 /** QEMU's command line, in one place. */
 import { basename, join } from "node:path";
 import { type Arch, arches, hostArch } from "./arch.ts";
+import { isVfioUser } from "./devices.ts";
 import { findTool } from "./process.ts";
 
 export interface Machine {
@@ -71,7 +72,8 @@ export function qemuCommand(
 
 function qemuOptions(machine: Machine): string[] {
   const { arch, accelerator, memoryMib, cpus, hugepages } = machine;
-  const platform = arches[arch].machine(machine);
+  const vfioUser = machine.devices.some(isVfioUser);
+  const platform = arches[arch].machine({ ...machine, vfioUser });
   const kernel = [
     ...[`console=${arches[arch].console}`, "quiet", "panic=-1", ...platform.kernel],
     ...(hugepages > 0 ? [`hugepages=${hugepages}`] : []),
@@ -81,6 +83,15 @@ function qemuOptions(machine: Machine): string[] {
     ...platform.qemu,
     ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=256"],
     ...["-m", `${memoryMib}M`, "-smp", String(cpus)],
+    // A vfio-user server reads and writes the guest's memory where it lies.
+    ...(vfioUser
+      ? [
+          "-object",
+          `memory-backend-memfd,id=memory,size=${memoryMib}M,share=on`,
+          "-machine",
+          "memory-backend=memory",
+        ]
+      : []),
     ...["-kernel", machine.image, "-initrd", machine.initramfs, "-append", kernel.join(" ")],
     ...(machine.trace ? traceOptions(machine.trace) : []),
     ...machine.devices.flatMap((device) => ["-device", device]),

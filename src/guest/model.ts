@@ -1,0 +1,60 @@
+/**
+ * Device models for a guest: `model:vp9` becomes a vfio-user server in a process of its own, which lives as long as the
+ * guest. This floor knows the program's command line, not its code.
+ */
+import { join } from "node:path";
+import { checkout } from "./assets.ts";
+
+const MODEL = "model:vp9";
+const STOP_MS = 5000;
+
+export interface ServedModel extends AsyncDisposable {
+  /** Where it is served: vfio-user:/path/to.sock. */
+  readonly spec: string;
+}
+
+/** Whether a device's spec is a model's. */
+export function isModel(spec: string): boolean {
+  return spec === MODEL || spec.startsWith(`${MODEL}?`);
+}
+
+/**
+ * Starts the server for `model:vp9`, with options as in `model:vp9?codec=null&fault=die@3`; resolves when it takes clients.
+ * Throws Error with what it said when it does not come up.
+ */
+export async function serveModel(spec: string, socketPath: string): Promise<ServedModel> {
+  const options = [...new URLSearchParams(spec.slice(MODEL.length + 1))];
+  const words = options.flatMap(([name, value]) => [`--${name}`, value]);
+  const program = join(checkout, "scripts/model.ts");
+  const server = Bun.spawn([process.execPath, program, "--socket", socketPath, ...words], {
+    detached: true, // the terminal's Ctrl-C is ours to handle
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  let said = "";
+  const reader = server.stderr.getReader();
+  const decoder = new TextDecoder();
+  while (!said.includes(`vfio-user:${socketPath}`)) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`${spec} did not start: ${said.trim()}`);
+    said += decoder.decode(value, { stream: true });
+  }
+  void (async () => {
+    // Whatever it says later is for whoever looks.
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      process.stderr.write(value);
+    }
+  })();
+  return {
+    spec: `vfio-user:${socketPath}`,
+    async [Symbol.asyncDispose]() {
+      server.kill("SIGTERM");
+      const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
+      await server.exited;
+      clearTimeout(late);
+    },
+  };
+}
