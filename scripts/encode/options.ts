@@ -46,7 +46,7 @@ function frameList(text: string | undefined): ReadonlySet<number> {
 }
 
 type Arguments = Readonly<Record<string, unknown>> & {
-  readonly [name in "in-flight" | "rc" | "path" | "speed" | "threads" | "timeout"]: string;
+  readonly [name in "in-flight" | "rc" | "speed" | "threads" | "timeout"]: string;
 } & {
   readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key" | "size" | "fps" | "format"]?:
     | string
@@ -66,7 +66,7 @@ export function readOptions(args: Arguments) {
   };
   return {
     config,
-    path: args.path as TransferPath,
+    path: args.path as TransferPath | undefined,
     inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
     timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,
     frames: whole("frames", args.frames, 1, 2 ** 31),

@@ -86,8 +86,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
     path: {
       type: "enum",
       options: ["dma", "window"],
-      default: "dma",
-      description: "How frames reach the device",
+      description: "How frames reach the device (default: dma where there is an IOMMU, else window)",
     },
     "in-flight": { type: "string", default: "4", valueHint: "N", description: "Frames under way at once" },
     size: { type: "string", valueHint: "WxH", description: "Size of raw video" },
@@ -176,8 +175,9 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
           frames: options.frames,
           forceKey: options.forceKey,
           signal: interrupted,
-          onStart: (codec) => {
-            if (talks && chosen.why) said = say("info", `${chosen.why} (${codec})`);
+          onStart: ({ codec, path: taken }) => {
+            const way = path === undefined && taken === "window" ? ", frames through its window" : "";
+            if (talks && chosen.why) said = say("info", `${chosen.why} (${codec}${way})`);
           },
           onProgress: (now) => progress.update(() => progressLine(now, source, options.frames, startMs)),
         });
@@ -207,7 +207,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
         input: args.input ?? null,
         output: args.output,
         device,
-        path: args.path,
+        path: report?.path ?? args.path ?? null,
         settings,
         ...failure,
       };

@@ -12,6 +12,8 @@ export interface PciDevice extends Disposable {
   readonly spec: string;
   /** By which way it was reached and why by no better one, e.g. "VFIO, IOMMU group 12". */
   readonly reachedBy: string;
+  /** Whether allocateDma can give anything at all. */
+  readonly hasDma: boolean;
   readonly config: ConfigSpace;
   /** BAR 0 to 5; absent ones have size 0. */
   readonly bars: readonly Region[];

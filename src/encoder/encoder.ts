@@ -9,8 +9,8 @@ import type { TransferPath } from "./memory.ts";
 export interface EncoderOptions {
   /** As openDevice takes it, or a device that stays the caller's. Default "model:vp9". */
   readonly device?: string | PciDevice;
-  /** How frames reach the device. Default "dma". */
-  readonly path?: TransferPath;
+  /** How frames reach the device. Default: "dma" where the way to the device has it, else "window". */
+  readonly path?: TransferPath | undefined;
   /** Frames under way at once, 1 to 1023; more hide more of the time between frames. Default 4. */
   readonly inFlight?: number;
   /** How long a frame or a flush may take before the device counts as hung. Default 10,000. */
@@ -55,6 +55,7 @@ export interface FrameBuffer {
 
 export interface EncoderStatistics {
   readonly codec: string;
+  readonly path: TransferPath;
   readonly inFlight: number;
   readonly frames: number;
   /** Time the device's codec worked. */
@@ -81,7 +82,8 @@ export function openEncoder(options: EncoderOptions): Encoder {
   const device = typeof spec === "string" ? openDevice(spec) : spec;
   const owned = typeof spec === "string" ? device : undefined;
   try {
-    return new Encoder(options, new EndpointDriver(device, options.timeoutMs ?? 10_000), owned);
+    const path = options.path ?? (device.hasDma ? "dma" : "window");
+    return new Encoder({ ...options, path }, new EndpointDriver(device, options.timeoutMs ?? 10_000), owned);
   } catch (error) {
     owned?.[Symbol.dispose]();
     throw error;
@@ -89,7 +91,7 @@ export function openEncoder(options: EncoderOptions): Encoder {
 }
 
 export class Encoder implements Disposable {
-  readonly #options: EncoderOptions;
+  readonly #options: EncoderOptions & { readonly path: TransferPath };
   readonly #driver: EndpointDriver;
   readonly #ownedDevice: PciDevice | undefined;
   #state: "unconfigured" | "configured" | "closed" = "unconfigured";
@@ -117,7 +119,11 @@ export class Encoder implements Disposable {
   #inFlight = 0;
 
   /** Use openEncoder. */
-  constructor(options: EncoderOptions, driver: EndpointDriver, ownedDevice: PciDevice | undefined) {
+  constructor(
+    options: EncoderOptions & { readonly path: TransferPath },
+    driver: EndpointDriver,
+    ownedDevice: PciDevice | undefined,
+  ) {
     this.#options = options;
     this.#driver = driver;
     this.#ownedDevice = ownedDevice;
@@ -135,6 +141,7 @@ export class Encoder implements Disposable {
   get statistics(): EncoderStatistics {
     return {
       codec: this.#codec,
+      path: this.#options.path,
       inFlight: this.#inFlight,
       frames: this.#frames,
       deviceUs: this.#deviceUs,
@@ -170,7 +177,7 @@ export class Encoder implements Disposable {
     for (const waiter of this.#waiters.splice(0)) {
       waiter.reject(new EncoderError("the encoder was configured anew while this call waited for memory"));
     }
-    await this.#driver.start(settings, this.#options.path ?? "dma", inFlight);
+    await this.#driver.start(settings, this.#options.path, inFlight);
     this.#check("unconfigured");
     this.#codec = this.#driver.codec;
     this.#inFlight = this.#driver.slots;

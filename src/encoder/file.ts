@@ -4,7 +4,14 @@ import type { PacketWriter } from "../media/packet.ts";
 import type { FrameSource } from "../media/source.ts";
 import { frameTimeUs, type VideoFormat } from "../media/video.ts";
 import type { EncoderConfig } from "./config.ts";
-import { type EncodedChunk, type Encoder, type EncoderOptions, openEncoder } from "./encoder.ts";
+import {
+  type EncodedChunk,
+  type Encoder,
+  type EncoderOptions,
+  type EncoderStatistics,
+  openEncoder,
+} from "./encoder.ts";
+import type { TransferPath } from "./memory.ts";
 
 export interface EncodeFileOptions {
   readonly encoder: Omit<EncoderOptions, "output" | "error">;
@@ -16,8 +23,8 @@ export interface EncodeFileOptions {
   readonly forceKey?: ReadonlySet<number>;
   /** Ends the input; what was read is still encoded and written. */
   readonly signal?: AbortSignal;
-  /** Called with the codec's name once the stream is set up. */
-  readonly onStart?: (codec: string) => void;
+  /** Called once the stream is set up. */
+  readonly onStart?: (statistics: EncoderStatistics) => void;
   /** Called after each packet. */
   readonly onProgress?: (report: EncodeReport) => void;
 }
@@ -35,6 +42,8 @@ export interface EncodeReport {
   /** Of the first to the end of the last frame written. */
   videoMs: number;
   codec: string;
+  /** How frames reached the device; undefined where it was never opened. */
+  path: TransferPath | undefined;
   /** Frames under way at once; fewer than asked for where the window holds fewer. */
   inFlight: number;
   missedInterrupts: number;
@@ -99,6 +108,7 @@ export async function encodeFile(
     deviceMs: 0,
     videoMs: 0,
     codec: "",
+    path: undefined,
     inFlight: 0,
     missedInterrupts: 0,
   };
@@ -138,7 +148,7 @@ export async function encodeFile(
     encoder = openEncoder({ ...options.encoder, output, error: (error) => fail("device", error) });
     const { fps, ...video } = source.video;
     await encoder.configure({ ...options.config, ...video, framerate: fps });
-    options.onStart?.(encoder.statistics.codec);
+    options.onStart?.(encoder.statistics);
     const last = options.frames ?? Number.POSITIVE_INFINITY;
     for (let index = 0; index < last && !ending.signal.aborted; index++) {
       const { data } = await encoder.acquireFrame();
@@ -173,8 +183,8 @@ export async function encodeFile(
     fail("device", error);
   }
   if (encoder) {
-    const { codec, inFlight, deviceUs, missedInterrupts } = encoder.statistics;
-    Object.assign(report, { codec, inFlight, deviceMs: deviceUs / 1000, missedInterrupts });
+    const { codec, path, inFlight, deviceUs, missedInterrupts } = encoder.statistics;
+    Object.assign(report, { codec, path, inFlight, deviceMs: deviceUs / 1000, missedInterrupts });
     encoder.close();
   }
   try {

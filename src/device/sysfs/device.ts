@@ -51,6 +51,7 @@ export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevic
 
 class SysfsDevice implements PciDevice {
   readonly spec: string;
+  readonly hasDma = false;
   readonly reachedBy: string;
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];

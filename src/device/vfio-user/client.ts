@@ -113,6 +113,7 @@ function regionMessages(connection: Connection, index: number): RegionTransfers 
 
 class Client implements PciDevice {
   readonly spec: string;
+  readonly hasDma = true;
   readonly reachedBy = "vfio-user";
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];

@@ -49,6 +49,7 @@ function asDeviceError(error: unknown, spec: string): unknown {
 
 class VfioDevice implements PciDevice {
   readonly spec: string;
+  readonly hasDma = true;
   readonly reachedBy: string;
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];
