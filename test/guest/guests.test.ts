@@ -60,8 +60,14 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   );
 
   test(
+    "with an IOMMU: list, bind, release, rescan, enable and doctor, 50 times over, and nothing is left",
+    () => runInside({ arch, devices: ["edu", "nvme", "e1000e", ...PAIR] }, 24, "true", "bus"),
+    TIMEOUT_MS,
+  );
+
+  test(
     "without one: the story through sysfs, INTx through uio_pci_generic",
-    () => runInside({ arch, iommu: false, devices: ["edu"] }, 7, "true", "sysfs"),
+    () => runInside({ arch, iommu: false, devices: ["edu"] }, 10, "true", "sysfs", "bus-no-iommu"),
     TIMEOUT_MS,
   );
 });
