@@ -1,7 +1,7 @@
 /** Gives a PCI function to a driver for user space. */
 import { defineCommand } from "citty";
-import { bind, planBind } from "../src/pci/binding.ts";
-import { isVfioDriver } from "../src/pci/group.ts";
+import { bind, planBind } from "../src/pci/bus/binding.ts";
+import { isVfioDriver } from "../src/pci/bus/group.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { describeGroup, groupJson } from "./bus/group.ts";
 import { endWith } from "./device/verb.ts";

@@ -1,7 +1,7 @@
 /** Turns a PCI function's memory decode and bus mastering on or off. */
 import { defineCommand } from "citty";
-import { readFunction } from "../src/pci/bus.ts";
-import { changeCommand, commandBits } from "../src/pci/enable.ts";
+import { changeCommand, commandBits } from "../src/pci/bus/enable.ts";
+import { readFunction } from "../src/pci/bus/functions.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { hex } from "./device/number.ts";
 import { endWith } from "./device/verb.ts";

@@ -5,7 +5,7 @@
 import "./encode/interrupt.ts";
 import { prepareModel } from "../src/device/model-process.ts";
 import { PCI_ID } from "../src/endpoint/registers.ts";
-import { findFunctions } from "../src/pci/bus.ts";
+import { findFunctions } from "../src/pci/bus/functions.ts";
 
 const words = process.argv.slice(2).map((word) => word.split("=")[0]!);
 const chosenOtherwise = ["--device", "--codec", "--help", "-h"].some((word) => words.includes(word));

@@ -1,8 +1,8 @@
 /** Shows a function's configuration space, decoded. */
 import { defineCommand } from "citty";
-import { decodeConfig } from "../src/pci/decode.ts";
-import { describe } from "../src/pci/describe.ts";
-import { openNames } from "../src/pci/names.ts";
+import { decodeConfig } from "../src/pci/decode/decode.ts";
+import { describe } from "../src/pci/decode/describe.ts";
+import { openNames } from "../src/pci/decode/names.ts";
 import { UsageError } from "./device/number.ts";
 import { endWith } from "./device/verb.ts";
 import { toJson } from "./info/json.ts";

@@ -1,7 +1,7 @@
 /** Lists PCI functions. */
 import { defineCommand } from "citty";
-import { listFunctions, type PciFunction } from "../src/pci/bus.ts";
-import { openNames, type PciNames } from "../src/pci/names.ts";
+import { listFunctions, type PciFunction } from "../src/pci/bus/functions.ts";
+import { openNames, type PciNames } from "../src/pci/decode/names.ts";
 import { parseFilter } from "./bus/filter.ts";
 import { columns } from "./bus/table.ts";
 import { hex } from "./device/number.ts";

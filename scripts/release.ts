@@ -1,6 +1,6 @@
 /** Gives PCI functions back to the drivers they had. */
 import { defineCommand } from "citty";
-import { boundAddresses, type DriverChange, release } from "../src/pci/binding.ts";
+import { boundAddresses, type DriverChange, release } from "../src/pci/bus/binding.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { UsageError } from "./device/number.ts";
 import { endWith } from "./device/verb.ts";

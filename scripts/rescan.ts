@@ -1,8 +1,8 @@
 /** Takes PCI devices off the bus and finds them anew. */
 import { defineCommand } from "citty";
-import { isAddress } from "../src/pci/address.ts";
-import type { PciFunction } from "../src/pci/bus.ts";
-import { type RescanOutcome, rescan } from "../src/pci/hotplug.ts";
+import { isAddress } from "../src/pci/bus/address.ts";
+import type { PciFunction } from "../src/pci/bus/functions.ts";
+import { type RescanOutcome, rescan } from "../src/pci/bus/hotplug.ts";
 import { functionAddress } from "./bus/address.ts";
 import { programStep } from "./bus/program.ts";
 import { columns } from "./bus/table.ts";

@@ -1,5 +1,5 @@
 /** Which functions a person wants to see. */
-import type { PciFunction } from "../../src/pci/bus.ts";
+import type { PciFunction } from "../../src/pci/bus/functions.ts";
 import { UsageError, wholeNumber } from "../device/number.ts";
 
 export interface FilterOptions {

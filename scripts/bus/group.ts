@@ -1,5 +1,5 @@
 /** An IOMMU group, told to a person or in JSON. */
-import type { GroupMember } from "../../src/pci/group.ts";
+import type { GroupMember } from "../../src/pci/bus/group.ts";
 import { columns } from "./table.ts";
 
 export function groupJson(members: readonly GroupMember[]) {

@@ -1,7 +1,7 @@
 /** What is done while a device is off the bus: somebody else's command, or a person's own work. */
 
-import type { PciFunction } from "../../src/pci/bus.ts";
-import { BusError } from "../../src/pci/bus-error.ts";
+import { BusError } from "../../src/pci/bus/bus-error.ts";
+import type { PciFunction } from "../../src/pci/bus/functions.ts";
 import { interrupted } from "../encode/interrupt.ts";
 import { say } from "../say.ts";
 

@@ -5,7 +5,7 @@ import { PCI_ID } from "../../src/endpoint/registers.ts";
 import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
 import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
-import { findFunctions } from "../../src/pci/bus.ts";
+import { findFunctions } from "../../src/pci/bus/functions.ts";
 import { say } from "../say.ts";
 import { runVerb } from "../usage.ts";
 import { ExitCode } from "./exit-code.ts";

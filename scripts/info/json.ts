@@ -1,5 +1,5 @@
-import type { DecodedFunction } from "../../src/pci/decode.ts";
-import type { PciNames } from "../../src/pci/names.ts";
+import type { DecodedFunction } from "../../src/pci/decode/decode.ts";
+import type { PciNames } from "../../src/pci/decode/names.ts";
 import type { Source } from "./source.ts";
 
 /** What --json prints of a function: everything that was decoded, its names, and where it is. */

@@ -2,20 +2,20 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openDevice } from "../../src/device/open.ts";
-import { isAddress } from "../../src/pci/address.ts";
-import { codeOf } from "../../src/pci/attribute.ts";
+import { isAddress } from "../../src/pci/bus/address.ts";
+import { codeOf } from "../../src/pci/bus/attribute.ts";
+import { BusError } from "../../src/pci/bus/bus-error.ts";
 import {
   listFunctions,
   type PciFunction,
   type PciResource,
   ResourceFlag,
   readFunction,
-} from "../../src/pci/bus.ts";
-import { BusError } from "../../src/pci/bus-error.ts";
+} from "../../src/pci/bus/functions.ts";
 import { Config, Status } from "../../src/pci/config.ts";
-import type { Surroundings } from "../../src/pci/describe.ts";
-import type { KnownRegion } from "../../src/pci/header.ts";
-import { readDump } from "../../src/pci/hex-dump.ts";
+import type { Surroundings } from "../../src/pci/decode/describe.ts";
+import type { KnownRegion } from "../../src/pci/decode/header.ts";
+import { readDump } from "../../src/pci/decode/hex-dump.ts";
 
 /** One function's configuration space, and what else is known of it. */
 export interface Source {

@@ -5,8 +5,8 @@
 import { join } from "node:path";
 import { SystemError } from "../os/errno.ts";
 import { type Fd, O_RDONLY, openFile, tryLock } from "../os/fd.ts";
-import type { PciFunction } from "../pci/bus.ts";
-import { describeHolder, findHolders } from "../pci/holders.ts";
+import type { PciFunction } from "../pci/bus/functions.ts";
+import { describeHolder, findHolders } from "../pci/bus/holders.ts";
 import { DeviceError } from "./device.ts";
 
 /** Held until the descriptor is closed. Throws DeviceError that names the holder. */

@@ -1,7 +1,7 @@
 /** A function of this machine's PCI bus, by the best way that works. */
-import { isAddress } from "../pci/address.ts";
-import { type PciFunction, readFunction } from "../pci/bus.ts";
-import { BusError } from "../pci/bus-error.ts";
+import { isAddress } from "../pci/bus/address.ts";
+import { BusError } from "../pci/bus/bus-error.ts";
+import { type PciFunction, readFunction } from "../pci/bus/functions.ts";
 import { DeviceError, type PciDevice } from "./device.ts";
 import { openSysfs } from "./sysfs/device.ts";
 import { openVfio } from "./vfio/device.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { Finding, FunctionFacts, SystemFacts } from "../../src/device/doctor/facts.ts";
 import { examineFunction } from "../../src/device/doctor/function.ts";
 import { examineSystem } from "../../src/device/doctor/system.ts";
-import type { PciFunction } from "../../src/pci/bus.ts";
+import type { PciFunction } from "../../src/pci/bus/functions.ts";
 
 const healthy: SystemFacts = {
   architecture: "x64",

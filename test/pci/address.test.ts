@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { canonicalAddress, isAddress } from "../../src/pci/address.ts";
-import { BusError } from "../../src/pci/bus-error.ts";
+import { canonicalAddress, isAddress } from "../../src/pci/bus/address.ts";
+import { BusError } from "../../src/pci/bus/bus-error.ts";
 
 test("an address is taken with and without its domain, in either case, and written as sysfs names it", () => {
   expect(canonicalAddress("00:09.0")).toBe("0000:00:09.0");

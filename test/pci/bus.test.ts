@@ -9,7 +9,7 @@ import {
   listFunctions,
   ResourceFlag,
   readFunction,
-} from "../../src/pci/bus.ts";
+} from "../../src/pci/bus/functions.ts";
 import { tempFolder } from "../media/rig.ts";
 
 const folder = tempFolder();

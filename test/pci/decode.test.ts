@@ -1,12 +1,12 @@
 import { expect, describe as group, test } from "bun:test";
 import { endpointConfigSpace } from "../../src/model/vp9/config.ts";
-import type { CapabilityLayout } from "../../src/pci/capabilities/capability.ts";
-import { scopeAt } from "../../src/pci/capabilities/scope.ts";
-import { extendedCapabilities, standardCapabilities } from "../../src/pci/capabilities/table.ts";
 import { CONFIG_BYTES, Config, Status } from "../../src/pci/config.ts";
-import { decodeConfig } from "../../src/pci/decode.ts";
-import { describe } from "../../src/pci/describe.ts";
-import { openNames } from "../../src/pci/names.ts";
+import type { CapabilityLayout } from "../../src/pci/decode/capabilities/capability.ts";
+import { scopeAt } from "../../src/pci/decode/capabilities/scope.ts";
+import { extendedCapabilities, standardCapabilities } from "../../src/pci/decode/capabilities/table.ts";
+import { decodeConfig } from "../../src/pci/decode/decode.ts";
+import { describe } from "../../src/pci/decode/describe.ts";
+import { openNames } from "../../src/pci/decode/names.ts";
 import { randomNumbers } from "./synthetic.ts";
 
 const noNames = openNames([]);

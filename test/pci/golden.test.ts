@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readDump } from "../../src/pci/hex-dump.ts";
+import { readDump } from "../../src/pci/decode/hex-dump.ts";
 import { type Text, texts } from "./lspci.ts";
 import { extendedKinds, type Kind, randomNumbers, standardKinds, syntheticSpace } from "./synthetic.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { DumpError, readDump } from "../../src/pci/hex-dump.ts";
+import { DumpError, readDump } from "../../src/pci/decode/hex-dump.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const row = (offset: number, first: number) =>

@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decodeConfig } from "../../src/pci/decode.ts";
-import { describe } from "../../src/pci/describe.ts";
-import { openNames } from "../../src/pci/names.ts";
+import { decodeConfig } from "../../src/pci/decode/decode.ts";
+import { describe } from "../../src/pci/decode/describe.ts";
+import { openNames } from "../../src/pci/decode/names.ts";
 
 /** A function's text: lines of the header, then those of each capability, first line included. */
 export interface Text {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { openNames, type PciNames } from "../../src/pci/names.ts";
+import { openNames, type PciNames } from "../../src/pci/decode/names.ts";
 import { tempFolder } from "../media/rig.ts";
 
 const LIST = `#

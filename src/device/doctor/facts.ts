@@ -1,8 +1,8 @@
 /** What the doctor looks at. Gathered by gather.ts, judged by system.ts and function.ts, and made up by tests. */
-import type { BindingRecord } from "../../pci/binding-record.ts";
-import type { PciFunction } from "../../pci/bus.ts";
-import type { GroupMember } from "../../pci/group.ts";
-import type { Holder } from "../../pci/holders.ts";
+import type { BindingRecord } from "../../pci/bus/binding-record.ts";
+import type { PciFunction } from "../../pci/bus/functions.ts";
+import type { GroupMember } from "../../pci/bus/group.ts";
+import type { Holder } from "../../pci/bus/holders.ts";
 
 /** How opening a device node went: "ok", or the errno's name. */
 export type Opened = "ok" | "ENOENT" | "EACCES" | "EBUSY" | (string & {});

@@ -1,8 +1,9 @@
 /** Verdicts on one function: whether it can be driven from user space as it is. No facts are read here. */
-import { ResourceFlag } from "../../pci/bus.ts";
-import { commandBits } from "../../pci/enable.ts";
-import { isForUserSpace, isVfioDriver } from "../../pci/group.ts";
-import { describeHolder } from "../../pci/holders.ts";
+
+import { commandBits } from "../../pci/bus/enable.ts";
+import { ResourceFlag } from "../../pci/bus/functions.ts";
+import { isForUserSpace, isVfioDriver } from "../../pci/bus/group.ts";
+import { describeHolder } from "../../pci/bus/holders.ts";
 import { type Finding, type FunctionFacts, finding } from "./facts.ts";
 
 /** BAR 0 to 5; the ROM has no bearing. */

@@ -2,15 +2,15 @@
 import { closeSync, constants, existsSync, openSync, readdirSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
-import { codeOf, readAttribute } from "../../pci/attribute.ts";
-import { readRecord } from "../../pci/binding-record.ts";
-import type { PciFunction } from "../../pci/bus.ts";
-import { BusError } from "../../pci/bus-error.ts";
+import { codeOf, readAttribute } from "../../pci/bus/attribute.ts";
+import { readRecord } from "../../pci/bus/binding-record.ts";
+import { BusError } from "../../pci/bus/bus-error.ts";
+import { openConfigFile } from "../../pci/bus/config-file.ts";
+import type { PciFunction } from "../../pci/bus/functions.ts";
+import { groupNode, isVfioDriver, judgeGroup } from "../../pci/bus/group.ts";
+import { findHolders } from "../../pci/bus/holders.ts";
+import { findUses } from "../../pci/bus/in-use.ts";
 import { Config } from "../../pci/config.ts";
-import { openConfigFile } from "../../pci/config-file.ts";
-import { groupNode, isVfioDriver, judgeGroup } from "../../pci/group.ts";
-import { findHolders } from "../../pci/holders.ts";
-import { findUses } from "../../pci/in-use.ts";
 import { lockableBytes } from "../vfio/memlock.ts";
 import type { FunctionFacts, ModuleState, Opened, SystemFacts } from "./facts.ts";
 

@@ -9,11 +9,11 @@ import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, O_RDWR, openFile, readAt, writeAt } from "../../os/fd.ts";
 import { type Mapping, mapShared } from "../../os/memory.ts";
-import { writeAttribute } from "../../pci/attribute.ts";
-import { type PciFunction, ResourceFlag } from "../../pci/bus.ts";
-import { BusError } from "../../pci/bus-error.ts";
+import { writeAttribute } from "../../pci/bus/attribute.ts";
+import { BusError } from "../../pci/bus/bus-error.ts";
+import { type ConfigFile, openConfigFile } from "../../pci/bus/config-file.ts";
+import { type PciFunction, ResourceFlag } from "../../pci/bus/functions.ts";
 import { Command, Config } from "../../pci/config.ts";
-import { type ConfigFile, openConfigFile } from "../../pci/config-file.ts";
 import {
   type ConfigSpace,
   DeviceError,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, O_NONBLOCK, O_RDWR, openFile, readAt } from "../../os/fd.ts";
 import { POLLIN, poll } from "../../os/poll.ts";
-import type { PciFunction } from "../../pci/bus.ts";
+import type { PciFunction } from "../../pci/bus/functions.ts";
 import type { Interrupt } from "../device.ts";
 
 /** How often an asynchronous waiter looks: uio devices have no place in Bun's event loop. */

@@ -3,7 +3,7 @@ import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
 import type { Mapping } from "../../os/memory.ts";
-import type { PciFunction } from "../../pci/bus.ts";
+import type { PciFunction } from "../../pci/bus/functions.ts";
 import { Command, Config } from "../../pci/config.ts";
 import { type ConfigSpace, openConfigSpace } from "../../pci/config-space.ts";
 import {

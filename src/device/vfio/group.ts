@@ -1,7 +1,7 @@
 /** A VFIO group in a container of its own, opened once per process and shared by the devices that are in it. */
 import { SystemError } from "../../os/errno.ts";
 import { Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
-import { groupMembers } from "../../pci/bus.ts";
+import { groupMembers } from "../../pci/bus/functions.ts";
 import { DeviceError } from "../device.ts";
 import { IovaAllocator } from "../iova.ts";
 import { whoHolds } from "../lock.ts";

@@ -3,7 +3,7 @@
  * prints what it made as JSON lines, `{ device, base, offset, width (bits), write, count }`.
  */
 import { openDevice, type Region } from "../../../src/index.ts";
-import { readFunction } from "../../../src/pci/bus.ts";
+import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 
 /** Enough for the engine to compile the loop, and to compile it again, better. */

@@ -1,7 +1,7 @@
 /** The bus verbs where there is no IOMMU: --iommu off --device edu. */
 import { afterEach, expect, test } from "bun:test";
-import { boundAddresses, release } from "../../../src/pci/binding.ts";
-import { readFunction } from "../../../src/pci/bus.ts";
+import { boundAddresses, release } from "../../../src/pci/bus/binding.ts";
+import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { addressesOf } from "./rig.ts";
 import { verb } from "./verb.ts";
 

@@ -10,10 +10,10 @@ import { basename } from "node:path";
 import { read32 } from "../../../src/os/access.ts";
 import { O_RDWR, openFile } from "../../../src/os/fd.ts";
 import { mapShared, PAGE_SIZE } from "../../../src/os/memory.ts";
-import { bind, boundAddresses, release } from "../../../src/pci/binding.ts";
-import { listFunctions, type PciFunction, readFunction } from "../../../src/pci/bus.ts";
-import { changeCommand } from "../../../src/pci/enable.ts";
-import { rescan } from "../../../src/pci/hotplug.ts";
+import { bind, boundAddresses, release } from "../../../src/pci/bus/binding.ts";
+import { changeCommand } from "../../../src/pci/bus/enable.ts";
+import { listFunctions, type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
+import { rescan } from "../../../src/pci/bus/hotplug.ts";
 import { type Ended, tool, verb, verbAsNobody } from "./verb.ts";
 
 const RECORDS = "/run/vfiokit/bindings";

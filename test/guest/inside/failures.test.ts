@@ -6,10 +6,10 @@ import { openGroup } from "../../../src/device/vfio/group.ts";
 import { readRegionInfo, regionTransfers } from "../../../src/device/vfio/regions.ts";
 import { RegionIndex } from "../../../src/device/vfio-abi.ts";
 import { DeviceError, openDevice } from "../../../src/index.ts";
-import { release } from "../../../src/pci/binding.ts";
-import { readFunction } from "../../../src/pci/bus.ts";
+import { release } from "../../../src/pci/bus/binding.ts";
+import { openConfigFile } from "../../../src/pci/bus/config-file.ts";
+import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { Command, Config } from "../../../src/pci/config.ts";
-import { openConfigFile } from "../../../src/pci/config-file.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 
 const [edu] = addressesOf("edu");

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { openEdu } from "../../../docs/drivers/edu.ts";
 import { DeviceError, openDevice } from "../../../src/index.ts";
-import { release } from "../../../src/pci/binding.ts";
-import { groupMembers, listFunctions, readFunction } from "../../../src/pci/bus.ts";
+import { release } from "../../../src/pci/bus/binding.ts";
+import { groupMembers, listFunctions, readFunction } from "../../../src/pci/bus/functions.ts";
 import { bindTo } from "./rig.ts";
 
 let first: string;

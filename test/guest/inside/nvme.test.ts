@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { identify } from "../../../docs/drivers/nvme.ts";
 import { findMsixTable } from "../../../src/device/vfio/msix-table.ts";
 import { openDevice, type PciDevice } from "../../../src/index.ts";
-import { readFunction } from "../../../src/pci/bus.ts";
+import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 
 let device: PciDevice;

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { DeviceError, type Interrupt, openDevice } from "../../../src/index.ts";
-import { listAddresses } from "../../../src/pci/bus.ts";
+import { listAddresses } from "../../../src/pci/bus/functions.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 
 test("req strikes when the device is to be removed, and the removal ends once it is let go", async () => {

@@ -1,6 +1,6 @@
 /** For the tests that run in a guest: finding its devices, and giving them to drivers. */
-import { bind } from "../../../src/pci/binding.ts";
-import { listFunctions } from "../../../src/pci/bus.ts";
+import { bind } from "../../../src/pci/bus/binding.ts";
+import { listFunctions } from "../../../src/pci/bus/functions.ts";
 
 const ids = {
   edu: [0x1234, 0x11e8],

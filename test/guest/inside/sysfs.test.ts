@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openEdu } from "../../../docs/drivers/edu.ts";
 import { DeviceError, type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
-import { release } from "../../../src/pci/binding.ts";
-import { readFunction } from "../../../src/pci/bus.ts";
+import { release } from "../../../src/pci/bus/binding.ts";
+import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 
 const [address] = addressesOf("edu");

@@ -12,7 +12,7 @@ import { SystemError } from "../../../src/os/errno.ts";
 import { EventFd } from "../../../src/os/eventfd.ts";
 import { type Fd, ioctl, readAt, writeAt } from "../../../src/os/fd.ts";
 import { mapAnonymous } from "../../../src/os/memory.ts";
-import { type PciFunction, readFunction } from "../../../src/pci/bus.ts";
+import { type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 
 const KIB = 2 ** 10;

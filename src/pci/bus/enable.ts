@@ -1,10 +1,10 @@
 /** Memory decode, I/O decode and bus mastering of a function, on and off. */
 import { join } from "node:path";
+import { Command, Config } from "../config.ts";
 import { readAttribute, writeAttribute } from "./attribute.ts";
-import { type PciFunction, ResourceFlag } from "./bus.ts";
 import { BusError } from "./bus-error.ts";
-import { Command, Config } from "./config.ts";
 import { openConfigFile } from "./config-file.ts";
+import { type PciFunction, ResourceFlag } from "./functions.ts";
 
 /** Which bits of the Command register, PCIe 6.0 section 7.5.1.1.3. */
 export interface CommandBits {

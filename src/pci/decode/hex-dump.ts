@@ -1,5 +1,5 @@
 /** Configuration space in files: as `lspci -x` prints it (also -xxx and -xxxx, of several functions), or the bytes themselves. */
-import { CONFIG_BYTES } from "./config.ts";
+import { CONFIG_BYTES } from "../config.ts";
 
 interface DumpedFunction {
   /** As the dump has it; undefined for bytes without one. */

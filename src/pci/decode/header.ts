@@ -1,4 +1,6 @@
 /** The header of configuration space, type 0 and type 1: PCIe 6.0, section 7.5.1. */
+
+import { BridgeConfig, Command, Config } from "../config.ts";
 import {
   choice,
   type DecodedRegister,
@@ -7,7 +9,6 @@ import {
   type Register,
 } from "./capabilities/register.ts";
 import { type Scope, scopeAt } from "./capabilities/scope.ts";
-import { BridgeConfig, Command, Config } from "./config.ts";
 
 const DEVSEL = ["fast", "medium", "slow", "??"];
 

@@ -5,8 +5,8 @@
 import { closeSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf, openAttribute, writeAttribute } from "./attribute.ts";
-import { type PciFunction, readFunction } from "./bus.ts";
 import { BusError } from "./bus-error.ts";
+import { type PciFunction, readFunction } from "./functions.ts";
 import { isVfioDriver } from "./group.ts";
 import { findUses } from "./in-use.ts";
 

@@ -6,7 +6,6 @@ import {
   removeRecord,
   writeRecord,
 } from "./binding-record.ts";
-import { listAddresses, readFunction } from "./bus.ts";
 import { BusError } from "./bus-error.ts";
 import {
   attach,
@@ -19,6 +18,7 @@ import {
   setOverride,
   unbind,
 } from "./driver.ts";
+import { listAddresses, readFunction } from "./functions.ts";
 import { type GroupMember, isForUserSpace, judgeGroup } from "./group.ts";
 import { findUses } from "./in-use.ts";
 

@@ -1,6 +1,6 @@
+import { CARDBUS_CAPABILITIES, CapabilityId, Config, Status } from "../config.ts";
 import type { DecodedCapability } from "./capabilities/capability.ts";
 import { decodeCapabilities } from "./capabilities/walk.ts";
-import { CARDBUS_CAPABILITIES, CapabilityId, Config, Status } from "./config.ts";
 import { type DecodedHeader, decodeHeader, type KnownRegion } from "./header.ts";
 
 /** Configuration space, taken apart. */

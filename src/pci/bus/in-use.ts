@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 import { readAttribute } from "./attribute.ts";
-import type { PciFunction } from "./bus.ts";
+import type { PciFunction } from "./functions.ts";
 import { groupNode } from "./group.ts";
 import { describeHolder, findHolders } from "./holders.ts";
 import { interfaceUses } from "./network-use.ts";

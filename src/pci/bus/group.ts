@@ -1,5 +1,5 @@
 /** An IOMMU group: VFIO hands out all of its functions or none, since the hardware can't keep them apart. */
-import { groupMembers, type IommuGroup, type PciFunction } from "./bus.ts";
+import { groupMembers, type IommuGroup, type PciFunction } from "./functions.ts";
 
 export interface GroupMember {
   readonly function: PciFunction;

@@ -1,9 +1,9 @@
 /** Taking devices off the bus and finding them anew, as an FPGA that loads another image needs it. */
 import { existsSync, readdirSync } from "node:fs";
 import { writeAttribute } from "./attribute.ts";
-import { listFunctions, type PciFunction, readFunction } from "./bus.ts";
 import { BusError } from "./bus-error.ts";
 import { attach, driverState, remove, requireRights, restore } from "./driver.ts";
+import { listFunctions, type PciFunction, readFunction } from "./functions.ts";
 import { isForUserSpace } from "./group.ts";
 import { findUses } from "./in-use.ts";
 

@@ -1,10 +1,10 @@
 /** A function's configuration space through its `config` file in sysfs, whatever driver is bound to it. */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { type ConfigSpace, openConfigSpace } from "../config-space.ts";
 import { codeOf } from "./attribute.ts";
-import type { PciFunction } from "./bus.ts";
 import { BusError } from "./bus-error.ts";
-import { type ConfigSpace, openConfigSpace } from "./config-space.ts";
+import type { PciFunction } from "./functions.ts";
 
 export type ConfigFile = ConfigSpace & Disposable;
 
