@@ -3,6 +3,7 @@ export {
   type ConfigSpace,
   DeviceError,
   type DmaMemory,
+  type DmaOptions,
   type Interrupt,
   type InterruptKind,
   type PciDevice,

@@ -8,7 +8,7 @@ import { openVfioUser } from "./vfio-user/client.ts";
 /**
  * Opens a device: `0000:00:09.0` for a function of this machine, by VFIO where vfio-pci drives it and else through
  * sysfs (`vfio:` or `sysfs:` before the address asks for one way); `vfio-user:/path/to.sock` for any vfio-user server, `model:vp9` for the encoder's software model in a
- * child process. Memory decode and bus mastering are on afterwards. Throws DeviceError.
+ * child process. Memory decode is on afterwards, and bus mastering where the way has DMA. Throws DeviceError.
  */
 export function openDevice(spec: string): PciDevice {
   if (spec.startsWith("model:")) return openModel(spec);

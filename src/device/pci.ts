@@ -2,6 +2,7 @@
 import { isAddress } from "../pci/bus/address.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
 import { type PciFunction, readFunction } from "../pci/bus/functions.ts";
+import { isVfioDriver } from "../pci/bus/group.ts";
 import { DeviceError, type PciDevice } from "./device.ts";
 import { openSysfs } from "./sysfs/device.ts";
 import { openVfio } from "./vfio/device.ts";
@@ -37,7 +38,7 @@ function whyNotVfio({ address, driver, iommuGroup }: PciFunction): string | unde
     return `it is in no IOMMU group: there is no IOMMU, or it is off (bun run doctor.ts tells), or the group comes with a driver (bun run bind.ts ${address})`;
   if (iommuGroup.noiommu)
     return "VFIO has it in noiommu mode, which vfiokit does not use: any device could then write anywhere";
-  if (driver !== "vfio-pci")
+  if (!isVfioDriver(driver))
     return `${driver ?? "no driver"} is bound to it, not vfio-pci: bun run bind.ts ${address}`;
   return undefined;
 }

@@ -1,5 +1,6 @@
 import { ptr } from "bun:ffi";
 import { copy64, read8, read16, read32, read64, write8, write16, write32, write64 } from "../os/access.ts";
+import type { Mapping } from "../os/memory.ts";
 import type { Region } from "./device.ts";
 
 /** Reads and writes of a region by message, or by system call. */
@@ -14,8 +15,9 @@ export interface RegionTransfers {
 export interface MappedArea {
   readonly offset: number;
   readonly sizeBytes: number;
-  /** Virtual address of its first byte. */
-  readonly address: number;
+  readonly mapping: Mapping;
+  /** Where in the mapping it begins. */
+  readonly from: number;
 }
 
 /** Scratch for one access. */
@@ -46,7 +48,7 @@ export function openRegion(
   const addressOf = (offset: number, width: number): number => {
     for (const area of areas) {
       const at = offset - area.offset;
-      if (at >= 0 && at + width <= area.sizeBytes) return area.address + at;
+      if (at >= 0 && at + width <= area.sizeBytes) return area.mapping.address + area.from + at;
     }
     return 0;
   };
@@ -101,8 +103,8 @@ export function openRegion(
       post(offset, 8);
     },
     copyIn: (offset, from) => {
-      const wholeBytes = from.byteLength & ~7;
-      const padded = (from.byteLength + 7) & ~7;
+      const wholeBytes = from.byteLength - (from.byteLength % 8);
+      const padded = Math.ceil(from.byteLength / 8) * 8;
       if (padded === 0) return;
       const address = locate(offset, padded);
       if (address && wholeBytes) copy64(address, ptr(from), wholeBytes / 8);
@@ -120,8 +122,8 @@ export function openRegion(
       else post(offset + wholeBytes, 8);
     },
     copyOut: (offset, to) => {
-      const wholeBytes = to.byteLength & ~7;
-      const padded = (to.byteLength + 7) & ~7;
+      const wholeBytes = to.byteLength - (to.byteLength % 8);
+      const padded = Math.ceil(to.byteLength / 8) * 8;
       if (padded === 0) return;
       const address = locate(offset, padded);
       if (address && wholeBytes) copy64(ptr(to), address, wholeBytes / 8);

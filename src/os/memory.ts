@@ -19,14 +19,19 @@ export const PAGE_SIZE = 4096;
 
 /** Memory mapped into this process. Unmapped on dispose; no view of it may be used afterwards. */
 export class Mapping implements Disposable {
-  /** Virtual address of the first byte. */
-  readonly address: number;
+  readonly #address: number;
   readonly sizeBytes: number;
   #mapped = true;
 
   constructor(address: number, sizeBytes: number) {
-    this.address = address;
+    this.#address = address;
     this.sizeBytes = sizeBytes;
+  }
+
+  /** Virtual address of the first byte. Throws once it is unmapped: an access there would kill the process. */
+  get address(): number {
+    if (!this.#mapped) throw new Error("this mapping is already unmapped");
+    return this.#address;
   }
 
   /** A view of ordinary shared memory. Never for a BAR: see access.ts. */
@@ -43,7 +48,7 @@ export class Mapping implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#mapped) return;
     this.#mapped = false;
-    libc.munmap(pointer(this.address), this.sizeBytes);
+    libc.munmap(pointer(this.#address), this.sizeBytes);
   }
 }
 

@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, O_RDWR, openFile, readAt, writeAt } from "../../os/fd.ts";
-import { type Mapping, mapShared } from "../../os/memory.ts";
+import { mapShared, PAGE_SIZE } from "../../os/memory.ts";
 import { writeAttribute } from "../../pci/bus/attribute.ts";
 import { BusError } from "../../pci/bus/bus-error.ts";
 import { type ConfigFile, openConfigFile } from "../../pci/bus/config-file.ts";
+import { changeCommand } from "../../pci/bus/enable.ts";
 import { type PciFunction, ResourceFlag } from "../../pci/bus/functions.ts";
 import { Command, Config } from "../../pci/config.ts";
 import {
@@ -28,6 +29,9 @@ import { openRegion, type RegionTransfers } from "../region.ts";
 import { BARS } from "../vfio-abi.ts";
 import { findUio, UioInterrupt } from "./uio.ts";
 
+/** What a 16-bit read of a device gives that does not answer. */
+const ALL_ONES = 0xffff;
+
 /** Opens a function that no driver, or uio_pci_generic, is bound to. `why` is what kept VFIO away. Throws DeviceError. */
 export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevice {
   if (pci.driver !== undefined && pci.driver !== "uio_pci_generic")
@@ -35,13 +39,14 @@ export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevic
       `${spec}: ${pci.driver} drives ${pci.address}; its BARs can't be mapped meanwhile: bun run bind.ts ${pci.address}`,
     );
   using held = new DisposableStack();
-  const lock = held.use(lockFunction(pci, spec));
+  held.use(lockFunction(pci, spec));
   try {
     const config = held.use(openConfigFile(pci, "r+"));
-    const before = config.read16(Config.COMMAND);
-    config.write16(Config.COMMAND, before | Command.MEMORY | Command.IO);
-    const device = new SysfsDevice(pci, why, spec, config, lock);
-    held.move();
+    const has = (flag: bigint) => pci.resources.slice(0, BARS).some(({ flags }) => (flags & flag) !== 0n);
+    const decode = { io: has(ResourceFlag.IO), memory: has(ResourceFlag.MEMORY), busMaster: false };
+    changeCommand(pci, decode, true);
+    const device = new SysfsDevice(pci, why, spec, config, held);
+    device.own(held.move());
     return device;
   } catch (error) {
     if (error instanceof BusError) throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
@@ -56,25 +61,26 @@ class SysfsDevice implements PciDevice {
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];
   readonly #pci: PciFunction;
-  readonly #configFile: ConfigFile;
-  readonly #lock: Fd;
-  readonly #held: Disposable[] = [];
+  #held: DisposableStack | undefined;
   readonly #uio: string | undefined;
   #closed = false;
 
-  /** Owns the lock and the configuration file once it is made. */
-  constructor(pci: PciFunction, why: string, spec: string, config: ConfigFile, lock: Fd) {
+  /** Puts what it opens to what is `held` already. */
+  constructor(pci: PciFunction, why: string, spec: string, config: ConfigFile, held: DisposableStack) {
     this.spec = spec;
     this.reachedBy = `sysfs, since ${why}`;
     this.config = config;
     this.#pci = pci;
-    this.#configFile = config;
-    this.#lock = lock;
     this.#uio = findUio(pci);
-    this.bars = Array.from({ length: BARS }, (_, index) => this.#openBar(index));
+    this.bars = Array.from({ length: BARS }, (_, index) => this.#openBar(index, held));
   }
 
-  #openBar(index: number): Region {
+  /** From now on its dispose gives all of it back. */
+  own(held: DisposableStack): void {
+    this.#held = held;
+  }
+
+  #openBar(index: number, held: DisposableStack): Region {
     const { start, end, flags } = this.#pci.resources[index] ?? { start: 0n, end: 0n, flags: 0n };
     const sizeBytes = flags & (ResourceFlag.MEMORY | ResourceFlag.IO) ? Number(end - start + 1n) : 0;
     const path = join(this.#pci.path, `resource${index}`);
@@ -95,13 +101,14 @@ class SysfsDevice implements PciDevice {
     try {
       const fd = openFile(path, O_RDWR);
       if (flags & ResourceFlag.IO) {
-        this.#held.push(fd);
+        held.use(fd);
         return openRegion(index, sizeBytes, [], portTransfers(fd, path, this.spec));
       }
       using closing = fd;
-      const mapping: Mapping = mapShared(closing.number, sizeBytes);
-      this.#held.push(mapping);
-      return openRegion(index, sizeBytes, [{ offset: 0, sizeBytes, address: mapping.address }], refusal(""));
+      // Whole pages are mapped, from the one that the BAR lies in on: one below 4 KiB may begin within it.
+      const inPage = Number(start % BigInt(PAGE_SIZE));
+      const mapping = held.use(mapShared(closing.number, inPage + sizeBytes));
+      return openRegion(index, sizeBytes, [{ offset: 0, sizeBytes, mapping, from: inPage }], refusal(""));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       const why = error.code === "EPERM" ? ": kernel lockdown forbids it (bun run doctor.ts tells)" : "";
@@ -123,7 +130,6 @@ class SysfsDevice implements PciDevice {
     }
     try {
       const interrupt = new UioInterrupt(this.#uio);
-      interrupt.take();
       this.unmaskIntx();
       return [interrupt];
     } catch (error) {
@@ -133,13 +139,24 @@ class SysfsDevice implements PciDevice {
   }
 
   disableInterrupts(kind: InterruptKind): void {
-    if (kind === "intx")
-      this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) | Command.INTX_DISABLE);
+    if (kind === "intx") this.#changeCommand((command) => command | Command.INTX_DISABLE);
   }
 
   /** uio_pci_generic masks INTx by the Command register, PCIe 6.0 section 7.5.1.1.3, and leaves the rest to us. */
   unmaskIntx(): void {
-    this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) & ~Command.INTX_DISABLE);
+    this.#changeCommand((command) => command & ~Command.INTX_DISABLE);
+  }
+
+  /** Throws DeviceError where the device is gone or closed. */
+  #changeCommand(change: (command: number) => number): void {
+    try {
+      const command = this.config.read16(Config.COMMAND);
+      if (command === ALL_ONES) throw new BusError("its configuration space reads as all ones: it is gone");
+      this.config.write16(Config.COMMAND, change(command));
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      throw new DeviceError(`${this.spec}: ${error.message}`, { cause: error });
+    }
   }
 
   allocateDma(): DmaMemory {
@@ -153,32 +170,26 @@ class SysfsDevice implements PciDevice {
   }
 
   reset(): void {
-    const command = this.config.read16(Config.COMMAND);
     try {
       writeAttribute(join(this.#pci.path, "reset"), "1", `reset ${this.#pci.address}`);
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
       throw new DeviceError(
         `${this.spec}: ${error.message}; a function without a reset of its own has no such file`,
-        {
-          cause: error,
-        },
+        { cause: error },
       );
     }
-    this.config.write16(Config.COMMAND, command);
   }
 
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
+    using _held = this.#held;
     try {
-      this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) & ~Command.BUS_MASTER);
+      this.#changeCommand((command) => command & ~Command.BUS_MASTER);
     } catch (error) {
-      if (!(error instanceof BusError)) throw error;
-    } finally {
-      for (const held of this.#held) held[Symbol.dispose]();
-      this.#configFile[Symbol.dispose]();
-      this.#lock[Symbol.dispose]();
+      // A device that is gone masters no bus.
+      if (!(error instanceof DeviceError)) throw error;
     }
   }
 }

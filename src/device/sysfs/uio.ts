@@ -1,9 +1,10 @@
 /** INTx through /dev/uioN of uio_pci_generic: Documentation/driver-api/uio-howto.rst in the kernel. */
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, O_NONBLOCK, O_RDWR, openFile, readAt } from "../../os/fd.ts";
 import { POLLIN, poll } from "../../os/poll.ts";
+import { readAttribute } from "../../pci/bus/attribute.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import type { Interrupt } from "../device.ts";
 
@@ -25,11 +26,12 @@ export class UioInterrupt implements Interrupt {
   readonly #fd: Fd;
   readonly #path: string;
   readonly #count = new DataView(new ArrayBuffer(4));
-  #seen: number | undefined;
+  #seen: number;
 
   /** Throws SystemError. */
   constructor(path: string) {
     this.#path = path;
+    this.#seen = Number(readAttribute(`/sys/class/uio/${basename(path)}/event`) ?? 0);
     this.#fd = openFile(path, O_RDWR | O_NONBLOCK);
   }
 
@@ -41,7 +43,7 @@ export class UioInterrupt implements Interrupt {
       throw error;
     }
     const total = this.#count.getUint32(0, true);
-    const fresh = this.#seen === undefined ? 1 : (total - this.#seen) >>> 0;
+    const fresh = (total - this.#seen) >>> 0;
     this.#seen = total;
     return fresh;
   }

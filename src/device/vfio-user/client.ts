@@ -142,7 +142,7 @@ class Client implements PciDevice {
       openRegion(
         index,
         sizeBytes,
-        areas.map(({ offset, mapping: { address, sizeBytes } }) => ({ offset, address, sizeBytes })),
+        areas.map(({ offset, mapping }) => ({ offset, sizeBytes: mapping.sizeBytes, mapping, from: 0 })),
         regionMessages(connection, index),
       ),
     );
@@ -225,7 +225,9 @@ class Client implements PciDevice {
     this.#closed = true;
     try {
       if (this.#connection.usable) {
-        this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) & ~PciCommand.BUS_MASTER);
+        const command = this.config.read16(Config.COMMAND);
+        // All ones is what a device reads as that is gone.
+        if (command !== 0xffff) this.config.write16(Config.COMMAND, command & ~PciCommand.BUS_MASTER);
       }
       for (const kind of this.#enabled) this.disableInterrupts(kind);
       this.#memories[Symbol.dispose]();

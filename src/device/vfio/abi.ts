@@ -22,6 +22,6 @@ export const Vfio = {
 export const API_VERSION = 0;
 /** VFIO_TYPE1v2_IOMMU */
 export const TYPE1V2 = 3;
-export const GroupFlag = { VIABLE: 1, CONTAINER_SET: 2 } as const;
+export const GroupFlag = { VIABLE: 1 } as const;
 /** Capabilities of VFIO_IOMMU_GET_INFO. */
 export const IommuCapability = { IOVA_RANGE: 1, DMA_AVAILABLE: 3 } as const;

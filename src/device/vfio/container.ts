@@ -20,8 +20,6 @@ const advice: Readonly<Record<string, string>> = {
 export interface IommuInfo {
   /** Addresses that can be mapped; the whole aperture where the kernel does not say. */
   readonly ranges: readonly IovaRange[];
-  /** Sizes of IOMMU pages, one bit each. */
-  readonly pageSizes: bigint;
   /** Mappings that can still be made, where the kernel says. */
   readonly mappingsLeft: number | undefined;
 }
@@ -39,13 +37,17 @@ export class Container implements Disposable {
         cause: error,
       });
     }
-    const version = ioctl(this.fd, Vfio.GET_API_VERSION, 0, `${PATH}: read the version`);
-    const type1 = ioctl(this.fd, Vfio.CHECK_EXTENSION, TYPE1V2, `${PATH}: look for type1v2`);
-    if (version !== API_VERSION || type1 === 0) {
+    try {
+      const version = ioctl(this.fd, Vfio.GET_API_VERSION, 0, `${PATH}: read the version`);
+      const type1 = ioctl(this.fd, Vfio.CHECK_EXTENSION, TYPE1V2, `${PATH}: look for type1v2`);
+      if (version !== API_VERSION || type1 === 0) {
+        throw new DeviceError(
+          `${spec}: ${PATH} has version ${version} and ${type1 ? "a" : "no"} type1v2 IOMMU; version 0 with one is needed: modprobe vfio_iommu_type1`,
+        );
+      }
+    } catch (error) {
       this.fd[Symbol.dispose]();
-      throw new DeviceError(
-        `${spec}: ${PATH} has version ${version} and ${type1 ? "a" : "no"} type1v2 IOMMU; version 0 with one is needed: modprobe vfio_iommu_type1`,
-      );
+      throw error;
     }
   }
 
@@ -68,7 +70,6 @@ export class Container implements Disposable {
     const available = findCapability(info, first, INFO_BYTES, IommuCapability.DMA_AVAILABLE);
     return {
       ranges: iovaRanges(info, first),
-      pageSizes: info.getBigUint64(8, true),
       mappingsLeft: available === undefined ? undefined : info.getUint32(available + 8, true),
     };
   }

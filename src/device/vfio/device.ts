@@ -2,7 +2,6 @@
 import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
-import type { Mapping } from "../../os/memory.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import { Command, Config } from "../../pci/config.ts";
 import { type ConfigSpace, openConfigSpace } from "../../pci/config-space.ts";
@@ -25,16 +24,19 @@ import { Irqs } from "./irqs.ts";
 import { findMsixTable } from "./msix-table.ts";
 import { mapRegion, readRegionInfo, regionTransfers } from "./regions.ts";
 
+/** What a 16-bit read of a device gives that does not answer. */
+const ALL_ONES = 0xffff;
+
 /** Opens a function that vfio-pci drives. Throws DeviceError. */
 export function openVfio(pci: PciFunction, groupNumber: number, spec: string): PciDevice {
   using held = new DisposableStack();
-  const lock = held.use(lockFunction(pci, spec));
+  held.use(lockFunction(pci, spec));
   const group = held.use(openGroup(groupNumber, pci.address, spec));
   try {
     const fd = held.use(group.openDevice(pci.address));
-    const device = new VfioDevice(pci.address, spec, group, fd, lock);
-    held.move();
+    const device = new VfioDevice(pci.address, spec, group, fd, held);
     device.enable();
+    device.own(held.move());
     return device;
   } catch (error) {
     throw asDeviceError(error, spec);
@@ -54,23 +56,19 @@ class VfioDevice implements PciDevice {
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];
   readonly #address: string;
-  readonly #group: Group;
   readonly #fd: Fd;
-  readonly #lock: Fd;
   readonly #irqs: Irqs;
   readonly #memories: DmaMemories;
-  readonly #mappings: Mapping[] = [];
+  #held: DisposableStack | undefined;
   readonly #canReset: boolean;
   #closed = false;
 
-  /** Owns the descriptors and its use of the group once it is made. Throws SystemError, VfioFormatError. */
-  constructor(address: string, spec: string, group: Group, fd: Fd, lock: Fd) {
+  /** Puts its mappings to what is `held` already. Throws SystemError, VfioFormatError. */
+  constructor(address: string, spec: string, group: Group, fd: Fd, held: DisposableStack) {
     this.spec = spec;
     this.reachedBy = `VFIO, IOMMU group ${group.number}`;
     this.#address = address;
-    this.#group = group;
     this.#fd = fd;
-    this.#lock = lock;
     // struct vfio_device_info: u32 argsz, flags, regions, interrupt indices.
     const info = new DataView(new ArrayBuffer(16));
     info.setUint32(0, 16, true);
@@ -90,15 +88,24 @@ class VfioDevice implements PciDevice {
       const region = readRegionInfo(fd, index);
       const hole = msixTable?.bar === index ? msixTable : undefined;
       const { mappings, areas } = mapRegion(fd, region, hole);
-      this.#mappings.push(...mappings);
+      for (const mapping of mappings) held.use(mapping);
       const transfers = regionTransfers(fd, `BAR${index}`, region.fileOffset, spec);
       return openRegion(index, region.sizeBytes, areas, transfers);
     });
   }
 
+  /** From now on its dispose gives all of it back. */
+  own(held: DisposableStack): void {
+    this.#held = held;
+  }
+
   /** Memory decode and bus mastering on: the kernel turned bus mastering off when it opened the device. */
   enable(): void {
     const command = this.config.read16(Config.COMMAND);
+    if (command === ALL_ONES)
+      throw new DeviceError(
+        `${this.spec}: its configuration space reads as all ones: the link is down, or the device is gone or in reset; bun run rescan.ts ${this.#address} looks for it anew`,
+      );
     this.config.write16(Config.COMMAND, command | Command.IO | Command.MEMORY | Command.BUS_MASTER);
   }
 
@@ -119,7 +126,7 @@ class VfioDevice implements PciDevice {
   }
 
   allocateDma(sizeBytes: number, options?: DmaOptions) {
-    return this.#memories.allocate(sizeBytes, options);
+    return this.#guard(() => this.#memories.allocate(sizeBytes, options));
   }
 
   fence(): void {
@@ -130,12 +137,13 @@ class VfioDevice implements PciDevice {
   reset(): void {
     this.#guard(() => {
       if (this.#canReset) ioctl(this.#fd, Vfio.DEVICE_RESET, 0, `reset ${this.#address}`);
-      else hotReset(this.#fd, this.#group, this.spec);
+      else hotReset(this.#fd, this.spec);
     });
     this.enable();
   }
 
   #guard<T>(work: () => T): T {
+    if (this.#closed) throw new DeviceError(`${this.spec}: the device is already closed`);
     try {
       return work();
     } catch (error) {
@@ -146,18 +154,23 @@ class VfioDevice implements PciDevice {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    try {
-      this.config.write16(Config.COMMAND, this.config.read16(Config.COMMAND) & ~Command.BUS_MASTER);
-      this.#irqs.disableAll();
-      this.#memories[Symbol.dispose]();
-    } catch (error) {
-      // A device that is gone has nothing left to give back; what is held here is released below.
-      if (!(error instanceof SystemError || error instanceof DeviceError)) throw error;
-    } finally {
-      for (const mapping of this.#mappings) mapping[Symbol.dispose]();
-      this.#fd[Symbol.dispose]();
-      this.#group[Symbol.dispose]();
-      this.#lock[Symbol.dispose]();
+    using _held = this.#held;
+    const { config } = this;
+    const steps = [
+      () => {
+        const command = config.read16(Config.COMMAND);
+        if (command !== ALL_ONES) config.write16(Config.COMMAND, command & ~Command.BUS_MASTER);
+      },
+      () => this.#irqs.disableAll(),
+      () => this.#memories[Symbol.dispose](),
+    ];
+    for (const step of steps) {
+      try {
+        step();
+      } catch (error) {
+        // A device that is gone has nothing left to give back; what is held here is released all the same.
+        if (!(error instanceof SystemError || error instanceof DeviceError)) throw error;
+      }
     }
   }
 }

@@ -1,4 +1,5 @@
 /** Memory of this process, pinned and mapped by the IOMMU for the devices of a group. */
+import { existsSync, readFileSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
 import { type Mapping, mapAnonymous, PAGE_SIZE } from "../../os/memory.ts";
 import { DeviceError, type DmaMemory, type DmaOptions } from "../device.ts";
@@ -28,60 +29,77 @@ export class DmaMemories implements Disposable {
    * Throws DeviceError: nothing of that page size left, more than may be pinned, no addresses left that the IOMMU can
    * map and the device can reach, or the kernel refuses.
    */
-  allocate(sizeBytes: number, options: DmaOptions = {}): DmaMemory {
-    const { addressBits } = options;
-    const { memory, pageBytes } = this.#memory(sizeBytes, options.pageBytes);
-    const iova = this.#group.iova.allocate(memory.sizeBytes, pageBytes, addressBits);
+  allocate(sizeBytes: number, { addressBits, pageBytes }: DmaOptions = {}): DmaMemory {
+    if (pageBytes !== undefined) return this.#allocateIn(pageBytes, sizeBytes, addressBits);
+    const suits = (page: number) => roundUp(sizeBytes, page) - sizeBytes <= sizeBytes * WASTE;
+    for (const page of HUGE_PAGES.filter(suits)) {
+      try {
+        return this.#allocateIn(page, sizeBytes, addressBits);
+      } catch (error) {
+        // Smaller pages may do.
+        if (!(error instanceof DeviceError)) throw error;
+      }
+    }
+    return this.#allocateIn(PAGE_SIZE, sizeBytes, addressBits);
+  }
+
+  #allocateIn(pageBytes: number, sizeBytes: number, addressBits: number | undefined): DmaMemory {
+    const { container, iova: addresses } = this.#group;
+    const memory = this.#memory(roundUp(sizeBytes, pageBytes), pageBytes);
+    const iova = addresses.allocate(memory.sizeBytes, pageBytes, addressBits);
     try {
       if (iova === undefined) {
-        const ranges = this.#group.container
-          .info()
-          .ranges.map(({ first, last }) => `0x${first.toString(16)}-0x${last.toString(16)}`);
+        const hex = (address: bigint) => `0x${address.toString(16)}`;
+        const ranges = container.info().ranges.map(({ first, last }) => `${hex(first)}-${hex(last)}`);
         throw this.#error(
           `no ${memory.sizeBytes} bytes of addresses${addressBits === undefined ? "" : ` below 2^${addressBits}`} are left; the IOMMU maps ${ranges.join(", ")}`,
         );
       }
-      this.#group.container.map(memory, iova);
+      container.map(memory, iova);
     } catch (error) {
       memory[Symbol.dispose]();
-      if (iova !== undefined) this.#group.iova.free(iova);
+      if (iova !== undefined) addresses.free(iova);
       if (!(error instanceof SystemError)) throw error;
       throw this.#error(`${error.message}: ${this.#whyNot(error.code)}`);
     }
     const dma = new MappedDma(iova, memory, pageBytes, () => {
       this.#live.delete(dma);
-      this.#group.container.unmap(iova, dma.sizeBytes);
-      this.#group.iova.free(iova);
+      container.unmap(iova, dma.sizeBytes);
+      addresses.free(iova);
     });
     this.#live.add(dma);
     return dma;
   }
 
-  /** Of the page size asked for, or else of the largest that suits and is left. */
-  #memory(sizeBytes: number, wanted: number | undefined): { memory: Mapping; pageBytes: number } {
-    const suits = (page: number) => roundUp(sizeBytes, page) - sizeBytes <= sizeBytes * WASTE;
-    const candidates = wanted === undefined ? [...HUGE_PAGES.filter(suits), PAGE_SIZE] : [wanted];
-    for (const pageBytes of candidates) {
-      const roundedBytes = roundUp(sizeBytes, pageBytes);
-      const limit = lockableBytes();
-      if (roundedBytes > limit) {
-        throw this.#error(
-          `${mib(roundedBytes)} for DMA must stay in memory, but only ${mib(limit)} more may be locked (RLIMIT_MEMLOCK): run as root, or raise the limit first, as root: prlimit --memlock=unlimited --pid $$`,
-        );
-      }
+  #memory(sizeBytes: number, pageBytes: number): Mapping {
+    const limit = lockableBytes();
+    if (sizeBytes > limit) {
+      throw this.#error(
+        `${mib(sizeBytes)} for DMA must stay in memory, but only ${mib(limit)} more may be locked (RLIMIT_MEMLOCK): run as root, or raise the limit first, as root: prlimit --memlock=unlimited --pid $$`,
+      );
+    }
+    if (pageBytes === PAGE_SIZE) {
       try {
-        return { memory: mapAnonymous(roundedBytes, pageBytes), pageBytes };
+        return mapAnonymous(sizeBytes);
       } catch (error) {
-        if (!(error instanceof SystemError)) throw error;
-        if (pageBytes !== PAGE_SIZE && wanted === undefined) continue;
-        const fix =
-          pageBytes === PAGE_SIZE
-            ? ""
-            : `: there are not that many free pages of this size; echo ${roundedBytes / pageBytes} > /sys/kernel/mm/hugepages/hugepages-${pageBytes / 1024}kB/nr_hugepages`;
-        throw this.#error(`${error.message}${fix}`);
+        throw error instanceof SystemError ? this.#error(error.message) : error;
       }
     }
-    throw new Error("unreachable: 4 KiB pages either come or throw");
+    const pool = `/sys/kernel/mm/hugepages/hugepages-${pageBytes / 1024}kB`;
+    if (!existsSync(pool))
+      throw this.#error(
+        `this machine has no pages of ${pageBytes} bytes; ls /sys/kernel/mm/hugepages shows what it has`,
+      );
+    try {
+      return mapAnonymous(sizeBytes, pageBytes);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      const pages = (name: string) => Number(readFileSync(`${pool}/${name}`, "latin1"));
+      const enough = pages("nr_hugepages") + sizeBytes / pageBytes - pages("free_hugepages");
+      throw this.#error(
+        `${error.message}: there are not that many free pages of this size; echo ${enough} > ${pool}/nr_hugepages`,
+      );
+    }
   }
 
   #whyNot(code: string): string {
@@ -98,7 +116,9 @@ export class DmaMemories implements Disposable {
     return new DeviceError(`${this.#spec}: ${text}`);
   }
 
+  /** Unmaps everything. Throws the first SystemError; what is mapped here is unmapped all the same. */
   [Symbol.dispose](): void {
-    for (const dma of [...this.#live]) dma[Symbol.dispose]();
+    using stack = new DisposableStack();
+    for (const dma of this.#live) stack.use(dma);
   }
 }

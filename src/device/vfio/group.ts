@@ -1,7 +1,7 @@
 /** A VFIO group in a container of its own, opened once per process and shared by the devices that are in it. */
 import { SystemError } from "../../os/errno.ts";
 import { Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
-import { groupMembers } from "../../pci/bus/functions.ts";
+import { judgeGroup } from "../../pci/bus/group.ts";
 import { DeviceError } from "../device.ts";
 import { IovaAllocator } from "../iova.ts";
 import { whoHolds } from "../lock.ts";
@@ -9,6 +9,11 @@ import { GroupFlag, Vfio } from "./abi.ts";
 import { Container } from "./container.ts";
 
 const open = new Map<number, Group>();
+
+/** The groups that this process has open, by number. */
+export function openGroups(): ReadonlyMap<number, Group> {
+  return open;
+}
 
 /** The group's own, or one more use of it. Throws DeviceError. */
 export function openGroup(number: number, address: string, spec: string): Group {
@@ -36,7 +41,15 @@ export class Group implements Disposable {
       fd.setInt32(0, container.fd.number, true);
       const what = `/dev/vfio/${number}: put the group into a container`;
       ioctl(this.fd, Vfio.GROUP_SET_CONTAINER, fd, what);
-      container.setIommu();
+      try {
+        container.setIommu();
+      } catch (error) {
+        if (!(error instanceof SystemError && error.code === "EPERM")) throw error;
+        throw new DeviceError(
+          `${spec}: ${error.message}: the IOMMU does not remap interrupts, so a device could forge them; turn that on in the firmware, or, unsafe: echo Y > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts`,
+          { cause: error },
+        );
+      }
       this.iova = new IovaAllocator(container.info().ranges);
       this.container = container;
     } catch (error) {
@@ -53,9 +66,9 @@ export class Group implements Disposable {
     status.setUint32(0, 8, true);
     ioctl(this.fd, Vfio.GROUP_GET_STATUS, status, `/dev/vfio/${this.number}: read the group's status`);
     if (status.getUint32(4, true) & GroupFlag.VIABLE) return;
-    const members = groupMembers({ number: this.number, noiommu: false });
-    const list = members.map(({ address, driver }) => `${address} (${driver ?? "no driver"})`).join(", ");
-    const first = members.find(({ driver, isBridge }) => driver && driver !== "vfio-pci" && !isBridge);
+    const members = judgeGroup({ number: this.number, noiommu: false });
+    const list = members.map(({ function: of }) => `${of.address} (${of.driver ?? "no driver"})`).join(", ");
+    const first = members.find(({ viable }) => !viable)?.function;
     throw new DeviceError(
       `${spec}: IOMMU group ${this.number} is not viable, its members are ${list}: a device that shares its group must be bound to vfio-pci or to nothing; bun run bind.ts ${first?.address ?? "ADDRESS"}`,
     );
@@ -86,7 +99,7 @@ function openGroupFile(number: number, address: string, spec: string): Fd {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const why = {
-      ENOENT: `no device of IOMMU group ${number} is bound to vfio-pci; bun run bind.ts ${address}`,
+      ENOENT: `vfio-pci has ${address}, but the group's node is not here: in a container pass in ${path} and /dev/vfio/vfio, else udev has not made it yet`,
       EACCES: `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${path}`,
       EPERM: "the kernel refuses it; run as root",
       EBUSY: `the group is in use by ${whoHolds(path)}; end that first`,

@@ -3,7 +3,7 @@ import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
 import { DeviceError } from "../device.ts";
 import { Vfio } from "./abi.ts";
-import type { Group } from "./group.ts";
+import { openGroups } from "./group.ts";
 
 /** `struct vfio_pci_hot_reset_info` without its devices: u32 argsz, flags, count. */
 const INFO_BYTES = 12;
@@ -11,9 +11,14 @@ const INFO_BYTES = 12;
 const DEPENDENT_BYTES = 8;
 const MAX_DEPENDENTS = 1024;
 
-/** Throws DeviceError where a device of another group would be reset, too; SystemError where there is no such reset. */
-export function hotReset(device: Fd, group: Group, spec: string): void {
-  const others = dependents(device, spec).filter((dependent) => dependent.group !== group.number);
+/**
+ * Throws DeviceError where there is no such reset, or where it would reset a device of a group that this process has not
+ * opened; SystemError where the kernel refuses.
+ */
+export function hotReset(device: Fd, spec: string): void {
+  const groups = openGroups();
+  const all = dependents(device, spec);
+  const others = all.filter((dependent) => !groups.has(dependent.group));
   if (others.length > 0) {
     const list = others.map(({ address, group }) => `${address} (group ${group})`).join(", ");
     throw new DeviceError(
@@ -21,10 +26,12 @@ export function hotReset(device: Fd, group: Group, spec: string): void {
     );
   }
   // struct vfio_pci_hot_reset: u32 argsz, flags, count; i32 group descriptors.
-  const request = new DataView(new ArrayBuffer(16));
-  request.setUint32(0, 16, true);
-  request.setUint32(8, 1, true);
-  request.setInt32(12, group.fd.number, true);
+  const affected = [...new Set(all.map(({ group }) => group))];
+  const request = new DataView(new ArrayBuffer(12 + 4 * affected.length));
+  request.setUint32(0, request.byteLength, true);
+  request.setUint32(8, affected.length, true);
+  for (const [i, number] of affected.entries())
+    request.setInt32(12 + 4 * i, groups.get(number)!.fd.number, true);
   ioctl(device, Vfio.DEVICE_PCI_HOT_RESET, request, "reset the device's bus");
 }
 

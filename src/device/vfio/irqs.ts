@@ -1,4 +1,5 @@
 /** Interrupts of a VFIO device, as eventfds. */
+import { constants } from "node:os";
 import { SystemError } from "../../os/errno.ts";
 import { EventFd } from "../../os/eventfd.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
@@ -82,6 +83,10 @@ export class Irqs {
     set.setUint32(8, indexOf[kind], true);
     set.setUint32(16, count, true);
     for (const [i, fd] of fds.entries()) set.setInt32(20 + i * 4, fd, true);
-    ioctl(this.#device, Vfio.DEVICE_SET_IRQS, set, `set ${count} ${kind} interrupts`);
+    const what = `set ${count} ${kind} interrupts`;
+    // Positive: none is enabled, so many could be (vfio_msi_enable in the kernel).
+    const possible = ioctl(this.#device, Vfio.DEVICE_SET_IRQS, set, what);
+    if (possible > 0)
+      throw new SystemError(`${what}, this machine gives ${possible} at most`, constants.errno.ENOSPC);
   }
 }

@@ -26,7 +26,7 @@ export function readRegionInfo(device: Fd, index: number): ParsedRegionInfo {
 }
 
 /** What of `areas` lies outside the hole. */
-export function cutOut(areas: readonly SparseArea[], hole: SparseArea): SparseArea[] {
+function cutOut(areas: readonly SparseArea[], hole: SparseArea): SparseArea[] {
   const holeEnd = hole.offset + hole.sizeBytes;
   return areas.flatMap(({ offset, sizeBytes }) => {
     const end = offset + sizeBytes;
@@ -52,7 +52,7 @@ export function mapRegion(device: Fd, { areas, fileOffset }: ParsedRegionInfo, h
     }
     mappings.push(mapping);
     for (const { offset, sizeBytes } of hole ? cutOut([area], hole) : [area])
-      mapped.push({ offset, sizeBytes, address: mapping.address + offset - area.offset });
+      mapped.push({ offset, sizeBytes, mapping, from: offset - area.offset });
   }
   return { mappings, areas: mapped };
 }

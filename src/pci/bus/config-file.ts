@@ -38,10 +38,16 @@ export function openConfigFile(of: Pick<PciFunction, "address" | "path">, mode: 
   } catch (error) {
     throw failed(address, mode === "r" ? "open" : "open for writing", error);
   }
+  let open = true;
+  /** The kernel gives a closed descriptor's number to the next file. */
+  const stillOpen = () => {
+    if (!open) throw new BusError(`configuration space of ${address} is already closed`);
+  };
   const bytes = new Uint8Array(4);
   const view = new DataView(bytes.buffer);
   const space = openConfigSpace(fstatSync(fd).size, {
     read(offset, sizeBytes) {
+      stillOpen();
       let done: number;
       try {
         done = readSync(fd, bytes, 0, sizeBytes, offset);
@@ -55,6 +61,7 @@ export function openConfigFile(of: Pick<PciFunction, "address" | "path">, mode: 
       );
     },
     write(offset, from) {
+      stillOpen();
       try {
         writeSync(fd, from, 0, from.byteLength, offset);
       } catch (error) {
@@ -62,7 +69,6 @@ export function openConfigFile(of: Pick<PciFunction, "address" | "path">, mode: 
       }
     },
   });
-  let open = true;
   return {
     ...space,
     [Symbol.dispose]() {

@@ -1,8 +1,18 @@
 /** QEMU's edu device through the kernel's VFIO, driven by docs/drivers/edu.ts. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { ADDRESS_BITS, DMA_DONE, type Edu, openEdu } from "../../../docs/drivers/edu.ts";
 import { DeviceError, type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
 import { addressesOf, bindTo } from "./rig.ts";
+
+/** Where a descriptor leads; "" for one that was closed meanwhile. */
+const linkOf = (path: string) => {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+};
 
 let device: PciDevice;
 let edu: Edu;
@@ -62,6 +72,18 @@ test("memory comes in the largest pages that suit and are left, and says which",
   }
 });
 
+test("addresses are given back, and lie within what the IOMMU translates", () => {
+  const addressOf = () => {
+    using memory = device.allocateDma(4096, { addressBits: 20 });
+    return memory.iova;
+  };
+  expect(addressOf()).toBe(addressOf());
+  // Every IOMMU keeps some of the lower 4 GiB for itself.
+  expect(() => device.allocateDma(2 ** 32 - 2 ** 21, { addressBits: 32, pageBytes: 4096 })).toThrow(
+    "bytes of addresses below 2^32 are left",
+  );
+});
+
 test("every MSI is counted, each for what raised it", async () => {
   const [msi] = device.enableInterrupts("msi", 1) as [Interrupt];
   try {
@@ -104,6 +126,34 @@ test("INTx strikes once until it is acknowledged and unmasked", () => {
 
 test("a vector too many is refused", () => {
   expect(() => device.enableInterrupts("msi", 2)).toThrow(DeviceError);
+});
+
+test("opened and closed 50 times nothing is left: descriptors, mappings, DMA memory that was forgotten", () => {
+  device[Symbol.dispose]();
+  const { spec } = device;
+  const held = () => ({
+    fds: readdirSync("/proc/self/fd")
+      .map((fd) => linkOf(`/proc/self/fd/${fd}`))
+      .filter((path) => /vfio|pci/.test(path)),
+    maps: readFileSync("/proc/self/maps", "utf8")
+      .split("\n")
+      .filter((line) => /vfio|\/dev\/zero/.test(line)),
+  });
+  const before = held();
+  expect(before).toEqual({ fds: [], maps: [] });
+  for (let i = 0; i < 50; i++) {
+    const again = openDevice(spec);
+    again.allocateDma(2 ** 16);
+    again.enableInterrupts("msi", 1).forEach((msi) => msi[Symbol.dispose]());
+    again[Symbol.dispose]();
+    again[Symbol.dispose]();
+    expect(() => again.bars[0]!.read32(0)).toThrow("already unmapped");
+    expect(() => again.config.read16(0)).toThrow("already closed");
+    expect(() => again.allocateDma(4096)).toThrow("the device is already closed");
+  }
+  expect(held()).toEqual(before);
+  device = openDevice(spec);
+  edu = openEdu(device);
 });
 
 test("a reset is refused where neither the function nor its bus has one", () => {

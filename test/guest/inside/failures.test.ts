@@ -73,6 +73,14 @@ test("memlock low: more for DMA than a user may lock is refused before anything 
   );
 });
 
+test("memlock low: what is locked already counts", async () => {
+  const fiveMib = String(5 * 2 ** 20);
+  const lines = (await outcome(edu, "--as-nobody", "--dma", fiveMib, "--dma", fiveMib)).split("\n");
+  // 8 MiB may be locked in all; in large pages the first takes 6 of them.
+  expect(lines[0]).toMatch(/^\d+ bytes in pages of/);
+  expect(lines[1]).toMatch(/5\.0 MiB for DMA must stay in memory, but only [23]\.0 MiB more may be locked/);
+});
+
 test("lock held: another process has the device, and the message names it", async () => {
   await using holder = attempt(edu, "--hold");
   const reader = holder.stdout.getReader();
@@ -161,6 +169,13 @@ test("pages of 1 GiB that are not there are refused with the command that makes 
   using device = openDevice(edu);
   expect(messageOf(() => device.allocateDma(2 ** 33, { pageBytes: 2 ** 30 }))).toMatch(
     /ENOMEM: there are not that many free pages of this size; echo 8 > \/sys\/kernel\/mm\/hugepages\/hugepages-1048576kB\/nr_hugepages$/,
+  );
+});
+
+test("pages of a size that there is not are refused", () => {
+  using device = openDevice(edu);
+  expect(messageOf(() => device.allocateDma(2 ** 20, { pageBytes: 8192 }))).toBe(
+    `${edu}: this machine has no pages of 8192 bytes; ls /sys/kernel/mm/hugepages shows what it has`,
   );
 });
 

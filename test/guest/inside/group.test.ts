@@ -49,7 +49,10 @@ test("the second can still be used once the first is closed", () => {
   const one = openDevice(first);
   using two = openDevice(second);
   one[Symbol.dispose]();
-  expect(openEdu(two).factorial(3)).toBe(6);
+  const edu = openEdu(two);
+  expect(edu.factorial(3)).toBe(6);
+  using memory = edu.allocate(4096);
+  edu.load(memory, 4096);
 });
 
 test("one that can't be reset alone is reset with its bus, since all on it is this process's", () => {

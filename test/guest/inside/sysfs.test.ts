@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { openEdu } from "../../../docs/drivers/edu.ts";
 import { DeviceError, type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
-import { readFunction } from "../../../src/pci/bus/functions.ts";
+import { openConfigFile } from "../../../src/pci/bus/config-file.ts";
+import { listFunctions, readFunction } from "../../../src/pci/bus/functions.ts";
+import { Command, Config } from "../../../src/pci/config.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 
 const [address] = addressesOf("edu");
@@ -55,6 +57,26 @@ test("openDevice turns decode on by itself, and says why it is sysfs", async () 
   edu.io.LIVENESS.write(0xa5a5a5a5);
   expect(edu.io.LIVENESS.read()).toBe(0x5a5a5a5a);
   expect(edu.factorial(10)).toBe(3_628_800);
+});
+
+test("bus mastering that someone turned on is off once the device is closed", () => {
+  using config = openConfigFile(readFunction(address), "r+");
+  const device = openDevice(address);
+  config.write16(Config.COMMAND, config.read16(Config.COMMAND) | Command.BUS_MASTER);
+  device[Symbol.dispose]();
+  expect(config.read16(Config.COMMAND) & Command.BUS_MASTER).toBe(0);
+  expect(() => device.bars[0]!.read32(0)).toThrow("already unmapped");
+  expect(() => device.config.read16(0)).toThrow("already closed");
+});
+
+test("BARs smaller than a page are each device's own, wherever in a page they begin", () => {
+  // Two network cards with 256 bytes of registers, whose first six bytes are the hardware address.
+  const cards = listFunctions().filter(({ vendor, device }) => vendor === 0x10ec && device === 0x8139);
+  const hardwareAddresses = cards.map((card) => {
+    using device = openDevice(card.address);
+    return Array.from({ length: 6 }, (_, i) => device.bars[1]!.read8(i).toString(16)).join(":");
+  });
+  expect(hardwareAddresses).toEqual(["52:54:0:0:0:1", "52:54:0:0:0:2"]);
 });
 
 test("what only VFIO can do is refused with the reason", () => {
@@ -116,6 +138,14 @@ describe("with uio_pci_generic", () => {
         device.unmaskIntx();
       }
       expect(intx.wait(20)).toBe(0);
+      // Those that nobody took are not lost.
+      for (let i = 0; i < 3; i++) {
+        edu.io.INTERRUPT_RAISE.write(1);
+        await Bun.sleep(100);
+        edu.io.INTERRUPT_ACKNOWLEDGE.write(1);
+        device.unmaskIntx();
+      }
+      expect(intx.take()).toBe(3);
       device.disableInterrupts("intx");
       edu.io.INTERRUPT_RAISE.write(1);
       expect(intx.wait(50)).toBe(0);

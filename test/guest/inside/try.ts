@@ -1,6 +1,6 @@
 /**
  * Opens a device as somebody else would, in a process of its own, and prints the error's text or what it got: `try.ts
- * SPEC [--as-nobody] [--dma BYTES] [--hold]`.
+ * SPEC [--as-nobody] [--dma BYTES]... [--hold]`.
  */
 import { parseArgs } from "node:util";
 import { openDevice } from "../../../src/index.ts";
@@ -9,7 +9,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     "as-nobody": { type: "boolean" },
-    dma: { type: "string" },
+    dma: { type: "string", multiple: true },
     /** Keeps the device until standard input ends. */
     hold: { type: "boolean" },
   },
@@ -22,8 +22,10 @@ if (values["as-nobody"]) {
 try {
   using device = openDevice(positionals[0]!);
   if (values.dma !== undefined) {
-    using memory = device.allocateDma(Number(values.dma));
-    console.log(`${memory.sizeBytes} bytes in pages of ${memory.pageBytes}`);
+    for (const sizeBytes of values.dma) {
+      const memory = device.allocateDma(Number(sizeBytes));
+      console.log(`${memory.sizeBytes} bytes in pages of ${memory.pageBytes}`);
+    }
   } else console.log(device.reachedBy);
   if (values.hold) await Bun.stdin.text();
 } catch (error) {
