@@ -61,8 +61,10 @@ class SysfsDevice implements PciDevice {
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];
   readonly #pci: PciFunction;
+  readonly #why: string;
   #held: DisposableStack | undefined;
   readonly #uio: string | undefined;
+  #intx: UioInterrupt | undefined;
   #closed = false;
 
   /** Puts what it opens to what is `held` already. */
@@ -71,6 +73,7 @@ class SysfsDevice implements PciDevice {
     this.reachedBy = `sysfs, since ${why}`;
     this.config = config;
     this.#pci = pci;
+    this.#why = why;
     this.#uio = findUio(pci);
     this.bars = Array.from({ length: BARS }, (_, index) => this.#openBar(index, held));
   }
@@ -125,13 +128,13 @@ class SysfsDevice implements PciDevice {
       const way =
         kind === "intx"
           ? `bind uio_pci_generic: bun run bind.ts ${this.#pci.address} --driver uio_pci_generic`
-          : "sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, or poll";
+          : `sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used since ${this.#why}`;
       throw new DeviceError(`${this.spec}: ${count} ${kind} interrupts can't be had: ${way}`);
     }
     try {
-      const interrupt = new UioInterrupt(this.#uio);
+      this.#intx = new UioInterrupt(this.#uio);
       this.unmaskIntx();
-      return [interrupt];
+      return [this.#intx];
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       throw new DeviceError(`${this.spec}: ${error.message}`, { cause: error });
@@ -139,7 +142,9 @@ class SysfsDevice implements PciDevice {
   }
 
   disableInterrupts(kind: InterruptKind): void {
-    if (kind === "intx") this.#changeCommand((command) => command | Command.INTX_DISABLE);
+    if (kind !== "intx") return;
+    using _intx = this.#intx;
+    this.#changeCommand((command) => command | Command.INTX_DISABLE);
   }
 
   /** uio_pci_generic masks INTx by the Command register, PCIe 6.0 section 7.5.1.1.3, and leaves the rest to us. */
@@ -185,6 +190,7 @@ class SysfsDevice implements PciDevice {
     if (this.#closed) return;
     this.#closed = true;
     using _held = this.#held;
+    using _intx = this.#intx;
     try {
       this.#changeCommand((command) => command & ~Command.BUS_MASTER);
     } catch (error) {

@@ -18,7 +18,7 @@ const indexOf: Readonly<Record<InterruptKind, number>> = {
 export class Irqs {
   readonly #device: Fd;
   readonly #count: number;
-  readonly #enabled = new Set<InterruptKind>();
+  readonly #enabled = new Map<InterruptKind, readonly EventFd[]>();
 
   /** `count` is the number of interrupt indices that the device has. */
   constructor(device: Fd, count: number) {
@@ -53,13 +53,17 @@ export class Irqs {
       for (const eventFd of eventFds) eventFd[Symbol.dispose]();
       throw error;
     }
-    this.#enabled.add(kind);
+    this.#enabled.set(kind, eventFds);
     return eventFds;
   }
 
   /** Throws SystemError. */
   disable(kind: InterruptKind): void {
-    if (!this.#enabled.delete(kind)) return;
+    const eventFds = this.#enabled.get(kind);
+    if (!eventFds) return;
+    this.#enabled.delete(kind);
+    using stack = new DisposableStack();
+    for (const eventFd of eventFds) stack.use(eventFd);
     // These two have no count of 0: their one eventfd is taken away by -1.
     if (kind === "err" || kind === "req")
       this.#set(kind, IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, 1, [-1]);
@@ -67,7 +71,7 @@ export class Irqs {
   }
 
   disableAll(): void {
-    for (const kind of [...this.#enabled]) this.disable(kind);
+    for (const kind of [...this.#enabled.keys()]) this.disable(kind);
   }
 
   /** Throws SystemError. */

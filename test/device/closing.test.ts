@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+
+const LIBRARY = join(import.meta.dir, "../../src/index.ts");
+
+test("a process that waited for an interrupt ends once its device is closed, whoever else forgot what", async () => {
+  const program = `
+    import { openDevice } from ${JSON.stringify(LIBRARY)};
+    {
+      using device = openDevice("model:vp9?codec=null");
+      const [msi] = device.enableInterrupts("msi", 1);
+      console.log(await msi.waitAsync(10));
+    }
+    console.log("closed");
+  `;
+  const child = Bun.spawn([process.execPath, "-e", program], { stderr: "inherit", timeout: 10_000 });
+  expect(await new Response(child.stdout).text()).toBe("0\nclosed\n");
+  expect({ exitCode: await child.exited, signal: child.signalCode }).toEqual({ exitCode: 0, signal: null });
+}, 20_000);
+
+test("a wait that is under way ends with 0 when its device is closed", async () => {
+  const { openDevice } = await import("../../src/index.ts");
+  const device = openDevice("model:vp9?codec=null");
+  const [msi] = device.enableInterrupts("msi", 1);
+  const waiting = msi!.waitAsync(60_000);
+  device[Symbol.dispose]();
+  expect(await waiting).toBe(0);
+});
