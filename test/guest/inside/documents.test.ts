@@ -18,8 +18,7 @@ test.each(["docs/your-device.md", "README.md"])("%s", async (name) => {
   const text = readFileSync(join(root, name), "utf8");
   const blocks = (language: string) =>
     [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map((match) => match[1]!);
-  for (const program of blocks("ts"))
-    writeFileSync(join(work, "example.ts"), program.replaceAll('"./', '"../'));
+  for (const program of blocks("ts")) writeFileSync(join(work, "example.ts"), program);
   const steps = blocks("console").flatMap((block) => block.split(/^# /m).slice(1));
   expect(steps.length).toBeGreaterThan(3);
   for (const step of steps) {
