@@ -29,6 +29,21 @@ export interface EncodeFileOptions {
   readonly onProgress?: (report: EncodeReport) => void;
 }
 
+export interface Portions {
+  /** Opening the device and setting the stream up. */
+  start: number;
+  /** Reading frames. */
+  read: number;
+  /** Giving them to the device. */
+  submit: number;
+  /** Waiting for it, and collecting its packets. */
+  wait: number;
+  /** Writing packets, as far as frames waited for it. */
+  write: number;
+  /** What was under way after the last frame, and closing. */
+  finish: number;
+}
+
 export interface EncodeReport {
   /** Frames whose packets are in the output. */
   frames: number;
@@ -37,6 +52,10 @@ export interface EncodeReport {
   packetBytes: number;
   /** From opening the device to the finished file. */
   wallMs: number;
+  /** Where wallMs went. */
+  portionsMs: Portions;
+  /** From the first packet to the last, for each frame but the first: the pace once all is set up. 0 for one frame. */
+  steadyFrameMs: number;
   /** Time the device's codec worked. */
   deviceMs: number;
   /** Of the first to the end of the last frame written. */
@@ -105,6 +124,8 @@ export async function encodeFile(
     keyFrames: 0,
     packetBytes: 0,
     wallMs: 0,
+    portionsMs: { start: 0, read: 0, submit: 0, wait: 0, write: 0, finish: 0 },
+    steadyFrameMs: 0,
     deviceMs: 0,
     videoMs: 0,
     codec: "",
@@ -112,6 +133,15 @@ export async function encodeFile(
     inFlight: 0,
     missedInterrupts: 0,
   };
+  let lapMs = startMs;
+  /** The time since the last call was this portion's. */
+  const lap = (portion: keyof Portions) => {
+    const nowMs = performance.now();
+    report.portionsMs[portion] += nowMs - lapMs;
+    lapMs = nowMs;
+  };
+  let packets = 0;
+  let firstPacketMs = 0;
   let failure: EncodeFileError | undefined;
   /** Ends the input: the caller's signal, or a failure that came while the input was being waited for. */
   const ending = new AbortController();
@@ -133,6 +163,9 @@ export async function encodeFile(
   };
   let writer: PacketWriter | undefined;
   const output = (chunk: EncodedChunk) => {
+    const nowMs = performance.now();
+    if (packets++ === 0) firstPacketMs = nowMs;
+    else report.steadyFrameMs = (nowMs - firstPacketMs) / (packets - 1);
     // What ended the input or the device does not spoil the packets of the frames before it.
     if (failure?.stage === "output" || !writer) return;
     const file = writer;
@@ -148,16 +181,19 @@ export async function encodeFile(
     encoder = openEncoder({ ...options.encoder, output, error: (error) => fail("device", error) });
     const { fps, ...video } = source.video;
     await encoder.configure({ ...options.config, ...video, framerate: fps });
+    lap("start");
     options.onStart?.(encoder.statistics);
     const last = options.frames ?? Number.POSITIVE_INFINITY;
     for (let index = 0; index < last && !ending.signal.aborted; index++) {
       const { data } = await encoder.acquireFrame();
+      lap("wait");
       let read: boolean | undefined;
       try {
         read = await untilAborted(source.read(data), ending.signal);
       } catch (error) {
         fail("input", error);
       }
+      lap("read");
       if (read === false && index === 0) fail("input", new Error(`${source.name} has no frame`));
       if (!read) break;
       writer ??= await open(openWriter, ending.signal, (error) => fail("output", error));
@@ -168,7 +204,9 @@ export async function encodeFile(
         { data, timestamp, duration },
         { keyFrame: options.forceKey?.has(index) ?? false },
       );
+      lap("submit");
       await writing;
+      lap("write");
     }
   } catch (error) {
     fail("device", error);
@@ -192,7 +230,8 @@ export async function encodeFile(
   } catch (error) {
     fail("output", error);
   }
-  report.wallMs = performance.now() - startMs;
+  lap("finish");
+  report.wallMs = lapMs - startMs;
   if (failure) throw failure;
   return report;
 }
