@@ -231,6 +231,15 @@ describe("what is said", () => {
       keyFrames: 1,
       packetBytes: bytes,
       wallMs: expect.any(Number),
+      portionsMs: {
+        start: expect.any(Number),
+        read: expect.any(Number),
+        submit: expect.any(Number),
+        wait: expect.any(Number),
+        write: expect.any(Number),
+        finish: expect.any(Number),
+      },
+      steadyFrameMs: expect.any(Number),
       deviceMs: expect.any(Number),
       videoMs: 750,
       codec: expect.stringMatching(/^libvpx \d+\.\d+\.\d+$/),
@@ -253,6 +262,9 @@ describe("what is said", () => {
       },
     });
     expect(report.deviceMs).toBeGreaterThan(0);
+    const portions = Object.values<number>(report.portionsMs).reduce((sum, ms) => sum + ms, 0);
+    expect(portions).toBeCloseTo(report.wallMs, 3);
+    expect(report.steadyFrameMs).toBeGreaterThan(0);
     expect(report.wallMs).toBeGreaterThan(report.deviceMs / 2);
   });
 
