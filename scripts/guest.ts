@@ -1,8 +1,10 @@
 /** Boots a guest with chosen PCI devices and runs a command in it. */
 import { type ArgsDef, defineCommand } from "citty";
 import { type Arch, arches, hostArch } from "../src/guest/arch.ts";
+import { GuestError } from "../src/guest/boot.ts";
 import { deviceNames } from "../src/guest/devices.ts";
-import { runGuest } from "../src/guest/guest.ts";
+import { type GuestOptions, runGuest } from "../src/guest/guest.ts";
+import { OptionError } from "../src/guest/options.ts";
 import { timeoutMs, UsageError, wholeNumber } from "./device/number.ts";
 import { interrupted } from "./encode/interrupt.ts";
 import { splitCommandLine } from "./guest/command-line.ts";
@@ -12,6 +14,8 @@ import { runVerb } from "./usage.ts";
 /** The guest failed, not the command in it; the numbers below are the command's to use. */
 const GUEST_FAILED = 125;
 const INTERRUPTED = 130;
+/** The shell's, when there is no such command. */
+const NOT_FOUND = 127;
 
 const args = {
   arch: {
@@ -22,7 +26,7 @@ const args = {
   device: {
     type: "string",
     valueHint: "SPEC",
-    description: `A PCI device, as often as wanted: ${deviceNames.join(", ")}, or QEMU's -device option`,
+    description: `A PCI device, as often as wanted: ${deviceNames.join(", ")}, model:vp9, vfio-user:/path.sock, or QEMU's -device option`,
   },
   in: {
     type: "string",
@@ -50,7 +54,8 @@ const args = {
     type: "enum",
     options: ["on", "off"],
     default: "on",
-    description: "Intel's on x86_64, SMMUv3 on aarch64",
+    description:
+      "Intel's on x86_64; SMMUv3 on aarch64, or virtio-iommu where a device is a model or vfio-user",
   },
   timeout: {
     type: "string",
@@ -66,6 +71,14 @@ const args = {
   verbose: { type: "boolean", default: false, description: "Show the guest's console on standard error" },
 } satisfies ArgsDef;
 
+/** The options that a guest may find wrong, as they are called here. */
+const optionNames: Partial<Record<keyof GuestOptions, string>> = {
+  hugepages: "--hugepages",
+  inputs: "--in",
+  kernel: "--kernel",
+  outputs: "--out",
+};
+
 const line = splitCommandLine(process.argv.slice(2), args);
 process.argv.splice(2, Number.POSITIVE_INFINITY, ...line.options);
 
@@ -78,12 +91,17 @@ Examples:
   bun run guest.ts --device edu -- bun run list.ts
   bun run guest.ts --arch aarch64 --device nvme --device edu,dma_mask=0xffffffff -- lspci -vv
   bun run guest.ts --in clip.yuv --out clip.webm -- bun run encode.ts clip.yuv --size 320x192 --fps 12 -o clip.webm
+  bun run guest.ts --arch aarch64 --device model:vp9 --in clip.yuv --out clip.webm -- \\
+    sh -c 'bun run bind.ts 00:01.0 && bun run encode.ts clip.yuv --size 320x192 --fps 12 -o clip.webm'
+
+It is one command; for more than one, sh -c 'a && b' as above, or --in steps.sh -- sh steps.sh. Nothing survives a
+guest but the files of --out. --device model:vp9 is the encoder's model, vfio-user:/path.sock what any server serves.
 
 The first device is 0000:00:01.0, the next one 0000:00:02.0. Needs no root. QEMU and Debian's kernel are fetched on
 first use (docs/guest.md).
 --json: exitCode, stdout (text), arch, accelerator (kvm, tcg), kernel, bootMs, commandMs; or error.
 Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not there though the command succeeded,
-2 usage, 130 interrupted.`,
+2 usage (before anything boots), 130 interrupted.`,
   },
   args,
   async run({ args }) {
@@ -121,16 +139,32 @@ Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not t
       for (const path of missing)
         await say("error", `${path}: the command left no such file in its working directory`);
       if (missing.length > 0 && exitCode === 0) exitCode = 1;
+      if (exitCode === NOT_FOUND && line.command.length === 1 && /[\s;&|<>]/.test(line.command[0]!))
+        await say("error", "the command is one word; use sh -c '...'");
       if (args.json) console.log(JSON.stringify({ ...rest, stdout: output }));
     } catch (thrown) {
-      const error = thrown instanceof Error ? thrown.message : String(thrown);
-      exitCode = thrown instanceof UsageError ? 2 : interrupted.aborted ? INTERRUPTED : GUEST_FAILED;
+      const error = explain(thrown);
+      const isUsage = thrown instanceof UsageError || thrown instanceof OptionError;
+      exitCode = isUsage ? 2 : interrupted.aborted ? INTERRUPTED : GUEST_FAILED;
       if (args.json) console.log(JSON.stringify({ error, stdout: output }));
       else await say("error", error);
     }
     process.exit(exitCode);
   },
 });
+
+/** What went wrong, in terms of this command line. */
+function explain(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const { message } = thrown;
+  if (thrown instanceof OptionError)
+    return `${optionNames[thrown.option] ?? thrown.option} ${thrown.mistake}`;
+  if (thrown instanceof GuestError && thrown.timedOut)
+    return `${message}\n--timeout S gives it longer, --verbose shows the console`;
+  if (message.includes("is not a valid device model name"))
+    return `${message}\n--device knows ${deviceNames.join(", ")}, model:vp9 and vfio-user:/path.sock; QEMU's own are what qemu-system-ARCH -device help lists`;
+  return message;
+}
 
 /** Resolves when the bytes are taken, so that the guest is no faster than the reader of this process. */
 function write(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {

@@ -1,9 +1,9 @@
 /** Whether a guest can run on this machine's processor itself (KVM), or must be emulated (TCG). */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Arch, hostArch } from "./arch.ts";
 import { GuestError } from "./boot.ts";
-import { cacheFolder } from "./cache.ts";
+import { cacheFolder, makeCacheFolder } from "./cache.ts";
 
 export interface Accelerator {
   name: "kvm" | "tcg";
@@ -41,7 +41,7 @@ export async function chooseAccelerator(
     if (!(error instanceof GuestError)) throw error;
     failure = error.reason;
   }
-  mkdirSync(cacheFolder(), { recursive: true });
+  makeCacheFolder();
   writeFileSync(path, `${bootId}\n${failure}\n`);
   return verdict(failure);
 }

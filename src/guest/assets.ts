@@ -15,6 +15,7 @@ import { type Arch, arches, hostArch } from "./arch.ts";
 import { type Archive, openArchive } from "./archive.ts";
 import { cached } from "./cache.ts";
 import { bootModules, collectModules, deviceModules, modulesDep } from "./modules.ts";
+import { OptionError } from "./options.ts";
 import { run } from "./process.ts";
 
 /** The folder of this checkout, with package.json. */
@@ -79,8 +80,6 @@ export interface Kernel {
  */
 export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise<Kernel> {
   const isFile = wanted.endsWith(".deb");
-  if (!isFile && !/^\d+(\.\d+)*([+~-][\w.+~-]*)?$/.test(wanted))
-    throw new RangeError(`${wanted} is neither a kernel's version nor a linux-image .deb`);
   const identity = isFile
     ? createHash("sha256").update(readFileSync(wanted)).digest("hex").slice(0, 12)
     : wanted;
@@ -108,8 +107,9 @@ async function findKernelPackages(archive: Archive, arch: Arch, wanted: string):
     .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const found = versions.findLast((version) => new RegExp(`^${RegExp.escape(wanted)}(?!\\d)`).test(version));
   if (found === undefined)
-    throw new RangeError(
-      `Debian's archive has no kernel ${wanted} for ${arch}; it has ${versions.join(", ")}`,
+    throw new OptionError(
+      "kernel",
+      `${wanted}: Debian's archive has no such kernel for ${arch}; it has ${versions.join(", ")}`,
     );
   const parts = ["image", "base", "binary", "modules"].map((part) => `linux-${part}-${found}${suffix}`);
   return parts.filter((name) => names.has(name));

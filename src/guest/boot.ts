@@ -8,10 +8,13 @@ import { type Machine, qemuCommand } from "./qemu.ts";
 export class GuestError extends Error {
   /** What became of the guest: what stands after "the guest" in a sentence. */
   readonly reason: string;
+  /** Whether its time was up. */
+  readonly timedOut: boolean;
 
-  constructor(message: string, reason: string) {
+  constructor(message: string, reason: string, timedOut = false) {
     super(message);
     this.reason = reason;
+    this.timedOut = timedOut;
   }
 }
 
@@ -46,6 +49,9 @@ const QUIT_MS = 2000;
 /** QEMU says so when the processor's virtualization is there but does not work, and stops the guest. */
 const KVM_FAILURE = /^(KVM internal error|error: kvm run failed).*$/m;
 
+/** What QEMU says of the signal that ends it here. */
+const OUR_SIGNAL = new RegExp(`^.*terminating on signal 15 from pid ${process.pid}\\b.*$`, "m");
+
 /**
  * @param tree folder with QEMU
  * @param folder a folder for sockets
@@ -72,7 +78,9 @@ export async function boot(
     stderr: "pipe",
   });
   const console = keepText(qemu.stdout, options.onConsole);
-  const errors = keepText(qemu.stderr, options.onConsole);
+  let killed = false;
+  // What it says when it is killed is our doing, and no news.
+  const errors = keepText(qemu.stderr, (text) => killed || options.onConsole?.(text));
 
   const exitCode = (async () => {
     const [rest] = await Promise.all([
@@ -83,8 +91,12 @@ export async function boot(
   })();
   exitCode.catch(() => {}); // a sink's failure counts only while the race below is on
   let timer: Timer | undefined;
+  let timedOut = false;
   const ending = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(`did not come to its end in ${timeoutMs / 1000} s`), timeoutMs);
+    timer = setTimeout(() => {
+      timedOut = true;
+      resolve(`did not come to its end in ${timeoutMs / 1000} s`);
+    }, timeoutMs);
     signal?.addEventListener("abort", () => resolve("was interrupted"), { once: true });
     if (signal?.aborted) resolve("was interrupted");
     void qemu.exited.then(async (code) => {
@@ -100,6 +112,7 @@ export async function boot(
     endMs = performance.now();
   } finally {
     clearTimeout(timer);
+    killed = true;
     qemu.kill("SIGTERM");
     const killer = setTimeout(() => qemu.kill("SIGKILL"), QUIT_MS);
     await qemu.exited;
@@ -109,10 +122,14 @@ export async function boot(
     const place = commandStartMs === undefined ? "while it booted" : "while the command ran";
     const lines = [
       `the ${machine.arch} guest ${end}, ${place}`,
-      ...lastLines("QEMU said:", errors.text()),
-      ...lastLines("the last lines of its console:", console.text()),
+      ...lastLines("QEMU said:", errors.text().replace(OUR_SIGNAL, "")),
+      ...lastLines(
+        "the last lines of its console:",
+        console.text(),
+        timedOut ? "its console is empty" : undefined,
+      ),
     ];
-    throw new GuestError(lines.join("\n"), end);
+    throw new GuestError(lines.join("\n"), end, timedOut);
   }
   return { exitCode: end, bootMs: commandStartMs! - startMs, commandMs: endMs - commandStartMs! };
 }
@@ -170,7 +187,10 @@ interface KeptText {
 }
 
 /** Keeps the end of a stream of text, without what would move a terminal's cursor. */
-function keepText(stream: ReadableStream<Uint8Array>, onText: (text: string) => void = () => {}): KeptText {
+function keepText(
+  stream: ReadableStream<Uint8Array>,
+  onText: (text: string) => unknown = () => {},
+): KeptText {
   let kept = "";
   const waiting: { pattern: RegExp; resolve: (text: string) => void }[] = [];
   const done = (async () => {
@@ -197,7 +217,8 @@ const plain = (text: string) =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   text.replace(/\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])/g, "").replace(/[^\P{Cc}\n\t]/gu, "");
 
-function lastLines(title: string, text: string): string[] {
+function lastLines(title: string, text: string, ifNone?: string): string[] {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
-  return lines.length === 0 ? [] : [title, ...lines.slice(-CONSOLE_LINES).map((line) => `  ${line}`)];
+  if (lines.length === 0) return ifNone === undefined ? [] : [ifNone];
+  return [title, ...lines.slice(-CONSOLE_LINES).map((line) => `  ${line}`)];
 }

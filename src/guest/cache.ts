@@ -1,5 +1,14 @@
 /** The cache folder: what was fetched once is kept, and seen by others only when it is complete. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { findTool } from "./process.ts";
@@ -11,15 +20,29 @@ export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "vfiokit");
 }
 
+/** Makes the cache folder where it is missing. Throws where nothing can be written to it. */
+export function makeCacheFolder(): string {
+  const folder = cacheFolder();
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(
+      `what guests are made of is kept in ${folder}, which can't be written (${code}); XDG_CACHE_HOME=/another/folder moves it`,
+    );
+  }
+  return folder;
+}
+
 /**
  * The path of an entry of the cache. Where it is missing, `make` fills an empty folder, and the path that it returns in
  * there becomes the entry in one step; of processes that start at once one makes it and the others wait.
  */
 export async function cached(name: string, make: (folder: string) => Promise<string>): Promise<string> {
-  const cache = cacheFolder();
-  const entry = join(cache, name);
+  const entry = join(cacheFolder(), name);
   if (existsSync(entry)) return entry;
-  mkdirSync(cache, { recursive: true });
+  const cache = makeCacheFolder();
   using _lock = await lock(join(cache, `.${name}.lock`));
   if (existsSync(entry)) return entry;
   for (const left of readdirSync(cache)) // by a process that was ended meanwhile

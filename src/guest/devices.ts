@@ -5,6 +5,8 @@ interface KnownDevice {
   properties: Record<string, string>;
   /** The kernel's driver for it, which a stock guest would load. */
   module?: string;
+  /** Whether it needs a disk to be of use. */
+  disk?: true;
 }
 
 /** No ROM: the firmware would spend seconds on looking for a server to boot from. */
@@ -12,8 +14,8 @@ const noBootRom = { romfile: "" };
 
 const known: Record<string, KnownDevice> = {
   edu: { properties: {} },
-  nvme: { properties: { serial: "vfiokit" }, module: "nvme" },
-  "pci-testdev": { properties: { membar: "8M" } },
+  nvme: { properties: { serial: "vfiokit" }, module: "nvme", disk: true },
+  "pci-testdev": { properties: { membar: "8M", "membar-backed": "on" } },
   igb: { properties: noBootRom, module: "igb" },
   e1000e: { properties: noBootRom, module: "e1000e" },
 };
@@ -41,6 +43,12 @@ export function deviceOption(spec: string): string {
     .filter(([key]) => !given.some((property) => property.startsWith(`${key}=`)))
     .map(([key, value]) => `${key}=${value}`);
   return [name, ...given, ...properties].join(",");
+}
+
+/** Whether a spec is that of a device with a disk, and names none (drive=NAME). */
+export function needsDisk(spec: string): boolean {
+  const [name, ...given] = spec.split(",") as [string, ...string[]];
+  return known[name]?.disk === true && !given.some((property) => property.startsWith("drive="));
 }
 
 /** Modules of the kernel's own drivers for these devices. */

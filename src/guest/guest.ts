@@ -1,13 +1,13 @@
 /** Runs one command in a guest that is booted for it. */
 import { randomBytes } from "node:crypto";
 import {
-  accessSync,
   constants,
   copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -16,10 +16,11 @@ import { chooseAccelerator } from "./accelerator.ts";
 import type { Arch } from "./arch.ts";
 import { checkout, DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "./assets.ts";
 import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
-import { deviceOption, driverModules } from "./devices.ts";
+import { deviceOption, driverModules, needsDisk } from "./devices.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { isModel, serveModel } from "./model.ts";
-import type { Trace } from "./qemu.ts";
+import { checkOptions } from "./options.ts";
+import type { Disk, Trace } from "./qemu.ts";
 
 export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   arch: Arch;
@@ -58,22 +59,20 @@ export interface GuestResult extends BootResult {
 
 const DEFAULT_TIMEOUT_MS = 600_000;
 const DEFAULT_MEMORY_MIB = 1024;
+/** Of the disk behind an nvme. */
+const DISK_BYTES = 64 * 2 ** 20;
 /** Time for a guest to boot with KVM, which takes about a second where it works. */
 const KVM_TIMEOUT_MS = 15_000;
 
 /**
  * Boots a guest with this checkout inside, runs a command in it and ends it. What it is made of is fetched on first use.
- * @throws GuestError when the guest failed, MissingToolError when this machine lacks what a guest needs, RangeError when
- *   there is no such kernel, and the errors of reading inputs and writing outputs
+ * @throws GuestError when the guest failed, MissingToolError when this machine lacks what a guest needs, OptionError when
+ *   an option can't work (no such file or kernel, too little memory), and the errors of writing outputs
  */
 export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   const { arch, devices = [], inputs = [], outputs = [], log = () => {} } = options;
-  const twice = inputs.find(
-    (path, index) => inputs.findIndex((other) => basename(other) === basename(path)) < index,
-  );
-  if (twice !== undefined) throw new RangeError(`two inputs are called ${basename(twice)}`);
-
-  for (const path of inputs) accessSync(path, constants.R_OK);
+  const memoryMib = options.memoryMib ?? DEFAULT_MEMORY_MIB;
+  checkOptions({ ...options, memoryMib });
   const { tree, programs, kernel, bun } = await untilAborted(fetchAssets(options, log), options.signal);
 
   using folder = temporaryFolder();
@@ -83,7 +82,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   const machine = {
     arch,
     iommu,
-    memoryMib: options.memoryMib ?? DEFAULT_MEMORY_MIB,
+    memoryMib,
     cpus: options.cpus ?? Math.min(2, availableParallelism()),
     hugepages: options.hugepages ?? 0,
     image: kernel.image,
@@ -102,6 +101,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     name: string,
     command: readonly string[],
     devices: readonly string[],
+    disks: readonly Disk[],
     options: Omit<BootOptions, "token">,
   ): Promise<BootResult> {
     const share = join(folder.path, name);
@@ -119,13 +119,13 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     return await boot(
       tree,
       folder.path,
-      { ...machine, accelerator, shares, devices: devices.map(deviceOption) },
+      { ...machine, accelerator, shares, disks, devices: devices.map(deviceOption) },
       { ...options, token },
     );
   }
 
   const accelerator = await chooseAccelerator(arch, kernel.release, () =>
-    bootWith("kvm", "probe", ["true"], [], { timeoutMs: KVM_TIMEOUT_MS, signal: options.signal }),
+    bootWith("kvm", "probe", ["true"], [], [], { timeoutMs: KVM_TIMEOUT_MS, signal: options.signal }),
   );
   log(`${arch} guest, Linux ${kernel.release}, ${accelerator.name.toUpperCase()}: ${accelerator.why}`);
 
@@ -134,14 +134,23 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   for (const path of inputs) copyFileSync(path, join(work, basename(path)), constants.COPYFILE_FICLONE);
   await using models = new AsyncDisposableStack();
   const specs: string[] = [];
+  const disks: Disk[] = [];
   for (const [index, spec] of devices.entries()) {
-    const path = join(folder.path, `model-${index}.sock`);
-    specs.push(isModel(spec) ? models.use(await serveModel(spec, path)).spec : spec);
+    if (isModel(spec)) {
+      const path = join(folder.path, `model-${index}.sock`);
+      specs.push(models.use(await serveModel(spec, path)).spec);
+    } else if (needsDisk(spec)) {
+      const disk = { name: `disk-${index}`, path: join(folder.path, `disk-${index}`) };
+      writeFileSync(disk.path, "");
+      truncateSync(disk.path, DISK_BYTES); // all hole: it takes the space that the guest writes to
+      disks.push(disk);
+      specs.push(`${spec},drive=${disk.name}`);
+    } else specs.push(spec);
   }
   const missing: string[] = [];
   let result: BootResult;
   try {
-    result = await bootWith(accelerator.name, "guest", options.command, specs, {
+    result = await bootWith(accelerator.name, "guest", options.command, specs, disks, {
       ...options,
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     });

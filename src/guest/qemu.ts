@@ -17,6 +17,8 @@ export interface Machine {
   initramfs: string;
   /** QEMU's -device options. */
   devices: readonly string[];
+  /** Files behind the devices that name them as their drive. */
+  disks: readonly Disk[];
   /** Folders that the guest sees, by the name that it mounts them by. */
   shares: readonly Share[];
   /** What QEMU shall note. */
@@ -29,6 +31,11 @@ export interface Trace {
   /** Names of QEMU's trace events. */
   events: readonly string[];
   /** File to write the notes to, a line an event. */
+  path: string;
+}
+
+export interface Disk {
+  name: string;
   path: string;
 }
 
@@ -94,6 +101,7 @@ function qemuOptions(machine: Machine): string[] {
       : []),
     ...["-kernel", machine.image, "-initrd", machine.initramfs, "-append", kernel.join(" ")],
     ...(machine.trace ? traceOptions(machine.trace) : []),
+    ...machine.disks.flatMap(diskOptions),
     ...machine.devices.flatMap((device) => ["-device", device]),
     ...machine.shares.flatMap(shareOptions),
     ...["-device", `virtio-serial-pci,id=ports,addr=${PORTS_SLOT.toString(16)},disable-legacy=on`],
@@ -103,6 +111,10 @@ function qemuOptions(machine: Machine): string[] {
 
 function traceOptions({ events, path }: Trace): string[] {
   return [...events.flatMap((event) => ["-trace", `enable=${event}`]), "-D", path];
+}
+
+function diskOptions({ name, path }: Disk): string[] {
+  return ["-blockdev", `driver=file,node-name=${name},filename=${doubled(path)}`];
 }
 
 function shareOptions({ name, path, writable }: Share, index: number): string[] {

@@ -36,6 +36,10 @@ const bytes = Uint8Array.from({ length: 768 }, (_, index) => index % 256);
 const script = `
   bun run list.ts --id 1234:11e8 --json > list.json
   pwd > where
+  for wait in $(seq 100); do [ -e /dev/nvme0n1 ] && break; sleep 0.1; done
+  printf kept > /dev/nvme0n1 && head -c 4 /dev/nvme0n1 > disk
+  bun run bind.ts 00:03.0 > bound && bun run poke.ts 00:03.0 2:0x7ffffc 0x12345678 > poked
+  bun run peek.ts 00:03.0 2:0x7ffffc > memory
   cat "the input"
   echo to standard error >&2
   exit 42`;
@@ -54,12 +58,13 @@ const hanging = runGuest({
 );
 
 for (const arch of ["x86_64", "aarch64"] as const) {
-  test(`on ${arch} a command has its files, its streams, its exit code and its device`, async () => {
+  test(`on ${arch} a command has its files, its streams, its exit code and its devices`, async () => {
     writeFileSync(join(folder, "the input"), bytes);
     const out = (name: string) => ["--out", join(folder, name)];
     const { stdout, stderr, exitCode } = await guest(
-      ...["--arch", arch, "--device", "edu", "--in", "the input"],
-      ...[...out("list.json"), ...out("where"), "--", "sh", "-c", script],
+      ...["--arch", arch, "--device", "edu", "--device", "nvme", "--device", "pci-testdev"],
+      ...["--in", "the input"],
+      ...[...["list.json", "where", "disk", "memory"].flatMap(out), "--", "sh", "-c", script],
     );
     expect(stderr).toMatch(
       new RegExp(`^[^\\n]*${arch} guest, Linux 6\\.12\\.[^\\n]*, (KVM|TCG): [^\\n]*\\n`, "m"),
@@ -68,6 +73,8 @@ for (const arch of ["x86_64", "aarch64"] as const) {
     expect(Buffer.from(stdout).equals(bytes)).toBe(true);
     expect(exitCode).toBe(42);
     expect(readFileSync(join(folder, "where"), "utf8")).toBe("/vfiokit/work\n");
+    expect(readFileSync(join(folder, "disk"), "utf8")).toBe("kept");
+    expect(readFileSync(join(folder, "memory"), "utf8")).toEndWith("  0x12345678\n");
     expect(JSON.parse(readFileSync(join(folder, "list.json"), "utf8"))).toMatchObject([
       { address: "0000:00:01.0" },
     ]);
@@ -92,6 +99,56 @@ test("a kernel that panics gives an exit code of its own, and its last words", a
 test("a device that QEMU does not have is named, before anything boots", async () => {
   const { stderr, exitCode } = await guest("--device", "no-such-device", "true");
   expect(stderr).toContain("'no-such-device' is not a valid device model name");
+  expect(stderr).toContain("--device knows edu, nvme, pci-testdev,");
+  expect(exitCode).toBe(125);
+});
+
+test("what can't work is refused before anything boots, with the option's name", async () => {
+  writeFileSync(join(folder, "file"), "");
+  for (const [args, mistake] of [
+    [["--hugepages", "4000"], "--hugepages 4000: with 256 MiB for the guest itself they need 8256 MiB"],
+    [["--hugepages", "385"], "at most 384 fit"],
+    [["--in", "none/such"], "--in none/such: it can't be read (ENOENT)"],
+    [["--in", "."], "--in .: it is a folder, not a file"],
+    [["--in", "file", "--in", "./file"], "--in ./file: another one is called file, too"],
+    [["--kernel", "nosuch.deb"], "--kernel nosuch.deb: it can't be read (ENOENT)"],
+    [["--kernel", "newest"], "--kernel newest: it is neither a kernel's version"],
+    [["--out", "none/such"], "--out none/such: there is no folder none; mkdir -p none makes it"],
+    [["--out", "file/such"], "--out file/such: file is no folder"],
+    [["--out", "."], "--out .: it is a folder, not a file"],
+  ] as const) {
+    const { stdout, stderr, exitCode } = await guest(...args, "true");
+    expect(stderr).toContain(mistake);
+    expect(stderr).not.toContain("guest, Linux");
+    expect({ exitCode, output: stdout.length }).toEqual({ exitCode: 2, output: 0 });
+  }
+});
+
+test("a cache folder that can't be written is named, and what moves it", async () => {
+  const child = Bun.spawn([...guestTs, "true"], {
+    env: { ...process.env, XDG_CACHE_HOME: "/dev/null/cache" },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const stderr = await child.stderr.text();
+  expect(stderr).toContain("is kept in /dev/null/cache/vfiokit, which can't be written (ENOTDIR)");
+  expect(stderr).toContain("XDG_CACHE_HOME=/another/folder moves it");
+  expect(await child.exited).toBe(125);
+});
+
+test("several commands in one word are not found, and the hint says how to run them", async () => {
+  const { stderr, exitCode } = await guest("ls && pwd");
+  expect(stderr).toContain("the command is one word; use sh -c '...'");
+  expect(exitCode).toBe(127);
+});
+
+test("when the time is up, the error says what gives it longer, and nothing of the signal that ended QEMU", async () => {
+  const { stderr, exitCode } = await guest("--timeout", "1", "sleep", "1000");
+  expect(stderr).toMatch(
+    /did not come to its end in 1 s, while .*\nits console is empty\n--timeout S gives it longer/,
+  );
+  expect(stderr).not.toContain("terminating on signal");
   expect(exitCode).toBe(125);
 });
 
@@ -116,7 +173,9 @@ test("a command that hangs is ended at the time limit; what it wrote is there, a
   const error = await hanging;
   expect(error).toBeInstanceOf(GuestError);
   const { message } = error as GuestError;
-  expect(message).toStartWith("the x86_64 guest did not come to its end in 60 s, while the command ran\n");
+  expect(message).toStartWith(
+    "the x86_64 guest did not come to its end in 60 s, while the command ran\nthe last lines of its console:\n",
+  );
   expect(message).toEndWith("  in trouble");
   expect(Buffer.concat(heard).toString()).toBe("before\n");
   expect(readFileSync(join(folder, "left"), "utf8")).toBe("so far\n");

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { ArgsDef } from "citty";
 import { splitCommandLine } from "../../scripts/guest/command-line.ts";
 import { mirrorOf } from "../../src/guest/archive.ts";
-import { deviceOption, driverModules } from "../../src/guest/devices.ts";
+import { deviceOption, driverModules, needsDisk } from "../../src/guest/devices.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";
 import { modulesDep } from "../../src/guest/modules.ts";
 
@@ -32,9 +32,18 @@ test("a short name gets the properties that it needs, and keeps those that it wa
   expect(deviceOption("edu")).toBe("edu");
   expect(deviceOption("nvme")).toBe("nvme,serial=vfiokit");
   expect(deviceOption("nvme,addr=5,serial=mine")).toBe("nvme,addr=5,serial=mine");
-  expect(deviceOption("pci-testdev")).toBe("pci-testdev,membar=8M");
+  expect(deviceOption("pci-testdev")).toBe("pci-testdev,membar=8M,membar-backed=on");
   expect(deviceOption("pcie-pci-bridge,id=b")).toBe("pcie-pci-bridge,id=b");
   expect(deviceOption('{"driver":"edu","addr":"5"}')).toBe('{"driver":"edu","addr":"5"}');
+});
+
+test("an nvme has a disk, unless it is given one", () => {
+  expect(["nvme", "nvme,addr=7", "nvme,drive=mine", "edu"].map(needsDisk)).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
 });
 
 test("the kernel's own drivers come with the devices that they are for", () => {

@@ -1,0 +1,76 @@
+/** Whether a guest's options can work at all, before anything is fetched or booted. */
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import type { GuestOptions } from "./guest.ts";
+
+/** An option that can't work as it is given. */
+export class OptionError extends RangeError {
+  readonly option: keyof GuestOptions;
+  /** The value and what is wrong with it. */
+  readonly mistake: string;
+
+  constructor(option: keyof GuestOptions, mistake: string) {
+    super(`${option}: ${mistake}`);
+    this.option = option;
+    this.mistake = mistake;
+  }
+}
+
+/** What the guest's kernel, its file systems and a Bun need besides pages that are set aside. */
+const ROOM_MIB = 256;
+const HUGEPAGE_MIB = 2;
+
+/**
+ * Looks at files and does sums; the archive knows whether it has the kernel, and QEMU whether it has the devices.
+ * @throws OptionError
+ */
+export function checkOptions(options: GuestOptions & { memoryMib: number }): void {
+  const { inputs = [], outputs = [], kernel, memoryMib, hugepages = 0 } = options;
+  if (hugepages > 0 && hugepages * HUGEPAGE_MIB + ROOM_MIB > memoryMib) {
+    const most = Math.max(0, Math.floor((memoryMib - ROOM_MIB) / HUGEPAGE_MIB));
+    const need = hugepages * HUGEPAGE_MIB + ROOM_MIB;
+    throw new OptionError(
+      "hugepages",
+      `${hugepages}: with ${ROOM_MIB} MiB for the guest itself they need ${need} MiB of memory, and it has ${memoryMib}; at most ${most} fit`,
+    );
+  }
+  if (kernel?.endsWith(".deb")) checkReadable("kernel", kernel);
+  else if (kernel !== undefined && !/^\d+(\.\d+)*([+~-][\w.+~-]*)?$/.test(kernel))
+    throw new OptionError(
+      "kernel",
+      `${kernel}: it is neither a kernel's version, such as 6.12, nor a linux-image .deb`,
+    );
+  for (const [index, path] of inputs.entries()) {
+    checkReadable("inputs", path);
+    const name = basename(path);
+    if (inputs.findIndex((other) => basename(other) === name) < index)
+      throw new OptionError("inputs", `${path}: another one is called ${name}, too`);
+  }
+  for (const path of outputs) checkWritable("outputs", path);
+}
+
+function checkReadable(option: keyof GuestOptions, path: string): void {
+  attempt(option, `${path}: it can't be read`, () => accessSync(path, constants.R_OK));
+  if (statSync(path).isDirectory()) throw new OptionError(option, `${path}: it is a folder, not a file`);
+}
+
+function checkWritable(option: keyof GuestOptions, path: string): void {
+  const folder = dirname(path);
+  const isFolder = (path: string) => existsSync(path) && statSync(path).isDirectory();
+  if (isFolder(path)) throw new OptionError(option, `${path}: it is a folder, not a file`);
+  if (existsSync(path))
+    attempt(option, `${path}: it can't be written`, () => accessSync(path, constants.W_OK));
+  else if (isFolder(folder)) {
+    const access = constants.W_OK | constants.X_OK;
+    attempt(option, `${path}: nothing can be written to ${folder}`, () => accessSync(folder, access));
+  } else if (existsSync(folder)) throw new OptionError(option, `${path}: ${folder} is no folder`);
+  else throw new OptionError(option, `${path}: there is no folder ${folder}; mkdir -p ${folder} makes it`);
+}
+
+function attempt(option: keyof GuestOptions, failure: string, act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    throw new OptionError(option, `${failure} (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
