@@ -4,7 +4,7 @@ import { bind, planBind } from "../src/pci/bus/binding.ts";
 import { isVfioDriver } from "../src/pci/bus/group.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { describeGroup, groupJson } from "./bus/group.ts";
-import { endWith } from "./device/verb.ts";
+import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -39,7 +39,7 @@ Exit codes: 0 bound, 1 not (with --dry-run: it would not be), 2 usage.`,
     },
     force: { type: "boolean", default: false, description: "Also when it is in use" },
     "dry-run": { type: "boolean", default: false, description: "Show what would happen, and change nothing" },
-    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+    json: jsonArg,
   },
   run: ({ args }) =>
     endWith(async () => {
@@ -52,7 +52,7 @@ Exit codes: 0 bound, 1 not (with --dry-run: it would not be), 2 usage.`,
       const refused = dryRun && plan.uses.length > 0 && !force;
       if (args.json) {
         const { changes, uses, members } = plan;
-        console.log(JSON.stringify({ address, driver, dryRun, changes, uses, group: groupJson(members) }));
+        printJson({ address, driver, dryRun, changes, uses, group: groupJson(members) });
         return refused ? 1 : 0;
       }
       console.log(describeGroup(plan.members));

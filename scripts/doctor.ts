@@ -7,7 +7,7 @@ import { examineSystem } from "../src/device/doctor/system.ts";
 import { listFunctions, readFunction } from "../src/pci/bus/functions.ts";
 import { isForUserSpace } from "../src/pci/bus/group.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
-import { endWith } from "./device/verb.ts";
+import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { runVerb } from "./usage.ts";
 
 const command = defineCommand({
@@ -28,7 +28,7 @@ Exit codes: 0 no problem, 1 at least one, 2 usage.`,
   },
   args: {
     address: { type: "positional", required: false, description: ADDRESS },
-    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+    json: jsonArg,
   },
   run: ({ args }) =>
     endWith(() => {
@@ -42,15 +42,13 @@ Exit codes: 0 no problem, 1 at least one, 2 usage.`,
         findings: examineFunction(gatherFunction(of)),
       }));
       if (args.json)
-        console.log(
-          JSON.stringify({
-            system: system.map(toJson),
-            functions: functions.map(({ address, findings }) => ({
-              address,
-              findings: findings.map(toJson),
-            })),
-          }),
-        );
+        printJson({
+          system: system.map(toJson),
+          functions: functions.map(({ address, findings }) => ({
+            address,
+            findings: findings.map(toJson),
+          })),
+        });
       else
         console.log(
           [

@@ -1,10 +1,10 @@
 /** Turns a PCI function's memory decode and bus mastering on or off. */
 import { defineCommand } from "citty";
-import { changeCommand, commandBits } from "../src/pci/bus/enable.ts";
+import { changeCommand, commandBits, requireIdle } from "../src/pci/bus/enable.ts";
 import { readFunction } from "../src/pci/bus/functions.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { hex } from "./device/number.ts";
-import { endWith } from "./device/verb.ts";
+import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -14,7 +14,8 @@ const command = defineCommand({
     description: `Turn a PCI function's memory decode and bus mastering on (in lspci: Mem+ BusMaster+, regions no
 longer [disabled]), or off. With none of --memory, --bus-master and --io: memory decode and
 bus mastering, and with --off all three. Bits that are not named stay as they are. Where no driver
-is bound, the bridges above the function are turned on with it. Needs root.
+is bound, the bridges above the function are turned on with it. A function that a kernel driver
+has, or that is in use, is not turned off, unless --force says so. Needs root.
 
 Examples:
   bun run enable.ts 0000:00:09.0
@@ -30,7 +31,8 @@ Exit codes: 0 done, 1 not, 2 usage.`,
     memory: { type: "boolean", default: false, description: "Answer accesses to memory regions" },
     "bus-master": { type: "boolean", default: false, description: "Let it do DMA and send MSI" },
     io: { type: "boolean", default: false, description: "Answer accesses to I/O port regions" },
-    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+    force: { type: "boolean", default: false, description: "Turn off also when it is in use" },
+    json: jsonArg,
   },
   run: ({ args }) =>
     endWith(async () => {
@@ -39,6 +41,7 @@ Exit codes: 0 done, 1 not, 2 usage.`,
       const chosen = named
         ? { memory: args.memory, busMaster: args["bus-master"], io: args.io }
         : { memory: true, busMaster: true, io: args.off };
+      if (args.off && !args.force) requireIdle(of);
       const { before, after } = changeCommand(of, chosen, !args.off);
       if (of.driver !== undefined)
         await say(
@@ -47,14 +50,12 @@ Exit codes: 0 done, 1 not, 2 usage.`,
         );
       if (args.json) {
         const json = (value: number) => ({ command: hex(value, 16), ...commandBits(value) });
-        console.log(
-          JSON.stringify({
-            address: of.address,
-            driver: of.driver ?? null,
-            before: json(before),
-            after: json(after),
-          }),
-        );
+        printJson({
+          address: of.address,
+          driver: of.driver ?? null,
+          before: json(before),
+          after: json(after),
+        });
       } else {
         console.log(`${of.address}  before  ${describe(before)}`);
         console.log(`${of.address}  after   ${describe(after)}`);

@@ -4,7 +4,7 @@ import { decodeConfig } from "../src/pci/decode/decode.ts";
 import { describe } from "../src/pci/decode/describe.ts";
 import { openNames } from "../src/pci/decode/names.ts";
 import { UsageError } from "./device/number.ts";
-import { endWith } from "./device/verb.ts";
+import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { toJson } from "./info/json.ts";
 import { fromFile, fromMachine, fromTarget, isCutShort } from "./info/source.ts";
 import { say } from "./say.ts";
@@ -25,11 +25,12 @@ Examples:
 vfio-user:/path/to.sock, model:vp9, and an address after vfio: or sysfs: are opened for this,
 which turns memory decode and bus master on.
 
---json: an object for one function, an array for --file and for all functions: address, names,
-driver, iommuGroup, numaNode, irq, the header's fields, regions, registers and capabilities. A
-register has a name, an offset, a value, and fields by the names of the PCI Express
-specification: booleans, numbers, names of choices. 64-bit values and addresses are
-hexadecimal text. What nothing here decodes has its bytes.
+--json: an object for one function, an array for --file and for all functions: address, class,
+vendor, device, subsystemVendor, subsystem, revision, names, driver, iommuGroup, numaNode, irq
+and bridge as list.ts has them, and the header's other fields (a bridge's buses and windows are
+its buses), regions, registers and capabilities. A register has a name, an offset, a value, and
+fields by the names of the PCI Express specification: booleans, numbers, names of choices.
+64-bit values and addresses are hexadecimal text. What nothing here decodes has its bytes.
 Exit codes: 0 done, 1 it failed, 2 usage.`,
   },
   args: {
@@ -43,7 +44,7 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
       valueHint: "PATH",
       description: "A dump of lspci -xxxx, or raw bytes, instead; - is standard input",
     },
-    json: { type: "boolean", default: false, description: "Print JSON instead" },
+    json: jsonArg,
   },
   run: ({ args }) =>
     endWith(async () => {
@@ -56,7 +57,7 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
       const decoded = sources.map((source) => decodeConfig(source.bytes, source.regions));
       if (args.json) {
         const objects = decoded.map((each, i) => toJson(each, names, sources[i]!));
-        console.log(JSON.stringify(target !== undefined ? objects[0] : objects));
+        printJson(target !== undefined ? objects[0] : objects);
       } else if (decoded.length > 0) {
         console.log(decoded.map((each, i) => describe(each, names, sources[i]!.around)).join("\n\n"));
       }

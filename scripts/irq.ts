@@ -1,7 +1,6 @@
 /** Waits for a device's interrupts, counts them, and measures how long they take. */
 import { defineCommand } from "citty";
 import type { InterruptKind } from "../src/device/device.ts";
-import { openDevice } from "../src/device/open.ts";
 import {
   arm,
   between,
@@ -15,7 +14,8 @@ import {
   type Seen,
 } from "./device/interrupts.ts";
 import { timeoutMs, UsageError, wholeNumber } from "./device/number.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, required } from "./device/verb.ts";
+import { openDeviceOf } from "./device/open.ts";
+import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { ExitCode } from "./encode/exit-code.ts";
 import { interrupted } from "./encode/interrupt.ts";
 import { say } from "./say.ts";
@@ -51,7 +51,7 @@ const command = defineCommand({
 Examples:
   bun run irq.ts 0000:00:09.0 --timeout 60
   bun run irq.ts 0000:00:05.0 --kind msi --count 1 --poke 0:0x60=1 --ack 0:0x64=1
-  bun run irq.ts 0000:00:05.0 --kind intx --count 5 --ack 0:0x64=1
+  bun run irq.ts 0000:00:05.0 --kind intx --latency --count 5 --poke 0:0x60=1 --ack 0:0x64=1
   bun run irq.ts model:vp9 --latency --poke 0:0x184=2,0:0x40=2 --ack 0:0x180=2
 
 Waits until --count interrupts came, or for the whole --timeout where no --count is given; Ctrl-C
@@ -105,7 +105,7 @@ Exit codes: 0 all of --count came (without it: at least one), 1 not, or the devi
       if (args.latency && pokes.length === 0)
         throw new UsageError("--latency needs --poke BAR:OFFSET=VALUE, the write that triggers an interrupt");
 
-      using device = openDevice(spec);
+      using device = openDeviceOf(spec);
       const triggers = openWrites(device, pokes);
       const acknowledgements = openWrites(device, acks);
       using armed = arm(
@@ -128,8 +128,7 @@ Exit codes: 0 all of --count came (without it: at least one), 1 not, or the devi
         const latencies = await measureLatency(armed, count!, limitMs, prepare, trigger, handle);
         got = latencies.length;
         const figures = figuresOf(latencies);
-        if (args.json)
-          console.log(JSON.stringify({ device: spec, kind, rounds: got, latencyUs: figures ?? null }));
+        if (args.json) printJson({ device: spec, kind, rounds: got, latencyUs: figures ?? null });
         else if (figures) console.log(`${kind} latency of ${got} rounds: ${showFigures(figures, "us")}`);
       } else {
         for (const write of triggers) write();
@@ -139,7 +138,7 @@ Exit codes: 0 all of --count came (without it: at least one), 1 not, or the devi
           const interrupts = seen.map(({ vector, count, timesMs }) => {
             return { vector, count, betweenMs: figuresOf(between(timesMs)) ?? null };
           });
-          console.log(JSON.stringify({ device: spec, kind, interrupts }));
+          printJson({ device: spec, kind, interrupts });
         } else console.log(showCounts(kind, seen));
       }
       checkPresent(device);

@@ -5,7 +5,7 @@ import { openNames, type PciNames } from "../src/pci/decode/names.ts";
 import { parseFilter } from "./bus/filter.ts";
 import { columns } from "./bus/table.ts";
 import { hex } from "./device/number.ts";
-import { endWith } from "./device/verb.ts";
+import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { runVerb } from "./usage.ts";
 
 const command = defineCommand({
@@ -29,7 +29,7 @@ Exit codes: 0 done, also when nothing was found, 1 it failed, 2 usage.`,
     class: { type: "string", valueHint: "HEX", description: "Of this class: 2, 4 or 6 digits, such as 0108" },
     id: { type: "string", valueHint: "V:D", description: "With these ids, such as 10ee:7022 or 10ee:" },
     group: { type: "string", valueHint: "N", description: "In this IOMMU group" },
-    json: { type: "boolean", default: false, description: "Print one JSON array instead" },
+    json: jsonArg,
   },
   run: ({ args }) =>
     endWith(() => {
@@ -37,7 +37,7 @@ Exit codes: 0 done, also when nothing was found, 1 it failed, 2 usage.`,
       const wanted = parseFilter({ driver, class: classCode, id, group });
       const functions = listFunctions().filter(wanted);
       const names = openNames();
-      if (args.json) console.log(JSON.stringify(functions.map((of) => toJson(of, names))));
+      if (args.json) printJson(functions.map((of) => toJson(of, names)));
       else if (functions.length > 0)
         console.log(columns([HEADER, ...functions.map((of) => toRow(of, names))]));
       return 0;

@@ -1,8 +1,8 @@
 /** Reads registers of a device. */
 import { defineCommand } from "citty";
-import { openDevice } from "../src/device/open.ts";
 import { dumpWords } from "./device/dump.ts";
 import { hex, timeoutMs, wholeNumber } from "./device/number.ts";
+import { openDeviceOf } from "./device/open.ts";
 import {
   checkPlace,
   MAX_COUNT,
@@ -12,7 +12,7 @@ import {
   type Width,
   widths,
 } from "./device/place.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, required } from "./device/verb.ts";
+import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 import { ExitCode } from "./encode/exit-code.ts";
 import { say } from "./say.ts";
@@ -62,7 +62,7 @@ Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl
       const count = wholeNumber("--count", args.count, 1, condition ? 1 : MAX_COUNT);
       checkPlace(place, width, count);
 
-      using device = openDevice(spec);
+      using device = openDeviceOf(spec);
       const words = openWords(device, place, width, count);
       const waited = condition && (await waitFor(() => words.read(0), condition, limitMs));
       const values = waited ? [waited.value] : Array.from({ length: count }, (_, i) => words.read(i));
@@ -72,16 +72,14 @@ Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl
       if (args.json) {
         const shown = values.map((value) => hex(value, width));
         const outcome = waited && { outcome: waited.outcome };
-        console.log(
-          JSON.stringify({
-            device: spec,
-            space: spaceName(place),
-            offset: place.offset,
-            width,
-            values: shown,
-            ...outcome,
-          }),
-        );
+        printJson({
+          device: spec,
+          space: spaceName(place),
+          offset: place.offset,
+          width,
+          values: shown,
+          ...outcome,
+        });
       } else if (!waited || waited.outcome === "met") console.log(dumpWords(place.offset, width, values));
       if (!condition || !waited || waited.outcome === "met") return 0;
       await say("error", `${spec}: ${unmet(place, width, condition, limitMs, waited)}`);

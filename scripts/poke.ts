@@ -1,8 +1,8 @@
 /** Writes registers of a device. */
 import { defineCommand } from "citty";
-import { openDevice } from "../src/device/open.ts";
 import { dumpWords } from "./device/dump.ts";
 import { hex, timeoutMs, UsageError, wholeNumber, word } from "./device/number.ts";
+import { openDeviceOf } from "./device/open.ts";
 import {
   checkPlace,
   MAX_COUNT,
@@ -14,7 +14,7 @@ import {
   type Width,
   widths,
 } from "./device/place.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, required } from "./device/verb.ts";
+import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 import { ExitCode } from "./encode/exit-code.ts";
 import { say } from "./say.ts";
@@ -118,7 +118,7 @@ Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl
       const limitMs = timeoutMs(args.timeout);
       checkPlace(place, width, count);
 
-      using device = openDevice(spec);
+      using device = openDeviceOf(spec);
       const words = openWords(device, place, width, count);
       const watched = wait && openWords(device, wait.place, width, 1);
       const values = "values" in change ? change.values : [(words.read(0) & ~change.clear) | change.set];
@@ -130,26 +130,24 @@ Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl
       if (args.json) {
         const shown = (list: readonly bigint[]) => list.map((value) => hex(value, width));
         const { outcome } = waited ?? {};
-        console.log(
-          JSON.stringify({
-            device: spec,
-            space: spaceName(place),
-            offset: place.offset,
-            width,
-            count,
-            values: shown(values),
-            ...(wait &&
-              waited && {
-                wait: {
-                  space: spaceName(wait.place),
-                  offset: wait.place.offset,
-                  value: hex(waited.value, width),
-                  outcome,
-                },
-              }),
-            ...(readBack && { readBack: shown(readBack) }),
-          }),
-        );
+        printJson({
+          device: spec,
+          space: spaceName(place),
+          offset: place.offset,
+          width,
+          count,
+          values: shown(values),
+          ...(wait &&
+            waited && {
+              wait: {
+                space: spaceName(wait.place),
+                offset: wait.place.offset,
+                value: hex(waited.value, width),
+                outcome,
+              },
+            }),
+          ...(readBack && { readBack: shown(readBack) }),
+        });
       } else {
         const what = values.length === 1 ? hex(values[0]!, width) : `${count} values`;
         console.log(`${nameOf(place)} <- ${what}${single && count > 1 ? `, ${count} times` : ""}`);

@@ -1,13 +1,13 @@
 /** Shows a device's registers. */
 import { defineCommand } from "citty";
 import type { PciDevice } from "../src/device/device.ts";
-import { openDevice } from "../src/device/open.ts";
 import { dumpWords } from "./device/dump.ts";
 import { hex, UsageError, wholeNumber } from "./device/number.ts";
+import { openDeviceOf } from "./device/open.ts";
 import { checkPlace, MAX_COUNT, openWords, type Place, spaceName } from "./device/place.ts";
 import { chooseRegisters, readRegisters, registersAsJson, showRegisters } from "./device/register-dump.ts";
-import { ENCODER_BAR, loadTable, type NamedTable, recognize } from "./device/table.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, required } from "./device/verb.ts";
+import { ENCODER, ENCODER_BAR, loadTable, type NamedTable, recognize, wrongMagic } from "./device/table.ts";
+import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -36,17 +36,20 @@ function readRange(offset: string | undefined, bytes: string | undefined): Range
   return range;
 }
 
-function showTable(
+async function showTable(
   device: PciDevice,
   bar: number,
   named: NamedTable,
   names: readonly string[],
   json: boolean,
-): void {
+): Promise<void> {
   const values = readRegisters(device.bars[bar]!, named.name, chooseRegisters(named, names));
   if (values.some(({ value }) => value === ALL_ONES)) checkPresent(device);
+  const mistake = named === ENCODER ? wrongMagic(values) : undefined;
+  if (mistake !== undefined) await say("info", `${device.spec} is not the encoder: ${mistake}`);
   const object = { device: device.spec, bar, table: named.name, registers: registersAsJson(values) };
-  console.log(json ? JSON.stringify(object) : showRegisters(values));
+  if (json) printJson(object);
+  else console.log(showRegisters(values));
 }
 
 function showRaw(device: PciDevice, bar: number, { offset, sizeBytes }: Range, json: boolean): void {
@@ -58,7 +61,8 @@ function showRaw(device: PciDevice, bar: number, { offset, sizeBytes }: Range, j
   if (values.includes(BigInt(ALL_ONES))) checkPresent(device);
   const shown = values.map((value) => hex(value, WORD_BITS));
   const object = { device: device.spec, bar, table: null, offset, width: WORD_BITS, values: shown };
-  console.log(json ? JSON.stringify(object) : dumpWords(offset, WORD_BITS, values));
+  if (json) printJson(object);
+  else console.log(dumpWords(offset, WORD_BITS, values));
 }
 
 const command = defineCommand({
@@ -115,7 +119,7 @@ Exit codes: 0 done, 1 the device failed, 2 usage.`,
       const given = args.table === undefined ? undefined : await loadTable(args.table);
       if (given) chooseRegisters(given, names);
 
-      using device = openDevice(spec);
+      using device = openDeviceOf(spec);
       const barBytes = device.bars[bar]!.sizeBytes;
       let why = "";
       let named = given;
@@ -124,7 +128,7 @@ Exit codes: 0 done, 1 the device failed, 2 usage.`,
         if ("why" in found) why = `${found.why}; `;
         else named = found;
       }
-      if (named) showTable(device, bar, named, names, args.json);
+      if (named) await showTable(device, bar, named, names, args.json);
       else if (names.length > 0)
         throw new UsageError(`${spec}: ${why}registers have names only with --table FILE.ts`);
       else {

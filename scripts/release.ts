@@ -3,7 +3,7 @@ import { defineCommand } from "citty";
 import { boundAddresses, type DriverChange, release } from "../src/pci/bus/binding.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { UsageError } from "./device/number.ts";
-import { endWith } from "./device/verb.ts";
+import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -24,7 +24,7 @@ Exit codes: 0 released, 1 one of them was not, 2 usage.`,
     address: { type: "positional", required: false, description: ADDRESS },
     all: { type: "boolean", default: false, description: "All that bind.ts took" },
     force: { type: "boolean", default: false, description: "Also when it is in use" },
-    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+    json: jsonArg,
   },
   run: ({ args }) =>
     endWith(async () => {
@@ -39,7 +39,7 @@ Exit codes: 0 released, 1 one of them was not, 2 usage.`,
           failed.push({ address, error: error instanceof Error ? error.message : String(error) });
         }
       }
-      if (args.json) console.log(JSON.stringify({ released, failed }));
+      if (args.json) printJson({ released, failed });
       else {
         for (const { address, from, to } of released) console.log(describe(address, from, to));
         if (args.all && released.length === 0 && failed.length === 0)

@@ -7,7 +7,7 @@ import { functionAddress } from "./bus/address.ts";
 import { programStep } from "./bus/program.ts";
 import { columns } from "./bus/table.ts";
 import { hex, timeoutMs, UsageError } from "./device/number.ts";
-import { endWith } from "./device/verb.ts";
+import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -26,7 +26,8 @@ const command = defineCommand({
     name: "rescan.ts",
     description: `Take PCI devices off the bus, with all their functions, and find them anew, such as after an FPGA
 was programmed: meanwhile a command is run, or Enter awaited. Functions get the driver back that
-they had. One in use is refused. Without an address nothing is removed. Needs root.
+they had. One in use is refused. Without an address nothing is removed. What the command prints
+goes to standard error. Needs root.
 
 Examples:
   bun run rescan.ts 0000:01:00.0 -- openFPGALoader -b myboard image.bit
@@ -57,7 +58,7 @@ Exit codes: 0 done, 1 a function is gone, a driver is not back, or the command f
       description: "Seconds that coming back may take",
     },
     force: { type: "boolean", default: false, description: "Also when they are in use" },
-    json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+    json: jsonArg,
   },
   run: ({ args }) =>
     endWith(async () => {
@@ -76,7 +77,7 @@ Exit codes: 0 done, 1 a function is gone, a driver is not back, or the command f
         timeoutMs: timeoutMs(args.timeout),
         ...(meanwhile && { meanwhile }),
       });
-      if (args.json) console.log(JSON.stringify({ functions: outcomes.map(toJson) }));
+      if (args.json) printJson({ functions: outcomes.map(toJson) });
       else if (outcomes.length === 0) console.log("nothing new");
       else console.log(columns(outcomes.map(describe)));
       const errors = outcomes.flatMap(({ address, fate, failure }) => {

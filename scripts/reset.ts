@@ -1,9 +1,9 @@
 /** Resets a device. */
 import { defineCommand } from "citty";
 import type { PciDevice } from "../src/device/device.ts";
-import { openDevice } from "../src/device/open.ts";
 import { Config } from "../src/pci/config.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, required } from "./device/verb.ts";
+import { openDeviceOf } from "./device/open.ts";
+import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { runVerb } from "./usage.ts";
 
 /** Vendor and device, as lspci has them: "10ee:7022". */
@@ -30,7 +30,7 @@ Exit codes: 0 done, 1 the reset failed or another device answers after it, 2 usa
   run: ({ args }) =>
     endWith(() => {
       const spec = required(args.spec, "the device");
-      using device = openDevice(spec);
+      using device = openDeviceOf(spec);
       checkPresent(device);
       const before = idOf(device);
       const startMs = performance.now();
@@ -39,7 +39,7 @@ Exit codes: 0 done, 1 the reset failed or another device answers after it, 2 usa
       checkPresent(device);
       const after = idOf(device);
       const { reachedBy } = device;
-      if (args.json) console.log(JSON.stringify({ device: spec, reachedBy, before, after, resetMs }));
+      if (args.json) printJson({ device: spec, reachedBy, before, after, resetMs });
       else
         console.log(
           `${spec}: ${before} reset by ${reachedBy} in ${resetMs.toFixed(1)} ms; it answers as ${after}`,

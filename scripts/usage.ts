@@ -1,5 +1,6 @@
 import { basename } from "node:path";
-import { type ArgsDef, type CommandDef, parseArgs, runMain } from "citty";
+import { stripVTControlCharacters } from "node:util";
+import { type ArgsDef, type CommandDef, parseArgs, renderUsage, runMain } from "citty";
 import { say } from "./say.ts";
 
 /**
@@ -18,7 +19,13 @@ export async function runVerb<T extends ArgsDef>(command: CommandDef<T>): Promis
     await say("error", `${mistake}; --help says what there is`);
     process.exit(2);
   }
-  await runMain(command);
+  await runMain(command, { showUsage: printUsage });
+}
+
+/** In colours on a terminal only: what is kept in a file or searched has none. */
+async function printUsage<T extends ArgsDef>(command: CommandDef<T>, parent?: CommandDef<T>): Promise<void> {
+  const usage = await renderUsage(command, parent);
+  console.log(`${process.stdout.isTTY ? usage : stripVTControlCharacters(usage)}\n`);
 }
 
 /**

@@ -14,7 +14,7 @@ export function wholeNumber(what: string, text: string, low: number, high: numbe
   const value = parse(text);
   if (value === undefined || value < BigInt(low) || value > BigInt(high))
     throw new UsageError(
-      `${what} ${text}: it must be a whole number from ${low} to ${high}, such as 16 or 0x10`,
+      `${what} ${text}: it must be a whole number from ${low} to ${high}${low <= 16 && high >= 16 ? ", such as 16 or 0x10" : ""}`,
     );
   return Number(value);
 }

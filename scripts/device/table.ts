@@ -4,8 +4,9 @@ import { pathToFileURL } from "node:url";
 import type { PciDevice } from "../../src/device/device.ts";
 import { registers as encoderRegisters, MAGIC, PCI_ID } from "../../src/endpoint/registers.ts";
 import { Config } from "../../src/pci/config.ts";
-import type { Mode, RegisterTable } from "../../src/pci/registers.ts";
+import type { RegisterTable } from "../../src/pci/registers.ts";
 import { UsageError } from "./number.ts";
+import { findMistake } from "./table-mistake.ts";
 
 export interface NamedTable {
   /** "encoder", or the file's path as given. */
@@ -33,39 +34,6 @@ export async function loadTable(name: string): Promise<NamedTable> {
   return { name, table: loaded.registers as RegisterTable };
 }
 
-const modes: Record<Mode, true> = { ro: true, rw: true, wo: true, rw1c: true };
-
-/** Why a value is no RegisterTable: what the compiler would have said, since nobody compiles a user's file. */
-function findMistake(table: unknown): string | undefined {
-  if (!isObject(table))
-    return 'it exports no table; write "export const registers = { ... } satisfies RegisterTable"';
-  for (const [name, register] of Object.entries(table)) {
-    if (!isObject(register)) return `${name} is no register`;
-    const { offset, mode, fields = {} } = register;
-    if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0 || offset % 4 !== 0)
-      return `the offset of ${name} is ${String(offset)}; it must be a multiple of 4`;
-    if (typeof mode !== "string" || !Object.hasOwn(modes, mode))
-      return `the mode of ${name} is ${String(mode)}; it must be one of ${Object.keys(modes).join(", ")}`;
-    if (!isObject(fields)) return `the fields of ${name} are none`;
-    for (const [field, description] of Object.entries(fields)) {
-      const [low, high, ...more] = bitsOf(description);
-      const bit = (value: unknown) =>
-        typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 32;
-      if (!bit(low) || !bit(high) || (low as number) > (high as number) || more.length > 0)
-        return `the bits of ${name}.${field} must be [low, high], from 0 to 31`;
-    }
-  }
-  return undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
-
-function bitsOf(field: unknown): readonly unknown[] {
-  return isObject(field) && Array.isArray(field.bits) ? field.bits : [];
-}
-
 /**
  * The encoder's table where the device is the encoder: by its ids, which are stock ids of FPGA designs, and by its
  * magic register, which is read only where the ids are right. Otherwise why it is not.
@@ -82,7 +50,16 @@ export function recognize(device: PciDevice): NamedTable | { readonly why: strin
   const { offset } = encoderRegisters.MAGIC;
   const magic = offset + 4 <= bar.sizeBytes ? bar.read32(offset) : 0;
   if (magic === MAGIC) return ENCODER;
-  return {
-    why: `it has the encoder's ids, but its MAGIC reads 0x${magic.toString(16)}, not 0x${MAGIC.toString(16)}`,
-  };
+  return { why: `it has the encoder's ids, but ${describeMagic(magic)}` };
 }
+
+/** What is wrong with MAGIC, where it is among the registers that were read; undefined where it is right. */
+export function wrongMagic(
+  values: readonly { name: string; value: number | undefined }[],
+): string | undefined {
+  const magic = values.find(({ name }) => name === "MAGIC")?.value;
+  return magic === undefined || magic === MAGIC ? undefined : describeMagic(magic);
+}
+
+const describeMagic = (magic: number) =>
+  `its MAGIC reads 0x${magic.toString(16)}, not 0x${MAGIC.toString(16)}`;

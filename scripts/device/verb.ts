@@ -4,13 +4,20 @@ import { Config } from "../../src/pci/config.ts";
 import { say } from "../say.ts";
 import { UsageError } from "./number.ts";
 
+/** `--json`, of every verb that ends with {@link endWith}. */
+export const jsonArg = {
+  type: "boolean",
+  default: false,
+  description: 'Print JSON instead: as above, or {"error": "..."} when it fails',
+} as const;
+
 export const deviceArgs = {
   spec: {
     type: "positional",
     required: false,
     description: "The device: 0000:00:09.0, vfio-user:/path/to.sock or model:vp9",
   },
-  json: { type: "boolean", default: false, description: "Print one JSON object instead" },
+  json: jsonArg,
 } as const;
 
 /** For --help: what opening does by itself. */
@@ -23,14 +30,27 @@ function firstOf(error: unknown): unknown {
   return error instanceof SuppressedError ? firstOf(error.suppressed) : error;
 }
 
-/** Carries out a verb, says what went wrong, and ends the process: work's own exit code, 1 failed, 2 usage. */
+let printed = false;
+
+/** Prints the one value of `--json`. */
+export function printJson(value: unknown): void {
+  printed = true;
+  console.log(JSON.stringify(value));
+}
+
+/**
+ * Carries out a verb, says what went wrong, with --json on standard output, too, unless its value is there already; and
+ * ends the process: work's own exit code, 1 failed, 2 usage.
+ */
 export async function endWith(work: () => Promise<number> | number): Promise<never> {
   let exitCode = 1;
   try {
     exitCode = await work();
   } catch (thrown) {
     const error = firstOf(thrown);
-    await say("error", error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    await say("error", message);
+    if (process.argv.includes("--json") && !printed) printJson({ error: message });
     if (error instanceof UsageError) exitCode = 2;
   }
   process.exit(exitCode);

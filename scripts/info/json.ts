@@ -1,13 +1,33 @@
+import { isBridgeClass } from "../../src/pci/bus/functions.ts";
 import type { DecodedFunction } from "../../src/pci/decode/decode.ts";
 import type { PciNames } from "../../src/pci/decode/names.ts";
+import { hex } from "../device/number.ts";
 import type { Source } from "./source.ts";
 
-/** What --json prints of a function: everything that was decoded, its names, and where it is. */
-export function toJson(decoded: DecodedFunction, names: PciNames, { around }: Source): object {
-  const { vendorId, deviceId, classCode, subsystemVendorId = 0, subsystemId = 0 } = decoded;
+/**
+ * What --json prints of a function: what list.ts says of it, by the same names and in the same forms, and everything else
+ * that was decoded.
+ */
+export function toJson(decoded: DecodedFunction, names: PciNames, { around, iommuGroup }: Source): object {
+  const {
+    vendorId,
+    deviceId,
+    classCode,
+    subsystemVendorId = 0,
+    subsystemId = 0,
+    revision,
+    bridge,
+    ...rest
+  } = decoded;
   const kind = names.class(classCode);
   return {
     address: around.address ?? null,
+    class: hex(classCode, 24),
+    vendor: hex(vendorId, 16),
+    device: hex(deviceId, 16),
+    subsystemVendor: hex(subsystemVendorId, 16),
+    subsystem: hex(subsystemId, 16),
+    revision: hex(revision, 8),
     names: {
       class: kind.sub ?? kind.base ?? null,
       interface: kind.interface ?? null,
@@ -16,10 +36,12 @@ export function toJson(decoded: DecodedFunction, names: PciNames, { around }: So
       subsystem: names.subsystem(vendorId, deviceId, subsystemVendorId, subsystemId) ?? null,
     },
     driver: around.driver ?? null,
-    iommuGroup: around.iommuGroup === undefined ? null : Number(around.iommuGroup),
+    iommuGroup: iommuGroup ?? null,
     numaNode: around.numaNode ?? null,
     irq: around.irq ?? decoded.interruptLine,
-    ...decoded,
+    bridge: isBridgeClass(classCode),
+    ...(bridge && { buses: bridge }),
+    ...rest,
     registers: decoded.registers.map(withoutLines),
     capabilities: decoded.capabilities.map((capability) => ({
       ...withoutLines(capability),

@@ -1,11 +1,11 @@
 /** Where a configuration space to look at comes from. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openDevice } from "../../src/device/open.ts";
 import { isAddress } from "../../src/pci/bus/address.ts";
 import { codeOf } from "../../src/pci/bus/attribute.ts";
 import { BusError } from "../../src/pci/bus/bus-error.ts";
 import {
+  type IommuGroup,
   listFunctions,
   type PciFunction,
   type PciResource,
@@ -16,12 +16,14 @@ import { Config, Status } from "../../src/pci/config.ts";
 import type { Surroundings } from "../../src/pci/decode/describe.ts";
 import type { KnownRegion } from "../../src/pci/decode/header.ts";
 import { readDump } from "../../src/pci/decode/hex-dump.ts";
+import { openDeviceOf } from "../device/open.ts";
 
 /** One function's configuration space, and what else is known of it. */
 export interface Source {
   readonly bytes: Uint8Array;
   readonly regions: readonly KnownRegion[];
   readonly around: Surroundings;
+  readonly iommuGroup?: IommuGroup;
 }
 
 const HEADER_BYTES = 64;
@@ -32,7 +34,7 @@ export function isCutShort({ bytes }: Source): boolean {
   return bytes.byteLength <= HEADER_BYTES && ((bytes[Config.STATUS] ?? 0) & Status.CAPABILITIES) !== 0;
 }
 
-/** A function by its address, or any device that can be opened. Throws BusError, DeviceError. */
+/** A function by its address, or any device that can be opened. Throws UsageError, BusError, DeviceError. */
 export function fromTarget(target: string): Source {
   const source = isAddress(target) ? fromFunction(readFunction(target)) : fromDevice(target);
   if (source.bytes.every((byte) => byte === ONES))
@@ -82,6 +84,7 @@ function fromFunction(of: PciFunction): Source {
   return {
     bytes,
     regions: of.resources.map(knownRegion),
+    ...(of.iommuGroup && { iommuGroup: of.iommuGroup }),
     around: {
       address: of.address,
       irq: of.irq,
@@ -108,7 +111,7 @@ function knownRegion({ start, end, flags }: PciResource): KnownRegion {
 }
 
 function fromDevice(spec: string): Source {
-  using device = openDevice(spec);
+  using device = openDeviceOf(spec);
   const { config } = device;
   const bytes = new Uint8Array(config.sizeBytes);
   const view = new DataView(bytes.buffer);

@@ -1,9 +1,9 @@
 /** A function of this machine's PCI bus, by the best way that works. */
-import { readdirSync } from "node:fs";
 import { isAddress } from "../pci/bus/address.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
 import { type PciFunction, readFunction } from "../pci/bus/functions.ts";
 import { isVfioDriver } from "../pci/bus/group.ts";
+import { listIommus } from "../pci/bus/iommu.ts";
 import { DeviceError, type PciDevice } from "./device.ts";
 import { openSysfs } from "./sysfs/device.ts";
 import { openVfio } from "./vfio/device.ts";
@@ -33,24 +33,13 @@ export function openPci(spec: string): PciDevice {
   return openSysfs(pci, noVfio, spec);
 }
 
-/** Whether the kernel drives any IOMMU: Documentation/ABI/testing/sysfs-class-iommu. */
-function hasIommu(): boolean {
-  try {
-    return readdirSync("/sys/class/iommu").length > 0;
-  } catch {
-    return false;
-  }
-}
-
 /** Undefined where vfio-pci drives the function behind an IOMMU. */
 function whyNotVfio({ address, driver, iommuGroup }: PciFunction): string | undefined {
-  // Behind some IOMMUs (Arm's SMMUv3) a function joins its group when a driver binds to it.
-  if (iommuGroup === undefined && hasIommu())
-    return `${driver ?? "no driver"} is bound to it, not vfio-pci: bun run bind.ts ${address}`;
-  if (iommuGroup === undefined)
-    return "it is in no IOMMU group: there is no IOMMU, or it is off (bun run doctor.ts tells)";
-  if (iommuGroup.noiommu)
+  if (iommuGroup?.noiommu)
     return "VFIO has it in noiommu mode, which vfiokit does not use: any device could then write anywhere";
+  // Behind some IOMMUs (Arm's SMMUv3) a function joins its group only when a driver binds to it.
+  if (iommuGroup === undefined && (listIommus().length === 0 || isVfioDriver(driver)))
+    return "it is in no IOMMU group: there is no IOMMU, or it is off (bun run doctor.ts tells)";
   if (!isVfioDriver(driver))
     return `${driver ?? "no driver"} is bound to it, not vfio-pci: bun run bind.ts ${address}`;
   return undefined;

@@ -47,6 +47,7 @@ const bound: FunctionFacts = {
   members: [{ function: card, viable: true, verdict: "with VFIO" }],
   node: { path: "/dev/vfio/12", opened: "ok", holders: [] },
   uses: [],
+  beyondVfio: false,
   config: { vendor: 0x10ee, command: 0 },
   resourceFiles: [0],
   record: { driver: null, driverOverride: null, boundTo: "vfio-pci" },
@@ -146,6 +147,22 @@ test("a low memlock limit is said in MiB", () => {
   });
 });
 
+test("large pages are reserved where 2 MiB ones are, though there may be smaller", () => {
+  const sizes = (...kilobytes: number[]) =>
+    kilobytes.map((each) => ({ sizeBytes: each * 1024, total: 0, free: 0 }));
+  const fix = (...kilobytes: number[]) =>
+    system({ ...healthy, hugepages: sizes(...kilobytes) }, "hugepages").fix;
+  expect(fix(64, 2048, 32768)).toBe("echo 64 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+  expect(fix(524288, 16384)).toBe("echo 64 > /sys/kernel/mm/hugepages/hugepages-16384kB/nr_hugepages");
+});
+
+test("a kernel without vfio-pci is not told to load it", () => {
+  const modules = { ...healthy.modules, "vfio-pci": "absent" } as const;
+  expect(system({ ...healthy, modules, container: "ENOENT" }, "/dev/vfio/vfio").fix).toBe(
+    "install the distribution's full kernel, or its package of extra modules",
+  );
+});
+
 describe("a function", () => {
   test("whose link is dead answers all ones, and nothing else is read from it", () => {
     const dead = { ...bound, config: { vendor: 0xffff, command: 0xffff } };
@@ -198,6 +215,54 @@ describe("a function", () => {
       verdict: "warning",
       text: "this kernel has no resource1 to map its region by: only VFIO can",
     });
+  });
+
+  test("that does its work with the kernel's driver is no problem, and is not proposed to be taken", () => {
+    const disk = { ...card, driver: "nvme", driverOverride: undefined };
+    const facts = { ...bound, function: disk, node: undefined, uses: ["nvme0n1 is mounted on /"] };
+    expect(device(facts, "driver")).toEqual({
+      check: "driver",
+      verdict: "ok",
+      text: "nvme has it, and it is in use",
+      fix: undefined,
+    });
+    expect(device(facts, "use")).toMatchObject({ verdict: "warning", text: "nvme0n1 is mounted on /" });
+    expect(device({ ...facts, uses: [] }, "driver")).toMatchObject({
+      verdict: "problem",
+      fix: "bun run bind.ts 0000:00:09.0",
+    });
+  });
+
+  test("that is the host bridge has nothing to be fixed", () => {
+    const host = {
+      ...card,
+      classCode: 0x060000,
+      driver: undefined,
+      driverOverride: undefined,
+      resources: [],
+    };
+    const facts = { ...bound, function: host, node: undefined, uses: ["it is the host bridge"] };
+    expect(bad(examineFunction(facts)).filter(({ fix }) => fix !== undefined)).toEqual([]);
+  });
+
+  test("that VFIO can't have, since there is no IOMMU, is never sent to vfio-pci", () => {
+    const fixes = (of: Partial<PciFunction>) =>
+      examineFunction({
+        ...bound,
+        function: { ...card, driverOverride: undefined, iommuGroup: undefined, ...of },
+        members: [],
+        node: undefined,
+        beyondVfio: true,
+        resourceFiles: [],
+      }).flatMap(({ check, fix }) => (fix === undefined ? [] : [`${check}: ${fix}`]));
+    const uio = "driver: bun run bind.ts 0000:00:09.0 --driver uio_pci_generic";
+    const map = "resource files: turn the IOMMU on, see IOMMU above";
+    expect(fixes({ driver: "nvme" })).toEqual([uio, map]);
+    expect(fixes({ driver: "uio_pci_generic" })).toEqual([map]);
+    const decode = "memory decode: bun run enable.ts 0000:00:09.0 --memory";
+    expect(fixes({ driver: undefined })).toEqual([uio, decode, map]);
+    // uio_pci_generic refuses what has no legacy interrupt.
+    expect(fixes({ driver: undefined, irq: 0 })).toEqual([decode, map]);
   });
 
   test("as in the story: no driver, both regions disabled", () => {

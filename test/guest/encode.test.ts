@@ -139,7 +139,9 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
       expect(file("small.ivf").equals(readFileSync(join(folder, "host-small.ivf")))).toBe(true);
       expect(file("large.ivf").equals(readFileSync(join(folder, "host-large.ivf")))).toBe(true);
       expect(text).toContain('"path":"window"');
-      expect(text).toMatch(/found a card, 0000:00:01\.0; using it \(libvpx [\d.]+, frames through its window\)/);
+      expect(text).toMatch(
+        /found a card, 0000:00:01\.0; using it \(libvpx [\d.]+, frames through its window\)/,
+      );
     },
     TIMEOUT_MS,
   );

@@ -63,13 +63,13 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
 
   test(
     "with an IOMMU: list, bind, release, rescan, enable and doctor, 50 times over, and nothing is left",
-    () => runInside({ arch, devices: ["edu", "nvme", "e1000e", ...PAIR] }, 24, "true", "bus"),
+    () => runInside({ arch, devices: ["edu", "nvme", "e1000e", ...PAIR] }, 28, "true", "bus"),
     TIMEOUT_MS,
   );
 
   test(
     "without one: the story through sysfs, INTx through uio_pci_generic",
-    () => runInside({ arch, iommu: false, devices: ["edu", ...CARDS] }, 12, "true", "sysfs", "bus-no-iommu"),
+    () => runInside({ arch, iommu: false, devices: ["edu", ...CARDS] }, 13, "true", "sysfs", "bus-no-iommu"),
     TIMEOUT_MS,
   );
 });

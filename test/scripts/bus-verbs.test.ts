@@ -1,7 +1,7 @@
 /** list, bind, release, rescan, enable and doctor as commands on this machine, of which they change nothing here. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
-import { startScript } from "./rig.ts";
+import { shell, startScript } from "./rig.ts";
 
 setDefaultTimeout(30_000);
 
@@ -82,6 +82,25 @@ test("doctor --json has the same checks on every machine, each with a verdict", 
   for (const { verdict } of findings)
     expect(["ok", "warning", "problem", "not applicable"]).toContain(verdict);
   expect(exitCode).toBe(findings.some(({ verdict }) => verdict === "problem") ? 1 : 0);
+});
+
+test("--json says in one object what failed, and what made no sense", async () => {
+  // release says in an array of its own which failed.
+  for (const verb of ["bind", "rescan", "enable", "doctor"])
+    for (const [word, code, message] of [
+      [ABSENT, 1, `there is no PCI function ${ABSENT}`],
+      ["9", 2, '"9" is no PCI address'],
+    ] as const) {
+      const { exitCode, stdout } = await run(verb, word, "--json");
+      const value = JSON.parse(stdout);
+      expect({ verb, exitCode, keys: Object.keys(value) }).toEqual({ verb, exitCode: code, keys: ["error"] });
+      expect(value.error).toContain(message);
+    }
+});
+
+test("--help in a pipe has no colours", async () => {
+  const { stdout } = await shell("env -u NO_COLOR -u CI -u TEST TERM=xterm bun run list.ts --help");
+  expect(new TextDecoder().decode(stdout)).not.toContain("\u001b");
 });
 
 test("every help text has examples and exit codes", async () => {

@@ -263,7 +263,9 @@ describe("a command line that makes no sense", () => {
     ["the device is missing", "peek"],
     ["what to read, BAR:OFFSET or config:OFFSET, is missing", "peek", SPEC],
     ['"6" is no place in a device', "peek", SPEC, "6"],
-    ["BAR 6: it must be a whole number from 0 to 5", "peek", SPEC, "6:0"],
+    ["BAR 6: it must be a whole number from 0 to 5\n", "peek", SPEC, "6:0"],
+    ['"foo" names no device that can be opened', "peek", "foo", "0:0"],
+    ['"0:9.0" names no device that can be opened', "reset", "0:9.0"],
     ["offset 0x1g: it must be a whole number", "peek", SPEC, "0:0x1g"],
     ["BAR0:0x2 is not aligned: with --width 32 it is a multiple of 4", "peek", SPEC, "0:2"],
     ["configuration space takes --width 8, 16 and 32", "peek", SPEC, "config:0", "--width=64"],
@@ -312,11 +314,47 @@ describe("a command line that makes no sense", () => {
         "the bits of A.F must be [low, high], from 0 to 31",
         'export const registers = { A: { offset: 0, mode: "ro", fields: { F: { bits: [3, 32] } } } };',
       ],
+      [
+        'A has "field", which no register has; there are offset, mode, about, reset, range, fields',
+        'export const registers = { A: { offset: 0, mode: "ro", field: {} } };',
+      ],
+      [
+        'A.F has "bit", which no field has; there are bits, about, values',
+        'export const registers = { A: { offset: 0, mode: "ro", fields: { F: { bit: [0, 1] } } } };',
+      ],
+      [
+        "A.G and A.F both have bit 3",
+        'export const registers = { A: { offset: 0, mode: "ro", fields: { F: { bits: [0, 3] }, G: { bits: [3, 4] } } } };',
+      ],
+      [
+        "the value ON of A.F is 2; it must be from 0 to 1",
+        'export const registers = { A: { offset: 0, mode: "ro", fields: { F: { bits: [3, 3], values: { ON: 2 } } } } };',
+      ],
+      [
+        "C and B have the same offset, 0x4; only a ro and a wo register may",
+        'export const registers = { A: { offset: 4, mode: "ro" }, B: { offset: 4, mode: "wo" }, C: { offset: 4, mode: "wo" } };',
+      ],
     ];
     for (const [i, [reason, source]] of tables.entries()) {
       const path = folder.file(`table-${i}.ts`);
       writeFileSync(path, source);
       expect(await failure(2, "regs", SPEC, "--table", path)).toContain(`--table ${path}: ${reason}`);
+    }
+  });
+
+  test("the table in docs that --help shows is none that is refused", async () => {
+    expect(await failure(1, "regs", SPEC, "--table", "docs/drivers/edu.ts")).toContain("no such socket");
+  });
+
+  test("with --json what is wrong is on standard output, too, in one object", async () => {
+    for (const [spec, code] of [
+      ["foo", 2],
+      [SPEC, 1],
+    ] as const) {
+      const { exitCode, stdout, stderr } = await run("peek", spec, "0:0", "--json");
+      const { error, ...rest } = JSON.parse(text(stdout));
+      expect([exitCode, rest]).toEqual([code, {}]);
+      expect(stderr).toContain(error);
     }
   });
 
@@ -501,6 +539,13 @@ export const registers = {
     const reads = (await seen()).filter((line) => line.startsWith("read BAR0"));
     expect(reads).toEqual(Array.from({ length: 64 }, (_, i) => `read BAR0:0x${(i * 4).toString(16)} 32`));
     expect(await failure(2, "regs", SPEC, "STATUS")).toContain("no register table is known for its ids");
+  });
+
+  test("regs says so where it is told to take a device for the encoder that is none", async () => {
+    const { exitCode, stderr } = await run("regs", SPEC, "MAGIC", "--table=encoder");
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/vfio-user:.* is not the encoder: its MAGIC reads 0x\w+, not 0x45395056/);
+    await seen();
   });
 
   test("irq tells vectors apart, and watches one alone when it is named", async () => {

@@ -120,11 +120,13 @@ describe("the story's card", () => {
     const object = JSON.parse(printed);
     expect(object).toMatchObject({
       address: MODEL,
-      vendorId: 0x10ee,
-      deviceId: 0x7022,
-      subsystemVendorId: 0x10ee,
-      subsystemId: 0x0007,
-      classCode: 0x058000,
+      class: "0x058000",
+      vendor: "0x10ee",
+      device: "0x7022",
+      subsystemVendor: "0x10ee",
+      subsystem: "0x0007",
+      revision: "0x00",
+      bridge: false,
       interruptPin: "A",
       driver: null,
       iommuGroup: null,
@@ -193,6 +195,15 @@ test("without arguments all functions of this machine are shown, their headers a
   expect(lines(stdout)).toEqual(lines(theirs.stdout));
 });
 
+test("--json says what list --json says of the same functions, by the same names", async () => {
+  const parse = (ended: Ended) => JSON.parse(text(ended.stdout)) as Record<string, unknown>[];
+  const theirs = parse(await startScript("list.ts", "--json").ended());
+  const ours = parse(await run("--json"));
+  const { driverOverride, physicalFunction, names, ...common } = theirs[0] ?? {};
+  for (const [i, of] of theirs.entries())
+    for (const key of Object.keys(common)) expect([key, ours[i]![key]]).toEqual([key, of[key]]);
+});
+
 describe("what goes wrong", () => {
   const failure = async (code: number, ...args: string[]) => {
     const { exitCode, stdout, stderr } = await run(...args);
@@ -208,7 +219,7 @@ describe("what goes wrong", () => {
   });
 
   test("a word that names no device is refused with what there is", async () => {
-    expect(await failure(1, "nonsense")).toContain(
+    expect(await failure(2, "nonsense")).toContain(
       '"nonsense" names no device that can be opened; use an address',
     );
   });
@@ -219,6 +230,14 @@ describe("what goes wrong", () => {
     );
     writeFileSync(folder.file("text"), "hello");
     expect(await failure(1, "--file", folder.file("text"))).toContain("no configuration space in it");
+  });
+
+  test("--json says it on standard output, too", async () => {
+    const { exitCode, stdout, stderr } = await run("fffe:00:00.0", "--json");
+    const { error, ...rest } = JSON.parse(text(stdout));
+    expect([exitCode, rest]).toEqual([1, {}]);
+    expect(error).toStartWith("there is no PCI function fffe:00:00.0");
+    expect(stderr).toContain(error);
   });
 
   test("a device and a file at once are a usage error", async () => {

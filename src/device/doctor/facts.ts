@@ -3,12 +3,10 @@ import type { BindingRecord } from "../../pci/bus/binding-record.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import type { GroupMember } from "../../pci/bus/group.ts";
 import type { Holder } from "../../pci/bus/holders.ts";
+import type { ModuleState } from "../../pci/bus/module.ts";
 
 /** How opening a device node went: "ok", or the errno's name. */
 export type Opened = "ok" | "ENOENT" | "EACCES" | "EBUSY" | (string & {});
-
-/** A module in the kernel, one that modprobe could load, or none. */
-export type ModuleState = "loaded" | "available" | "absent";
 
 export interface SystemFacts {
   /** As process.arch has it. */
@@ -50,6 +48,8 @@ export interface FunctionFacts {
     | undefined;
   /** See findUses. */
   readonly uses: readonly string[];
+  /** See isBeyondVfio. */
+  readonly beyondVfio: boolean;
   /** Vendor id and Command register as read from the function now. */
   readonly config: { readonly vendor: number; readonly command: number } | undefined;
   /** Indices of regions that have a file to map them by. */

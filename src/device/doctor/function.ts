@@ -2,7 +2,7 @@
 
 import { commandBits } from "../../pci/bus/enable.ts";
 import { ResourceFlag } from "../../pci/bus/functions.ts";
-import { isForUserSpace, isVfioDriver } from "../../pci/bus/group.ts";
+import { isVfioDriver } from "../../pci/bus/group.ts";
 import { describeHolder } from "../../pci/bus/holders.ts";
 import { type Finding, type FunctionFacts, finding } from "./facts.ts";
 
@@ -38,25 +38,41 @@ function link({ function: { address }, config }: FunctionFacts): Finding {
   );
 }
 
-function driver({ function: { address, driver: name, isBridge } }: FunctionFacts): Finding {
+/** Base class of bridges. */
+const BRIDGE = 0x06;
+
+/** One with a bus behind it, or another one such as the host bridge: nothing to be driven from user space. */
+const isAnyBridge = ({ isBridge, classCode }: FunctionFacts["function"]) =>
+  isBridge || classCode >>> 16 === BRIDGE;
+
+function driver(facts: FunctionFacts): Finding {
   const check = "driver";
-  if (isBridge) return finding(check, "not applicable", `a bridge, with ${name ?? "no driver"}`);
+  const { driver: name } = facts.function;
+  if (isAnyBridge(facts.function))
+    return finding(check, "not applicable", `a bridge, with ${name ?? "no driver"}`);
   if (isVfioDriver(name)) return finding(check, "ok", `${name}`);
-  if (name === "uio_pci_generic")
-    return finding(
-      check,
-      "warning",
-      "uio_pci_generic: legacy interrupts only, and nothing guards memory against its DMA",
-      `bun run bind.ts ${address}`,
-    );
+  if (name === "uio_pci_generic") {
+    const text = "uio_pci_generic: legacy interrupts only, and nothing guards memory against its DMA";
+    return facts.beyondVfio
+      ? finding(check, "ok", text)
+      : finding(check, "warning", text, bindCommand(facts));
+  }
   if (name === undefined)
     return finding(
       check,
       "warning",
-      "none: it can be reached through sysfs, without interrupts and DMA",
-      `bun run bind.ts ${address}`,
+      `none: it can be reached through sysfs, without interrupts and DMA${facts.beyondVfio ? "; without an IOMMU uio_pci_generic gives legacy interrupts" : ""}`,
+      bindCommand(facts),
     );
-  return finding(check, "problem", `${name} has it`, `bun run bind.ts ${address}`);
+  // Nothing is wrong with a function that does its work.
+  if (facts.uses.length > 0) return finding(check, "ok", `${name} has it, and it is in use`);
+  return finding(check, "problem", `${name} has it`, bindCommand(facts));
+}
+
+/** What gives it to user space; undefined where nothing can: uio_pci_generic refuses what has no legacy interrupt. */
+function bindCommand({ function: { address, irq }, beyondVfio }: FunctionFacts): string | undefined {
+  if (!beyondVfio) return `bun run bind.ts ${address}`;
+  return irq === 0 ? undefined : `bun run bind.ts ${address} --driver uio_pci_generic`;
 }
 
 function override({ function: of, record }: FunctionFacts): Finding {
@@ -78,21 +94,19 @@ function override({ function: of, record }: FunctionFacts): Finding {
 
 function use({ uses, function: of }: FunctionFacts): Finding {
   if (uses.length === 0) return finding("use", "ok", "nobody uses it");
-  return finding(
-    "use",
-    isForUserSpace(of.driver) ? "warning" : "problem",
-    uses.join("; "),
-    "unmount, stop or end that first",
-  );
+  const fix = isAnyBridge(of) ? undefined : "unmount, stop or end that before it gets another driver";
+  return finding("use", "warning", uses.join("; "), fix);
 }
 
-function group({ function: of, members }: FunctionFacts): Finding {
+function group({ function: of, members, beyondVfio }: FunctionFacts): Finding {
   const check = "IOMMU group";
+  if (beyondVfio) return finding(check, "not applicable", "in none: this machine has no IOMMU");
+  if (of.iommuGroup === undefined && isAnyBridge(of)) return finding(check, "not applicable", "in none");
   if (of.iommuGroup === undefined)
     return finding(
       check,
       "warning",
-      "in none: without an IOMMU VFIO can't have it; with an SMMU or virtio-iommu it gets one when a driver is bound",
+      "in none: with an SMMU or virtio-iommu it gets one when a driver is bound",
       `bun run bind.ts ${of.address}`,
     );
   const number = of.iommuGroup.number;
@@ -206,7 +220,7 @@ function busMaster({ function: of, config }: FunctionFacts): Finding {
   return finding(check, "ok", on ? "on" : "off until it is opened");
 }
 
-function resourceFiles({ function: of, resourceFiles: files }: FunctionFacts): Finding {
+function resourceFiles({ function: of, resourceFiles: files, beyondVfio }: FunctionFacts): Finding {
   const check = "resource files";
   const regions = memoryRegions(of);
   if (regions.length === 0) return finding(check, "not applicable", "it has no memory regions");
@@ -216,6 +230,6 @@ function resourceFiles({ function: of, resourceFiles: files }: FunctionFacts): F
     check,
     "warning",
     `this kernel has no resource${without[0]!.index} to map its region by: only VFIO can`,
-    `bun run bind.ts ${of.address}`,
+    beyondVfio ? "turn the IOMMU on, see IOMMU above" : `bun run bind.ts ${of.address}`,
   );
 }

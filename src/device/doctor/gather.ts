@@ -1,6 +1,5 @@
 /** Reads the facts that the doctor judges. Nothing is changed; device nodes are opened for a moment. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from "node:fs";
-import { release } from "node:os";
 import { join } from "node:path";
 import { codeOf, readAttribute } from "../../pci/bus/attribute.ts";
 import { readRecord } from "../../pci/bus/binding-record.ts";
@@ -10,18 +9,19 @@ import type { PciFunction } from "../../pci/bus/functions.ts";
 import { groupNode, isVfioDriver, judgeGroup } from "../../pci/bus/group.ts";
 import { findHolders } from "../../pci/bus/holders.ts";
 import { findUses } from "../../pci/bus/in-use.ts";
+import { isBeyondVfio, listIommus, noiommuMode } from "../../pci/bus/iommu.ts";
+import { moduleState } from "../../pci/bus/module.ts";
 import { Config } from "../../pci/config.ts";
 import { lockableBytes } from "../vfio/memlock.ts";
-import type { FunctionFacts, ModuleState, Opened, SystemFacts } from "./facts.ts";
+import type { FunctionFacts, Opened, SystemFacts } from "./facts.ts";
 
 export function gatherSystem(): SystemFacts {
   const cpu = readAttribute("/proc/cpuinfo") ?? "";
-  const noiommu = readAttribute("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
   return {
     architecture: process.arch,
     cpuVendor: cpu.includes("GenuineIntel") ? "intel" : cpu.includes("AuthenticAMD") ? "amd" : undefined,
     commandLine: (readAttribute("/proc/cmdline") ?? "").split(/\s+/),
-    iommus: entries("/sys/class/iommu").sort(),
+    iommus: listIommus(),
     firmwareTable: ["DMAR", "IVRS", "IORT", "VIOT"].find((name) =>
       existsSync(`/sys/firmware/acpi/tables/${name}`),
     ),
@@ -36,7 +36,7 @@ export function gatherSystem(): SystemFacts {
     },
     container: tryOpen("/dev/vfio/vfio"),
     memlockBytes: lockableBytes(),
-    noiommu: noiommu === undefined ? undefined : noiommu === "Y",
+    noiommu: noiommuMode(),
     lockdown: /\[(\w+)\]/.exec(readAttribute("/sys/kernel/security/lockdown") ?? "")?.[1],
     hugepages: hugepages(),
     root: process.geteuid?.() === 0,
@@ -56,6 +56,7 @@ export function gatherFunction(of: PciFunction): FunctionFacts {
         ? undefined
         : { path, opened: holders.length > 0 ? "EBUSY" : tryOpen(path), holders },
     uses: findUses(of),
+    beyondVfio: isBeyondVfio(of),
     config: readConfig(of),
     resourceFiles: of.resources.flatMap((_, index) =>
       existsSync(join(of.path, `resource${index}`)) ? index : [],
@@ -99,18 +100,6 @@ function entries(path: string): string[] {
   } catch {
     return [];
   }
-}
-
-/** The kernel takes - and _ in a module's name as the same; sysfs has _ only. */
-function moduleState(name: string): ModuleState {
-  if (existsSync(`/sys/module/${name.replaceAll("-", "_")}`)) return "loaded";
-  const folder = `/lib/modules/${release()}`;
-  const has = (file: string) =>
-    new RegExp(`(^|/)${name.replace(/[-_]/g, "[-_]")}\\.ko`, "m").test(
-      readAttribute(join(folder, file)) ?? "",
-    );
-  if (has("modules.builtin")) return "loaded";
-  return has("modules.dep") ? "available" : "absent";
 }
 
 function hugepages(): SystemFacts["hugepages"] {

@@ -1,8 +1,11 @@
 /** Verdicts on a machine: whether devices can be driven from user space here at all. No facts are read here. */
-import { type Finding, finding, type ModuleState, type SystemFacts } from "./facts.ts";
+import { FULL_KERNEL, type ModuleState } from "../../pci/bus/module.ts";
+import { type Finding, finding, type SystemFacts } from "./facts.ts";
 
 /** Less than this and a stream of large frames does not fit. */
 const MEMLOCK_BYTES = 64 * 1024 * 1024;
+/** What DMA memory is made of where there are such; arm64 has smaller ones, too. */
+const HUGEPAGE_BYTES = 2 * 1024 * 1024;
 const NOIOMMU_PARAMETER = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 
 /** One finding for each check, in the order in which they matter. */
@@ -102,12 +105,7 @@ function module({ modules }: SystemFacts, name: keyof SystemFacts["modules"], wi
 function byState(name: string, state: ModuleState, without: string): Finding {
   if (state === "loaded") return finding(name, "ok", "loaded");
   if (state === "available") return finding(name, "problem", `not loaded: ${without}`, `modprobe ${name}`);
-  return finding(
-    name,
-    "problem",
-    `this kernel does not have it: ${without}`,
-    "install the distribution's full kernel, or its package of extra modules",
-  );
+  return finding(name, "problem", `this kernel does not have it: ${without}`, FULL_KERNEL);
 }
 
 function container({ container: opened, modules }: SystemFacts): Finding {
@@ -125,7 +123,7 @@ function container({ container: opened, modules }: SystemFacts): Finding {
           check,
           "problem",
           "ENOENT: it does not exist before the module is loaded",
-          "modprobe vfio-pci",
+          modules["vfio-pci"] === "absent" ? FULL_KERNEL : "modprobe vfio-pci",
         );
   if (opened === "EACCES")
     return finding(check, "problem", "EACCES: this user may not open it", "sudo chmod 0666 /dev/vfio/vfio");
@@ -180,14 +178,15 @@ function uio({ modules, iommus }: SystemFacts): Finding {
   );
 }
 
-function lockdown({ lockdown: mode }: SystemFacts): Finding {
+function lockdown(facts: SystemFacts): Finding {
+  const { lockdown: mode } = facts;
   const check = "lockdown";
   if (mode === undefined || mode === "none") return finding(check, "ok", "off");
   return finding(
     check,
     "warning",
     `${mode}: the kernel refuses to map regions, and to write configuration space, through sysfs; VFIO still works`,
-    "use VFIO (bun run bind.ts ADDRESS), or turn Secure Boot off and remove lockdown= from the kernel's command line",
+    `${isOn(facts) ? "use VFIO (bun run bind.ts ADDRESS), or " : ""}turn Secure Boot off and remove lockdown= from the kernel's command line`,
   );
 }
 
@@ -201,11 +200,12 @@ function hugepages({ hugepages: sizes }: SystemFacts): Finding {
     return finding(check, "ok", each.join(", "));
   }
   const [smallest] = [...sizes].sort((a, b) => a.sizeBytes - b.sizeBytes);
-  if (!smallest) return finding(check, "not applicable", "this kernel has none");
+  const usual = sizes.find(({ sizeBytes }) => sizeBytes === HUGEPAGE_BYTES) ?? smallest;
+  if (!usual) return finding(check, "not applicable", "this kernel has none");
   return finding(
     check,
     "warning",
     "none reserved: DMA memory is made of small pages",
-    `echo 64 > /sys/kernel/mm/hugepages/hugepages-${smallest.sizeBytes / 1024}kB/nr_hugepages`,
+    `echo 64 > /sys/kernel/mm/hugepages/hugepages-${usual.sizeBytes / 1024}kB/nr_hugepages`,
   );
 }

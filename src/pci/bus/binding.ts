@@ -19,8 +19,9 @@ import {
   unbind,
 } from "./driver.ts";
 import { listAddresses, readFunction } from "./functions.ts";
-import { type GroupMember, isForUserSpace, judgeGroup } from "./group.ts";
+import { type GroupMember, isForUserSpace, isVfioDriver, judgeGroup } from "./group.ts";
 import { findUses } from "./in-use.ts";
+import { isBeyondVfio } from "./iommu.ts";
 
 export interface BindOptions {
   /** Also those members of its IOMMU group that VFIO does not tolerate as they are. */
@@ -51,6 +52,10 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
   if (of.isBridge)
     throw new BusError(
       `${of.address} is a bridge, which ${driver} does not take: bind the functions behind it; in their group it may stay as it is`,
+    );
+  if (isVfioDriver(driver) && isBeyondVfio(of))
+    throw new BusError(
+      `${of.address} can't go to ${driver}: it is in no IOMMU group, since the IOMMU is off or absent: bun run doctor.ts tells how to turn it on; bun run bind.ts ${of.address} --driver uio_pci_generic works without`,
     );
   requireDriver(driver);
   const members = of.iommuGroup ? judgeGroup(of.iommuGroup) : [];

@@ -2,13 +2,14 @@
  * Which driver has a function: driver_override, unbind, bind and drivers_probe of Documentation/ABI/testing/sysfs-bus-pci
  * in the kernel. `new_id` is never written: it would give the driver every other function with the same ids, too.
  */
-import { closeSync, existsSync, readdirSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf, openAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { type PciFunction, readFunction } from "./functions.ts";
 import { isVfioDriver } from "./group.ts";
 import { findUses } from "./in-use.ts";
+import { FULL_KERNEL, moduleState } from "./module.ts";
 
 const DRIVERS = "/sys/bus/pci/drivers";
 /** A driver that lets go may write its caches first. */
@@ -35,7 +36,11 @@ export function requireRights(of: PciFunction, file: "driver_override" | "remove
 export function requireDriver(name: string): void {
   if (!/^[\w-]+$/.test(name)) throw new BusError(`"${name}" is no driver's name`);
   if (!existsSync(join(DRIVERS, name)))
-    throw new BusError(`the driver ${name} is not loaded: sudo modprobe ${name}, then try again`);
+    throw new BusError(
+      moduleState(name) === "absent"
+        ? `this kernel has no driver ${name}, and no module of that name to load: if the name is right, ${FULL_KERNEL}`
+        : `the driver ${name} is not loaded: sudo modprobe ${name}, then try again`,
+    );
 }
 
 /** Sets the only driver that may have a function; null for any that knows it. Throws BusError. */
@@ -124,20 +129,10 @@ function bindTo(address: string, driver: string): void {
 function refusal(address: string, driver: string): string {
   const of = readFunction(address);
   if (isVfioDriver(driver) && of.iommuGroup === undefined)
-    return hasIommu()
-      ? "it is in no IOMMU group, so none of this machine's IOMMUs guards it: dmesg | tail may say why; --driver uio_pci_generic works without"
-      : "it is in no IOMMU group, since the IOMMU is off or absent: bun run doctor.ts tells how to turn it on; --driver uio_pci_generic works without";
+    return "it is in no IOMMU group, so none of this machine's IOMMUs guards it: dmesg | tail may say why; --driver uio_pci_generic works without";
   if (driver === "uio_pci_generic" && of.irq === 0)
     return "it has no legacy interrupt, which uio_pci_generic needs; vfio-pci does not";
   return "the driver does not know this device, or failed to start it: dmesg | tail may say why";
-}
-
-function hasIommu(): boolean {
-  try {
-    return readdirSync("/sys/class/iommu").length > 0;
-  } catch {
-    return false;
-  }
 }
 
 /**

@@ -5,6 +5,8 @@ import { readAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { openConfigFile } from "./config-file.ts";
 import { type PciFunction, ResourceFlag } from "./functions.ts";
+import { isForUserSpace } from "./group.ts";
+import { findUses } from "./in-use.ts";
 
 /** Which bits of the Command register, PCIe 6.0 section 7.5.1.1.3. */
 export interface CommandBits {
@@ -57,6 +59,16 @@ export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): 
       `${of.address}: Command is 0x${hex(after)} after writing 0x${hex(on ? before | mask : before & ~mask)}: the function does not have these bits`,
     );
   return { before, after };
+}
+
+/** Throws BusError where turning bits off would take the function from whoever uses it: a kernel driver, or a process. */
+export function requireIdle(of: PciFunction): void {
+  const driver = of.driver !== undefined && !isForUserSpace(of.driver) ? [`${of.driver} drives it`] : [];
+  const uses = [...driver, ...findUses(of)];
+  if (uses.length > 0)
+    throw new BusError(
+      `${of.address} not turned off, since it is in use:\n${uses.join("\n")}\n(--force turns it off all the same)`,
+    );
 }
 
 const BARS = 6;

@@ -70,6 +70,11 @@ const RESOURCES = 7;
 /** Class and subclass of bridges that have a bus behind them: PCI, CardBus, semi-transparent PCI. */
 const bridgeClasses: readonly number[] = [0x0604, 0x0607, 0x0609];
 
+/** Whether a class code is that of a bridge with a bus behind it. */
+export function isBridgeClass(classCode: number): boolean {
+  return bridgeClasses.includes(classCode >>> 8);
+}
+
 const files = {
   vendor: "vendor",
   device: "device",
@@ -159,7 +164,7 @@ function lookUp(address: string, root: string): PciFunction | undefined {
     numaNode: node < 0 ? undefined : node,
     irq: number("irq"),
     resources: parseResources(text("resource") ?? ""),
-    isBridge: bridgeClasses.includes(classCode >>> 8),
+    isBridge: isBridgeClass(classCode),
     parent: isAddress(above) ? above : undefined,
     physicalFunction: readLinkName(join(directory, "physfn")),
   };

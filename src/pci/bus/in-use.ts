@@ -6,15 +6,24 @@ import type { PciFunction } from "./functions.ts";
 import { groupNode } from "./group.ts";
 import { describeHolder, findHolders } from "./holders.ts";
 import { interfaceUses } from "./network-use.ts";
+import { virtioPorts, virtioUses } from "./virtio-use.ts";
 
 /**
  * Reasons not to take this function from its driver, as sentences without a full stop; none when nobody uses it: disks
  * that are mounted, swap, held by device mapper or md, or open; network interfaces with the default route, an address
- * or a master; processes that have it open through VFIO, UIO or sysfs.
+ * or a master; file systems that virtio brings, and consoles; the host bridge and others of its kind; processes that have
+ * it open through VFIO, UIO, sysfs or a virtio port.
  */
 export function findUses(of: PciFunction): string[] {
   const disks = blockDevices(of);
-  return [...disks.flatMap(diskUses), ...networkUses(of), ...processUses(of, disks)];
+  return [
+    ...bridgeUses(of),
+    ...disks.flatMap(diskUses),
+    ...networkUses(of),
+    ...virtioUses(of),
+    ...consoleUses(of),
+    ...processUses(of, disks),
+  ];
 }
 
 function processUses(of: PciFunction, disks: readonly string[]): string[] {
@@ -64,6 +73,7 @@ function deviceFiles(of: PciFunction, disks: readonly string[]): Set<string> {
       .filter((name) => name === "config" || /^resource\d/.test(name))
       .map((name) => join(of.path, name)),
     ...disks.map((name) => `/dev/${name}`),
+    ...virtioPorts(of).map((name) => `/dev/${name}`),
   ]);
 }
 
@@ -106,4 +116,22 @@ function networkUses(of: PciFunction): string[] {
     realPath(`/sys/class/net/${name}`).startsWith(`${of.path}/`),
   );
   return names.flatMap(interfaceUses);
+}
+
+/** Base class, PCI Code and ID Assignment Specification 1.15, section 1.7. */
+const BRIDGE = 0x06;
+const bridgeNames: Readonly<Record<number, string>> = { 0: "the host bridge", 1: "the ISA bridge" };
+
+/** Those that have a bus behind them are refused as such, and where it matters by name. */
+function bridgeUses({ classCode, isBridge }: PciFunction): string[] {
+  if (classCode >>> 16 !== BRIDGE || isBridge) return [];
+  return [`it is ${bridgeNames[(classCode >>> 8) & 0xff] ?? "a bridge"}, which the machine itself needs`];
+}
+
+/** Serial ports of the function that the kernel's messages go to. */
+function consoleUses(of: PciFunction): string[] {
+  const active = (readAttribute("/sys/class/tty/console/active") ?? "").split(" ").filter(Boolean);
+  return active
+    .filter((name) => realPath(`/sys/class/tty/${name}`).startsWith(`${of.path}/`))
+    .map((name) => `${name} is the kernel's console`);
 }

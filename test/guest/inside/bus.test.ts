@@ -141,9 +141,11 @@ describe("bind and release", () => {
     expect(readFunction(nic)).toMatchObject({ driver: "e1000e", driverOverride: undefined });
   });
 
-  test("a driver that is not loaded is not loaded; the message says how", async () => {
+  test("a driver that the kernel does not have is not to be had by modprobe, and the message says so", async () => {
     expect(await verb("bind", edu, "--driver", "vfio_absent")).toEqual(
-      failed("the driver vfio_absent is not loaded: sudo modprobe vfio_absent, then try again"),
+      failed(
+        "this kernel has no driver vfio_absent, and no module of that name to load: if the name is right, install the distribution's full kernel, or its package of extra modules",
+      ),
     );
   });
 
@@ -270,6 +272,34 @@ describe("a function in use", () => {
   });
 });
 
+describe("what the machine itself needs", () => {
+  test("a virtio function whose file system is mounted is in use", async () => {
+    const virtio = start.filter((of) => of.driver === "virtio-pci");
+    const dry = await Promise.all(virtio.map((of) => verb("bind", of.address, "--dry-run", "--json")));
+    const mounted = dry.flatMap(({ stdout }) => JSON.parse(stdout).uses as string[]);
+    const shares = readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .map((line) => line.split(" "))
+      .filter(([, , type]) => type === "9p");
+    expect(shares).not.toEqual([]);
+    for (const [source, where] of shares)
+      expect(mounted).toContainEqual(expect.stringContaining(`9p ${source} is mounted on ${where}`));
+    // Each by its own tag, so on one function only.
+    expect(mounted.filter((use) => use.includes(": 9p "))).toHaveLength(shares.length);
+  });
+
+  test("the host bridge is in use", async () => {
+    const host = one("a host bridge", (of) => of.classCode === 0x060000);
+    expect(await verb("bind", host)).toEqual(
+      failed(
+        `not bound, since it is in use:\n${host}: it is the host bridge, which the machine itself needs\n(--force binds it all the same)`,
+      ),
+    );
+    const { stdout } = await verb("doctor", host);
+    expect(stdout).not.toContain(`bind.ts ${host}`);
+  });
+});
+
 describe("rescan", () => {
   test("a device goes with all its functions, and each gets its driver back", async () => {
     await verb("bind", first);
@@ -292,6 +322,12 @@ describe("rescan", () => {
     );
     expect(readFunction(first)).toMatchObject({ driver: "vfio-pci", driverOverride: "vfio-pci" });
     expect((await verb("release", first)).stdout).toBe(`${first} went from vfio-pci back to no driver\n`);
+  });
+
+  test("what the command prints does not spoil --json", async () => {
+    const { stdout, said } = await verb("rescan", nvme, "--json", "--", "echo", "programming");
+    expect(JSON.parse(stdout).functions).toMatchObject([{ address: nvme, fate: "back" }]);
+    expect(said).toBe("programming");
   });
 
   test("what was unbound by hand stays without a driver", async () => {
@@ -392,6 +428,32 @@ describe("enable", () => {
     await verb("enable", first, "--off");
     expect(identify()).not.toBe(EDU_ID);
     if (driver) writeFileSync("/sys/bus/pci/drivers_probe", port);
+  });
+
+  test("a function that a driver has, or a process, is not turned off, but by force", async () => {
+    const command = await setpci(nvme);
+    expect(await verb("enable", nvme, "--off")).toEqual(
+      failed(
+        `${nvme} not turned off, since it is in use:\nnvme drives it\n(--force turns it off all the same)`,
+      ),
+    );
+    expect(await setpci(nvme)).toBe(command);
+    expect((await verb("enable", nvme, "--off", "--io", "--force")).exitCode).toBe(0);
+
+    await using holder = Bun.spawn(
+      ["sh", "-c", `exec 3</sys/bus/pci/devices/${edu}/resource0; echo open; read word`],
+      {
+        stdin: "pipe",
+      },
+    );
+    await holder.stdout.getReader().read();
+    expect(await verb("enable", edu, "--off", "--bus-master")).toEqual(
+      failed(
+        `${edu} not turned off, since it is in use:\nprocess ${holder.pid} (sh) has resource0 open\n(--force turns it off all the same)`,
+      ),
+    );
+    holder.stdin.end();
+    await holder.exited;
   });
 
   test("says so when a driver is bound", async () => {

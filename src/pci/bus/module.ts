@@ -1,0 +1,23 @@
+/** Whether the kernel has a module: loaded, built in, or where modprobe finds it. */
+import { existsSync } from "node:fs";
+import { release } from "node:os";
+import { join } from "node:path";
+import { readAttribute } from "./attribute.ts";
+
+/** A module in the kernel, one that modprobe could load, or none. */
+export type ModuleState = "loaded" | "available" | "absent";
+
+/** What helps where a module is absent. */
+export const FULL_KERNEL = "install the distribution's full kernel, or its package of extra modules";
+
+/** The kernel takes - and _ in a module's name as the same; sysfs has _ only. */
+export function moduleState(name: string): ModuleState {
+  if (existsSync(`/sys/module/${name.replaceAll("-", "_")}`)) return "loaded";
+  const folder = `/lib/modules/${release()}`;
+  const has = (file: string) =>
+    new RegExp(`(^|/)${name.replace(/[-_]/g, "[-_]")}\\.ko`, "m").test(
+      readAttribute(join(folder, file)) ?? "",
+    );
+  if (has("modules.builtin")) return "loaded";
+  return has("modules.dep") ? "available" : "absent";
+}

@@ -1,0 +1,90 @@
+/** What a virtio function is used for: the file systems that it brings, and its console. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readAttribute, readLinkName } from "./attribute.ts";
+import type { PciFunction } from "./functions.ts";
+
+interface Mount {
+  readonly source: string;
+  readonly where: string;
+  readonly type: string;
+}
+
+/** Reasons not to take a function from virtio-pci; none for one that virtio-pci does not have. */
+export function virtioUses(of: PciFunction): string[] {
+  return children(of).flatMap((name) => {
+    const path = join(of.path, name);
+    const driver = readLinkName(join(path, "driver"));
+    if (driver === "9pnet_virtio") return mountUses("9p", readTag(join(path, "mount_tag")));
+    if (driver === "virtiofs") return mountUses("virtiofs", virtiofsTag(name));
+    if (driver === "virtio_console") return consoleUses();
+    return [];
+  });
+}
+
+/** Names of the function's serial ports, as they are called in /dev. */
+export function virtioPorts(of: PciFunction): string[] {
+  return children(of).flatMap((name) => list(join(of.path, name, "virtio-ports")));
+}
+
+/** The function's virtio devices: virtio0. */
+function children(of: PciFunction): string[] {
+  return list(of.path).filter((name) => /^virtio\d+$/.test(name));
+}
+
+/** Where a file system of this type and tag is mounted; of any tag, where the kernel does not tell the device's. */
+function mountUses(type: string, tag: string | undefined): string[] {
+  return mounts()
+    .filter((mount) => mount.type === type && (tag === undefined || mount.source === tag))
+    .map(
+      ({ source, where }) =>
+        `${type} ${source} is mounted on ${where}${tag === undefined ? ", maybe from it" : ""}`,
+    );
+}
+
+/** The kernel prints it with the zero that ends it. */
+function readTag(path: string): string | undefined {
+  return readAttribute(path)?.replaceAll("\0", "");
+}
+
+/** From Linux 6.9 on: Documentation/ABI/testing/sysfs-fs-virtiofs in the kernel. */
+function virtiofsTag(device: string): string | undefined {
+  const root = "/sys/fs/virtiofs";
+  const entry = list(root).find((name) => readLinkName(join(root, name, "device")) === device);
+  return entry === undefined ? undefined : readTag(join(root, entry, "tag"));
+}
+
+/** Nothing says which hvc is whose: any that the kernel's messages go to may be this one. */
+function consoleUses(): string[] {
+  const active = (readAttribute("/sys/class/tty/console/active") ?? "").split(" ");
+  return active
+    .filter((name) => /^hvc\d+$/.test(name))
+    .map((name) => `${name}, maybe its, is the kernel's console`);
+}
+
+/** proc(5), /proc/mounts: SOURCE MOUNTPOINT TYPE ..., with white space as octal numbers. */
+function mounts(): Mount[] {
+  const plain = (text = "") =>
+    text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  let text: string;
+  try {
+    text = readFileSync("/proc/mounts", "latin1");
+  } catch {
+    return [];
+  }
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => {
+      const [source, where, type] = line.split(" ").map(plain);
+      return { source: source!, where: where!, type: type! };
+    });
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
