@@ -45,7 +45,7 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
     "with an IOMMU: edu, nvme, pci-testdev, the kernel's VFIO selftests, groups, and every failure's message",
     async () => {
       const hugepages =
-        "for size in 2048kB/nr_hugepages=8 1048576kB/nr_hugepages=1; do echo ${size#*=} > /sys/kernel/mm/hugepages/hugepages-${size%=*}; done";
+        "cd /sys/kernel/mm/hugepages && echo 8 > hugepages-2048kB/nr_hugepages && echo 1 > hugepages-1048576kB/nr_hugepages && cd /vfiokit";
       await runInside(
         { arch, memoryMib: 6144, devices: ["edu", "nvme", "pci-testdev,membar-backed=on", ...PAIR] },
         61,
