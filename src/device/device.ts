@@ -19,9 +19,11 @@ export interface PciDevice extends Disposable {
   readonly bars: readonly Region[];
   /** How many vectors of a kind there are; 0 where it has none. */
   interruptCount(kind: InterruptKind): number;
-  /** Enables `count` vectors from 0 on, until disableInterrupts or dispose. Throws DeviceError. */
+  /**
+   * Enables `count` vectors from 0 on. They are closed with the device, or when their kind is enabled anew; the caller may
+   * dispose of them earlier. Throws DeviceError.
+   */
   enableInterrupts(kind: InterruptKind, count: number): Interrupt[];
-  /** Nobody waits for them afterwards: their waits end, with 0. Throws DeviceError. */
   disableInterrupts(kind: InterruptKind): void;
   /** Lets the next INTx through: being a level, it is masked each time it strikes. Throws DeviceError. */
   unmaskIntx(): void;
@@ -39,7 +41,7 @@ export interface PciDevice extends Disposable {
  */
 export type InterruptKind = "intx" | "msi" | "msix" | "err" | "req";
 
-/** An enabled vector, which counts its interrupts. Its device disposes of it, too. */
+/** An enabled vector, which counts its interrupts. */
 export interface Interrupt extends Disposable {
   /** Takes the count without waiting. */
   take(): number;

@@ -132,6 +132,7 @@ class SysfsDevice implements PciDevice {
       throw new DeviceError(`${this.spec}: ${count} ${kind} interrupts can't be had: ${way}`);
     }
     try {
+      this.#intx?.[Symbol.dispose]();
       this.#intx = new UioInterrupt(this.#uio);
       this.unmaskIntx();
       return [this.#intx];
@@ -142,9 +143,7 @@ class SysfsDevice implements PciDevice {
   }
 
   disableInterrupts(kind: InterruptKind): void {
-    if (kind !== "intx") return;
-    using _intx = this.#intx;
-    this.#changeCommand((command) => command | Command.INTX_DISABLE);
+    if (kind === "intx") this.#changeCommand((command) => command | Command.INTX_DISABLE);
   }
 
   /** uio_pci_generic masks INTx by the Command register, PCIe 6.0 section 7.5.1.1.3, and leaves the rest to us. */

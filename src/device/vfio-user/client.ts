@@ -122,7 +122,9 @@ class Client implements PciDevice {
   readonly #regions: readonly RegionInfo[];
   readonly #canReset: boolean;
   readonly #irqCount: number;
-  readonly #enabled = new Map<InterruptKind, readonly EventFd[]>();
+  readonly #enabled = new Set<InterruptKind>();
+  /** The last ones of each kind, enabled or not: whoever got them may still read them. */
+  readonly #eventFds = new Map<InterruptKind, readonly EventFd[]>();
   #closed = false;
 
   constructor(
@@ -176,13 +178,13 @@ class Client implements PciDevice {
       for (const eventFd of eventFds) eventFd[Symbol.dispose]();
       throw error;
     }
-    this.#enabled.set(kind, eventFds);
+    for (const eventFd of this.#eventFds.get(kind) ?? []) eventFd[Symbol.dispose]();
+    this.#eventFds.set(kind, eventFds);
+    this.#enabled.add(kind);
     return eventFds;
   }
 
   disableInterrupts(kind: InterruptKind): void {
-    using stack = new DisposableStack();
-    for (const eventFd of this.#enabled.get(kind) ?? []) stack.use(eventFd);
     this.#enabled.delete(kind);
     this.#setIrqs(kind, IrqSet.DATA_NONE, []);
   }
@@ -231,13 +233,13 @@ class Client implements PciDevice {
         // All ones is what a device reads as that is gone.
         if (command !== 0xffff) this.config.write16(Config.COMMAND, command & ~PciCommand.BUS_MASTER);
       }
-      for (const kind of [...this.#enabled.keys()]) this.disableInterrupts(kind);
+      for (const kind of [...this.#enabled]) this.disableInterrupts(kind);
       this.#memories[Symbol.dispose]();
     } catch (error) {
       // A server that is gone has nothing left to give back; what is held here is released below.
       if (!(error instanceof DeviceError)) throw error;
     } finally {
-      for (const eventFd of [...this.#enabled.values()].flat()) eventFd[Symbol.dispose]();
+      for (const eventFd of [...this.#eventFds.values()].flat()) eventFd[Symbol.dispose]();
       release(this.#connection, this.#memories, this.#regions);
     }
   }

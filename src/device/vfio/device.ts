@@ -161,7 +161,7 @@ class VfioDevice implements PciDevice {
         const command = config.read16(Config.COMMAND);
         if (command !== ALL_ONES) config.write16(Config.COMMAND, command & ~Command.BUS_MASTER);
       },
-      () => this.#irqs.disableAll(),
+      () => this.#irqs[Symbol.dispose](),
       () => this.#memories[Symbol.dispose](),
     ];
     for (const step of steps) {

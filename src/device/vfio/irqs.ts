@@ -15,10 +15,12 @@ const indexOf: Readonly<Record<InterruptKind, number>> = {
   req: IrqIndex.REQ,
 };
 
-export class Irqs {
+export class Irqs implements Disposable {
   readonly #device: Fd;
   readonly #count: number;
-  readonly #enabled = new Map<InterruptKind, readonly EventFd[]>();
+  readonly #enabled = new Set<InterruptKind>();
+  /** The last ones of each kind, enabled or not: whoever got them may still read them. */
+  readonly #eventFds = new Map<InterruptKind, readonly EventFd[]>();
 
   /** `count` is the number of interrupt indices that the device has. */
   constructor(device: Fd, count: number) {
@@ -53,25 +55,32 @@ export class Irqs {
       for (const eventFd of eventFds) eventFd[Symbol.dispose]();
       throw error;
     }
-    this.#enabled.set(kind, eventFds);
+    this.#close(kind);
+    this.#eventFds.set(kind, eventFds);
+    this.#enabled.add(kind);
     return eventFds;
   }
 
   /** Throws SystemError. */
   disable(kind: InterruptKind): void {
-    const eventFds = this.#enabled.get(kind);
-    if (!eventFds) return;
-    this.#enabled.delete(kind);
-    using stack = new DisposableStack();
-    for (const eventFd of eventFds) stack.use(eventFd);
+    if (!this.#enabled.delete(kind)) return;
     // These two have no count of 0: their one eventfd is taken away by -1.
     if (kind === "err" || kind === "req")
       this.#set(kind, IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, 1, [-1]);
     else this.#set(kind, IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER, 0, []);
   }
 
-  disableAll(): void {
-    for (const kind of [...this.#enabled.keys()]) this.disable(kind);
+  #close(kind: InterruptKind): void {
+    for (const eventFd of this.#eventFds.get(kind) ?? []) eventFd[Symbol.dispose]();
+  }
+
+  /** Disables and closes all. Throws SystemError where the device is gone; they are closed all the same. */
+  [Symbol.dispose](): void {
+    try {
+      for (const kind of [...this.#enabled]) this.disable(kind);
+    } finally {
+      for (const kind of this.#eventFds.keys()) this.#close(kind);
+    }
   }
 
   /** Throws SystemError. */

@@ -97,7 +97,7 @@ test("what only VFIO can do is refused with the reason", () => {
     `${address}: there is no DMA through sysfs, where no IOMMU says what the device may reach; use what the device has in its BARs, or turn the IOMMU on and use VFIO (bun run doctor.ts tells how)`,
   );
   expect(messageOf(() => device.enableInterrupts("msi", 1))).toBe(
-    `${address}: 1 msi interrupts can't be had: sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, or poll`,
+    `${address}: 1 msi interrupts can't be had: sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used since ${NO_IOMMU}`,
   );
   expect(messageOf(() => device.enableInterrupts("intx", 1))).toBe(
     `${address}: 1 intx interrupts can't be had: bind uio_pci_generic: bun run bind.ts ${address} --driver uio_pci_generic`,
