@@ -1,10 +1,9 @@
-/** What is left of the other side when the guest, or the device, dies in the middle. */
+/** What is left of the model when its guest dies in the middle. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runGuest } from "../../src/guest/guest.ts";
-import { readIvf } from "../media/read-ivf.ts";
 
 const TIMEOUT_MS = 180_000;
 const scripts = join(import.meta.dir, "../../scripts");
@@ -45,15 +44,14 @@ async function encodeOnHost(device: string, name: string): Promise<Buffer> {
 }
 
 /** Encodes in a guest without end; `begun` is called once frames flow. */
-function encodeForever(socket: string, output: string, begun: () => void) {
+function encodeForever(socket: string, begun: () => void) {
   let text = "";
   const script = [
     "bun run bind.ts 00:01.0",
-    `cat /dev/zero | bun run encode.ts - ${settings.join(" ")} --timeout 5 --json -o forever.ivf &`,
+    `cat /dev/urandom | bun run encode.ts - ${settings.join(" ")} --quiet -o forever.ivf &`,
     'while [ "$(stat -c %s forever.ivf 2> /dev/null || echo 0)" -lt 100000 ]; do sleep 0.2; done',
     "echo frames flow",
     "wait $!",
-    "echo exit code $?",
   ];
   const collect = (bytes: Uint8Array) => {
     text += new TextDecoder().decode(bytes);
@@ -62,13 +60,12 @@ function encodeForever(socket: string, output: string, begun: () => void) {
   const ended = runGuest({
     arch: "x86_64",
     devices: [`vfio-user:${socket}`],
-    outputs: [output],
     command: ["sh", "-c", script.join("\n")],
     onStdout: collect,
     onStderr: collect,
     timeoutMs: TIMEOUT_MS - 30_000,
   });
-  return { ended, text: () => text };
+  return ended;
 }
 
 /** QEMU processes whose command line names this. */
@@ -89,7 +86,7 @@ test(
     const socket = join(folder, "model.sock");
     await using model = await startModel(socket);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const { ended } = encodeForever(socket, join(folder, "killed.ivf"), resolve);
+    const ended = encodeForever(socket, resolve);
     const failed = ended.then(
       () => "",
       (error: Error) => error.message,
@@ -101,24 +98,6 @@ test(
     expect(await failed).toContain("QEMU");
     expect(await encodeOnHost(`vfio-user:${socket}`, "after.ivf")).toEqual(expected);
     expect(model.exitCode).toBeNull();
-  },
-  TIMEOUT_MS,
-);
-
-test(
-  "a model that is killed in the middle leaves encode.ts with one clear error, and a valid file of the frames before",
-  async () => {
-    const socket = join(folder, "dying.sock");
-    await using model = await startModel(socket);
-    const output = join(folder, "forever.ivf");
-    const guest = encodeForever(socket, output, () => model.kill("SIGKILL"));
-    const { exitCode } = await guest.ended;
-    expect({ exitCode, text: exitCode === 0 ? "" : guest.text() }).toEqual({ exitCode: 0, text: "" });
-    expect(guest.text()).toContain("exit code 1");
-    const report = JSON.parse(/^\{.*\}$/m.exec(guest.text())![0]) as { frames: number; error: string };
-    expect(report.error).toMatch(/all ones: the device is gone/);
-    expect(report.frames).toBeGreaterThan(10);
-    expect(readIvf(readFileSync(output)).packets).toHaveLength(report.frames);
   },
   TIMEOUT_MS,
 );
