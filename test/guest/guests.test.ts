@@ -21,7 +21,7 @@ async function runInside(
 ) {
   const output: string[] = [];
   const collect = (bytes: Uint8Array) => void output.push(new TextDecoder().decode(bytes));
-  const paths = files.map((file) => `./test/guest/inside/${file}.test.ts`).join(" ");
+  const paths = files.map((file) => `./test/guest/inside/${file}.inside.ts`).join(" ");
   const { exitCode } = await runGuest({
     ...options,
     command: ["sh", "-c", `cd /vfiokit && ${setUp} && bun test --timeout 60000 ${paths}`],

@@ -161,7 +161,7 @@ describe.each(["edu", "nvme"] as const)("%s", (kind) => {
   test("reset: a device that has one comes back and answers", () => {
     fd[Symbol.dispose]();
     using device = openDevice(pci.address);
-    // edu has none of its own; group.test.ts resets it with its bus.
+    // edu has none of its own; group.inside.ts resets it with its bus.
     if (kind === "edu") return expect(() => device.reset()).toThrow("it has no reset of its own");
     device.reset();
     expect(device.config.read16(0)).toBe(pci.vendor);
