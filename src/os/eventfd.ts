@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { check, lastErrno, SystemError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { libc } from "./libc.ts";
-import { POLLIN, poll } from "./poll.ts";
+import { takeWithin } from "./poll.ts";
 
 const EFD_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
@@ -52,14 +52,7 @@ export class EventFd implements Disposable {
 
   /** Blocks the thread until a signal comes; returns their number, or 0 when the time is over. */
   wait(timeoutMs: number): number {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const count = this.take();
-      if (count > 0) return count;
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0) return 0;
-      poll([{ fd: this.fd.number, events: POLLIN }], leftMs);
-    }
+    return takeWithin(this.fd.number, () => this.take(), timeoutMs);
   }
 
   /**

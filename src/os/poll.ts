@@ -33,3 +33,15 @@ export function poll(entries: readonly PollEntry[], timeoutMs: number): number[]
   if (ready < 0 && lastErrno() !== constants.errno.EINTR) throw new SystemError("poll", lastErrno());
   return entries.map((_, i) => table.getInt16(i * POLLFD_BYTES + 6, true));
 }
+
+/** Blocks until `take` gives a count above 0 of a descriptor that becomes readable with it, or the time is over: then 0. */
+export function takeWithin(fd: number, take: () => number, timeoutMs: number): number {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const count = take();
+    if (count > 0) return count;
+    const leftMs = deadline - performance.now();
+    if (leftMs <= 0) return 0;
+    poll([{ fd, events: POLLIN }], leftMs);
+  }
+}

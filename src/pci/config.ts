@@ -47,6 +47,9 @@ export const BridgeConfig = {
 /** The list's start in a CardBus bridge's header (type 2), PC Card Standard 8.0. */
 export const CARDBUS_CAPABILITIES = 0x14;
 
+/** What a 16-bit read gives of a function that does not answer: it is gone, or its link is down. */
+export const ALL_ONES = 0xffff;
+
 /** Bytes of the whole space of a PCI Express function. */
 export const CONFIG_BYTES = 4096;
 

@@ -7,14 +7,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
-import { type Fd, O_RDWR, openFile, readAt, writeAt } from "../../os/fd.ts";
+import { type Fd, O_RDWR, openFile } from "../../os/fd.ts";
 import { mapShared, PAGE_SIZE } from "../../os/memory.ts";
 import { writeAttribute } from "../../pci/bus/attribute.ts";
 import { BusError } from "../../pci/bus/bus-error.ts";
 import { type ConfigFile, openConfigFile } from "../../pci/bus/config-file.ts";
 import { changeCommand } from "../../pci/bus/enable.ts";
 import { type PciFunction, ResourceFlag } from "../../pci/bus/functions.ts";
-import { Command, Config } from "../../pci/config.ts";
+import { ALL_ONES, Command, Config } from "../../pci/config.ts";
 import {
   type ConfigSpace,
   DeviceError,
@@ -24,13 +24,11 @@ import {
   type PciDevice,
   type Region,
 } from "../device.ts";
+import { fileTransfers } from "../file-transfers.ts";
 import { lockFunction } from "../lock.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
 import { BARS } from "../vfio-abi.ts";
 import { findUio, UioInterrupt } from "./uio.ts";
-
-/** What a 16-bit read of a device gives that does not answer. */
-const ALL_ONES = 0xffff;
 
 /** Opens a function that no driver, or uio_pci_generic, is bound to. `why` is what kept VFIO away. Throws DeviceError. */
 export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevice {
@@ -209,21 +207,5 @@ function refusal(why: string): RegionTransfers {
 
 /** I/O ports: one pread or pwrite is one access of 1, 2 or 4 bytes. */
 function portTransfers(fd: Fd, path: string, spec: string): RegionTransfers {
-  const scratch = new Uint8Array(new ArrayBuffer(8));
-  const transfer = (move: typeof readAt, bytes: Uint8Array, offset: number, verb: string) => {
-    try {
-      move(fd, bytes, offset, `${verb} ${bytes.byteLength} bytes at 0x${offset.toString(16)} of ${path}`);
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
-    }
-  };
-  return {
-    maxDataBytes: 4,
-    read: (offset, sizeBytes) => {
-      transfer(readAt, scratch.subarray(0, sizeBytes), offset, "read");
-      return new DataView(scratch.buffer, 0, sizeBytes);
-    },
-    write: (offset, bytes) => transfer(writeAt, bytes, offset, "write"),
-  };
+  return fileTransfers({ fd, fileOffset: 0, name: path, maxDataBytes: 4, explain: () => "" }, spec);
 }

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, O_NONBLOCK, O_RDWR, openFile, readAt } from "../../os/fd.ts";
-import { POLLIN, poll } from "../../os/poll.ts";
+import { takeWithin } from "../../os/poll.ts";
 import { readAttribute } from "../../pci/bus/attribute.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import type { Interrupt } from "../device.ts";
@@ -49,14 +49,7 @@ export class UioInterrupt implements Interrupt {
   }
 
   wait(timeoutMs: number): number {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const count = this.take();
-      if (count > 0) return count;
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0) return 0;
-      poll([{ fd: this.#fd.number, events: POLLIN }], leftMs);
-    }
+    return takeWithin(this.#fd.number, () => this.take(), timeoutMs);
   }
 
   async waitAsync(timeoutMs: number): Promise<number> {

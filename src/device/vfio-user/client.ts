@@ -6,7 +6,7 @@ import { fence } from "../../os/access.ts";
 import { EventFd } from "../../os/eventfd.ts";
 import type { Fd } from "../../os/fd.ts";
 import { PAGE_SIZE } from "../../os/memory.ts";
-import { Config, Command as PciCommand } from "../../pci/config.ts";
+import { ALL_ONES, Config, Command as PciCommand } from "../../pci/config.ts";
 import { openConfigSpace } from "../../pci/config-space.ts";
 import {
   type ConfigSpace,
@@ -230,8 +230,7 @@ class Client implements PciDevice {
     try {
       if (this.#connection.usable) {
         const command = this.config.read16(Config.COMMAND);
-        // All ones is what a device reads as that is gone.
-        if (command !== 0xffff) this.config.write16(Config.COMMAND, command & ~PciCommand.BUS_MASTER);
+        if (command !== ALL_ONES) this.config.write16(Config.COMMAND, command & ~PciCommand.BUS_MASTER);
       }
       for (const kind of [...this.#enabled]) this.disableInterrupts(kind);
       this.#memories[Symbol.dispose]();

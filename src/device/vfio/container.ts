@@ -6,10 +6,10 @@ import { DeviceError } from "../device.ts";
 import type { IovaRange } from "../iova.ts";
 import { DmaFlag, findCapability } from "../vfio-abi.ts";
 import { API_VERSION, IommuCapability, TYPE1V2, Vfio } from "./abi.ts";
+import { readStructure } from "./structure.ts";
 
 const PATH = "/dev/vfio/vfio";
 const INFO_BYTES = 24;
-const MAX_ARGSZ = 64 * 1024;
 
 const advice: Readonly<Record<string, string>> = {
   ENOENT: "VFIO is not loaded: modprobe vfio-pci",
@@ -58,14 +58,8 @@ export class Container implements Disposable {
 
   /** `struct vfio_iommu_type1_info`: u32 argsz, flags, u64 page sizes, u32 first capability. Throws SystemError. */
   info(): IommuInfo {
-    let info = new DataView(new ArrayBuffer(INFO_BYTES));
-    for (let round = 0; round < 2; round++) {
-      info.setUint32(0, info.byteLength, true);
-      ioctl(this.fd, Vfio.IOMMU_GET_INFO, info, `${PATH}: read the IOMMU's information`);
-      const needed = info.getUint32(0, true);
-      if (needed <= info.byteLength || needed > MAX_ARGSZ) break;
-      info = new DataView(new ArrayBuffer(needed));
-    }
+    const what = `${PATH}: read the IOMMU's information`;
+    const info = readStructure(this.fd, Vfio.IOMMU_GET_INFO, INFO_BYTES, what);
     const first = info.getUint32(16, true);
     const available = findCapability(info, first, INFO_BYTES, IommuCapability.DMA_AVAILABLE);
     return {

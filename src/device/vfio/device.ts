@@ -3,7 +3,7 @@ import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
-import { Command, Config } from "../../pci/config.ts";
+import { ALL_ONES, Command, Config } from "../../pci/config.ts";
 import { type ConfigSpace, openConfigSpace } from "../../pci/config-space.ts";
 import {
   DeviceError,
@@ -23,9 +23,6 @@ import { hotReset } from "./hot-reset.ts";
 import { Irqs } from "./irqs.ts";
 import { findMsixTable } from "./msix-table.ts";
 import { mapRegion, readRegionInfo, regionTransfers } from "./regions.ts";
-
-/** What a 16-bit read of a device gives that does not answer. */
-const ALL_ONES = 0xffff;
 
 /** Opens a function that vfio-pci drives. Throws DeviceError. */
 export function openVfio(pci: PciFunction, groupNumber: number, spec: string): PciDevice {

@@ -1,5 +1,5 @@
 /** One file of sysfs or procfs: a value to read, or a command to write. */
-import { closeSync, constants, openSync, readFileSync, readlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import { BusError } from "./bus-error.ts";
 
@@ -15,6 +15,15 @@ export function readAttribute(path: string): string | undefined {
     return readFileSync(path, "latin1").replace(/\n$/, "");
   } catch {
     return undefined;
+  }
+}
+
+/** The names in a folder; none where it can't be read. */
+export function listFolder(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
   }
 }
 

@@ -1,6 +1,6 @@
 /** Memory decode, I/O decode and bus mastering of a function, on and off. */
 import { join } from "node:path";
-import { Command, Config } from "../config.ts";
+import { ALL_ONES, Command, Config } from "../config.ts";
 import { readAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { openConfigFile } from "./config-file.ts";
@@ -44,7 +44,7 @@ export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): 
   const mask = maskOf(bits);
   using config = openConfigFile(of, "r+");
   const before = config.read16(Config.COMMAND);
-  if (before === 0xffff)
+  if (before === ALL_ONES)
     throw new BusError(
       `${of.address} answers all ones: the link is down, or the device is gone or in reset; bun run rescan.ts ${of.address} looks for it anew`,
     );

@@ -1,8 +1,8 @@
 /** The PCI bus as sysfs shows it: Documentation/ABI/testing/sysfs-bus-pci in the kernel. */
-import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { canonicalAddress, isAddress } from "./address.ts";
-import { readAttribute, readLinkName } from "./attribute.ts";
+import { listFolder, readAttribute, readLinkName } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 
 /** Where functions are listed, by address. Tests have a tree of their own. */
@@ -99,11 +99,7 @@ export function findFunctions(ids: PciIds, root = FUNCTIONS): string[] {
 
 /** Addresses of all functions, in order; none where there is no PCI bus. */
 export function listAddresses(root = FUNCTIONS): string[] {
-  try {
-    return readdirSync(root).sort();
-  } catch {
-    return [];
-  }
+  return listFolder(root).sort();
 }
 
 /** All functions, in the order of their addresses; none where there is no PCI bus. */

@@ -1,7 +1,7 @@
 /** What a function is used for right now, so that it is not taken from whoever uses it. */
-import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
-import { readAttribute } from "./attribute.ts";
+import { listFolder, readAttribute } from "./attribute.ts";
 import type { PciFunction } from "./functions.ts";
 import { groupNode } from "./group.ts";
 import { describeHolder, findHolders } from "./holders.ts";
@@ -36,14 +36,6 @@ function processUses(of: PciFunction, disks: readonly string[]): string[] {
   return [...names].map(([who, files]) => `${who} has ${files.join(", ")} open`);
 }
 
-function list(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
-}
-
 function lines(path: string): string[] {
   try {
     return readFileSync(path, "utf8").split("\n").filter(Boolean);
@@ -65,10 +57,10 @@ function deviceFiles(of: PciFunction, disks: readonly string[]): Set<string> {
   const { iommuGroup: group } = of;
   return new Set([
     ...(group ? [groupNode(group)] : []),
-    ...list(join(of.path, "vfio-dev")).map((name) => `/dev/vfio/devices/${name}`),
+    ...listFolder(join(of.path, "vfio-dev")).map((name) => `/dev/vfio/devices/${name}`),
     join(of.path, "vfio-dev"),
-    ...list(join(of.path, "uio")).map((name) => `/dev/${name}`),
-    ...list(of.path)
+    ...listFolder(join(of.path, "uio")).map((name) => `/dev/${name}`),
+    ...listFolder(of.path)
       // Whoever drives the function through vfiokit keeps `config` open.
       .filter((name) => name === "config" || /^resource\d/.test(name))
       .map((name) => join(of.path, name)),
@@ -80,14 +72,14 @@ function deviceFiles(of: PciFunction, disks: readonly string[]): Set<string> {
 /** Names of the function's disks and their partitions. */
 function blockDevices(of: PciFunction): string[] {
   const inside = `${of.path}/`;
-  return list("/sys/class/block").filter((name) => {
+  return listFolder("/sys/class/block").filter((name) => {
     const path = realPath(`/sys/class/block/${name}`);
     if (path.startsWith(inside)) return true;
     // A multipath NVMe namespace belongs to a subsystem, which has links to the controllers that lead to it.
     const subsystem = /^.*\/nvme-subsystem\/[^/]+/.exec(path)?.[0];
     return (
       subsystem !== undefined &&
-      list(subsystem).some(
+      listFolder(subsystem).some(
         (entry) => /^nvme\d+$/.test(entry) && realPath(join(subsystem, entry)).startsWith(inside),
       )
     );
@@ -107,12 +99,12 @@ function diskUses(name: string): string[] {
   return [
     ...mounts.map((where) => `${name} is mounted on ${where}`),
     ...(swaps ? [`${name} is swap`] : []),
-    ...list(`/sys/class/block/${name}/holders`).map((holder) => `${name} is held by ${holder}`),
+    ...listFolder(`/sys/class/block/${name}/holders`).map((holder) => `${name} is held by ${holder}`),
   ];
 }
 
 function networkUses(of: PciFunction): string[] {
-  const names = list("/sys/class/net").filter((name) =>
+  const names = listFolder("/sys/class/net").filter((name) =>
     realPath(`/sys/class/net/${name}`).startsWith(`${of.path}/`),
   );
   return names.flatMap(interfaceUses);

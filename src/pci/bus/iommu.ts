@@ -1,6 +1,5 @@
 /** Whether this machine has an IOMMU that the kernel drives, and whether VFIO can do without. */
-import { readdirSync } from "node:fs";
-import { readAttribute } from "./attribute.ts";
+import { listFolder, readAttribute } from "./attribute.ts";
 import type { PciFunction } from "./functions.ts";
 
 /**
@@ -8,11 +7,7 @@ import type { PciFunction } from "./functions.ts";
  * function's group says less: with an SMMU it has none before a driver is bound.
  */
 export function listIommus(): string[] {
-  try {
-    return readdirSync("/sys/class/iommu").sort();
-  } catch {
-    return [];
-  }
+  return listFolder("/sys/class/iommu").sort();
 }
 
 /** Whether VFIO's noiommu mode is on; undefined where the kernel has no such thing, or VFIO is not loaded. */

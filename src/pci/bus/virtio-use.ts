@@ -1,7 +1,7 @@
 /** What a virtio function is used for: the file systems that it brings, and its console. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readAttribute, readLinkName } from "./attribute.ts";
+import { listFolder, readAttribute, readLinkName } from "./attribute.ts";
 import type { PciFunction } from "./functions.ts";
 
 interface Mount {
@@ -24,12 +24,12 @@ export function virtioUses(of: PciFunction): string[] {
 
 /** Names of the function's serial ports, as they are called in /dev. */
 export function virtioPorts(of: PciFunction): string[] {
-  return children(of).flatMap((name) => list(join(of.path, name, "virtio-ports")));
+  return children(of).flatMap((name) => listFolder(join(of.path, name, "virtio-ports")));
 }
 
 /** The function's virtio devices: virtio0. */
 function children(of: PciFunction): string[] {
-  return list(of.path).filter((name) => /^virtio\d+$/.test(name));
+  return listFolder(of.path).filter((name) => /^virtio\d+$/.test(name));
 }
 
 /** Where a file system of this type and tag is mounted; of any tag, where the kernel does not tell the device's. */
@@ -50,7 +50,7 @@ function readTag(path: string): string | undefined {
 /** From Linux 6.9 on: Documentation/ABI/testing/sysfs-fs-virtiofs in the kernel. */
 function virtiofsTag(device: string): string | undefined {
   const root = "/sys/fs/virtiofs";
-  const entry = list(root).find((name) => readLinkName(join(root, name, "device")) === device);
+  const entry = listFolder(root).find((name) => readLinkName(join(root, name, "device")) === device);
   return entry === undefined ? undefined : readTag(join(root, entry, "tag"));
 }
 
@@ -79,12 +79,4 @@ function mounts(): Mount[] {
       const [source, where, type] = line.split(" ").map(plain);
       return { source: source!, where: where!, type: type! };
     });
-}
-
-function list(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
 }

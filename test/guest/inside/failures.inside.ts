@@ -5,12 +5,12 @@ import { basename, join } from "node:path";
 import { openGroup } from "../../../src/device/vfio/group.ts";
 import { readRegionInfo, regionTransfers } from "../../../src/device/vfio/regions.ts";
 import { RegionIndex } from "../../../src/device/vfio-abi.ts";
-import { DeviceError, openDevice } from "../../../src/index.ts";
+import { openDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { openConfigFile } from "../../../src/pci/bus/config-file.ts";
 import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { Command, Config } from "../../../src/pci/config.ts";
-import { addressesOf, bindTo } from "./rig.ts";
+import { addressesOf, bindTo, messageOf } from "./rig.ts";
 
 const [edu] = addressesOf("edu");
 const [nvme] = addressesOf("nvme");
@@ -22,15 +22,6 @@ const program = join(import.meta.dir, "try.ts");
 const attempt = (...words: string[]) =>
   Bun.spawn([process.execPath, program, ...words], { stdin: "pipe", stderr: "inherit" });
 const outcome = async (...words: string[]) => (await new Response(attempt(...words).stdout).text()).trim();
-const messageOf = (call: () => unknown) => {
-  try {
-    call();
-  } catch (error) {
-    expect(error).toBeInstanceOf(DeviceError);
-    return (error as Error).message;
-  }
-  return undefined;
-};
 
 beforeAll(async () => {
   for (const address of [edu, nvme, testdev]) await bindTo(address, "vfio-pci");

@@ -1,4 +1,6 @@
 /** For the tests that run in a guest: finding its devices, and giving them to drivers. */
+import { expect } from "bun:test";
+import { DeviceError } from "../../../src/index.ts";
 import { bind } from "../../../src/pci/bus/binding.ts";
 import { listFunctions } from "../../../src/pci/bus/functions.ts";
 
@@ -19,4 +21,15 @@ export function addressesOf(kind: keyof typeof ids): [string, ...string[]] {
 
 export async function bindTo(address: string, driver: string): Promise<void> {
   await bind(address, driver, { group: false, force: false });
+}
+
+/** The text of the DeviceError that a call throws; undefined where it throws none. */
+export function messageOf(call: () => unknown): string | undefined {
+  try {
+    call();
+  } catch (error) {
+    expect(error).toBeInstanceOf(DeviceError);
+    return (error as Error).message;
+  }
+  return undefined;
 }

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openEdu } from "../../../docs/drivers/edu.ts";
-import { DeviceError, type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
+import { type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { openConfigFile } from "../../../src/pci/bus/config-file.ts";
 import { listFunctions, readFunction } from "../../../src/pci/bus/functions.ts";
 import { Command, Config } from "../../../src/pci/config.ts";
-import { addressesOf, bindTo } from "./rig.ts";
+import { addressesOf, bindTo, messageOf } from "./rig.ts";
 
 const [address] = addressesOf("edu");
 const NO_IOMMU = "it is in no IOMMU group: there is no IOMMU, or it is off (bun run doctor.ts tells)";
@@ -81,15 +81,6 @@ test("BARs smaller than a page are each device's own, wherever in a page they be
 
 test("what only VFIO can do is refused with the reason", () => {
   using device = openDevice(address);
-  const messageOf = (call: () => unknown) => {
-    try {
-      call();
-    } catch (error) {
-      expect(error).toBeInstanceOf(DeviceError);
-      return (error as Error).message;
-    }
-    return undefined;
-  };
   expect(messageOf(() => openDevice(`vfio:${address}`))).toBe(
     `vfio:${address}: VFIO can't be used: ${NO_IOMMU}`,
   );

@@ -1,0 +1,38 @@
+import { SystemError } from "../os/errno.ts";
+import { type Fd, readAt, writeAt } from "../os/fd.ts";
+import { DeviceError } from "./device.ts";
+import type { RegionTransfers } from "./region.ts";
+
+/** Where a region lies in a file, and what to say when an access to it fails. */
+export interface RegionFile {
+  readonly fd: Fd;
+  readonly fileOffset: number;
+  /** For messages. */
+  readonly name: string;
+  readonly maxDataBytes: number;
+  /** What follows the errno's name in a message; "" where nothing is known. */
+  readonly explain: (code: string) => string;
+}
+
+/** pread and pwrite of a region. They throw DeviceError. */
+export function fileTransfers(file: RegionFile, spec: string): RegionTransfers {
+  const { fd, fileOffset, name, maxDataBytes, explain } = file;
+  const scratch = new Uint8Array(new ArrayBuffer(Math.max(8, maxDataBytes)));
+  const transfer = (move: typeof readAt, bytes: Uint8Array, offset: number, verb: string) => {
+    const what = `${verb} ${bytes.byteLength} bytes at 0x${offset.toString(16)} of ${name}`;
+    try {
+      move(fd, bytes, fileOffset + offset, what);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      throw new DeviceError(`${spec}: ${error.message}${explain(error.code)}`, { cause: error });
+    }
+  };
+  return {
+    maxDataBytes,
+    read: (offset, sizeBytes) => {
+      transfer(readAt, scratch.subarray(0, sizeBytes), offset, "read");
+      return new DataView(scratch.buffer, 0, sizeBytes);
+    },
+    write: (offset, bytes) => transfer(writeAt, bytes, offset, "write"),
+  };
+}
