@@ -140,6 +140,40 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
     let settings = {};
     let device = args.device;
     let said: Promise<void> | undefined;
+    const note = (error: unknown) => {
+      if (error instanceof EncodeFileError) {
+        report = error.report;
+        exitCode = stageExitCodes[error.stage];
+      }
+      if (error instanceof Interrupted) exitCode = ExitCode.INTERRUPTED;
+      errorText = error instanceof Error ? error.message : String(error);
+    };
+    const tell = async () => {
+      await said;
+      if (errorText !== undefined && report && report.frames > 0) {
+        errorText += `\n${args.output === "-" ? "the output" : args.output} holds the ${report.frames} frames before that`;
+      }
+      // Standard output belongs to the video when it goes there. (process.stdout would take 9 ms to set itself up.)
+      const print = args.output === "-" ? console.error : console.log;
+      if (args.json) {
+        const failure = errorText === undefined ? {} : { error: errorText };
+        const object = {
+          ...report,
+          input: args.input ?? null,
+          output: args.output,
+          device,
+          path: report?.path ?? args.path ?? null,
+          settings,
+          ...failure,
+        };
+        print(JSON.stringify(object));
+      } else if (errorText !== undefined) {
+        await say("error", errorText);
+      } else if (talks && report) {
+        print(summary(report, args.output!));
+      }
+    };
+    let told = false;
     try {
       const output = args.output;
       if (!output)
@@ -180,6 +214,12 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
             if (talks && chosen.why) said = say("info", `${chosen.why} (${codec}${way})`);
           },
           onProgress: (now) => progress.update(() => progressLine(now, source, options.frames, startMs)),
+          onFailure: async (error) => {
+            progress.end();
+            note(error);
+            told = true;
+            await tell();
+          },
         });
       } finally {
         progress.end();
@@ -187,36 +227,9 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
       exitCode = interrupted.aborted ? ExitCode.INTERRUPTED : 0;
       if (exitCode !== 0) errorText = "interrupted";
     } catch (error) {
-      if (error instanceof EncodeFileError) {
-        report = error.report;
-        exitCode = stageExitCodes[error.stage];
-      }
-      if (error instanceof Interrupted) exitCode = ExitCode.INTERRUPTED;
-      errorText = error instanceof Error ? error.message : String(error);
+      note(error);
     }
-    await said;
-    if (errorText !== undefined && report && report.frames > 0) {
-      errorText += `\n${args.output === "-" ? "the output" : args.output} holds the ${report.frames} frames before that`;
-    }
-    // Standard output belongs to the video when it goes there. (process.stdout would take 9 ms to set itself up.)
-    const print = args.output === "-" ? console.error : console.log;
-    if (args.json) {
-      const failure = errorText === undefined ? {} : { error: errorText };
-      const object = {
-        ...report,
-        input: args.input ?? null,
-        output: args.output,
-        device,
-        path: report?.path ?? args.path ?? null,
-        settings,
-        ...failure,
-      };
-      print(JSON.stringify(object));
-    } else if (errorText !== undefined) {
-      await say("error", errorText);
-    } else if (talks && report) {
-      print(summary(report, args.output!));
-    }
+    if (!told) await tell();
     process.exit(exitCode);
   },
 });

@@ -17,7 +17,10 @@ export interface EncoderOptions {
   readonly timeoutMs?: number;
   /** Takes each chunk, in the order of the frames. */
   readonly output: (chunk: EncodedChunk) => void;
-  /** Told once when the encoder fails; whatever waits is rejected with the same error. */
+  /**
+   * Told once when the encoder fails; whatever waits is rejected with the same error. The device is let go of by close,
+   * not by this.
+   */
   readonly error?: (error: Error) => void;
 }
 
@@ -299,8 +302,12 @@ export class Encoder implements Disposable {
 
   /** Drops what is under way, and lets go of the device. Harmless when repeated. */
   close(): void {
-    if (this.#state === "closed") return;
-    this.#end(new EncoderError("the encoder was closed"));
+    if (this.#state !== "closed") this.#end(new EncoderError("the encoder was closed"));
+    try {
+      this.#driver[Symbol.dispose]();
+    } finally {
+      this.#ownedDevice?.[Symbol.dispose]();
+    }
   }
 
   [Symbol.dispose](): void {
@@ -396,10 +403,5 @@ export class Encoder implements Disposable {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     this.#submitted.clear();
     this.#lent.clear();
-    try {
-      this.#driver[Symbol.dispose]();
-    } finally {
-      this.#ownedDevice?.[Symbol.dispose]();
-    }
   }
 }

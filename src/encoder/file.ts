@@ -27,6 +27,11 @@ export interface EncodeFileOptions {
   readonly onStart?: (statistics: EncoderStatistics) => void;
   /** Called after each packet. */
   readonly onProgress?: (report: EncodeReport) => void;
+  /**
+   * Told what is thrown afterwards, when the output is complete and the device still held: letting go of one that is
+   * gone can take its guest down.
+   */
+  readonly onFailure?: (error: EncodeFileError) => Promise<void>;
 }
 
 export interface Portions {
@@ -223,15 +228,20 @@ export async function encodeFile(
   if (encoder) {
     const { codec, path, inFlight, deviceUs, missedInterrupts } = encoder.statistics;
     Object.assign(report, { codec, path, inFlight, deviceMs: deviceUs / 1000, missedInterrupts });
-    encoder.close();
   }
   try {
     await writer?.close();
   } catch (error) {
     fail("output", error);
   }
+  if (!failure) encoder?.close();
   lap("finish");
   report.wallMs = lapMs - startMs;
-  if (failure) throw failure;
-  return report;
+  if (!failure) return report;
+  try {
+    await options.onFailure?.(failure);
+  } finally {
+    encoder?.close();
+  }
+  throw failure;
 }
