@@ -57,6 +57,11 @@ const args = {
     description:
       "Intel's on x86_64; SMMUv3 on aarch64, or virtio-iommu where a device is a model or vfio-user",
   },
+  reboot: {
+    type: "boolean",
+    default: false,
+    description: "Let the command reboot the guest (reboot -f); it is run again then, from its start",
+  },
   timeout: {
     type: "string",
     default: "600",
@@ -123,6 +128,7 @@ Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not t
         ...(args.cpus === undefined ? {} : { cpus: wholeNumber("--cpus", args.cpus, 1, 64) }),
         hugepages: wholeNumber("--hugepages", args.hugepages, 0, 2 ** 19),
         iommu: args.iommu === "on",
+        reboots: args.reboot,
         timeoutMs: timeoutMs(args.timeout),
         signal: interrupted,
         onStdout: args.json

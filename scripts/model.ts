@@ -34,6 +34,11 @@ ${Object.entries(faultKinds)
       default: "auto",
       description: "auto: libvpx, or webcodecs where that is absent",
     },
+    heir: {
+      type: "boolean",
+      default: false,
+      description: "If this process is killed, another one goes on answering its client, as a dead device",
+    },
     fault: {
       type: "string",
       default: "",
@@ -53,7 +58,7 @@ ${Object.entries(faultKinds)
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
     try {
       const model = await startModel({
-        clients: { socketPath: args.socket },
+        clients: { socketPath: args.socket, heir: args.heir },
         codec: args.codec as CodecName | "auto",
         faults: args.fault,
         log: (line) => void say("info", line),

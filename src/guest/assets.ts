@@ -132,15 +132,19 @@ async function takeKernel(tree: string, into: string): Promise<string> {
   return into;
 }
 
-/** Bun for the guest: this checkout's own where it fits, else the same version from npm, checked as package-lock.json says. */
-export async function fetchBun(arch: Arch, log: Log): Promise<string> {
+/** The C library that a Bun for Linux is made for; guests have glibc. */
+export type Libc = "glibc" | "musl";
+
+/** A Bun for Linux: this checkout's own where it fits, else the same version from npm, checked as package-lock.json says. */
+export async function fetchBun(arch: Arch, log: Log, libc: Libc = "glibc"): Promise<string> {
   const own = join(checkout, "node_modules/bun/bin/bun.exe");
-  if (arch === hostArch && existsSync(own)) return own;
+  if (arch === hostArch && existsSync(own) && (await libcOf(own)) === libc) return own;
   const lock = (await Bun.file(join(checkout, "package-lock.json")).json()) as PackageLock;
   const version = lock.packages["node_modules/bun"]?.version;
   if (version === undefined) throw new Error(`${join(checkout, "package-lock.json")} has no bun`);
-  return await cached(`bun-${arch}-${version}`, async (folder) => {
-    const name = `@oven/${arches[arch].bunPackage}`;
+  const ending = libc === "musl" ? "-musl" : "";
+  return await cached(`bun-${arch}${ending}-${version}`, async (folder) => {
+    const name = `@oven/${arches[arch].bunPackage}${ending}`;
     log(`fetching ${name}@${version} from npm (40 MB, once)`);
     const printed = await run(["npm", "pack", "--silent", `${name}@${version}`], { cwd: folder });
     const archive = join(folder, new TextDecoder().decode(printed).trim());
@@ -151,6 +155,11 @@ export async function fetchBun(arch: Arch, log: Log): Promise<string> {
     chmodSync(join(folder, "package/bin/bun"), 0o755);
     return join(folder, "package/bin/bun");
   });
+}
+
+/** By the loader that a program asks for, whose path lies at its beginning. */
+async function libcOf(program: string): Promise<Libc> {
+  return (await Bun.file(program).slice(0, 4096).text()).includes("/ld-musl-") ? "musl" : "glibc";
 }
 
 interface PackageLock {

@@ -42,6 +42,8 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   /** 2 MiB pages that the guest's kernel sets aside. */
   hugepages?: number;
   iommu?: boolean;
+  /** Lets the command reboot the guest: it is run from its start again, and finds what it left in its working directory. */
+  reboots?: boolean;
   /** What QEMU shall note, for tests that watch the bus. */
   trace?: Trace;
   /** Takes lines about what is under way, for people. */
@@ -85,6 +87,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     memoryMib,
     cpus: options.cpus ?? Math.min(2, availableParallelism()),
     hugepages: options.hugepages ?? 0,
+    reboots: options.reboots ?? false,
     image: kernel.image,
     initramfs,
     trace: options.trace,

@@ -49,8 +49,11 @@ for port in /sys/class/virtio-ports/*; do
   cat "/run/$name" > "/dev/${port##*/}" &
 done
 exec 3> /run/stdout 4> /run/stderr
-printf %s "$token" >&3
-printf %s "$token" >&4
+if [ ! -e /run/guest/begun ]; then # or else the command has rebooted the guest, and goes on writing
+  printf %s "$token" >&3
+  printf %s "$token" >&4
+  touch /run/guest/begun
+fi
 cd /vfiokit/work || exit
 cp ../bunfig.toml . # where `bun run` looks for it
 sh /run/guest/command < /dev/null >&3 2>&4 3>&- 4>&-

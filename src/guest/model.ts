@@ -26,7 +26,8 @@ export async function serveModel(spec: string, socketPath: string): Promise<Serv
   const options = [...new URLSearchParams(spec.slice(MODEL.length + 1))];
   const words = options.flatMap(([name, value]) => [`--${name}`, value]);
   const program = join(checkout, "scripts/model.ts");
-  const server = Bun.spawn([process.execPath, program, "--socket", socketPath, ...words], {
+  // --heir: a model that is killed shall not take the guest with it.
+  const server = Bun.spawn([process.execPath, program, "--socket", socketPath, "--heir", ...words], {
     detached: true, // the terminal's Ctrl-C is ours to handle
     stdin: "ignore",
     stdout: "ignore",

@@ -12,6 +12,8 @@ export interface Machine {
   cpus: number;
   /** 2 MiB pages that the kernel sets aside. */
   hugepages: number;
+  /** Whether the guest may boot again; else it ends there. */
+  reboots: boolean;
   /** Files of the kernel and of its first file system. */
   image: string;
   initramfs: string;
@@ -82,11 +84,14 @@ function qemuOptions(machine: Machine): string[] {
   const vfioUser = machine.devices.some(isVfioUser);
   const platform = arches[arch].machine({ ...machine, vfioUser });
   const kernel = [
-    ...[`console=${arches[arch].console}`, "quiet", "panic=-1", ...platform.kernel],
+    // A kernel that panics reboots at once, which ends the guest; one that may reboot would do so for ever.
+    ...[`console=${arches[arch].console}`, "quiet", machine.reboots ? "panic=0" : "panic=-1"],
+    ...platform.kernel,
     ...(hugepages > 0 ? [`hugepages=${hugepages}`] : []),
   ];
   return [
-    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"],
+    ...(machine.reboots ? [] : ["-no-reboot"]),
     ...platform.qemu,
     ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=256"],
     ...["-m", `${memoryMib}M`, "-smp", String(cpus)],

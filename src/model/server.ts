@@ -23,6 +23,7 @@ import { acceptUnix, Disconnected, FdStream, SocketTimeout } from "../os/socket.
 import { CONFIG_BYTES, Config } from "../pci/config.ts";
 import type { BarModel, DeviceModel, Host } from "./device-model.ts";
 import { DmaMapError, DmaTable } from "./dma.ts";
+import type { Heir } from "./heir.ts";
 import { Interrupts, IrqError } from "./interrupts.ts";
 
 const { EINVAL, ENOTSUP } = constants.errno;
@@ -36,8 +37,13 @@ class RequestError extends Error {
   }
 }
 
-/** How clients come: one that is connected already, or any number through a listening socket. */
-export type Clients = { readonly connection: Fd } | { readonly listener: Fd };
+/**
+ * How clients come: one that is connected already (and has had its VERSION where `agreed`), or any number through a
+ * listening socket, each of them known to the heir.
+ */
+export type Clients =
+  | { readonly connection: Fd; readonly agreed?: boolean }
+  | { readonly listener: Fd; readonly heir?: Heir | undefined };
 
 /**
  * Serves until `stop` is signalled, or until the only connection ends. `build` gets the host's side and makes the
@@ -57,8 +63,12 @@ export function serve(
   interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors);
 
   let connection =
-    "connection" in clients ? new Connection(clients.connection, model, dma, interrupts) : undefined;
+    "connection" in clients
+      ? new Connection(clients.connection, model, dma, interrupts, clients.agreed)
+      : undefined;
+  const heir = "heir" in clients ? clients.heir : undefined;
   const forget = () => {
+    if (connection) heir?.drop();
     connection?.[Symbol.dispose]();
     connection = undefined;
     interrupts.clear();
@@ -69,7 +79,7 @@ export function serve(
 
   for (;;) {
     const listening = !connection && "listener" in clients ? clients.listener : undefined;
-    const source = connection?.fd ?? listening?.number;
+    const source = (connection?.fd ?? listening)?.number;
     if (source === undefined) break;
     const fds = [stop.fd.number, source, ...model.wakeups.map((wakeup) => wakeup.fd)];
     const nextMs = model.nextTimeMs();
@@ -83,6 +93,7 @@ export function serve(
     if (!ready[1]) continue;
     if (listening) {
       connection = accept(listening, (fd) => new Connection(fd, model, dma, interrupts), log);
+      if (connection) heir?.hold(connection.fd);
       continue;
     }
     try {
@@ -125,17 +136,18 @@ class Connection implements Disposable {
   readonly #model: DeviceModel;
   readonly #dma: DmaTable;
   readonly #interrupts: Interrupts;
-  #agreed = false;
+  #agreed: boolean;
 
-  constructor(fd: Fd, model: DeviceModel, dma: DmaTable, interrupts: Interrupts) {
+  constructor(fd: Fd, model: DeviceModel, dma: DmaTable, interrupts: Interrupts, agreed = false) {
     this.#messages = new MessageStream(new FdStream(fd));
     this.#model = model;
     this.#dma = dma;
     this.#interrupts = interrupts;
+    this.#agreed = agreed;
   }
 
-  get fd(): number {
-    return this.#messages.stream.fd.number;
+  get fd(): Fd {
+    return this.#messages.stream.fd;
   }
 
   [Symbol.dispose](): void {

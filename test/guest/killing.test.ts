@@ -1,12 +1,13 @@
-/** What is left of the model when its guest dies in the middle. */
+/** What is left of the model when its guest is killed in the middle, and of the guest when its model is. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runGuest } from "../../src/guest/guest.ts";
+import { type GuestOptions, runGuest } from "../../src/guest/guest.ts";
+import { startModel } from "./rig.ts";
 
 const TIMEOUT_MS = 180_000;
-const scripts = join(import.meta.dir, "../../scripts");
+const encoder = join(import.meta.dir, "../../scripts/encode.ts");
 const clip = join(import.meta.dir, "../media/CiscoVT2people_320x192_12fps.yuv");
 const settings = ["--size", "320x192", "--fps", "12", "--rc", "cbr", "--bitrate", "500"];
 
@@ -16,67 +17,54 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A model that serves whoever comes. */
-async function startModel(socket: string) {
-  const model = Bun.spawn([process.execPath, join(scripts, "model.ts"), "--socket", socket], {
-    stdin: "ignore",
-    stderr: "pipe",
-  });
-  const reader = model.stderr.getReader();
-  let said = "";
-  while (!said.includes("vfio-user:")) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`the model did not start: ${said}`);
-    said += new TextDecoder().decode(value);
-  }
-  void (async () => {
-    while (!(await reader.read()).done);
-  })();
-  return model;
-}
-
 async function encodeOnHost(device: string, name: string): Promise<Buffer> {
   const output = join(folder, name);
-  const words = [clip, ...settings, "--device", device, "--quiet", "-o", output];
-  const child = Bun.spawn([process.execPath, join(scripts, "encode.ts"), ...words], { stderr: "inherit" });
+  const words = [encoder, clip, ...settings, "--device", device, "--quiet", "-o", output];
+  const child = Bun.spawn([process.execPath, ...words], { stderr: "inherit" });
   expect(await child.exited).toBe(0);
   return readFileSync(output);
 }
 
-/** Encodes in a guest without end; `begun` is called once frames flow. */
-function encodeForever(socket: string, begun: () => void) {
+/** Encodes in a guest without end; what comes once frames flow is up to `begun`. */
+async function encodeForever(options: Omit<GuestOptions, "command">, begun: () => void) {
   let text = "";
+  let flowing = false;
+  const collect = (bytes: Uint8Array) => {
+    text += new TextDecoder().decode(bytes);
+    if (flowing || !text.includes("frames flow")) return;
+    flowing = true;
+    begun();
+  };
   const script = [
-    "bun run bind.ts 00:01.0",
-    `cat /dev/urandom | bun run encode.ts - ${settings.join(" ")} --quiet -o forever.ivf &`,
+    "bun run bind.ts 00:01.0 --json > /dev/null",
+    "mkfifo frames",
+    "(while cat clip.yuv; do :; done) > frames 2> /dev/null &",
+    `bun run encode.ts frames ${settings.join(" ")} --path dma --quiet -o forever.ivf &`,
     'while [ "$(stat -c %s forever.ivf 2> /dev/null || echo 0)" -lt 100000 ]; do sleep 0.2; done',
     "echo frames flow",
     "wait $!",
   ];
-  const collect = (bytes: Uint8Array) => {
-    text += new TextDecoder().decode(bytes);
-    if (text.includes("frames flow")) begun();
-  };
-  const ended = runGuest({
-    arch: "x86_64",
-    devices: [`vfio-user:${socket}`],
-    command: ["sh", "-c", script.join("\n")],
+  const { exitCode } = await runGuest({
+    ...options,
+    hugepages: 16,
+    inputs: [clip],
+    command: ["sh", "-c", script.join("\n").replaceAll("clip.yuv", clip.split("/").at(-1)!)],
     onStdout: collect,
     onStderr: collect,
     timeoutMs: TIMEOUT_MS - 30_000,
   });
-  return ended;
+  return { exitCode, text };
 }
 
-/** QEMU processes whose command line names this. */
-async function pidsOf(word: string): Promise<number[]> {
-  const text = await new Response(Bun.spawn(["pgrep", "-f", word]).stdout).text();
-  const isQemu = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("qemu-system");
+/** Processes whose command line has both words. */
+async function pidsOf(path: string, program: string): Promise<number[]> {
+  const text = await new Response(Bun.spawn(["pgrep", "-f", path]).stdout).text();
   return text
     .split("\n")
     .filter(Boolean)
     .map(Number)
-    .filter((pid) => existsSync(`/proc/${pid}`) && isQemu(pid));
+    .filter((pid) => existsSync(`/proc/${pid}`))
+    .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(program));
 }
 
 test(
@@ -86,18 +74,50 @@ test(
     const socket = join(folder, "model.sock");
     await using model = await startModel(socket);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const ended = encodeForever(socket, resolve);
+    const ended = encodeForever({ arch: "x86_64", devices: [`vfio-user:${socket}`] }, resolve);
     const failed = ended.then(
       () => "",
       (error: Error) => error.message,
     );
     await Promise.race([promise, failed]);
-    const pids = await pidsOf(socket);
+    const pids = await pidsOf(socket, "qemu-system");
     expect(pids.length).toBeGreaterThan(0);
     for (const pid of pids) process.kill(pid, "SIGKILL");
     expect(await failed).toContain("QEMU");
     expect(await encodeOnHost(`vfio-user:${socket}`, "after.ivf")).toEqual(expected);
     expect(model.exitCode).toBeNull();
+  },
+  TIMEOUT_MS,
+);
+
+test.each(["x86_64", "aarch64"] as const)(
+  "a model that is killed in the middle leaves an %s guest in which encode.ts says so, and a valid file of the frames so far",
+  async (arch) => {
+    let killedMs = 0;
+    const kill = async () => {
+      const pids = await pidsOf("model-0.sock", "scripts/model.ts");
+      killedMs = performance.now();
+      for (const pid of pids) process.kill(pid, "SIGKILL");
+    };
+    const output = join(folder, `forever.ivf`);
+    const devices = ["model:vp9"];
+    const { exitCode, text } = await encodeForever({ arch, devices, outputs: [output] }, () => void kill());
+    const endMs = performance.now() - killedMs;
+    console.log(`${arch}: ended ${endMs.toFixed(0)} ms after the kill\n${text}`);
+    expect(exitCode).toBe(1);
+    const [, holds] =
+      /ERROR {2}0000:00:01\.0: STATUS reads as all ones: the device is gone\nforever\.ivf holds the (\d+) frames before that/.exec(
+        text,
+      ) ?? [];
+    const count = ["-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"];
+    const probe = Bun.spawn(["ffprobe", "-v", "error", ...count, output], { stderr: "pipe" });
+    const [frames, errors] = await Promise.all([
+      new Response(probe.stdout).text(),
+      new Response(probe.stderr).text(),
+    ]);
+    expect({ frames: frames.trim(), errors }).toEqual({ frames: String(holds), errors: "" });
+    expect(Number(holds)).toBeGreaterThan(10);
+    expect(endMs).toBeLessThan(20_000);
   },
   TIMEOUT_MS,
 );

@@ -9,9 +9,14 @@ const keyFrameBudget = 25;
 /**
  * Loads the optional package `@napi-rs/webcodecs`, FFmpeg and its own libvpx in one prebuilt file.
  *
- * @throws {CodecError} when it is not installed, or has no build for this machine
+ * @throws {CodecError} when it is not installed, or has no build for this machine, and in a standalone binary
  */
 export async function loadWebcodecs() {
+  // It would be loaded from the node_modules of whatever folder the binary was started in.
+  if (Bun.isStandaloneExecutable)
+    throw new CodecError(
+      "webcodecs: a standalone binary is without it; use libvpx, or a clone of the project",
+    );
   try {
     const { VideoEncoder, VideoFrame } = await import("@napi-rs/webcodecs");
     const about: { version: string } = await Bun.file(

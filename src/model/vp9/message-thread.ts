@@ -6,6 +6,7 @@ import { receiveMessageOnPort } from "node:worker_threads";
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
 import type { CodecResult } from "../codec/jobs.ts";
+import { Heir } from "../heir.ts";
 import { serve } from "../server.ts";
 import { type CodecLink, Vp9Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
@@ -14,6 +15,8 @@ import type { Fault } from "./faults.ts";
 export interface MessageThreadData {
   readonly connectionFd: number | undefined;
   readonly listenerFd: number | undefined;
+  /** The control socket of the heir, where there is one. */
+  readonly heirFd: number | undefined;
   /** Eventfds of the starting thread: to end, and to say that results wait. */
   readonly stopFd: number;
   readonly bellFd: number;
@@ -53,9 +56,10 @@ const codec: CodecLink = {
 };
 
 const report = (message: MessageThreadReport) => self.postMessage(message);
+const heir = data.heirFd === undefined ? undefined : new Heir(new Fd(data.heirFd));
 const clients =
   data.connectionFd === undefined
-    ? { listener: new Fd(data.listenerFd!) }
+    ? { listener: new Fd(data.listenerFd!), heir }
     : { connection: new Fd(data.connectionFd) };
 serve(
   clients,

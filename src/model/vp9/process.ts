@@ -1,5 +1,6 @@
 /** Runs the VP9 endpoint's model in this process: messages on a Worker, the codec on the calling thread. */
 import { lstatSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { registers } from "../../endpoint/registers.ts";
 import { SystemError } from "../../os/errno.ts";
 import { EventFd } from "../../os/eventfd.ts";
@@ -7,13 +8,20 @@ import type { Fd } from "../../os/fd.ts";
 import { listenUnix } from "../../os/socket.ts";
 import { packFields } from "../../pci/registers.ts";
 import type { CodecName } from "../codec/codec.ts";
+import { startHeir } from "../heir.ts";
 import { parseFaults } from "./faults.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
 import { startMessageThread } from "./message-worker.ts";
 
 export interface ModelOptions {
   /** Where clients connect; made with mode 0600, removed at the end. Or a connected socket to serve one client on. */
-  readonly clients: { readonly socketPath: string } | { readonly connectionFd: number };
+  readonly clients:
+    | {
+        readonly socketPath: string;
+        /** Whether a process goes on answering the client, as a dead device, when this one is killed. */
+        readonly heir?: boolean;
+      }
+    | { readonly connectionFd: number };
   readonly codec: CodecName | "auto";
   /** As parseFaults reads it. */
   readonly faults: string;
@@ -36,6 +44,8 @@ export async function startModel(
   const faults = parseFaults(options.faults);
   const { clients } = options;
   const listener = "socketPath" in clients ? listenPrivately(clients.socketPath) : undefined;
+  const heir =
+    "heir" in clients && clients.heir ? startHeir(join(import.meta.dir, "heir-program.ts")) : undefined;
   const stop = new EventFd();
   const bell = new EventFd();
   const { port1, port2 } = new MessageChannel();
@@ -43,7 +53,7 @@ export async function startModel(
   const release = () => {
     port1.close();
     thread.terminate();
-    for (const fd of [stop, bell, listener]) fd?.[Symbol.dispose]();
+    for (const fd of [stop, bell, listener, heir]) fd?.[Symbol.dispose]();
     if ("socketPath" in clients) rmSync(clients.socketPath, { force: true });
   };
   try {
@@ -55,6 +65,7 @@ export async function startModel(
     const data: MessageThreadData = {
       connectionFd: "connectionFd" in clients ? clients.connectionFd : undefined,
       listenerFd: listener?.number,
+      heirFd: heir?.number,
       stopFd: stop.fd.number,
       bellFd: bell.fd.number,
       codecPort: port2,
