@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { registers } from "../../src/endpoint/registers.ts";
+import { MAGIC, registers } from "../../src/endpoint/registers.ts";
 import { openRegisters } from "../../src/pci/registers.ts";
 import { LIMIT_MS, PROGRAM, startServer, tempFolder } from "./rig.ts";
 import { noise, Place, Rig } from "./stream-rig.ts";
@@ -49,6 +49,33 @@ test("a path that is taken is refused with exit code 1, the reason, the cure, an
   expect(existsSync(server.path)).toBe(true);
   expect((await run("--socket", server.path, "--codec=null")).exitCode).toBe(1);
   expect(existsSync(server.path)).toBe(true);
+});
+
+test("with --heir a server that is killed leaves a dead device: every register reads as all ones, and a reset is over at once", async () => {
+  await using server = await startServer("--codec=null", "--heir");
+  using device = server.open();
+  const regs = openRegisters(registers, device.bars[0]!);
+  expect(regs.MAGIC.read()).toBe(MAGIC);
+  server.kill("SIGKILL");
+  await server.exited;
+  expect(regs.MAGIC.read()).toBe(0xffff_ffff);
+  regs.SPEED.write(1);
+  expect(device.config.read32(0)).toBe(0x7022_10ee);
+  device.reset();
+  expect(regs.MAGIC.read()).toBe(0xffff_ffff);
+});
+
+test("with --heir, too, clients come and go, and a server that ends in good order hangs up on the last one", async () => {
+  await using server = await startServer("--codec=null", "--heir");
+  for (let i = 0; i < 3; i++) {
+    using device = server.open();
+    expect(openRegisters(registers, device.bars[0]!).MAGIC.read()).toBe(MAGIC);
+  }
+  using client = server.connect().agree();
+  expect(client.read32(7, 0)).toBe(0x7022_10ee);
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+  expect(client.dropped()).toBe(true);
 });
 
 test("a path that no socket can have is refused with exit code 1 and the reason", async () => {
