@@ -1,91 +1,25 @@
-/** Measures vfiokit beside what people use now. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** Measures vfiokit beside what people use now, and beside itself in a guest. */
+import { writeFileSync } from "node:fs";
 import { defineCommand } from "citty";
-import type { BenchCase } from "./bench/case.ts";
+import type { BenchCase, BenchResult } from "./bench/case.ts";
 import { encode } from "./bench/encode.ts";
-import { median, type Run, runCommand } from "./bench/measure.ts";
+import { penalty } from "./bench/penalty.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
-const cases: readonly BenchCase[] = [encode];
-
-interface Result {
-  readonly name: string;
-  readonly unit: "s";
-  /** Medians of whole-process wall time. */
-  readonly ours: number;
-  readonly theirs: number;
-  /** Median of the rounds' own ratios: a machine's speed drifts more between rounds than within one. */
-  readonly ratio: number;
-  readonly bound: number;
-  readonly rounds: number;
-}
-
-/** Runs both sides in turn, after one round that is not counted. */
-async function measure(bench: BenchCase, rounds: number): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), "vfiokit-bench-"));
-  try {
-    const contest = await bench.prepare(folder);
-    const ours: Run[] = [];
-    const theirs: Run[] = [];
-    for (let round = 0; round <= rounds; round++) {
-      // Each side goes first as often as the other.
-      const oursFirst = round % 2 === 0;
-      const before = oursFirst ? await runCommand(contest.ours) : undefined;
-      const b = await runCommand(contest.theirs);
-      const a = before ?? (await runCommand(contest.ours));
-      await contest.check();
-      if (round === 0) continue;
-      ours.push(a);
-      theirs.push(b);
-    }
-    const [oursMedian, theirsMedian] = [ours, theirs].map((runs) =>
-      median(runs.map((run) => run.wallSeconds)),
-    ) as [number, number];
-    const ratios = ours.map((run, round) => run.wallSeconds / theirs[round]!.wallSeconds);
-    print("ours", ours);
-    print("theirs", theirs);
-    return {
-      name: bench.name,
-      unit: "s",
-      ours: oursMedian,
-      theirs: theirsMedian,
-      ratio: median(ratios),
-      bound: bench.bound,
-      rounds,
-    };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-function print(side: string, runs: readonly Run[]): void {
-  const walls = runs.map((run) => run.wallSeconds);
-  const [least, most] = [Math.min(...walls), Math.max(...walls)];
-  console.log(
-    `  ${side.padEnd(7)} wall ${median(walls).toFixed(3)} s (${least.toFixed(3)} to ${most.toFixed(3)})`,
-  );
-  const names = new Set(runs.flatMap((run) => run.processes.map((process) => process.name)));
-  for (const name of names) {
-    const uses = runs.flatMap((run) => run.processes.filter((process) => process.name === name));
-    const cpu = median(uses.map((use) => use.cpuSeconds));
-    const peak = median(uses.map((use) => use.peakMiB));
-    console.log(`          ${name}: CPU ${cpu.toFixed(2)} s, peak memory ${peak.toFixed(0)} MiB`);
-  }
-}
+const cases: readonly BenchCase[] = [encode, penalty];
 
 const command = defineCommand({
   meta: {
     name: "bench.ts",
-    description: `Measure vfiokit beside what people use now, in turn, as whole processes.
+    description: `Measure vfiokit: beside what people use now, and beside itself in an emulated guest.
 
 Cases:
-${cases.map(({ name, about, bound }) => `  ${name}  ${about}; at most ${bound}x`).join("\n")}
+${cases.map(({ name, about, bound }) => `  ${name.padEnd(8)} ${about}; at most ${bound}x`).join("\n")}
 
-Example:
+Examples:
   bun run bench.ts encode --json bench.json
+  bun run bench.ts penalty --rounds 5 --svg penalty.svg
 
 The ratio is the median of the rounds' own ratios, for a machine's speed drifts.
 Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound.`,
@@ -99,6 +33,7 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound.`,
       description: "Counted rounds; one more comes first",
     },
     json: { type: "string", valueHint: "F", description: "Write the results to this file, too" },
+    svg: { type: "string", valueHint: "F", description: "Draw the penalty into this file" },
   },
   async run({ args }) {
     const chosen = cases.filter(({ name }) => args.case === undefined || name === args.case);
@@ -112,17 +47,15 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound.`,
       );
       process.exit(2);
     }
-    const results: Result[] = [];
+    const results: BenchResult[] = [];
     try {
       for (const bench of chosen) {
         console.log(`${bench.name}: ${bench.about}, ${rounds} rounds`);
-        const result = await measure(bench, rounds);
-        const ofMedians = (result.ours / result.theirs).toFixed(3);
+        const result = await bench.measure(rounds);
         const verdict = result.ratio <= result.bound ? "within" : "OVER";
-        console.log(
-          `  ratio   ${result.ratio.toFixed(3)}, ${verdict} the bound of ${result.bound.toFixed(2)} (of the medians: ${ofMedians})`,
-        );
+        console.log(`  ${result.ratio.toFixed(3)} is ${verdict} the bound of ${result.bound.toFixed(2)}`);
         results.push(result);
+        if (args.svg !== undefined && result.draw) writeFileSync(args.svg, result.draw());
       }
     } catch (error) {
       await say("error", error instanceof Error ? error.message : String(error));

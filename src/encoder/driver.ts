@@ -75,6 +75,8 @@ export class EndpointDriver implements Disposable {
   #spoiled = false;
   /** Completions found although no interrupt announced them. */
   missedInterrupts = 0;
+  /** Time that taking completions and their packets over took. */
+  collectMs = 0;
 
   /** Checks that the device is the endpoint, and resets it. Throws EncoderError, DeviceError. */
   constructor(device: PciDevice, timeoutMs: number) {
@@ -304,12 +306,14 @@ export class EndpointDriver implements Disposable {
     const memory = this.#stream;
     const entry = memory.completionRing + (this.#completed % (1 << memory.ringLog2)) * COMPLETION_BYTES;
     if (memory.read32(entry + Completion.SEQUENCE) !== (this.#completed + 1) >>> 0) return undefined;
+    const startMs = performance.now();
     // The sequence number is written last; what came before it must be read after it.
     this.#device.fence();
     this.#completed = (this.#completed + 1) >>> 0;
     this.#spoiled = true;
     const completed = this.#read(entry);
     this.#spoiled = false;
+    this.collectMs += performance.now() - startMs;
     return completed;
   }
 

@@ -63,6 +63,8 @@ export interface EncoderStatistics {
   readonly frames: number;
   /** Time the device's codec worked. */
   readonly deviceUs: number;
+  /** Time that taking packets over from the device took here. */
+  readonly collectMs: number;
   readonly missedInterrupts: number;
 }
 
@@ -148,6 +150,7 @@ export class Encoder implements Disposable {
       inFlight: this.#inFlight,
       frames: this.#frames,
       deviceUs: this.#deviceUs,
+      collectMs: this.#driver.collectMs,
       missedInterrupts: this.#driver.missedInterrupts,
     };
   }

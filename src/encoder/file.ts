@@ -41,8 +41,10 @@ export interface Portions {
   read: number;
   /** Giving them to the device. */
   submit: number;
-  /** Waiting for it, and collecting its packets. */
+  /** Waiting for it. */
   wait: number;
+  /** Taking its packets over. */
+  collect: number;
   /** Writing packets, as far as frames waited for it. */
   write: number;
   /** What was under way after the last frame, and closing. */
@@ -129,7 +131,7 @@ export async function encodeFile(
     keyFrames: 0,
     packetBytes: 0,
     wallMs: 0,
-    portionsMs: { start: 0, read: 0, submit: 0, wait: 0, write: 0, finish: 0 },
+    portionsMs: { start: 0, read: 0, submit: 0, wait: 0, collect: 0, write: 0, finish: 0 },
     steadyFrameMs: 0,
     deviceMs: 0,
     videoMs: 0,
@@ -139,10 +141,15 @@ export async function encodeFile(
     missedInterrupts: 0,
   };
   let lapMs = startMs;
-  /** The time since the last call was this portion's. */
+  let encoder: Encoder | undefined;
+  let collectedMs = 0;
+  /** The time since the last call was this portion's, but for the packets that were taken over meanwhile. */
   const lap = (portion: keyof Portions) => {
     const nowMs = performance.now();
-    report.portionsMs[portion] += nowMs - lapMs;
+    const totalMs = encoder?.statistics.collectMs ?? 0;
+    report.portionsMs.collect += totalMs - collectedMs;
+    report.portionsMs[portion] += nowMs - lapMs - (totalMs - collectedMs);
+    collectedMs = totalMs;
     lapMs = nowMs;
   };
   let packets = 0;
@@ -181,7 +188,6 @@ export async function encodeFile(
       .catch((error) => fail("output", error));
   };
 
-  let encoder: Encoder | undefined;
   try {
     encoder = openEncoder({ ...options.encoder, output, error: (error) => fail("device", error) });
     const { fps, ...video } = source.video;

@@ -236,6 +236,7 @@ describe("what is said", () => {
         read: expect.any(Number),
         submit: expect.any(Number),
         wait: expect.any(Number),
+        collect: expect.any(Number),
         write: expect.any(Number),
         finish: expect.any(Number),
       },

@@ -1,0 +1,66 @@
+/** The penalty as a picture: a bar a side, of what each frame's time went to. */
+import { framePortions, type PenaltyResult } from "./penalty-result.ts";
+
+const colours = {
+  read: "#4e79a7",
+  submit: "#f28e2b",
+  wait: "#d9d9d9",
+  collect: "#59a14f",
+  write: "#b07aa1",
+} as const;
+
+const WIDTH = 760;
+const LEFT = 130;
+const RIGHT = 190;
+const BAR = 30;
+const ROW = 58;
+const TOP = 66;
+
+/** An SVG document. */
+export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
+  const most = Math.max(...sides.map(({ steadyFrameMs }) => steadyFrameMs.most));
+  const scale = (WIDTH - LEFT - RIGHT) / most;
+  const height = TOP + sides.length * ROW + 34;
+  const parts: string[] = [];
+  const text = (x: number, y: number, words: string, more = "") =>
+    parts.push(`<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${words}</text>`);
+
+  text(12, 22, `1080p to VP9 by DMA: ms a frame, and what they went to`, 'font-weight="bold"');
+  let legend = 12;
+  for (const portion of framePortions) {
+    parts.push(`<rect x="${legend}" y="36" width="12" height="12" fill="${colours[portion]}"/>`);
+    const label = portion === "wait" ? "wait (for the codec)" : portion;
+    text(legend + 17, 46, label);
+    legend += 34 + label.length * 7;
+  }
+  for (const [index, { name, accelerator, steadyFrameMs, steadyRatio, portions }] of sides.entries()) {
+    const y = TOP + index * ROW;
+    text(12, y + 13, name === "host" ? "host" : `${name} guest`);
+    if (accelerator) text(12, y + 28, accelerator, 'fill="#666"');
+    let x = LEFT;
+    for (const portion of framePortions) {
+      const width = portions[portion].median * scale;
+      parts.push(
+        `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" fill="${colours[portion]}"/>`,
+      );
+      x += width;
+    }
+    // From the least to the most of the rounds, with a mark at the median.
+    const [least, median, end] = [steadyFrameMs.least, steadyFrameMs.median, steadyFrameMs.most].map((ms) =>
+      (LEFT + ms * scale).toFixed(1),
+    );
+    const middle = y + BAR + 7;
+    parts.push(`<path d="M${least} ${middle}H${end}M${median} ${middle - 4}v8" stroke="#333"/>`);
+    const ratio = `${steadyRatio.median.toFixed(2)}x (${steadyRatio.least.toFixed(2)} to ${steadyRatio.most.toFixed(2)})`;
+    const label = `${steadyFrameMs.median.toFixed(1)} ms${name === "host" ? "" : `, ${ratio}`}`;
+    text(LEFT + steadyFrameMs.most * scale + 10, y + BAR / 2 + 5, label);
+  }
+  const about = `bars: medians of ${rounds} rounds of ${frames} frames; lines: the steady pace, from the fastest round to the slowest`;
+  text(12, height - 12, about, 'fill="#666"');
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
+    `<rect width="100%" height="100%" fill="white"/>`,
+    ...parts,
+    "</svg>\n",
+  ].join("\n");
+}

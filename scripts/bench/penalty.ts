@@ -1,0 +1,152 @@
+/** What an emulated guest costs: the same clip, settings and program on the host and in both guests. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { EncodeReport, Portions } from "../../src/encoder/file.ts";
+import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
+import type { BenchCase } from "./case.ts";
+import { decodeStreet } from "./clip.ts";
+import { drawPenalty } from "./penalty-chart.ts";
+import { framePortions, type PenaltyResult, type Side, type SideResult, sides } from "./penalty-result.ts";
+import { type Spread, spread, spreadText } from "./spread.ts";
+
+const ENCODE = fileURLToPath(new URL("../encode.ts", import.meta.url));
+/** Of the 54 frames; long enough for a pace, short enough for the guests' memory. */
+const TIMES = 3;
+const SETTINGS = ["--rc=cbr", "--bitrate=4000", "--threads=1", "--path=dma", "--json"];
+const GUEST_TIMEOUT_MS = 180_000;
+
+interface Measured extends EncodeReport {
+  readonly guest?: GuestResult;
+}
+
+export const penalty: BenchCase = {
+  name: "penalty",
+  about: "1080p by DMA in an emulated aarch64 guest, in the steady state, beside the host",
+  bound: 1.25,
+  async measure(rounds) {
+    const folder = mkdtempSync(join(tmpdir(), "vfiokit-bench-"));
+    try {
+      const clip = await decodeStreet(folder, TIMES);
+      const measured: Record<Side, Measured[]> = { host: [], x86_64: [], aarch64: [] };
+      for (let round = 0; round <= rounds; round++) {
+        const outputs: Buffer[] = [];
+        for (const offset of sides.keys()) {
+          // Each side is first, second and last equally often.
+          const side = sides[(round + offset) % sides.length]!;
+          const output = join(folder, "out.ivf");
+          const report = side === "host" ? await onHost(clip, output) : await inGuest(side, clip, output);
+          outputs.push(readFileSync(output));
+          if (round > 0) measured[side].push(report);
+          rmSync(output);
+        }
+        if (!outputs.every((bytes) => bytes.length > 0 && bytes.equals(outputs[0]!)))
+          throw new Error("the files differ, so the times can't be compared");
+        if (round > 0) printRound(round, measured);
+      }
+      const results = sides.map((side) => summarize(side, measured[side], measured.host));
+      const result: PenaltyResult = {
+        name: this.name,
+        unit: "ms",
+        ratio: results.at(-1)!.steadyRatio.median,
+        bound: this.bound,
+        rounds,
+        frames: measured.host[0]!.frames,
+        settings: SETTINGS,
+        sides: results,
+        draw: () => drawPenalty(result),
+      };
+      print(result);
+      return result;
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+};
+
+async function onHost(clip: string, output: string): Promise<Measured> {
+  const words = [process.execPath, ENCODE, clip, ...SETTINGS, "--device=model:vp9", "-o", output];
+  const child = Bun.spawn(words, { stdin: "ignore", stderr: "inherit" });
+  const text = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0) throw new Error(`encoding on the host failed: ${text}`);
+  return JSON.parse(text) as EncodeReport;
+}
+
+/** Clip and output are in the guest's memory while it encodes, as they are in the host's cache here. */
+async function inGuest(arch: "x86_64" | "aarch64", clip: string, output: string): Promise<Measured> {
+  const [from, to] = [basename(clip), basename(output)];
+  let text = "";
+  const script = [
+    "bun run bind.ts 00:01.0 --json > /dev/null",
+    `cp ${from} /tmp/`,
+    `bun run encode.ts /tmp/${from} ${SETTINGS.join(" ")} -o /tmp/${to}`,
+    `cp /tmp/${to} .`,
+  ];
+  const guest = await runGuest({
+    arch,
+    memoryMib: 3072,
+    hugepages: 64,
+    devices: ["model:vp9"],
+    inputs: [clip],
+    outputs: [output],
+    command: ["sh", "-ec", script.join("\n")],
+    timeoutMs: GUEST_TIMEOUT_MS,
+    onStdout: (bytes) => {
+      text += new TextDecoder().decode(bytes);
+    },
+  });
+  if (guest.exitCode !== 0) throw new Error(`encoding in the ${arch} guest failed: ${text}`);
+  return { ...(JSON.parse(text) as EncodeReport), guest };
+}
+
+function summarize(name: Side, runs: readonly Measured[], host: readonly Measured[]): SideResult {
+  const over = (value: (run: Measured) => number) => spread(runs.map(value));
+  const ratio = (value: (run: Measured) => number) =>
+    spread(runs.map((run, round) => value(run) / value(host[round]!)));
+  const perFrame = (portion: keyof Portions) => over((run) => run.portionsMs[portion] / run.frames);
+  return {
+    name,
+    accelerator: runs[0]!.guest?.accelerator,
+    kernel: runs[0]!.guest?.kernel,
+    steadyFrameMs: over((run) => run.steadyFrameMs),
+    steadyRatio: ratio((run) => run.steadyFrameMs),
+    wallRatio: ratio((run) => run.wallMs),
+    portions: {
+      read: perFrame("read"),
+      submit: perFrame("submit"),
+      wait: perFrame("wait"),
+      collect: perFrame("collect"),
+      write: perFrame("write"),
+    },
+    codec: over((run) => run.deviceMs / run.frames),
+    startMs: over((run) => run.portionsMs.start),
+    finishMs: over((run) => run.portionsMs.finish),
+    wallMs: over((run) => run.wallMs),
+  };
+}
+
+function printRound(round: number, measured: Record<Side, Measured[]>): void {
+  const steady = sides.map((side) => `${side} ${measured[side].at(-1)!.steadyFrameMs.toFixed(1)}`);
+  console.log(`  round ${round}, ms a frame: ${steady.join(", ")}`);
+}
+
+function print({ sides, frames }: PenaltyResult): void {
+  const titles = sides.map(({ name, accelerator }) => (accelerator ? `${name} guest, ${accelerator}` : name));
+  const row = (title: string, cells: readonly string[]) =>
+    console.log(`  ${title.padEnd(24)}${cells.map((cell) => cell.padEnd(24)).join("")}`.trimEnd());
+  const rows = (title: string, value: (side: SideResult) => Spread, digits: number) =>
+    row(
+      title,
+      sides.map((side) => spreadText(value(side), digits)),
+    );
+  row(`${frames} frames`, titles);
+  rows("ms a frame, steady", (side) => side.steadyFrameMs, 1);
+  rows("  to the host's", (side) => side.steadyRatio, 3);
+  for (const portion of framePortions) rows(`  ${portion}`, (side) => side.portions[portion], 2);
+  rows("the codec's own", (side) => side.codec, 1);
+  rows("start, ms", (side) => side.startMs, 0);
+  rows("finish, ms", (side) => side.finishMs, 0);
+  rows("in all, ms", (side) => side.wallMs, 0);
+  rows("  to the host's", (side) => side.wallRatio, 3);
+}
