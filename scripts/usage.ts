@@ -23,7 +23,10 @@ export async function runVerb<T extends ArgsDef>(command: CommandDef<T>): Promis
 }
 
 /** In colours on a terminal only: what is kept in a file or searched has none. */
-async function printUsage<T extends ArgsDef>(command: CommandDef<T>, parent?: CommandDef<T>): Promise<void> {
+export async function printUsage<T extends ArgsDef>(
+  command: CommandDef<T>,
+  parent?: CommandDef<T>,
+): Promise<void> {
   const usage = await renderUsage(command, parent);
   console.log(`${process.stdout.isTTY ? usage : stripVTControlCharacters(usage)}\n`);
 }

@@ -15,6 +15,8 @@ need ps procps
 need xz xz-utils # guests: what they are made of is fetched from Debian's archive
 need setpriv util-linux
 need flock util-linux
+need x86_64-linux-gnu-ld binutils-x86-64-linux-gnu # musl's C++ library for the guests
+need aarch64-linux-gnu-ld binutils-aarch64-linux-gnu
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 if [ "$(uname -m)" = x86_64 ]; then # the other architecture, emulated
   need qemu-aarch64-static qemu-user-static

@@ -2,7 +2,7 @@
  * musl for a guest. Debian has it, but without the C++ library that Bun needs there, so that is linked from the objects
  * of Debian's own, which were compiled for glibc.
  */
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Arch, arches } from "../../src/guest/arch.ts";
 import { openArchive } from "../../src/guest/archive.ts";
@@ -28,7 +28,9 @@ export interface Musl {
 /** Fetches it on first use; needs ld and objcopy for the architecture (binutils). */
 export async function fetchMusl(arch: Arch): Promise<Musl> {
   const names = { loader: `ld-musl-${arch}.so.1`, cxx: "libstdc++.so.6" };
-  const entry = await cached(`musl-${arch}-gcc${GCC}`, async (folder) => {
+  // Made anew when this file changes.
+  const recipe = Bun.hash(readFileSync(import.meta.path)).toString(16);
+  const entry = await cached(`musl-${arch}-${recipe}`, async (folder) => {
     const archive = await openArchive(arch, folder);
     const tree = join(folder, "tree");
     await archive.unpack(["musl", `libstdc++-${GCC}-dev`, `libgcc-${GCC}-dev`], tree, {
@@ -53,7 +55,6 @@ export async function fetchMusl(arch: Arch): Promise<Musl> {
       join(gcc, "crtendS.o"),
     );
     copyFileSync(join(tree, "usr/lib", `${arch}-linux-musl`, "libc.so"), join(made, names.loader));
-    rmSync(tree, { recursive: true });
     return made;
   });
   return { loader: join(entry, names.loader), cxx: join(entry, names.cxx) };

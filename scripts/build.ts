@@ -1,0 +1,58 @@
+/** Builds standalone binaries. */
+import { type ArgsDef, defineCommand } from "citty";
+import { buildStandalone, type Standalone, type Target, targets } from "./build/standalone.ts";
+import { columns } from "./bus/table.ts";
+import { UsageError } from "./device/number.ts";
+import { endWith, jsonArg, printJson } from "./device/verb.ts";
+import { splitCommandLine } from "./guest/command-line.ts";
+import { say } from "./say.ts";
+import { runVerb } from "./usage.ts";
+
+const args = {
+  target: {
+    type: "string",
+    valueHint: "NAME",
+    description: `${Object.keys(targets).join(", ")}, as often as wanted (default: all)`,
+  },
+  outdir: { type: "string", default: "dist", valueHint: "FOLDER", description: "Where they go" },
+  json: jsonArg,
+} satisfies ArgsDef;
+
+const line = splitCommandLine(process.argv.slice(2), args);
+
+function chooseTargets(names: readonly string[]): Target[] {
+  for (const name of names)
+    if (!Object.hasOwn(targets, name))
+      throw new UsageError(`--target ${name}: it must be one of ${Object.keys(targets).join(", ")}`);
+  return Object.keys(targets).filter((name) => names.length === 0 || names.includes(name)) as Target[];
+}
+
+const command = defineCommand({
+  meta: {
+    name: "build.ts",
+    description: `Build vfiokit as one file for machines without Bun: vfiokit-linux-x64, -x64-musl, -arm64 and
+-arm64-musl. It has the verbs (vfiokit list), the software model and Bun in it; without guest, bench,
+docs and build, which need a clone. The Bun of other machines comes from npm, with the checksum in
+package-lock.json, and is kept in the cache folder.
+
+Examples:
+  bun run build.ts
+  bun run build.ts --target linux-arm64 --outdir /tmp
+
+--json: an array of target, path, sizeBytes.
+Exit codes: 0 done, 1 it failed, 2 usage.`,
+  },
+  args,
+  run: ({ args }) =>
+    endWith(async () => {
+      const built: Standalone[] = [];
+      for (const target of chooseTargets(line.all("target")))
+        built.push(await buildStandalone(target, args.outdir, (text) => void say("info", text)));
+      if (args.json) printJson(built);
+      else
+        console.log(columns(built.map(({ path, sizeBytes }) => [path, `${Math.round(sizeBytes / 1e6)} MB`])));
+      return 0;
+    }),
+});
+
+await runVerb(command);

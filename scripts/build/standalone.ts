@@ -1,0 +1,100 @@
+/** Standalone binaries: the verbs, the model and Bun in one file, for machines that have none of them. */
+import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { BunPlugin } from "bun";
+import type { Arch } from "../../src/guest/arch.ts";
+import { checkout, fetchBun, type Libc } from "../../src/guest/assets.ts";
+import { verbs } from "../vfiokit/verbs.ts";
+
+/**
+ * What binaries are made for, as Bun has the names. On x64 they need SSE4.2 and no more: Bun 1.4 chooses its AVX2 code when
+ * it runs, and has no "baseline" builds beside.
+ */
+export const targets = {
+  "linux-x64": { arch: "x86_64", libc: "glibc" },
+  "linux-x64-musl": { arch: "x86_64", libc: "musl" },
+  "linux-arm64": { arch: "aarch64", libc: "glibc" },
+  "linux-arm64-musl": { arch: "aarch64", libc: "musl" },
+} as const satisfies Record<string, { arch: Arch; libc: Libc }>;
+
+export type Target = keyof typeof targets;
+
+export interface Standalone {
+  readonly target: Target;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Builds one into a folder, as vfiokit-TARGET. It is complete or absent; one that runs meanwhile goes on.
+ * @throws Error where Bun for the target can't be had, is another version than the one that builds, or can't build
+ */
+export async function buildStandalone(
+  target: Target,
+  folder: string,
+  log: (line: string) => void,
+): Promise<Standalone> {
+  const { arch, libc } = targets[target];
+  const bun = await fetchBun(arch, log, libc);
+  if (!Buffer.from(await Bun.file(bun).arrayBuffer()).includes(`Bun/${Bun.version}`))
+    throw new Error(
+      `${bun} is not Bun ${Bun.version}, which builds; npm ci in the clone installs the one that it pins, and npx bun runs it`,
+    );
+  const { version } = (await Bun.file(join(checkout, "package.json")).json()) as { version: string };
+  const path = join(folder, `vfiokit-${target}`);
+  const unfinished = `${path}.${process.pid}`;
+  makeFolder(folder);
+  try {
+    await Bun.build({
+      entrypoints: ["scripts/vfiokit.ts", "src/model/vp9/message-thread.ts"].map((name) =>
+        join(checkout, name),
+      ),
+      // All in one folder, where the program looks for the Worker's file.
+      naming: { entry: "[name].[ext]" },
+      splitting: true,
+      external: ["@napi-rs/webcodecs"],
+      plugins: [wording],
+      define: { "process.env.VFIOKIT_BUILD": JSON.stringify(`${version} for ${target}`) },
+      compile: {
+        target: `bun-${target}`,
+        executablePath: bun,
+        outfile: unfinished,
+        // Root runs it in folders that are not root's.
+        autoloadBunfig: false,
+        autoloadDotenv: false,
+      },
+    });
+    renameSync(unfinished, path);
+  } catch (error) {
+    const reasons: unknown[] = error instanceof AggregateError ? error.errors : [error];
+    const messages = reasons.map((reason) => (reason instanceof Error ? reason.message : String(reason)));
+    throw new Error(`${path} can't be built: ${messages.join("\n")}`, { cause: error });
+  } finally {
+    rmSync(unfinished, { force: true });
+  }
+  return { target, path, sizeBytes: statSync(path).size };
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`the folder ${path} can't be made (${code}); --outdir names another`, { cause: error });
+  }
+}
+
+/** A verb in a text: "bun run list.ts", or "list.ts" where that is no path. */
+const mention = new RegExp(`(?<![\\w./-])(?:bun run )?(${Object.keys(verbs).join("|")})\\.ts\\b`, "g");
+
+/** Has every text of the binary say what is typed there, "vfiokit list"; the sources need not know. */
+const wording: BunPlugin = {
+  name: "wording",
+  setup(build) {
+    const sources = new RegExp(`^${RegExp.escape(checkout)}/(src|scripts)/.*\\.ts$`);
+    build.onLoad({ filter: sources }, async ({ path }) => ({
+      contents: (await Bun.file(path).text()).replace(mention, "vfiokit $1"),
+      loader: "ts",
+    }));
+  },
+};

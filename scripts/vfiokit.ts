@@ -1,0 +1,27 @@
+/** All verbs in one program, `vfiokit VERB ...`: where a standalone binary begins. scripts/build.ts makes it. */
+import { basename } from "node:path";
+import { say } from "./say.ts";
+import { verbs } from "./vfiokit/verbs.ts";
+
+/** Where the files of a standalone binary are, for itself. */
+const INSIDE = "/$bunfs/";
+/** Those that are started as processes of their own, as `bun FILE ...` is elsewhere: by this program, of itself. */
+const programs: Readonly<Record<string, () => Promise<unknown>>> = {
+  "child.ts": () => import("../src/model/vp9/child.ts"),
+  "heir-program.ts": () => import("../src/model/vp9/heir-program.ts"),
+};
+
+const [word] = process.argv.splice(2, 1);
+if (word === undefined) await refuse("say which verb");
+else if (word.startsWith(INSIDE) && basename(word) in programs) await programs[basename(word)]!();
+else if (Object.hasOwn(verbs, word)) await verbs[word]!.run();
+else if (word === "--help" || word === "-h") await (await import("./vfiokit/help.ts")).printHelp();
+else if (word === "--version") console.log(`vfiokit ${process.env.VFIOKIT_BUILD}, Bun ${Bun.version}`);
+else if (["guest", "bench", "docs", "build"].includes(word))
+  await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in this program`);
+else await refuse(`there is no verb "${word}"`);
+
+async function refuse(mistake: string): Promise<never> {
+  await say("error", `${mistake}; --help says what there is`);
+  process.exit(2);
+}

@@ -1,0 +1,192 @@
+/** build.ts, and the binary that it makes of all verbs, run where nothing of the project and no Bun is. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { tempFolder } from "../media/rig.ts";
+import { type Ended, encode, ROOT, type Running, start, startScript, until } from "./rig.ts";
+
+// The first one fetches Bun for the other machines.
+setDefaultTimeout(300_000);
+
+const folder = tempFolder();
+afterAll(() => folder[Symbol.dispose]());
+
+const here = `linux-${process.arch}`;
+/** What each is for: the machine of its ELF header, and the program that loads it. */
+const machines = {
+  "linux-x64": [62, "/lib64/ld-linux-x86-64.so.2"],
+  "linux-x64-musl": [62, "/lib/ld-musl-x86_64.so.1"],
+  "linux-arm64": [183, "/lib/ld-linux-aarch64.so.1"],
+  "linux-arm64-musl": [183, "/lib/ld-musl-aarch64.so.1"],
+} as const;
+const binary = folder.file(`dist/vfiokit-${here}`);
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+interface Manifest {
+  readonly version: string;
+  readonly scripts: Readonly<Record<string, string>>;
+}
+const manifest = (await Bun.file(join(ROOT, "package.json")).json()) as Manifest;
+/** Each needs a clone. */
+const without = ["guest", "bench", "docs", "build"];
+const verbs = Object.keys(manifest.scripts)
+  .flatMap((name) => /^(.*)\.ts$/.exec(name)?.[1] ?? [])
+  .filter((name) => !without.includes(name));
+
+let built: Ended;
+beforeAll(async () => {
+  built = await startScript("build.ts", "--outdir", folder.file("dist"), "--json").ended();
+  mkdirSync(folder.file("away"));
+  // What Bun would read where it is started.
+  writeFileSync(folder.file("away/bunfig.toml"), 'preload = ["./preload.ts"]\n');
+  writeFileSync(folder.file("away/preload.ts"), 'console.log("preloaded");\n');
+});
+
+/** Starts the binary in a folder of its own, with no Bun on the PATH. */
+function startVfiokit(...args: string[]): Running {
+  const line = 'cd "$0" && PATH=/usr/bin:/bin exec "$@"';
+  return start(["bash", "-c", line, folder.file("away"), binary, ...args]);
+}
+
+const vfiokit = (...args: string[]): Promise<Ended> => startVfiokit(...args).ended();
+
+test("build.ts makes a binary for each machine in one go", () => {
+  const { exitCode, stdout } = built;
+  expect(exitCode).toBe(0);
+  const expected = Object.keys(machines).map((target) => {
+    const path = folder.file(`dist/vfiokit-${target}`);
+    return { target, path, sizeBytes: Bun.file(path).size };
+  });
+  expect(JSON.parse(text(stdout))).toEqual(expected);
+  for (const [target, [machine, loader]] of Object.entries(machines)) {
+    const head = Buffer.alloc(4096);
+    const fd = openSync(folder.file(`dist/vfiokit-${target}`), "r");
+    readSync(fd, head);
+    closeSync(fd);
+    expect({ target, machine: head.readUInt16LE(18) }).toEqual({ target, machine });
+    expect(head.toString("latin1")).toContain(`${loader}\0`);
+  }
+});
+
+test("build.ts refuses what it can't build, and names what it can", async () => {
+  const wrong = await startScript("build.ts", "--target", here, "--target", "linux-riscv64").ended();
+  expect(wrong.exitCode).toBe(2);
+  expect(wrong.stderr).toContain(
+    `--target linux-riscv64: it must be one of ${Object.keys(machines).join(", ")}`,
+  );
+  const nowhere = await startScript("build.ts", "--target", here, "--outdir", "/dev/null/dist").ended();
+  expect(nowhere.exitCode).toBe(1);
+  expect(nowhere.stderr).toContain(
+    "the folder /dev/null/dist can't be made (ENOTDIR); --outdir names another",
+  );
+});
+
+describe("the binary", () => {
+  test("says its version, what it is for, and the Bun in it", async () => {
+    const { exitCode, stdout } = await vfiokit("--version");
+    expect(text(stdout)).toBe(`vfiokit ${manifest.version} for ${here}, Bun ${Bun.version}\n`);
+    expect(exitCode).toBe(0);
+  });
+
+  test("lists every verb, with what it does", async () => {
+    const { exitCode, stdout } = await vfiokit("--help");
+    const listed = text(stdout)
+      .split("COMMANDS")[1]!
+      .split("\n")
+      .flatMap((line) => /^ +(\w+) {2,}[A-Z]\w+/.exec(line)?.[1] ?? []);
+    expect(listed.sort()).toEqual(verbs.sort());
+    expect(exitCode).toBe(0);
+  });
+
+  test("has the help of each, in which it is called as there", async () => {
+    for (const verb of verbs) {
+      const { exitCode, stdout, stderr } = await vfiokit(verb, "--help");
+      expect({ verb, exitCode, stderr }).toEqual({ verb, exitCode: 0, stderr: "" });
+      expect(text(stdout)).toContain(`USAGE vfiokit ${verb} `);
+      expect(text(stdout)).toContain(`\n  ${verb === "info" ? "sudo " : ""}vfiokit ${verb}`);
+    }
+    // Nor has any other of its texts a command that is not there.
+    const mentions = new RegExp(`bun run (${verbs.join("|")})\\.ts`);
+    expect(mentions.exec(readFileSync(binary, "latin1"))?.[0]).toBeUndefined();
+  });
+
+  test("lists what list.ts lists", async () => {
+    const [ours, theirs] = await Promise.all([
+      vfiokit("list", "--json"),
+      startScript("list.ts", "--json").ended(),
+    ]);
+    expect(text(ours.stdout)).toBe(text(theirs.stdout));
+    expect(ours.exitCode).toBe(0);
+  });
+
+  test.each(["ivf", "webm"])("encodes to the bytes of encode.ts, as %s", async (ending) => {
+    const [ours, theirs] = [folder.file(`ours.${ending}`), folder.file(`theirs.${ending}`)];
+    const { exitCode, stdout, stderr } = await vfiokit("encode", "-o", ours);
+    expect(text(stdout)).toMatch(/^50 frames \(1 key\), /);
+    expect(stderr).toMatch(/^\S* ?no card found; using the software model \(libvpx [\d.]+\)\n$/);
+    expect(exitCode).toBe(0);
+    expect((await encode("-o", theirs)).exitCode).toBe(0);
+    expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
+  });
+
+  test("is without the webcodecs fallback, and says so", async () => {
+    // What it would find where it is started.
+    const name = "@napi-rs/webcodecs";
+    mkdirSync(folder.file(`away/node_modules/${name}`), { recursive: true });
+    writeFileSync(folder.file(`away/node_modules/${name}/index.js`), 'console.error("loaded");\n');
+    const output = folder.file("none.ivf");
+    const { exitCode, stderr } = await vfiokit("encode", "--codec", "webcodecs", "-o", output);
+    expect(stderr).toContain(
+      "webcodecs: a standalone binary is without it; use libvpx, or a clone of the project\n",
+    );
+    expect(stderr).not.toContain("loaded");
+    expect(exitCode).toBe(1);
+  });
+
+  test("reads a register table from a driver's file, which imports the library", async () => {
+    const table = join(ROOT, "docs/drivers/edu.ts");
+    writeFileSync(folder.file("away/driver.ts"), readFileSync(table));
+    const words = ["model:vp9", "IDENTITY", "--table", "driver.ts", "--json"];
+    const { exitCode, stdout, stderr } = await vfiokit("regs", ...words);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(JSON.parse(text(stdout))).toMatchObject({
+      table: "driver.ts",
+      registers: { IDENTITY: { value: "0x45395056" } },
+    });
+  });
+
+  test.each<[string[], RegExp]>([
+    [[], /say which verb; --help says what there is/],
+    [["encoder"], /there is no verb "encoder"; --help says what there is/],
+    [["list.ts"], /there is no verb "list\.ts"/],
+    [["toString"], /there is no verb "toString"/],
+    [["guest", "true"], /guest needs a clone of the project: bun run guest\.ts there/],
+    [["list", "--frob"], /there is no option --frob; --help says what there is/],
+    [["encode"], /say where the video goes: -o OUT\.webm/],
+    [["regs"], /the device is missing; --help has examples/],
+  ])("refuses %j with exit code 2", async (words, message) => {
+    const { exitCode, stdout, stderr } = await vfiokit(...words);
+    expect(text(stdout)).toBe("");
+    expect(stderr).toMatch(message);
+    expect(exitCode).toBe(2);
+  });
+
+  test("says in its errors what to type there", async () => {
+    const { exitCode, stderr } = await vfiokit("bind", "ffff:ff:1f.7");
+    expect(stderr).toContain("there is no PCI function ffff:ff:1f.7; vfiokit list shows those there are");
+    expect(exitCode).toBe(1);
+  });
+
+  test("serves the model over vfio-user, for another one to encode with", async () => {
+    const socket = folder.file("vp9.sock");
+    const server = startVfiokit("model", "--socket", socket);
+    await until(() => existsSync(socket), "the server's socket");
+    const [served, own] = [folder.file("served.ivf"), folder.file("own.ivf")];
+    expect((await vfiokit("encode", "-o", served, "--device", `vfio-user:${socket}`)).exitCode).toBe(0);
+    expect((await vfiokit("encode", "-o", own)).exitCode).toBe(0);
+    expect(readFileSync(served).equals(readFileSync(own))).toBe(true);
+    server.signalGroup("SIGINT");
+    expect((await server.ended()).exitCode).toBe(0);
+    expect(existsSync(socket)).toBe(false);
+  });
+});
