@@ -131,6 +131,7 @@ Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not t
         reboots: args.reboot,
         timeoutMs: timeoutMs(args.timeout),
         signal: interrupted,
+        terminalColumns: process.stderr.isTTY && !args.json ? process.stderr.columns || 80 : 0,
         onStdout: args.json
           ? (bytes) => {
               output += decoder.decode(bytes, { stream: true });

@@ -1,6 +1,15 @@
 /** The progress line of a long-running verb: on a terminal only, a few times a second. */
 import { isatty } from "node:tty";
 
+/**
+ * Columns of the terminal that standard error ends at, 0 for none. In a guest it is a pipe all the way to the host's,
+ * and guest.ts says so in this variable.
+ */
+function terminalColumns(): number {
+  if (isatty(2)) return process.stderr.columns || 80; // one that nobody told its size has 0
+  return Number(process.env.VFIOKIT_TERMINAL_COLUMNS ?? 0);
+}
+
 export interface Progress {
   update(line: () => string): void;
   /** Removes the line. */
@@ -10,14 +19,14 @@ export interface Progress {
 const INTERVAL_MS = 100;
 
 export function openProgress(enabled: boolean): Progress {
-  if (!enabled || !isatty(2)) return { update: () => {}, end: () => {} };
+  const columns = enabled ? terminalColumns() : 0;
+  if (!(columns > 0)) return { update: () => {}, end: () => {} };
   let shownMs = Number.NEGATIVE_INFINITY;
   return {
     update: (line) => {
       if (performance.now() - shownMs < INTERVAL_MS) return;
       shownMs = performance.now();
-      // A terminal that nobody told its size has 0 columns.
-      process.stderr.write(`\r${line().slice(0, (process.stderr.columns || 80) - 1)}\x1b[K`);
+      process.stderr.write(`\r${line().slice(0, columns - 1)}\x1b[K`);
     },
     end: () => process.stderr.write("\r\x1b[K"),
   };

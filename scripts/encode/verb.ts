@@ -6,6 +6,7 @@ import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
 import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
 import { findFunctions } from "../../src/pci/bus/functions.ts";
+import { listIommus } from "../../src/pci/bus/iommu.ts";
 import { say } from "../say.ts";
 import { runVerb } from "../usage.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -29,6 +30,12 @@ function chooseDevice(wanted: string | undefined, codec: string | undefined): { 
   if (card !== undefined) return { spec: card, why: `found a card, ${card}; using it` };
   const why = codec === undefined ? "no card found" : "a codec was chosen";
   return { spec: `model:vp9${query}`, why: `${why}; using the software model` };
+}
+
+/** Why frames take the slow way, and how they would not. */
+function windowHint(device: string): string {
+  const can = listIommus().length > 0 ? `; after bun run bind.ts ${device} they go by DMA` : "";
+  return `, frames through its window${can}`;
 }
 
 function summary(report: EncodeReport, output: string): string {
@@ -210,7 +217,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
           forceKey: options.forceKey,
           signal: interrupted,
           onStart: ({ codec, path: taken }) => {
-            const way = path === undefined && taken === "window" ? ", frames through its window" : "";
+            const way = path === undefined && taken === "window" ? windowHint(device!) : "";
             if (talks && chosen.why) said = say("info", `${chosen.why} (${codec}${way})`);
           },
           onProgress: (now) => progress.update(() => progressLine(now, source, options.frames, startMs)),

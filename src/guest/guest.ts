@@ -44,6 +44,8 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   iommu?: boolean;
   /** Lets the command reboot the guest: it is run from its start again, and finds what it left in its working directory. */
   reboots?: boolean;
+  /** Columns of the terminal that onStderr writes to, where it is one: the guest's verbs show their progress there. */
+  terminalColumns?: number | undefined;
   /** What QEMU shall note, for tests that watch the bus. */
   trace?: Trace;
   /** Takes lines about what is under way, for people. */
@@ -72,7 +74,7 @@ const KVM_TIMEOUT_MS = 15_000;
  *   an option can't work (no such file or kernel, too little memory), and the errors of writing outputs
  */
 export async function runGuest(options: GuestOptions): Promise<GuestResult> {
-  const { arch, devices = [], inputs = [], outputs = [], log = () => {} } = options;
+  const { arch, devices = [], inputs = [], outputs = [], terminalColumns = 0, log = () => {} } = options;
   const memoryMib = options.memoryMib ?? DEFAULT_MEMORY_MIB;
   checkOptions({ ...options, memoryMib });
   const { tree, programs, kernel, bun } = await untilAborted(fetchAssets(options, log), options.signal);
@@ -110,7 +112,12 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     const share = join(folder.path, name);
     const token = randomBytes(16).toString("hex");
     mkdirSync(join(share, "work"), { recursive: true });
-    const settings = { token, bun: basename(bun), modules: driverModules(devices).join(" ") };
+    const settings = {
+      token,
+      bun: basename(bun),
+      modules: driverModules(devices).join(" "),
+      columns: String(terminalColumns),
+    };
     writeFileSync(
       join(share, "settings"),
       Object.entries(settings)

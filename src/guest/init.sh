@@ -29,7 +29,9 @@ for wait in 1 2 3 4 5 6 7 8 9 10; do
 done
 share guest cache=mmap || exit
 for name in programs bun checkout; do share "$name" ro,cache=loose || exit; done
-. /run/guest/settings # token, bun, modules
+. /run/guest/settings # token, bun, modules, columns
+# shellcheck disable=SC2154
+export VFIOKIT_TERMINAL_COLUMNS="$columns"
 ln -s "/run/bun/$bun" /usr/local/bin/bun
 
 # The checkout, in which the command may write what goes with the guest, and in it the working directory.

@@ -1,0 +1,82 @@
+/** A real file in and the encoded file out, from one command line: for people and for pipelines. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { encode, start, startScript } from "../scripts/rig.ts";
+
+const TIMEOUT_MS = 120_000;
+const clip = join(import.meta.dir, "../media/CiscoVT2people_320x192_12fps.yuv");
+const settings = ["--size", "320x192", "--fps", "12"];
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "vfiokit-line-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const inGuest = `bun run bind.ts 00:01.0 --json > /dev/null && bun run encode.ts ${basename(clip)} ${settings.join(" ")} -o clip.webm`;
+
+test(
+  "in a pipeline it is one JSON object, the command's exit code, and nothing for a terminal",
+  async () => {
+    const host = join(folder, "host.webm");
+    expect((await encode(clip, ...settings, "--device", "model:vp9", "-o", host)).exitCode).toBe(0);
+    const output = join(folder, "clip.webm");
+    const device = ["--arch", "aarch64", "--device", "model:vp9"];
+    const files = ["--in", clip, "--out", output];
+    const { exitCode, stdout, stderr } = await startScript(
+      ...(["guest.ts", ...device, ...files, "--json", "sh", "-c", `${inGuest} --json`] as const),
+    ).ended();
+    const result = JSON.parse(new TextDecoder().decode(stdout));
+    expect(result).toMatchObject({ exitCode: 0, arch: "aarch64", accelerator: expect.any(String) });
+    expect(JSON.parse(result.stdout)).toMatchObject({
+      frames: 9,
+      device: "0000:00:01.0",
+      path: "dma",
+      output: "clip.webm",
+    });
+    const forTerminals = ["\r", "\x1b"].filter((control) => stderr.includes(control));
+    expect({ exitCode, forTerminals }).toEqual({ exitCode: 0, forTerminals: [] });
+    expect(readFileSync(output).equals(readFileSync(host))).toBe(true);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a command that fails in the guest fails here, with its own exit code and words",
+  async () => {
+    const { exitCode, stdout, stderr } = await startScript(
+      ...([
+        "guest.ts",
+        "--device",
+        "model:vp9",
+        "bun",
+        "run",
+        "encode.ts",
+        "none.y4m",
+        "-o",
+        "o.ivf",
+      ] as const),
+    ).ended();
+    expect({ exitCode, stdout: stdout.length }).toEqual({ exitCode: 3, stdout: 0 });
+    expect(stderr).toContain('cannot open "none.y4m" for reading: ENOENT');
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "on a terminal the encoder's progress is seen as it goes, from inside the guest",
+  async () => {
+    const output = join(folder, "seen.webm");
+    const line = `bun run guest.ts --device model:vp9 --in ${clip} --out ${output} sh -c '${inGuest.replace("clip.webm", "seen.webm")}'`;
+    const { exitCode, stdout } = await start(["script", "-qec", line, "/dev/null"]).ended();
+    const shown = new TextDecoder().decode(stdout).replaceAll("\r", "<CR>").replaceAll("\x1b[K", "<CLEAR>");
+    expect({ exitCode, shown }).toEqual({
+      exitCode: 0,
+      shown: expect.stringMatching(/<CR>frame \d\/9, [\d.]+ fps, \d+ kbit\/s, \d\d:\d\d left<CLEAR>/),
+    });
+    expect(shown).toMatch(/<CR><CLEAR>.*9 frames \(1 key\)/s);
+  },
+  TIMEOUT_MS,
+);
