@@ -53,9 +53,9 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
     parts.push(`<path d="M${least} ${middle}H${end}M${median} ${middle - 4}v8" stroke="#333"/>`);
     const ratio = `${steadyRatio.median.toFixed(2)}x (${steadyRatio.least.toFixed(2)} to ${steadyRatio.most.toFixed(2)})`;
     const label = `${steadyFrameMs.median.toFixed(1)} ms${name === "host" ? "" : `, ${ratio}`}`;
-    text(LEFT + steadyFrameMs.most * scale + 10, y + BAR / 2 + 5, label);
+    text(Math.max(x, LEFT + steadyFrameMs.most * scale) + 10, y + BAR / 2 + 5, label);
   }
-  const about = `bars: medians of ${rounds} rounds of ${frames} frames; lines: the steady pace, from the fastest round to the slowest`;
+  const about = `bars: medians of rounds (${rounds}) of ${frames} frames; lines: the steady pace, from the fastest round to the slowest`;
   text(12, height - 12, about, 'fill="#666"');
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,

@@ -13,7 +13,7 @@ import { type Spread, spread, spreadText } from "./spread.ts";
 
 const ENCODE = fileURLToPath(new URL("../encode.ts", import.meta.url));
 /** Of the 54 frames; long enough for a pace, short enough for the guests' memory. */
-const TIMES = 3;
+const TIMES = 4;
 const SETTINGS = ["--rc=cbr", "--bitrate=4000", "--threads=1", "--path=dma", "--json"];
 const GUEST_TIMEOUT_MS = 180_000;
 
