@@ -1,17 +1,16 @@
 import { afterAll, expect, test } from "bun:test";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "..");
 const readme = readFileSync(join(root, "README.md"), "utf8");
 
-/** The checkout as a stranger has it, so that the commands leave nothing in this one. */
+/** The checkout as a stranger has it, in a folder of its own, so that the commands leave nothing in this one. */
 const checkout = mkdtempSync(join(tmpdir(), "vfiokit-readme-"));
-for (const name of ["src", "scripts", "test", "package.json", "bunfig.toml"]) {
-  cpSync(join(root, name), join(checkout, name), { recursive: true });
-}
-symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
+for (const name of ["src", "scripts", "test", "node_modules"])
+  symlinkSync(join(root, name), join(checkout, name));
+for (const name of ["package.json", "bunfig.toml"]) copyFileSync(join(root, name), join(checkout, name));
 afterAll(() => rmSync(checkout, { recursive: true }));
 
 function blocks(language: string): string[] {
@@ -38,7 +37,8 @@ function comparable(output: string): string[] {
       line
         .replace(/^(ℹ|\[info\]) /, "")
         .replace(/\d+\.\d+ s \(\d+(\.\d+)? fps\)/, "TIME")
-        .replace(/libvpx \d+\.\d+\.\d+/, "libvpx"),
+        .replace(/libvpx \d+\.\d+\.\d+/, "libvpx")
+        .replace(/Linux \S+, (TCG|KVM): .*/, "LINUX"),
     )
     .filter((line) => line !== "")
     .sort();
@@ -58,7 +58,7 @@ test("the README's commands print what it shows", async () => {
     const [command, ...shown] = step.split("\n");
     expect(comparable(await bash(command!))).toEqual(comparable(shown.join("\n")));
   }
-}, 60_000);
+}, 180_000);
 
 test("the README's program runs as it stands, on the package's public name", async () => {
   const [program] = blocks("ts");

@@ -45,7 +45,7 @@ export interface Portions {
   wait: number;
   /** Taking its packets over. */
   collect: number;
-  /** Writing packets, as far as frames waited for it. */
+  /** Opening the output, and writing packets as far as frames waited for it. */
   write: number;
   /** What was under way after the last frame, and closing. */
   finish: number;
@@ -209,6 +209,7 @@ export async function encodeFile(
       if (!read) break;
       writer ??= await open(openWriter, ending.signal, (error) => fail("output", error));
       if (!writer) break;
+      lap("write");
       const timestamp = frameTimeUs(index, fps);
       const duration = frameTimeUs(index + 1, fps) - timestamp;
       await encoder.encode(

@@ -148,7 +148,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   for (const [index, spec] of devices.entries()) {
     if (isModel(spec)) {
       const path = join(folder.path, `model-${index}.sock`);
-      specs.push(models.use(await serveModel(spec, path)).spec);
+      specs.push(models.use(await serveModel(spec, path, log)).spec);
     } else if (needsDisk(spec)) {
       const disk = { name: `disk-${index}`, path: join(folder.path, `disk-${index}`) };
       writeFileSync(disk.path, "");

@@ -7,6 +7,8 @@ import { checkout } from "./assets.ts";
 
 const MODEL = "model:vp9";
 const STOP_MS = 5000;
+/** How much of what it says is kept. */
+const LAST_WORDS = 4096;
 
 export interface ServedModel extends AsyncDisposable {
   /** Where it is served: vfio-user:/path/to.sock. */
@@ -20,9 +22,13 @@ export function isModel(spec: string): boolean {
 
 /**
  * Starts the server for `model:vp9`, with options as in `model:vp9?codec=null&fault=die@3`; resolves when it takes clients.
- * Throws Error with what it said when it does not come up.
+ * `log` is told when it ends by itself. Throws Error with what it said when it does not come up.
  */
-export async function serveModel(spec: string, socketPath: string): Promise<ServedModel> {
+export async function serveModel(
+  spec: string,
+  socketPath: string,
+  log: (line: string) => void,
+): Promise<ServedModel> {
   const options = [...new URLSearchParams(spec.slice(MODEL.length + 1))];
   const words = options.flatMap(([name, value]) => [`--${name}`, value]);
   const program = join(checkout, "scripts/model.ts");
@@ -42,16 +48,24 @@ export async function serveModel(spec: string, socketPath: string): Promise<Serv
     said += decoder.decode(value, { stream: true });
   }
   void (async () => {
-    // Whatever it says later is for whoever looks.
     for (;;) {
       const { value, done } = await reader.read();
-      if (done) return;
-      process.stderr.write(value);
+      if (done) break;
+      said = (said + decoder.decode(value, { stream: true })).slice(-LAST_WORDS);
     }
   })();
+  let ending = false;
+  void server.exited.then(() => {
+    if (ending) return;
+    const how = server.signalCode ?? `exit code ${server.exitCode}`;
+    log(
+      `${spec} has ended (${how}): a dead device to the guest from now on. Its last words:\n${said.trim()}`,
+    );
+  });
   return {
     spec: `vfio-user:${socketPath}`,
     async [Symbol.asyncDispose]() {
+      ending = true;
       server.kill("SIGTERM");
       const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
       await server.exited;

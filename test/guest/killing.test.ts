@@ -101,10 +101,16 @@ test.each(["x86_64", "aarch64"] as const)(
     };
     const output = join(folder, `forever.ivf`);
     const devices = ["model:vp9"];
-    const { exitCode, text } = await encodeForever({ arch, devices, outputs: [output] }, () => void kill());
+    const logged: string[] = [];
+    const log = (line: string) => void logged.push(line);
+    const options = { arch, devices, outputs: [output], log };
+    const { exitCode, text } = await encodeForever(options, () => void kill());
     const endMs = performance.now() - killedMs;
     console.log(`${arch}: ended ${endMs.toFixed(0)} ms after the kill\n${text}`);
     expect(exitCode).toBe(1);
+    expect(logged.join("\n")).toContain(
+      "model:vp9 has ended (SIGKILL): a dead device to the guest from now on",
+    );
     const [, holds] =
       /ERROR {2}0000:00:01\.0: STATUS reads as all ones: the device is gone\nforever\.ivf holds the (\d+) frames before that/.exec(
         text,
