@@ -1,7 +1,39 @@
-/** Whether a guest's options can work at all, before anything is fetched or booted. */
+/** What a guest can be told, and whether that can work at all, before anything is fetched or booted. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import type { GuestOptions } from "./guest.ts";
+import type { Arch } from "./arch.ts";
+import type { BootOptions } from "./boot.ts";
+import type { Trace } from "./qemu.ts";
+
+export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
+  arch: Arch;
+  /** Program and arguments; the program is looked for on the guest's PATH, where bun is. */
+  command: readonly string[];
+  /**
+   * Short names (devices.ts), `vfio-user:/path/to.sock`, `model:vp9` for the encoder's model, or QEMU's -device options; the
+   * first one is 0000:00:01.0 unless it says otherwise.
+   */
+  devices?: readonly string[];
+  /** Files that are put into the command's working directory, under their base names. */
+  inputs?: readonly string[];
+  /** Files to write with what is in that directory under their base names in the end, however the command ended. */
+  outputs?: readonly string[];
+  /** The beginning of a version that Debian's archive has, or the file of a package linux-image-*.deb. */
+  kernel?: string | undefined;
+  memoryMib?: number;
+  cpus?: number;
+  /** 2 MiB pages that the guest's kernel sets aside. */
+  hugepages?: number;
+  iommu?: boolean;
+  /** Lets the command reboot the guest: it is run from its start again, and finds what it left in its working directory. */
+  reboots?: boolean;
+  /** Columns of the terminal that onStderr writes to, where it is one: the guest's verbs show their progress there. */
+  terminalColumns?: number | undefined;
+  /** What QEMU shall note, for tests that watch the bus. */
+  trace?: Trace;
+  /** Takes lines about what is under way, for people. */
+  log?: (line: string) => void;
+}
 
 /** An option that can't work as it is given. */
 export class OptionError extends RangeError {

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type GuestOptions, runGuest } from "../../src/guest/guest.ts";
+import { runGuest } from "../../src/guest/guest.ts";
+import type { GuestOptions } from "../../src/guest/options.ts";
 
 const TIMEOUT_MS = 300_000;
 const media = join(import.meta.dir, "../media");

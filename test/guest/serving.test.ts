@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type GuestOptions, runGuest } from "../../src/guest/guest.ts";
+import { runGuest } from "../../src/guest/guest.ts";
+import type { GuestOptions } from "../../src/guest/options.ts";
 import { startModel } from "./rig.ts";
 
 const TIMEOUT_MS = 240_000;

@@ -1,6 +1,6 @@
 /** `heir-program.ts FD`: goes on for a VP9 endpoint's model that is killed; FD is its end of the control socket. */
 import { REGISTER_BYTES, WINDOW_BYTES } from "../../endpoint/registers.ts";
-import { inherit } from "../heir.ts";
+import { inherit } from "../inherit.ts";
 import { endpointConfigSpace } from "./config.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});

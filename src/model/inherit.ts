@@ -1,0 +1,45 @@
+/** The heir's side: a process that goes on answering the client of a model that is gone. */
+import { EventFd } from "../os/eventfd.ts";
+import { Fd } from "../os/fd.ts";
+import { Disconnected, FdStream } from "../os/socket.ts";
+import type { BarModel, DeviceModel } from "./device-model.ts";
+import { serve } from "./server.ts";
+
+/**
+ * An heir's program: waits until the model is gone, and then serves the client that it left until that leaves, too.
+ * `device` is what is left of the model's device: its configuration space, and how large its BARs are.
+ */
+export function inherit(
+  controlFd: number,
+  device: Pick<DeviceModel, "config" | "msiVectors"> & { barBytes: readonly number[] },
+): void {
+  const control = new FdStream(new Fd(controlFd));
+  const word = new Uint8Array(new ArrayBuffer(1));
+  let client: Fd | undefined;
+  for (;;) {
+    try {
+      const [connection] = control.receive(word, -1);
+      client?.[Symbol.dispose]();
+      client = connection;
+    } catch (error) {
+      if (!(error instanceof Disconnected)) throw error;
+      break;
+    }
+  }
+  if (!client) return;
+  const gone: DeviceModel = {
+    config: device.config,
+    msiVectors: device.msiVectors,
+    bars: device.barBytes.map((sizeBytes) => (sizeBytes > 0 ? allOnes(sizeBytes) : undefined)),
+    reset: () => {},
+    wakeups: [],
+    nextTimeMs: () => Number.POSITIVE_INFINITY,
+    onTime: () => {},
+  };
+  const log = (line: string) => console.error(`in place of the model that is gone: ${line}`);
+  serve({ connection: client, agreed: true }, new EventFd(), () => gone, log);
+}
+
+function allOnes(sizeBytes: number): BarModel {
+  return { kind: "registers", sizeBytes, read32: () => 0xffff_ffff, write32: () => {} };
+}
