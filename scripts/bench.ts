@@ -4,6 +4,8 @@ import { defineCommand } from "citty";
 import type { BenchCase, BenchResult } from "./bench/case.ts";
 import { encode } from "./bench/encode.ts";
 import { penalty } from "./bench/penalty.ts";
+import { ExitCode } from "./encode/exit-code.ts";
+import { interrupted } from "./encode/interrupt.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -22,7 +24,7 @@ Examples:
   bun run bench.ts penalty --rounds 5 --svg penalty.svg
 
 The ratio is the median of the rounds' own ratios, for a machine's speed drifts.
-Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound.`,
+Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound, 130 interrupted.`,
   },
   args: {
     case: { type: "positional", required: false, description: "The case to run (default: all)" },
@@ -47,21 +49,28 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound.`,
       );
       process.exit(2);
     }
+    if (args.svg !== undefined && !chosen.includes(penalty)) {
+      await say("error", "--svg draws the penalty, which is not measured here");
+      process.exit(2);
+    }
     const results: BenchResult[] = [];
     try {
+      // What can't be written is found before the measurement, not after it.
+      for (const path of [args.json, args.svg]) if (path !== undefined) writeFileSync(path, "");
       for (const bench of chosen) {
-        console.log(`${bench.name}: ${bench.about}, ${rounds} rounds`);
+        console.log(`${bench.name}: ${bench.about}; rounds: ${rounds}`);
         const result = await bench.measure(rounds);
         const verdict = result.ratio <= result.bound ? "within" : "OVER";
         console.log(`  ${result.ratio.toFixed(3)} is ${verdict} the bound of ${result.bound.toFixed(2)}`);
         results.push(result);
+        if (args.json !== undefined)
+          writeFileSync(args.json, `${JSON.stringify({ cases: results }, null, 2)}\n`);
         if (args.svg !== undefined && result.draw) writeFileSync(args.svg, result.draw());
       }
     } catch (error) {
       await say("error", error instanceof Error ? error.message : String(error));
-      process.exit(1);
+      process.exit(interrupted.aborted ? ExitCode.INTERRUPTED : 1);
     }
-    if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify({ cases: results }, null, 2)}\n`);
     if (results.some(({ ratio, bound }) => ratio > bound)) process.exit(3);
   },
 });

@@ -7,6 +7,7 @@ import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { splitCommandLine } from "./guest/command-line.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
+import { leftOut } from "./vfiokit/verbs.ts";
 
 const args = {
   target: {
@@ -31,9 +32,9 @@ const command = defineCommand({
   meta: {
     name: "build.ts",
     description: `Build vfiokit as one file for machines without Bun: vfiokit-linux-x64, -x64-musl, -arm64 and
--arm64-musl. It has the verbs (vfiokit list), the software model and Bun in it; without guest, bench,
-docs and build, which need a clone. The Bun of other machines comes from npm, with the checksum in
-package-lock.json, and is kept in the cache folder.
+-arm64-musl. It has the verbs (vfiokit list), the software model and Bun in it, but not ${leftOut.join(", ")},
+which need a clone. The Bun of other machines comes from npm, with the checksum in package-lock.json,
+and is kept in the cache folder.
 
 Examples:
   bun run build.ts

@@ -1,7 +1,7 @@
 /** All verbs in one program, `vfiokit VERB ...`: where a standalone binary begins. scripts/build.ts makes it. */
 import { basename } from "node:path";
 import { say } from "./say.ts";
-import { verbs } from "./vfiokit/verbs.ts";
+import { leftOut, verbs } from "./vfiokit/verbs.ts";
 
 /** Where the files of a standalone binary are, for itself. */
 const INSIDE = "/$bunfs/";
@@ -13,11 +13,12 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
 
 const [word] = process.argv.splice(2, 1);
 if (word === undefined) await refuse("say which verb");
-else if (word.startsWith(INSIDE) && basename(word) in programs) await programs[basename(word)]!();
+else if (word.startsWith(INSIDE) && Object.hasOwn(programs, basename(word)))
+  await programs[basename(word)]!();
 else if (Object.hasOwn(verbs, word)) await verbs[word]!.run();
 else if (word === "--help" || word === "-h") await (await import("./vfiokit/help.ts")).printHelp();
 else if (word === "--version") console.log(`vfiokit ${process.env.VFIOKIT_BUILD}, Bun ${Bun.version}`);
-else if (["guest", "bench", "docs", "build"].includes(word))
+else if (leftOut.includes(word))
   await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in this program`);
 else await refuse(`there is no verb "${word}"`);
 

@@ -30,7 +30,7 @@ export async function hold(
     const ours: Run[] = [];
     const theirs: Run[] = [];
     for (let round = 0; round <= rounds; round++) {
-      // Each side goes first as often as the other.
+      // In turn, so that neither always has the warmer machine.
       const oursFirst = round % 2 === 0;
       const before = oursFirst ? await runCommand(contest.ours) : undefined;
       const b = await runCommand(contest.theirs);

@@ -9,6 +9,9 @@ const colours = {
   write: "#b07aa1",
 } as const;
 
+/** How a line for the codec's time is drawn. */
+const CODEC = 'stroke="#c00" stroke-width="2" stroke-dasharray="4 2" fill="none"';
+
 const WIDTH = 760;
 const LEFT = 130;
 const RIGHT = 190;
@@ -29,11 +32,14 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
   let legend = 12;
   for (const portion of framePortions) {
     parts.push(`<rect x="${legend}" y="36" width="12" height="12" fill="${colours[portion]}"/>`);
-    const label = portion === "wait" ? "wait (for the codec)" : portion;
+    const label = portion === "wait" ? "wait (for the device)" : portion;
     text(legend + 17, 46, label);
     legend += 34 + label.length * 7;
   }
-  for (const [index, { name, accelerator, steadyFrameMs, steadyRatio, portions }] of sides.entries()) {
+  parts.push(`<path d="M${legend + 6} 34v16" ${CODEC}/>`);
+  text(legend + 17, 46, "the codec's own time");
+  for (const [index, side] of sides.entries()) {
+    const { name, accelerator, steadyFrameMs, steadyRatio, portions, codec } = side;
     const y = TOP + index * ROW;
     text(12, y + 13, name === "host" ? "host" : `${name} guest`);
     if (accelerator) text(12, y + 28, accelerator, 'fill="#666"');
@@ -45,6 +51,7 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
       );
       x += width;
     }
+    parts.push(`<path d="M${(LEFT + codec.median * scale).toFixed(1)} ${y - 2}v${BAR + 4}" ${CODEC}/>`);
     // From the least to the most of the rounds, with a mark at the median.
     const [least, median, end] = [steadyFrameMs.least, steadyFrameMs.median, steadyFrameMs.most].map((ms) =>
       (LEFT + ms * scale).toFixed(1),

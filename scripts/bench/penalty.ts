@@ -1,10 +1,12 @@
 /** What an emulated guest costs: the same clip, settings and program on the host and in both guests. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { EncodeReport, Portions } from "../../src/encoder/file.ts";
 import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
+import { serveModel } from "../../src/guest/model.ts";
+import { interrupted } from "../encode/interrupt.ts";
 import type { BenchCase } from "./case.ts";
 import { decodeStreet } from "./clip.ts";
 import { drawPenalty } from "./penalty-chart.ts";
@@ -15,7 +17,8 @@ const ENCODE = fileURLToPath(new URL("../encode.ts", import.meta.url));
 /** Of the 54 frames; long enough for a pace, short enough for the guests' memory. */
 const TIMES = 4;
 const SETTINGS = ["--rc=cbr", "--bitrate=4000", "--threads=1", "--path=dma", "--json"];
-const GUEST_TIMEOUT_MS = 180_000;
+/** Longest that one side may take. */
+const TIMEOUT_MS = 180_000;
 
 interface Measured extends EncodeReport {
   readonly guest?: GuestResult;
@@ -33,7 +36,7 @@ export const penalty: BenchCase = {
       for (let round = 0; round <= rounds; round++) {
         const outputs: Buffer[] = [];
         for (const offset of sides.keys()) {
-          // Each side is first, second and last equally often.
+          // In turn, so that none always has the warmer machine.
           const side = sides[(round + offset) % sides.length]!;
           const output = join(folder, "out.ivf");
           const report = side === "host" ? await onHost(clip, output) : await inGuest(side, clip, output);
@@ -65,24 +68,32 @@ export const penalty: BenchCase = {
   },
 };
 
+/** The model is up before the clock runs, as the guest's is; the files lie in the cache, as the guest's in its memory. */
 async function onHost(clip: string, output: string): Promise<Measured> {
-  const words = [process.execPath, ENCODE, clip, ...SETTINGS, "--device=model:vp9", "-o", output];
-  const child = Bun.spawn(words, { stdin: "ignore", stderr: "inherit" });
-  const text = await new Response(child.stdout).text();
-  if ((await child.exited) !== 0) throw new Error(`encoding on the host failed: ${text}`);
+  await using model = await serveModel("model:vp9", join(dirname(output), "model.sock"), console.error);
+  const words = [process.execPath, ENCODE, clip, ...SETTINGS, `--device=${model.spec}`, "-o", output];
+  const limits = { timeout: TIMEOUT_MS, signal: interrupted };
+  const child = Bun.spawn(words, { stdio: ["ignore", "pipe", "pipe"], ...limits });
+  const [text, errors] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  if ((await child.exited) !== 0) throw new Error(`encoding on the host failed: ${errors}${text}`);
   return JSON.parse(text) as EncodeReport;
 }
 
-/** Clip and output are in the guest's memory while it encodes, as they are in the host's cache here. */
 async function inGuest(arch: "x86_64" | "aarch64", clip: string, output: string): Promise<Measured> {
   const [from, to] = [basename(clip), basename(output)];
-  let text = "";
   const script = [
-    "bun run bind.ts 00:01.0 --json > /dev/null",
+    "bun run bind.ts 00:01.0 >&2",
     `cp ${from} /tmp/`,
     `bun run encode.ts /tmp/${from} ${SETTINGS.join(" ")} -o /tmp/${to}`,
     `cp /tmp/${to} .`,
   ];
+  const said = { stdout: "", stderr: "" };
+  const keep = (stream: keyof typeof said) => (bytes: Uint8Array) => {
+    said[stream] += new TextDecoder().decode(bytes);
+  };
   const guest = await runGuest({
     arch,
     memoryMib: 3072,
@@ -91,13 +102,14 @@ async function inGuest(arch: "x86_64" | "aarch64", clip: string, output: string)
     inputs: [clip],
     outputs: [output],
     command: ["sh", "-ec", script.join("\n")],
-    timeoutMs: GUEST_TIMEOUT_MS,
-    onStdout: (bytes) => {
-      text += new TextDecoder().decode(bytes);
-    },
+    timeoutMs: TIMEOUT_MS,
+    signal: interrupted,
+    onStdout: keep("stdout"),
+    onStderr: keep("stderr"),
   });
-  if (guest.exitCode !== 0) throw new Error(`encoding in the ${arch} guest failed: ${text}`);
-  return { ...(JSON.parse(text) as EncodeReport), guest };
+  if (guest.exitCode !== 0)
+    throw new Error(`encoding in the ${arch} guest failed: ${said.stderr}${said.stdout}`);
+  return { ...(JSON.parse(said.stdout) as EncodeReport), guest };
 }
 
 function summarize(name: Side, runs: readonly Measured[], host: readonly Measured[]): SideResult {

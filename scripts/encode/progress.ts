@@ -1,13 +1,15 @@
 /** The progress line of a long-running verb: on a terminal only, a few times a second. */
+import { readlinkSync } from "node:fs";
 import { isatty } from "node:tty";
 
 /**
- * Columns of the terminal that standard error ends at, 0 for none. In a guest it is a pipe all the way to the host's,
- * and guest.ts says so in this variable.
+ * Columns of the terminal that standard error ends at, 0 for none. In a guest a pipe may lead to the host's terminal:
+ * guest.ts says which one, and COLUMNS.
  */
 function terminalColumns(): number {
   if (isatty(2)) return process.stderr.columns || 80; // one that nobody told its size has 0
-  return Number(process.env.VFIOKIT_TERMINAL_COLUMNS ?? 0);
+  const { VFIOKIT_TERMINAL: pipe, COLUMNS: columns } = process.env;
+  return pipe && readlinkSync("/proc/self/fd/2") === pipe ? Number(columns) : 0;
 }
 
 export interface Progress {

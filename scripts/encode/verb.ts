@@ -224,8 +224,8 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
           onFailure: async (error) => {
             progress.end();
             note(error);
-            told = true;
             await tell();
+            told = true;
           },
         });
       } finally {

@@ -1,7 +1,7 @@
 /** The --help of a standalone binary. */
 import { defineCommand } from "citty";
 import { printUsage } from "../usage.ts";
-import { verbs } from "./verbs.ts";
+import { leftOut, verbs } from "./verbs.ts";
 
 const command = defineCommand({
   meta: {
@@ -12,8 +12,8 @@ Examples:
   vfiokit list
   vfiokit encode clip.y4m -o clip.webm
 
---version says which vfiokit this is, for which machines, and with which Bun. The verbs guest, bench,
-docs and build need a clone of the project, and are not in this program.`,
+--version says which vfiokit this is, for which machines, and with which Bun. Not in this program,
+for they need a clone of the project: ${leftOut.join(", ")}.`,
   },
   subCommands: Object.fromEntries(
     Object.entries(verbs).map(([name, { about }]) => [name, defineCommand({ meta: { description: about } })]),

@@ -43,6 +43,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
 };
 
+/** Verbs that need a clone of the project, and are not in the binary. */
+export const leftOut: readonly string[] = ["guest", "bench", "docs", "build"];
+
 /** A register table may stand in a driver's file, which imports the library: where none is installed it gets this one. */
 function provideLibrary(): void {
   plugin({

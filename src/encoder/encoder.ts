@@ -134,6 +134,7 @@ export class Encoder implements Disposable {
     this.#ownedDevice = ownedDevice;
   }
 
+  /** "closed" after a failure, too; the device is held until close even then. */
   get state(): "unconfigured" | "configured" | "closed" {
     return this.#state;
   }
@@ -303,7 +304,7 @@ export class Encoder implements Disposable {
     return done;
   }
 
-  /** Drops what is under way, and lets go of the device. Harmless when repeated. */
+  /** Drops what is under way, and lets go of the device; needed after a failure, too. Harmless when repeated. */
   close(): void {
     if (this.#state !== "closed") this.#end(new EncoderError("the encoder was closed"));
     try {

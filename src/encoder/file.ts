@@ -247,6 +247,8 @@ export async function encodeFile(
   if (!failure) return report;
   try {
     await options.onFailure?.(failure);
+  } catch {
+    // What ended the encoding is the one to tell.
   } finally {
     encoder?.close();
   }

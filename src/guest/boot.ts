@@ -46,6 +46,8 @@ export interface BootResult {
 const CONSOLE_LINES = 50;
 /** Time that QEMU has for an orderly end. */
 const QUIT_MS = 2000;
+/** The kernel's last words. */
+const PANIC = /Kernel panic - not syncing.*/;
 /** QEMU says so when the processor's virtualization is there but does not work, and stops the guest. */
 const KVM_FAILURE = /^(KVM internal error|error: kvm run failed).*$/m;
 
@@ -104,6 +106,8 @@ export async function boot(
       resolve(code === 0 ? "ended by itself" : `could not run: QEMU ended with exit code ${code}`);
     });
     void errors.until(KVM_FAILURE).then((failure) => resolve(`was stopped: ${failure}`));
+    // Elsewhere QEMU ends there.
+    if (machine.reboots) void console.until(PANIC).then((panic) => resolve(`was stopped: ${panic}`));
   });
   let end: number | string;
   let endMs: number;

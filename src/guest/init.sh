@@ -30,8 +30,6 @@ done
 share guest cache=mmap || exit
 for name in programs bun checkout; do share "$name" ro,cache=loose || exit; done
 . /run/guest/settings # token, bun, modules, columns
-# shellcheck disable=SC2154
-export VFIOKIT_TERMINAL_COLUMNS="$columns"
 ln -s "/run/bun/$bun" /usr/local/bin/bun
 
 # The checkout, in which the command may write what goes with the guest, and in it the working directory.
@@ -44,18 +42,20 @@ mount --bind /run/guest/work /vfiokit/work
 # shellcheck disable=SC2086,SC2154 # a list of words, from the settings
 modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic $modules
 
-# The command writes to pipes, as it would elsewhere; a port could be opened once only.
+# The command writes to pipes, as it would elsewhere; a port could be opened once only. Before what it writes stands the
+# token, but not again when it has rebooted the guest.
 for port in /sys/class/virtio-ports/*; do
   read -r name < "$port/name"
   mkfifo "/run/$name"
-  cat "/run/$name" > "/dev/${port##*/}" &
+  {
+    [ -e "/run/guest/begun-$name" ] || printf %s "$token"
+    touch "/run/guest/begun-$name"
+    exec cat "/run/$name"
+  } > "/dev/${port##*/}" &
 done
 exec 3> /run/stdout 4> /run/stderr
-if [ ! -e /run/guest/begun ]; then # or else the command has rebooted the guest, and goes on writing
-  printf %s "$token" >&3
-  printf %s "$token" >&4
-  touch /run/guest/begun
-fi
+# shellcheck disable=SC2154
+if [ "$columns" -gt 0 ]; then export VFIOKIT_TERMINAL=/run/stderr COLUMNS="$columns"; fi
 cd /vfiokit/work || exit
 cp ../bunfig.toml . # where `bun run` looks for it
 sh /run/guest/command < /dev/null >&3 2>&4 3>&- 4>&-

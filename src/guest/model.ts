@@ -4,11 +4,14 @@
  */
 import { join } from "node:path";
 import { checkout } from "./assets.ts";
+import { findTool } from "./process.ts";
 
 const MODEL = "model:vp9";
 const STOP_MS = 5000;
 /** How much of what it says is kept. */
 const LAST_WORDS = 4096;
+/** Time that they have to come. */
+const LAST_WORDS_MS = 200;
 
 export interface ServedModel extends AsyncDisposable {
   /** Where it is served: vfio-user:/path/to.sock. */
@@ -29,11 +32,12 @@ export async function serveModel(
   socketPath: string,
   log: (line: string) => void,
 ): Promise<ServedModel> {
-  const options = [...new URLSearchParams(spec.slice(MODEL.length + 1))];
-  const words = options.flatMap(([name, value]) => [`--${name}`, value]);
+  const query = new URLSearchParams(spec.slice(MODEL.length + 1));
+  const options = [...query].flatMap(([name, value]) => [`--${name}`, value]);
   const program = join(checkout, "scripts/model.ts");
-  // --heir: a model that is killed shall not take the guest with it.
-  const server = Bun.spawn([process.execPath, program, "--socket", socketPath, "--heir", ...words], {
+  // It ends with this process, however that ends; --heir: when it is killed itself, the guest lives on.
+  const words = [findTool("setpriv"), "--pdeathsig", "TERM", process.execPath, program];
+  const server = Bun.spawn([...words, "--socket", socketPath, "--heir", ...options], {
     detached: true, // the terminal's Ctrl-C is ours to handle
     stdin: "ignore",
     stdout: "ignore",
@@ -47,7 +51,8 @@ export async function serveModel(
     if (done) throw new Error(`${spec} did not start: ${said.trim()}`);
     said += decoder.decode(value, { stream: true });
   }
-  void (async () => {
+  said = "";
+  const silence = (async () => {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) break;
@@ -55,12 +60,13 @@ export async function serveModel(
     }
   })();
   let ending = false;
-  void server.exited.then(() => {
+  void server.exited.then(async (exitCode) => {
+    // Its heir has its standard error, too, so that may go on.
+    await Promise.race([silence, Bun.sleep(LAST_WORDS_MS)]);
     if (ending) return;
-    const how = server.signalCode ?? `exit code ${server.exitCode}`;
-    log(
-      `${spec} has ended (${how}): a dead device to the guest from now on. Its last words:\n${said.trim()}`,
-    );
+    const how = server.signalCode ?? `exit code ${exitCode}`;
+    const rest = exitCode === 0 ? "" : ": a dead device to the guest from now on";
+    log([`${spec} has ended (${how})${rest}`, said.trim()].filter(Boolean).join("\n"));
   });
   return {
     spec: `vfio-user:${socketPath}`,

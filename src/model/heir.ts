@@ -1,19 +1,25 @@
 /**
- * What becomes of a client when its model's process is killed. QEMU 11.1 takes a server that hangs up badly: it aborts
- * when that happens in the middle of a message, and the guest's kernel waits a minute for the function's reset. So a
- * process beside the model holds the client's connection, too, and goes on answering when the model is gone: as a device
- * whose configuration space is there, and whose registers read as all ones (inherit.ts).
+ * What becomes of a client when its model's process is killed. QEMU 11.1 takes a server that hangs up badly: it may abort,
+ * and the guest's kernel waits a minute for the function's reset. So a process beside the model holds the client's
+ * connection, too, and goes on answering when the model is gone: as a device whose configuration space is there, and whose
+ * registers read as all ones (inherit.ts). A request that the model had taken and not answered stays without a reply; one
+ * of which it had taken the header alone ends the connection after all.
  */
 import type { Fd } from "../os/fd.ts";
-import { Disconnected, FdStream, socketPair } from "../os/socket.ts";
+import { FdStream, socketPair } from "../os/socket.ts";
 
-/** The model's side of it: who the client is, each time that changes. */
-export class Heir implements Disposable {
-  readonly #control: FdStream;
+/** An heir that takes longer to hear of a client than this is stuck. */
+const SEND_MS = 500;
+
+/** The model's side of it: who the client is, each time that changes. `log` is told once when the heir is of no use. */
+export class Heir {
+  #control: FdStream | undefined;
+  readonly #log: (line: string) => void;
   readonly #word = new Uint8Array(new ArrayBuffer(1));
 
-  constructor(control: Fd) {
+  constructor(control: Fd, log: (line: string) => void) {
     this.#control = new FdStream(control);
+    this.#log = log;
   }
 
   /** Holds a client's connection, beside the model. */
@@ -28,25 +34,31 @@ export class Heir implements Disposable {
 
   #send(fds: number[]): void {
     try {
-      this.#control.send(this.#word, fds);
+      this.#control?.send(this.#word, fds, SEND_MS);
     } catch (error) {
       // The model serves without it as well.
-      if (!(error instanceof Disconnected)) throw error;
+      this.#control = undefined;
+      this.#log(`the heir is of no use any more: ${String(error)}`);
     }
-  }
-
-  [Symbol.dispose](): void {
-    this.#control[Symbol.dispose]();
   }
 }
 
-/** Starts an heir's program, which takes the number of a descriptor; returns the model's end of its control socket. */
+/**
+ * Starts an heir's program, which takes the number of a descriptor; returns the model's end of its control socket.
+ * Throws Error, SystemError.
+ */
 export function startHeir(program: string): Fd {
   const [ours, theirs] = socketPair();
-  Bun.spawn([process.execPath, program, "3"], {
-    detached: true, // it outlives whoever signals the model's process group
-    stdio: ["ignore", "ignore", "inherit", theirs.number],
-  }).unref();
-  theirs[Symbol.dispose]();
-  return ours;
+  try {
+    Bun.spawn([process.execPath, program, "3"], {
+      detached: true, // it outlives whoever signals the model's process group
+      stdio: ["ignore", "ignore", "inherit", theirs.number],
+    }).unref();
+    return ours;
+  } catch (error) {
+    ours[Symbol.dispose]();
+    throw error;
+  } finally {
+    theirs[Symbol.dispose]();
+  }
 }

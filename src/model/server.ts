@@ -151,7 +151,9 @@ class Connection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#messages.stream[Symbol.dispose]();
+    const { stream } = this.#messages;
+    stream.hangUp(); // an heir may hold it, too
+    stream[Symbol.dispose]();
   }
 
   /** Receives one message and answers it. Throws Disconnected, SocketTimeout, ProtocolError: the client is to be dropped. */

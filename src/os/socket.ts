@@ -7,6 +7,7 @@ import { libc } from "./libc.ts";
 import { POLLIN, POLLOUT, poll } from "./poll.ts";
 
 const AF_UNIX = 1;
+const SHUT_RDWR = 2;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
@@ -207,6 +208,11 @@ export class FdStream implements Disposable {
     const leftMs = deadline - performance.now();
     if (leftMs <= 0) throw new SocketTimeout(`no progress in the time limit while trying to ${verb}`);
     poll([{ fd: this.fd.number, events }], Number.isFinite(leftMs) ? leftMs : -1);
+  }
+
+  /** Ends the connection for the peer, whoever else holds a copy of the descriptor. */
+  hangUp(): void {
+    libc.shutdown(this.fd.number, SHUT_RDWR);
   }
 
   [Symbol.dispose](): void {

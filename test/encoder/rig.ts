@@ -55,14 +55,14 @@ export async function encodeClip(options: Parameters<typeof record>[0] = {}): Pr
   return summary(recorded.chunks);
 }
 
-/** Process ids of this process's children. */
-export function children(): number[] {
+/** Process ids of a process's children; this one's, if none is named. */
+export function children(parent = process.pid): number[] {
   return readdirSync("/proc")
     .map(Number)
     .filter((pid) => {
       if (!(pid > 0)) return false;
       try {
-        return new RegExp(`^PPid:\t${process.pid}$`, "m").test(readFileSync(`/proc/${pid}/status`, "latin1"));
+        return new RegExp(`^PPid:\t${parent}$`, "m").test(readFileSync(`/proc/${pid}/status`, "latin1"));
       } catch {
         return false; // gone meanwhile
       }

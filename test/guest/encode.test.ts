@@ -19,20 +19,21 @@ async function run(...command: string[]): Promise<void> {
   expect({ command, exitCode: await child.exited }).toEqual({ command, exitCode: 0 });
 }
 
-/** What both sides are told of each clip, the input's name first. */
+/** What both sides are told of each clip, and vpxenc in its own words. */
 const clips = {
-  small: [
-    "CiscoVT2people_320x192_12fps.yuv",
-    "--size",
-    "320x192",
-    "--fps",
-    "12",
-    "--rc",
-    "cbr",
-    "--bitrate",
-    "500",
-  ],
-  large: ["large.y4m", "--rc", "vbr", "--bitrate", "4000"],
+  small: {
+    input: "CiscoVT2people_320x192_12fps.yuv",
+    settings: ["--size", "320x192", "--fps", "12", "--rc", "cbr", "--bitrate", "500"],
+    vpxenc: [
+      ...["--i420", "--width=320", "--height=192", "--fps=12/1"],
+      ...["--end-usage=cbr", "--target-bitrate=500"],
+    ],
+  },
+  large: {
+    input: "large.y4m",
+    settings: ["--rc", "vbr", "--bitrate", "4000"],
+    vpxenc: ["--end-usage=vbr", "--target-bitrate=4000"],
+  },
 } as const;
 
 beforeAll(async () => {
@@ -40,20 +41,14 @@ beforeAll(async () => {
   large = join(folder, "large.y4m");
   const source = join(media, "VID_1920x1080_cavlc_temporal_direct.264");
   await run("ffmpeg", "-v", "error", "-i", source, "-f", "yuv4mpegpipe", "-pix_fmt", "yuv420p", large);
-  for (const [name, [, ...settings]] of Object.entries(clips)) {
-    const input = name === "small" ? small : large;
-    const output = join(folder, `host-${name}.ivf`);
-    await run(
-      process.execPath,
-      program,
-      input,
-      ...settings,
-      "--device",
-      "model:vp9",
-      "--quiet",
-      "-o",
-      output,
-    );
+  for (const [name, { input, settings, vpxenc }] of Object.entries(clips)) {
+    const source = input === "large.y4m" ? large : small;
+    const [ours, theirs] = [`host-${name}.ivf`, `vpxenc-${name}.ivf`].map((file) => join(folder, file));
+    const words = [...settings, "--device", "model:vp9", "--quiet", "-o", ours!];
+    await run(process.execPath, program, source, ...words);
+    const common = ["--rt", "--lag-in-frames=0", "--cpu-used=8", "--threads=1", "--ivf", "--quiet"];
+    await run("vpxenc", ...common, ...vpxenc, "-o", theirs!, source);
+    expect({ name, same: readFileSync(ours!).equals(readFileSync(theirs!)) }).toEqual({ name, same: true });
   }
 }, TIMEOUT_MS);
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -86,7 +81,10 @@ async function inGuest(options: Pick<GuestOptions, "arch" | "iommu">, script: st
 }
 
 const encode = (clip: keyof typeof clips, output: string, ...more: string[]) =>
-  ["bun run encode.ts", ...clips[clip], ...more, "-o", output, "--json"].join(" ");
+  [
+    ...["bun run encode.ts", clips[clip].input, ...clips[clip].settings],
+    ...[...more, "-o", output, "--json"],
+  ].join(" ");
 
 describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   test(

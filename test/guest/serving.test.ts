@@ -20,7 +20,7 @@ beforeAll(async () => {
   const words = [encoder, clip, ...settings, "--device", "model:vp9", "--quiet", "-o", output];
   expect(await Bun.spawn([process.execPath, ...words], { stderr: "inherit" }).exited).toBe(0);
   expected = readFileSync(output);
-});
+}, TIMEOUT_MS);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test.each(["x86_64", "aarch64"] as const)(

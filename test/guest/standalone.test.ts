@@ -22,7 +22,7 @@ beforeAll(async () => {
     const { exitCode } = await encode(CLIP, ...SETTINGS, "--codec", codec, "-o", file(`host-${codec}.ivf`));
     expect(exitCode).toBe(0);
   }
-});
+}, TIMEOUT_MS);
 
 test.each([
   ["x86_64", "linux-x64", "linux-x64-musl"],

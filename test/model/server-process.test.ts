@@ -1,11 +1,20 @@
 /** The model as a program: its socket, its signals, its threads. */
 import { expect, test } from "bun:test";
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MAGIC, registers } from "../../src/endpoint/registers.ts";
 import { openRegisters } from "../../src/pci/registers.ts";
-import { LIMIT_MS, PROGRAM, startServer, tempFolder } from "./rig.ts";
+import { children } from "../encoder/rig.ts";
+import { LIMIT_MS, PROGRAM, startServer, tempFolder, until } from "./rig.ts";
 import { noise, Place, Rig } from "./stream-rig.ts";
+
+function isHeir(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("heir-program");
+  } catch {
+    return false; // it has ended
+  }
+}
 
 /** Runs model.ts to its end. */
 async function run(...args: string[]): Promise<{ exitCode: number; text: string }> {
@@ -51,8 +60,9 @@ test("a path that is taken is refused with exit code 1, the reason, the cure, an
   expect(existsSync(server.path)).toBe(true);
 });
 
-test("with --heir a server that is killed leaves a dead device: every register reads as all ones, and a reset is over at once", async () => {
+test("with --heir a server that is killed leaves a dead device, whose registers read as all ones, until its client leaves", async () => {
   await using server = await startServer("--codec=null", "--heir");
+  const heir = await until("the heir", () => children(server.pid).find((pid) => isHeir(pid)));
   using device = server.open();
   const regs = openRegisters(registers, device.bars[0]!);
   expect(regs.MAGIC.read()).toBe(MAGIC);
@@ -63,6 +73,22 @@ test("with --heir a server that is killed leaves a dead device: every register r
   expect(device.config.read32(0)).toBe(0x7022_10ee);
   device.reset();
   expect(regs.MAGIC.read()).toBe(0xffff_ffff);
+  expect(isHeir(heir)).toBe(true);
+  device[Symbol.dispose]();
+  await until("the heir to be gone", () => !isHeir(heir));
+});
+
+test("with --heir, a client that was sent away or hung up is not served by the heir, and a stuck heir holds nothing up", async () => {
+  await using server = await startServer("--codec=null", "--heir");
+  const heir = await until("the heir", () => children(server.pid).find((pid) => isHeir(pid)));
+  process.kill(heir, "SIGSTOP");
+  using client = server.connect().agree();
+  expect(client.read32(7, 0)).toBe(0x7022_10ee);
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+  expect(client.dropped()).toBe(true);
+  process.kill(heir, "SIGCONT");
+  await until("the heir to be gone", () => !isHeir(heir));
 });
 
 test("with --heir, too, clients come and go, and a server that ends in good order hangs up on the last one", async () => {

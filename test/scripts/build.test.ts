@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { openDevice } from "../../src/device/open.ts";
+import { MAGIC } from "../../src/endpoint/registers.ts";
 import { tempFolder } from "../media/rig.ts";
 import { type Ended, encode, ROOT, type Running, start, startScript, until } from "./rig.ts";
 
@@ -188,5 +190,19 @@ describe("the binary", () => {
     server.signalGroup("SIGINT");
     expect((await server.ended()).exitCode).toBe(0);
     expect(existsSync(socket)).toBe(false);
+  });
+
+  test("serves the model with an heir that goes on as a dead device when the model is killed", async () => {
+    const socket = folder.file("mortal.sock");
+    const server = startVfiokit("model", "--socket", socket, "--heir", "--codec", "null");
+    await until(() => existsSync(socket), "the server's socket");
+    await until(() => server.find("heir-program").length === 1, "the heir");
+    const device = openDevice(`vfio-user:${socket}`);
+    expect(device.bars[0]!.read32(0)).toBe(MAGIC);
+    for (const pid of server.find(" model --socket")) process.kill(pid, "SIGKILL");
+    await until(() => server.find(" model --socket").length === 0, "the model to be gone");
+    expect(device.bars[0]!.read32(0)).toBe(0xffff_ffff);
+    device[Symbol.dispose]();
+    await server.ended(); // the heir, too
   });
 });

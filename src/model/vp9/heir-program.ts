@@ -3,7 +3,6 @@ import { REGISTER_BYTES, WINDOW_BYTES } from "../../endpoint/registers.ts";
 import { inherit } from "../inherit.ts";
 import { endpointConfigSpace } from "./config.ts";
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
 const barBytes = [REGISTER_BYTES, WINDOW_BYTES];
 inherit(Number(process.argv[2]), { config: endpointConfigSpace(), msiVectors: 1, barBytes });
 process.exit();

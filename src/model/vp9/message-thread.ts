@@ -56,7 +56,7 @@ const codec: CodecLink = {
 };
 
 const report = (message: MessageThreadReport) => self.postMessage(message);
-const heir = data.heirFd === undefined ? undefined : new Heir(new Fd(data.heirFd));
+const heir = data.heirFd === undefined ? undefined : new Heir(new Fd(data.heirFd), (log) => report({ log }));
 const clients =
   data.connectionFd === undefined
     ? { listener: new Fd(data.listenerFd!), heir }

@@ -43,20 +43,21 @@ export async function startModel(
 ): Promise<RunningModel> {
   const faults = parseFaults(options.faults);
   const { clients } = options;
-  const listener = "socketPath" in clients ? listenPrivately(clients.socketPath) : undefined;
-  const heir =
-    "heir" in clients && clients.heir ? startHeir(join(import.meta.dir, "heir-program.ts")) : undefined;
-  const stop = new EventFd();
-  const bell = new EventFd();
   const { port1, port2 } = new MessageChannel();
   const cancelled = new Int32Array(new SharedArrayBuffer(4));
+  const held = new DisposableStack();
   const release = () => {
     port1.close();
     thread.terminate();
-    for (const fd of [stop, bell, listener, heir]) fd?.[Symbol.dispose]();
-    if ("socketPath" in clients) rmSync(clients.socketPath, { force: true });
+    held.dispose();
   };
   try {
+    const listener = "socketPath" in clients ? held.use(listenPrivately(clients.socketPath)) : undefined;
+    if ("socketPath" in clients) held.defer(() => rmSync(clients.socketPath, { force: true }));
+    const program = join(import.meta.dir, "heir-program.ts");
+    const heir = "heir" in clients && clients.heir ? held.use(startHeir(program)) : undefined;
+    const stop = held.use(new EventFd());
+    const bell = held.use(new EventFd());
     // Loaded and opened while the other thread starts.
     const { chooseCodec } = await import("../codec/codec.ts");
     const { serveCodecJobs } = await import("../codec/thread.ts");
