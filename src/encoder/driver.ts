@@ -70,7 +70,8 @@ export class EndpointDriver implements Disposable {
   #submitted = 0;
   #completed = 0;
   readonly #busySlots = new Set<number>();
-  #flushing = false;
+  /** Number of the submission that is a flush under way. */
+  #flush: number | undefined;
   /** A completion made no sense, or its frame was lost: those after it are of no use. */
   #spoiled = false;
   /** Completions found although no interrupt announced them. */
@@ -240,9 +241,9 @@ export class EndpointDriver implements Disposable {
 
   /** Asks for everything submitted so far to be finished; `collect` returns "flushed" once it is. */
   submitFlush(): void {
-    this.#flushing = true;
     this.#nextEntry(FLUSH_TAG, Opcode.FLUSH);
     this.#ringDoorbell();
+    this.#flush = this.#submitted;
   }
 
   #nextEntry(tag: number, opcode: number): number {
@@ -322,8 +323,9 @@ export class EndpointDriver implements Disposable {
     const tag = memory.read32(entry + Completion.TAG);
     const word = memory.read32(entry + Completion.STATUS);
     const [status, flags] = [word & 0xffff, word >>> 16];
-    if (tag === FLUSH_TAG && this.#flushing) {
-      this.#flushing = false;
+    // A flush completes after all that was submitted before it, so its completion has its number at least.
+    if (tag === FLUSH_TAG && this.#flush !== undefined && ((this.#completed - this.#flush) | 0) >= 0) {
+      this.#flush = undefined;
       if (status !== CompletionStatus.OK)
         throw new EncoderError(`${this.#device.spec}: flush: ${completionStatusName(status)}`);
       return "flushed";
@@ -363,7 +365,7 @@ export class EndpointDriver implements Disposable {
       const memory = this.#memory;
       this.#memory = undefined;
       this.#busySlots.clear();
-      this.#flushing = false;
+      this.#flush = undefined;
       memory[Symbol.dispose]();
     }
   }

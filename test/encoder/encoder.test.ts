@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { EncoderError, openDevice, openEncoder, type RawFrame, WindowTooSmall } from "../../src/index.ts";
 import { failure } from "../media/rig.ts";
 import { until } from "../scripts/rig.ts";
-import { config, encodeClip, frames, record, summary } from "./rig.ts";
+import { children, config, encodeClip, frames, record, summary } from "./rig.ts";
 
 setDefaultTimeout(30_000);
 
@@ -438,6 +438,22 @@ describe("a device that fails", () => {
       },
     );
   }
+
+  test("a failure leaves the device and its memory held, and close gives them back", async () => {
+    const before = children();
+    using recorded = record({ device: "model:vp9?fault=corrupt@1" });
+    const { encoder, errors } = recorded;
+    await encoder.configure(config);
+    const { data } = await encoder.acquireFrame();
+    await encoder.encode({ data, timestamp: 0 });
+    await expect(encoder.flush()).rejects.toThrow("the device or its memory is corrupt");
+    expect([encoder.state, errors.length]).toEqual(["closed", 1]);
+    data.fill(1); // memory that is still there
+    await Bun.sleep(100);
+    expect(children().length).toBe(before.length + 1);
+    encoder.close();
+    await until(() => children().length === before.length, "the model to end");
+  });
 
   test("a frame whose packet does not fit its place fails with both sizes", async () => {
     // Noise at the best quality is larger than what the window has left for packets.
