@@ -11,6 +11,8 @@ const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = 0x20;
 const MAP_HUGETLB = 0x40000;
+const MADV_DONTFORK = 10;
+const MADV_HUGEPAGE = 14;
 /** The size of a huge page goes into the flags as its logarithm: mmap(2). */
 const MAP_HUGE_SHIFT = 26;
 
@@ -71,8 +73,33 @@ export function mapShared(fd: number, sizeBytes: number, offset = 0, writable = 
  * such pages left.
  */
 export function mapAnonymous(sizeBytes: number, pageBytes = PAGE_SIZE): Mapping {
+  if (pageBytes === PAGE_SIZE && sizeBytes >= TRANSPARENT_BYTES) return mapTransparent(sizeBytes);
   const huge = pageBytes === PAGE_SIZE ? 0 : MAP_HUGETLB | (Math.log2(pageBytes) << MAP_HUGE_SHIFT);
   return map(sizeBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | huge, -1, 0);
+}
+
+/**
+ * The size of a transparent huge page on x86-64 and on aarch64 with pages of 4 KiB. Memory of at least this size begins at
+ * a multiple of it, and the kernel makes it of such pages where it can: an IOMMU maps each in one go.
+ */
+export const TRANSPARENT_BYTES = 2 ** 21;
+
+/** Private memory, which is what huge pages are readily had for; children have none of it, so no page is ever copied. */
+function mapTransparent(sizeBytes: number): Mapping {
+  const room = map(
+    sizeBytes + TRANSPARENT_BYTES,
+    PROT_READ | PROT_WRITE,
+    MAP_PRIVATE | MAP_ANONYMOUS,
+    -1,
+    0,
+  ).address;
+  const address = Math.ceil(room / TRANSPARENT_BYTES) * TRANSPARENT_BYTES;
+  const end = address + sizeBytes;
+  if (address > room) libc.munmap(pointer(room), address - room);
+  libc.munmap(pointer(end), room + sizeBytes + TRANSPARENT_BYTES - end);
+  check(libc.madvise(pointer(address), sizeBytes, MADV_DONTFORK), `keep ${sizeBytes} bytes from children`);
+  libc.madvise(pointer(address), sizeBytes, MADV_HUGEPAGE); // refused where the kernel knows none; small ones do
+  return new Mapping(address, sizeBytes);
 }
 
 /** Maps `code` where it can be executed; the mapping is never writable and executable at once. Throws SystemError. */

@@ -14,6 +14,8 @@ const linkOf = (path: string) => {
   }
 };
 
+const MIB = 2 ** 20;
+
 let device: PciDevice;
 let edu: Edu;
 
@@ -57,8 +59,18 @@ test("without its 28 bits in mind memory lies where the device does not reach", 
   expect(memory.iova).toBeGreaterThanOrEqual(2 ** ADDRESS_BITS);
 });
 
+test("large memory is of transparent huge pages where none are set aside, and lies so that the IOMMU maps each whole", () => {
+  const hugeKiB = () => {
+    const rollup = readFileSync("/proc/self/smaps_rollup", "latin1");
+    return Number(/^AnonHugePages:\s+(\d+) kB/m.exec(rollup)?.[1]);
+  };
+  const before = hugeKiB();
+  using memory = device.allocateDma(9 * MIB, { pageBytes: 4096 });
+  expect([memory.pageBytes, memory.sizeBytes, memory.iova % (2 * MIB)]).toEqual([4096, 9 * MIB, 0]);
+  expect(hugeKiB() - before).toBeGreaterThanOrEqual(8 * 1024);
+});
+
 test("memory comes in the largest pages that suit and are left, and says which", () => {
-  const MIB = 2 ** 20;
   using huge = device.allocateDma(4 * MIB);
   expect([huge.pageBytes, huge.iova % (2 * MIB)]).toEqual([2 * MIB, 0]);
   // 8 pages of 2 MiB are set aside, and 2 of them taken.
