@@ -12,6 +12,7 @@ const colours = {
 /** How a line for the codec's time is drawn. */
 const CODEC = 'stroke="#c00" stroke-width="2" stroke-dasharray="4 2" fill="none"';
 
+const TITLE = "1080p to VP9 by DMA: ms a frame, and what they went to";
 const WIDTH = 760;
 const LEFT = 130;
 const RIGHT = 190;
@@ -28,7 +29,7 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
   const text = (x: number, y: number, words: string, more = "") =>
     parts.push(`<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${words}</text>`);
 
-  text(12, 22, `1080p to VP9 by DMA: ms a frame, and what they went to`, 'font-weight="bold"');
+  text(12, 22, TITLE, 'font-weight="bold"');
   let legend = 12;
   for (const portion of framePortions) {
     parts.push(`<rect x="${legend}" y="36" width="12" height="12" fill="${colours[portion]}"/>`);
@@ -66,6 +67,7 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
   text(12, height - 12, about, 'fill="#666"');
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
+    `<title>${TITLE}</title>`,
     `<rect width="100%" height="100%" fill="white"/>`,
     ...parts,
     "</svg>\n",
