@@ -63,14 +63,14 @@ function childrenWith(word: string): number[] {
   return children().filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(word));
 }
 
-test(
-  "a guest that is killed in the middle leaves a model that serves the next client as if it had never been",
-  async () => {
+test.each(["x86_64", "aarch64"] as const)(
+  "an %s guest that is killed in the middle leaves a model that serves the next client as if it had never been",
+  async (arch) => {
     const expected = await encodeOnHost("model:vp9", "expected.ivf");
-    const socket = join(folder, "model.sock");
+    const socket = join(folder, `${arch}.sock`);
     await using model = await startModel(socket);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const ended = encodeForever({ arch: "x86_64", devices: [`vfio-user:${socket}`] }, resolve);
+    const ended = encodeForever({ arch, devices: [`vfio-user:${socket}`] }, resolve);
     const failed = ended.then(
       () => "",
       (error: Error) => error.message,
