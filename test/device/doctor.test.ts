@@ -19,6 +19,7 @@ const healthy: SystemFacts = {
   noiommu: undefined,
   lockdown: "none",
   hugepages: [{ sizeBytes: 2 ** 21, total: 8, free: 5 }],
+  transparentHugepages: true,
   root: true,
 };
 const withoutIommu = { ...healthy, commandLine: ["quiet"], iommus: [], interruptRemapping: false };
@@ -73,6 +74,7 @@ test("every warning and every problem says what helps, but for what is no one's 
     noiommu: true,
     lockdown: "integrity",
     hugepages: [{ sizeBytes: 2 ** 21, total: 0, free: 0 }],
+    transparentHugepages: false,
     root: false,
   };
   const findings = bad(examineSystem(sick));
@@ -151,9 +153,14 @@ test("large pages are reserved where 2 MiB ones are, though there may be smaller
   const sizes = (...kilobytes: number[]) =>
     kilobytes.map((each) => ({ sizeBytes: each * 1024, total: 0, free: 0 }));
   const fix = (...kilobytes: number[]) =>
-    system({ ...healthy, hugepages: sizes(...kilobytes) }, "hugepages").fix;
+    system({ ...healthy, hugepages: sizes(...kilobytes), transparentHugepages: false }, "hugepages").fix;
   expect(fix(64, 2048, 32768)).toBe("echo 64 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
   expect(fix(524288, 16384)).toBe("echo 64 > /sys/kernel/mm/hugepages/hugepages-16384kB/nr_hugepages");
+  expect(system({ ...healthy, hugepages: sizes(2048) }, "hugepages")).toMatchObject({
+    check: "hugepages",
+    verdict: "ok",
+    text: "none reserved, but large DMA memory is made of transparent ones",
+  });
 });
 
 test("a kernel without vfio-pci is not told to load it", () => {

@@ -36,6 +36,8 @@ export interface SystemFacts {
     readonly total: number;
     readonly free: number;
   }[];
+  /** Whether programs may have transparent huge pages: always, or where they ask (madvise). */
+  readonly transparentHugepages: boolean;
   readonly root: boolean;
 }
 

@@ -39,6 +39,9 @@ export function gatherSystem(): SystemFacts {
     noiommu: noiommuMode(),
     lockdown: /\[(\w+)\]/.exec(readAttribute("/sys/kernel/security/lockdown") ?? "")?.[1],
     hugepages: hugepages(),
+    transparentHugepages: /\[(always|madvise)\]/.test(
+      readAttribute("/sys/kernel/mm/transparent_hugepage/enabled") ?? "",
+    ),
     root: process.geteuid?.() === 0,
   };
 }

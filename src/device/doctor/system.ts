@@ -190,7 +190,7 @@ function lockdown(facts: SystemFacts): Finding {
   );
 }
 
-function hugepages({ hugepages: sizes }: SystemFacts): Finding {
+function hugepages({ hugepages: sizes, transparentHugepages }: SystemFacts): Finding {
   const check = "hugepages";
   const reserved = sizes.filter(({ total }) => total > 0);
   if (reserved.length > 0) {
@@ -199,6 +199,8 @@ function hugepages({ hugepages: sizes }: SystemFacts): Finding {
     );
     return finding(check, "ok", each.join(", "));
   }
+  if (transparentHugepages)
+    return finding(check, "ok", "none reserved, but large DMA memory is made of transparent ones");
   const [smallest] = [...sizes].sort((a, b) => a.sizeBytes - b.sizeBytes);
   const usual = sizes.find(({ sizeBytes }) => sizeBytes === HUGEPAGE_BYTES) ?? smallest;
   if (!usual) return finding(check, "not applicable", "this kernel has none");
