@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, readSync } from "node:fs";
-import { descriptorState, openDescriptor, readSome, readSomeAt } from "./descriptor.ts";
+import { descriptorState, openDescriptor, readSome } from "./descriptor.ts";
 import { ioError, MediaError } from "./media-error.ts";
 
 /** Bytes from a file or a pipe, read straight into the caller's memory. One call at a time. */
@@ -16,112 +16,50 @@ export interface ByteInput extends Disposable {
   lookAhead(count: number): Uint8Array | Promise<Uint8Array>;
 }
 
-/** A fill of at least this many bytes tells how fast a file is. */
-const LARGE_BYTES = 256 * 1024;
-/** A file that is read more slowly than this is read ahead: 300 MB/s, which no page cache of a real machine is. */
-const SLOW_BYTES_PER_MS = 300_000;
-/** Read ahead beyond a frame, for what stands before the next one. */
-const SLACK_BYTES = 64;
-
-/** What lies ahead, read or being read. */
-interface Ahead {
-  readonly from: number;
-  readonly bytes: Promise<Uint8Array>;
-}
-
-/**
- * A regular file: synchronous reads at explicit positions, one system call a fill. One that turns out to be slow (a network's,
- * an emulated guest's share) is from then on read ahead off the main thread, as much as the last fill, while what was read is
- * worked on.
- */
+/** A regular file: synchronous reads at explicit positions, one system call a fill. */
 class FileInput implements ByteInput {
   position = 0;
   readonly sizeBytes: number;
   readonly name: string;
   readonly #fd: number;
   readonly #base: number;
-  readonly #slowBytesPerMs: number;
-  #ahead: Ahead | undefined;
-  #buffer = new Uint8Array(0);
-  #reading = false;
   #open = true;
 
-  constructor(name: string, fd: number, base: number, sizeBytes: number, slowBytesPerMs: number) {
+  constructor(name: string, fd: number, base: number, sizeBytes: number) {
     this.name = name;
     this.#fd = fd;
     this.#base = base;
     this.sizeBytes = sizeBytes;
-    this.#slowBytesPerMs = slowBytesPerMs;
   }
 
-  fill(into: Uint8Array): number | Promise<number> {
+  fill(into: Uint8Array): number {
     if (!this.#open) throw new MediaError(`${this.name} is closed`);
-    if (this.#ahead) return this.#fillFromAhead(into, this.#ahead);
-    const startMs = performance.now();
-    const got = this.#readAt(this.position, into);
+    const got = this.#readAt(into);
     this.position += got;
-    if (got >= LARGE_BYTES && got < this.#slowBytesPerMs * (performance.now() - startMs))
-      this.#readAhead(got);
     return got;
-  }
-
-  async #fillFromAhead(into: Uint8Array, { from, bytes }: Ahead): Promise<number> {
-    const ahead = await bytes;
-    // `into` may be gone by now.
-    if (!this.#open) throw new MediaError(`${this.name} was closed while it was being read`);
-    const start = this.position - from;
-    const here = ahead.subarray(start, start + into.length);
-    into.set(here);
-    const got = here.length + this.#readAt(this.position + here.length, into.subarray(here.length));
-    this.position += got;
-    if (got >= LARGE_BYTES) this.#readAhead(got);
-    return got;
-  }
-
-  #readAhead(count: number): void {
-    if (this.#buffer.length < count + SLACK_BYTES)
-      this.#buffer = new Uint8Array(new ArrayBuffer(count + SLACK_BYTES));
-    const from = this.position;
-    this.#reading = true;
-    const bytes = readSomeAt(this.#fd, this.#buffer, this.#base + from)
-      .then((got) => this.#buffer.subarray(0, got))
-      .catch((error) => {
-        throw ioError(`read ${this.name} at byte ${from}`, error);
-      })
-      .finally(() => {
-        this.#reading = false;
-        if (!this.#open) this.#close();
-      });
-    bytes.catch(() => {}); // told by the fill that wants them
-    this.#ahead = { from, bytes };
   }
 
   lookAhead(count: number): Uint8Array {
     const seen = new Uint8Array(count);
-    return seen.subarray(0, this.#readAt(this.position, seen));
+    return seen.subarray(0, this.#readAt(seen));
   }
 
-  #readAt(position: number, into: Uint8Array): number {
+  #readAt(into: Uint8Array): number {
     let got = 0;
     try {
       while (got < into.length) {
-        const more = readSync(this.#fd, into, got, into.length - got, this.#base + position + got);
+        const more = readSync(this.#fd, into, got, into.length - got, this.#base + this.position + got);
         if (more === 0) break;
         got += more;
       }
     } catch (error) {
-      throw ioError(`read ${this.name} at byte ${position + got}`, error);
+      throw ioError(`read ${this.name} at byte ${this.position + got}`, error);
     }
     return got;
   }
 
-  #close(): void {
-    if (this.#fd !== 0) closeSync(this.#fd);
-  }
-
-  /** While a read is under way its thread still uses the descriptor; it is then closed when the read returns. */
   [Symbol.dispose](): void {
-    if (this.#open && !this.#reading) this.#close();
+    if (this.#open && this.#fd !== 0) closeSync(this.#fd);
     this.#open = false;
   }
 }
@@ -198,11 +136,8 @@ class StreamInput implements ByteInput {
   }
 }
 
-/**
- * Opens `input` for reading, "-" being standard input. A file that is slower than `slowBytesPerMs` is read ahead. Throws
- * MediaError naming the errno.
- */
-export async function openByteInput(input: string, slowBytesPerMs = SLOW_BYTES_PER_MS): Promise<ByteInput> {
+/** Opens `input` for reading, "-" being standard input. Throws MediaError naming the errno. */
+export async function openByteInput(input: string): Promise<ByteInput> {
   const name = input === "-" ? "standard input" : `"${input}"`;
   let fd = 0;
   try {
@@ -211,7 +146,7 @@ export async function openByteInput(input: string, slowBytesPerMs = SLOW_BYTES_P
     if (stat.isDirectory()) throw Object.assign(new Error("is a directory"), { code: "EISDIR" });
     if (!stat.isFile()) return new StreamInput(name, fd);
     const base = fd === 0 ? descriptorState(fd).position : 0;
-    return new FileInput(name, fd, base, Math.max(0, stat.size - base), slowBytesPerMs);
+    return new FileInput(name, fd, base, Math.max(0, stat.size - base));
   } catch (error) {
     if (fd > 0) closeSync(fd);
     throw ioError(`open ${name} for reading`, error);

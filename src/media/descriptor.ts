@@ -34,11 +34,6 @@ export function readSome(fd: number, into: Uint8Array, offset: number): Promise<
   return patiently((done) => read(fd, into, offset, into.length - offset, null, done));
 }
 
-/** Reads up to the room in `into` at a position of a file, off the main thread; 0 at its end. */
-export function readSomeAt(fd: number, into: Uint8Array, position: number): Promise<number> {
-  return patiently((done) => read(fd, into, 0, into.length, position, done));
-}
-
 /** Writes up to the rest of `from` from `offset` on, off the main thread; gives the count, at least 1. */
 export function writeSome(fd: number, from: Uint8Array, offset: number): Promise<number> {
   return patiently((done) => write(fd, from, offset, from.length - offset, null, done));
