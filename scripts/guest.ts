@@ -14,6 +14,8 @@ import { runVerb } from "./usage.ts";
 /** The guest failed, not the command in it; the numbers below are the command's to use. */
 const GUEST_FAILED = 125;
 const INTERRUPTED = 130;
+/** Whoever read the command's output has left: what SIGPIPE would make of it. */
+const OUTPUT_CLOSED = 141;
 /** The shell's, when there is no such command. */
 const NOT_FOUND = 127;
 
@@ -78,6 +80,7 @@ const args = {
 
 /** The options that a guest may find wrong, as they are called here. */
 const optionNames: Partial<Record<keyof GuestOptions, string>> = {
+  devices: "--device",
   hugepages: "--hugepages",
   inputs: "--in",
   kernel: "--kernel",
@@ -106,7 +109,7 @@ The first device is 0000:00:01.0, the next one 0000:00:02.0. Needs no root. QEMU
 first use (docs/guest.md).
 --json: exitCode, stdout (text), arch, accelerator (kvm, tcg), kernel, bootMs, commandMs; or error.
 Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not there though the command succeeded,
-2 usage (before anything boots), 130 interrupted.`,
+2 usage (before anything boots), 130 interrupted, 141 whoever read the output has left.`,
   },
   args,
   async run({ args }) {
@@ -150,6 +153,7 @@ Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not t
         await say("error", "the command is one word; use sh -c '...'");
       if (args.json) console.log(JSON.stringify({ ...rest, stdout: output }));
     } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === "EPIPE") process.exit(OUTPUT_CLOSED);
       const error = explain(thrown);
       const isUsage = thrown instanceof UsageError || thrown instanceof OptionError;
       exitCode = isUsage ? 2 : interrupted.aborted ? INTERRUPTED : GUEST_FAILED;
@@ -166,12 +170,16 @@ function explain(thrown: unknown): string {
   const { message } = thrown;
   if (thrown instanceof OptionError)
     return `${optionNames[thrown.option] ?? thrown.option} ${thrown.mistake}`;
+  if (thrown instanceof GuestError && message.includes("reboot: Restarting system"))
+    return `${message}\nthe command rebooted the guest; --reboot lets it`;
   if (thrown instanceof GuestError && thrown.timedOut)
     return `${message}\n--timeout S gives it longer, --verbose shows the console`;
   if (message.includes("is not a valid device model name"))
     return `${message}\n--device knows ${deviceNames.join(", ")}, model:vp9 and vfio-user:/path.sock; QEMU's own are what qemu-system-ARCH -device help lists`;
   return message;
 }
+
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {}); // write() tells
 
 /** Resolves when the bytes are taken, so that the guest is no faster than the reader of this process. */
 function write(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {

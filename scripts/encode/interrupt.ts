@@ -1,4 +1,5 @@
-/** Ctrl-C and SIGTERM: the first one ends the input, from the program's first moment on. */
+/** Ctrl-C, SIGTERM and a terminal that closes: the first one ends the input, from the program's first moment on. */
+import { readFileSync } from "node:fs";
 import { ExitCode } from "./exit-code.ts";
 
 /** Time within which signals are one and the same: `bun run` passes on the Ctrl-C that the terminal sent to all. */
@@ -9,7 +10,10 @@ const controller = new AbortController();
 export const interrupted = controller.signal;
 
 let firstMs: number | undefined;
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
+// nohup has the last of them ignored: bit 0 of the mask in proc(5).
+const ignoresHangup = /^SigIgn:\t[\da-f]*[13579bdf]$/m.test(readFileSync("/proc/self/status", "latin1"));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  if (signal === "SIGHUP" && ignoresHangup) continue;
   process.on(signal, () => {
     controller.abort();
     firstMs ??= performance.now();

@@ -158,7 +158,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
     const tell = async () => {
       await said;
       if (errorText !== undefined && report && report.frames > 0) {
-        errorText += `\n${args.output === "-" ? "the output" : args.output} holds the ${report.frames} frames before that`;
+        errorText += `\n${args.output === "-" ? "the output" : args.output} holds the ${report.frames === 1 ? "frame" : `${report.frames} frames`} before that`;
       }
       // Standard output belongs to the video when it goes there. (process.stdout would take 9 ms to set itself up.)
       const print = args.output === "-" ? console.error : console.log;

@@ -29,15 +29,18 @@ export function isVfioUser(option: string): boolean {
   return option.includes('"vfio-user-pci"');
 }
 
+/** The path in vfio-user:/path/to.sock; undefined for what is no such spec. */
+export function socketOf(spec: string): string | undefined {
+  return spec.startsWith(VFIO_USER) ? spec.slice(VFIO_USER.length) : undefined;
+}
+
 /**
  * QEMU's -device option for a spec: a short name, or such an option, which gets the properties that it lacks;
  * vfio-user:/path/to.sock for a device that a vfio-user server has.
  */
 export function deviceOption(spec: string): string {
-  if (spec.startsWith(VFIO_USER)) {
-    const socket = { path: spec.slice(VFIO_USER.length), type: "unix" };
-    return JSON.stringify({ driver: "vfio-user-pci", socket });
-  }
+  const path = socketOf(spec);
+  if (path !== undefined) return JSON.stringify({ driver: "vfio-user-pci", socket: { path, type: "unix" } });
   const [name, ...given] = spec.split(",") as [string, ...string[]];
   const properties = Object.entries(known[name]?.properties ?? {})
     .filter(([key]) => !given.some((property) => property.startsWith(`${key}=`)))

@@ -66,7 +66,9 @@ export async function serveModel(
     if (ending) return;
     const how = server.signalCode ?? `exit code ${exitCode}`;
     const rest = exitCode === 0 ? "" : ": a dead device to the guest from now on";
-    log([`${spec} has ended (${how})${rest}`, said.trim()].filter(Boolean).join("\n"));
+    // Who is killed has no last words.
+    const words = server.signalCode ? "" : said.trim();
+    log([`${spec} has ended (${how})${rest}`, words].filter(Boolean).join("\n"));
   });
   return {
     spec: `vfio-user:${socketPath}`,

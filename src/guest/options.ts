@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Arch } from "./arch.ts";
 import type { BootOptions } from "./boot.ts";
+import { socketOf } from "./devices.ts";
 import type { Trace } from "./qemu.ts";
 
 export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
@@ -57,7 +58,7 @@ const HUGEPAGE_MIB = 2;
  * @throws OptionError
  */
 export function checkOptions(options: GuestOptions & { memoryMib: number }): void {
-  const { inputs = [], outputs = [], kernel, memoryMib, hugepages = 0 } = options;
+  const { devices = [], inputs = [], outputs = [], kernel, memoryMib, hugepages = 0 } = options;
   if (hugepages > 0 && hugepages * HUGEPAGE_MIB + ROOM_MIB > memoryMib) {
     const most = Math.max(0, Math.floor((memoryMib - ROOM_MIB) / HUGEPAGE_MIB));
     const need = hugepages * HUGEPAGE_MIB + ROOM_MIB;
@@ -79,6 +80,14 @@ export function checkOptions(options: GuestOptions & { memoryMib: number }): voi
       throw new OptionError("inputs", `${path}: another one is called ${name}, too`);
   }
   for (const path of outputs) checkWritable("outputs", path);
+  for (const spec of devices) {
+    const path = socketOf(spec);
+    if (path !== undefined && !existsSync(path))
+      throw new OptionError(
+        "devices",
+        `${spec}: there is no such socket; start the server first, e.g. bun run model.ts --heir --socket ${path}`,
+      );
+  }
 }
 
 function checkReadable(option: keyof GuestOptions, path: string): void {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { encode, start, startScript } from "../scripts/rig.ts";
+import { encode, shell, start, startScript } from "../scripts/rig.ts";
 
 const TIMEOUT_MS = 120_000;
 const clip = join(import.meta.dir, "../media/CiscoVT2people_320x192_12fps.yuv");
@@ -77,6 +77,37 @@ test(
       shown: expect.stringMatching(/<CR>frame \d\/9, [\d.]+ fps, \d+ kbit\/s, \d\d:\d\d left<CLEAR>/),
     });
     expect(shown).toMatch(/<CR><CLEAR>.*9 frames \(1 key\)/s);
+  },
+  TIMEOUT_MS,
+);
+
+test("a socket that is not there is a mistake on the command line: nothing is booted", async () => {
+  const { exitCode, stderr } = await startScript("guest.ts", "--device", "vfio-user:/nope", "true").ended();
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain("--device vfio-user:/nope: there is no such socket; start the server first");
+});
+
+test(
+  "whoever leaves in the middle of the output is told nothing, with exit code 141",
+  async () => {
+    const line =
+      "bun run guest.ts sh -c 'i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done' | head -n 1";
+    const { exitCode, stdout, stderr } = await shell(line);
+    expect({ exitCode, stdout: new TextDecoder().decode(stdout) }).toEqual({
+      exitCode: 141,
+      stdout: "line 0\n",
+    });
+    expect(stderr.trim().split("\n")).toHaveLength(1); // what the guest is
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a command that reboots the guest ends it, and hears of --reboot",
+  async () => {
+    const { exitCode, stderr } = await startScript("guest.ts", "reboot", "-f").ended();
+    expect(exitCode).toBe(125);
+    expect(stderr).toContain("the command rebooted the guest; --reboot lets it");
   },
   TIMEOUT_MS,
 );

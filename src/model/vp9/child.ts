@@ -9,7 +9,7 @@ import { startMessageThread } from "./message-worker.ts";
 const thread = startMessageThread();
 const [fd, codec = "auto", faults = ""] = process.argv.slice(2);
 // Whoever ends a whole service signals each process; the parent decides when the last frame is out, and then hangs up.
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 try {
   const { startModel } = await import("./process.ts");
   const model = await startModel(
