@@ -7,6 +7,7 @@ import { runGuest } from "../src/guest/guest.ts";
 import { type GuestOptions, OptionError } from "../src/guest/options.ts";
 import { timeoutMs, UsageError, wholeNumber } from "./device/number.ts";
 import { interrupted } from "./encode/interrupt.ts";
+import { terminalColumns } from "./encode/progress.ts";
 import { splitCommandLine } from "./guest/command-line.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
@@ -134,7 +135,7 @@ Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not t
         reboots: args.reboot,
         timeoutMs: timeoutMs(args.timeout),
         signal: interrupted,
-        terminalColumns: process.stderr.isTTY && !args.json ? process.stderr.columns || 80 : 0,
+        terminalColumns: args.json ? 0 : terminalColumns(),
         onStdout: args.json
           ? (bytes) => {
               output += decoder.decode(bytes, { stream: true });

@@ -6,7 +6,7 @@ import { isatty } from "node:tty";
  * Columns of the terminal that standard error ends at, 0 for none. In a guest a pipe may lead to the host's terminal:
  * guest.ts says which one, and COLUMNS.
  */
-function terminalColumns(): number {
+export function terminalColumns(): number {
   if (isatty(2)) return process.stderr.columns || 80; // one that nobody told its size has 0
   const { VFIOKIT_TERMINAL: pipe, COLUMNS: columns } = process.env;
   return pipe && readlinkSync("/proc/self/fd/2") === pipe ? Number(columns) : 0;

@@ -73,7 +73,7 @@ export function mapShared(fd: number, sizeBytes: number, offset = 0, writable = 
  * such pages left.
  */
 export function mapAnonymous(sizeBytes: number, pageBytes = PAGE_SIZE): Mapping {
-  if (pageBytes === PAGE_SIZE && sizeBytes >= TRANSPARENT_BYTES) return mapTransparent(sizeBytes);
+  if (alignmentOf(sizeBytes, pageBytes) > pageBytes) return mapTransparent(sizeBytes);
   const huge = pageBytes === PAGE_SIZE ? 0 : MAP_HUGETLB | (Math.log2(pageBytes) << MAP_HUGE_SHIFT);
   return map(sizeBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | huge, -1, 0);
 }
@@ -82,23 +82,29 @@ export function mapAnonymous(sizeBytes: number, pageBytes = PAGE_SIZE): Mapping 
  * The size of a transparent huge page on x86-64 and on aarch64 with pages of 4 KiB. Memory of at least this size begins at
  * a multiple of it, and the kernel makes it of such pages where it can: an IOMMU maps each in one go.
  */
-export const TRANSPARENT_BYTES = 2 ** 21;
+const TRANSPARENT_BYTES = 2 ** 21;
+
+/** What mapAnonymous begins memory at a multiple of. Addresses of the same alignment let an IOMMU map its pages whole. */
+export function alignmentOf(sizeBytes: number, pageBytes: number): number {
+  return pageBytes === PAGE_SIZE && sizeBytes >= TRANSPARENT_BYTES ? TRANSPARENT_BYTES : pageBytes;
+}
 
 /** Private memory, which is what huge pages are readily had for; children have none of it, so no page is ever copied. */
 function mapTransparent(sizeBytes: number): Mapping {
-  const room = map(
-    sizeBytes + TRANSPARENT_BYTES,
-    PROT_READ | PROT_WRITE,
-    MAP_PRIVATE | MAP_ANONYMOUS,
-    -1,
-    0,
-  ).address;
-  const address = Math.ceil(room / TRANSPARENT_BYTES) * TRANSPARENT_BYTES;
-  const end = address + sizeBytes;
-  if (address > room) libc.munmap(pointer(room), address - room);
-  libc.munmap(pointer(end), room + sizeBytes + TRANSPARENT_BYTES - end);
-  check(libc.madvise(pointer(address), sizeBytes, MADV_DONTFORK), `keep ${sizeBytes} bytes from children`);
+  const roomBytes = sizeBytes + TRANSPARENT_BYTES;
+  const room = map(roomBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const start = room.address;
+  const address = Math.ceil(start / TRANSPARENT_BYTES) * TRANSPARENT_BYTES;
+  try {
+    check(libc.madvise(pointer(address), sizeBytes, MADV_DONTFORK), `keep ${sizeBytes} bytes from children`);
+  } catch (error) {
+    room[Symbol.dispose]();
+    throw error;
+  }
   libc.madvise(pointer(address), sizeBytes, MADV_HUGEPAGE); // refused where the kernel knows none; small ones do
+  const end = address + sizeBytes;
+  if (address > start) libc.munmap(pointer(start), address - start);
+  libc.munmap(pointer(end), start + roomBytes - end);
   return new Mapping(address, sizeBytes);
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { decodeStreet } from "../../scripts/bench/clip.ts";
 import { runGuest } from "../../src/guest/guest.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
 
@@ -30,7 +31,7 @@ const clips = {
     ],
   },
   large: {
-    input: "large.y4m",
+    input: "street.y4m",
     settings: ["--rc", "vbr", "--bitrate", "4000"],
     vpxenc: ["--end-usage=vbr", "--target-bitrate=4000"],
   },
@@ -38,11 +39,9 @@ const clips = {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "vfiokit-story-"));
-  large = join(folder, "large.y4m");
-  const source = join(media, "VID_1920x1080_cavlc_temporal_direct.264");
-  await run("ffmpeg", "-v", "error", "-i", source, "-f", "yuv4mpegpipe", "-pix_fmt", "yuv420p", large);
+  large = await decodeStreet(folder);
   for (const [name, { input, settings, vpxenc }] of Object.entries(clips)) {
-    const source = input === "large.y4m" ? large : small;
+    const source = input === "street.y4m" ? large : small;
     const [ours, theirs] = [`host-${name}.ivf`, `vpxenc-${name}.ivf`].map((file) => join(folder, file));
     const words = [...settings, "--device", "model:vp9", "--quiet", "-o", ours!];
     await run(process.execPath, program, source, ...words);

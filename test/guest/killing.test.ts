@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { runGuest } from "../../src/guest/guest.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
 import { children } from "../encoder/rig.ts";
-import { startModel } from "./rig.ts";
+import { startServer } from "../model/rig.ts";
 
 const TIMEOUT_MS = 180_000;
 const encoder = join(import.meta.dir, "../../scripts/encode.ts");
@@ -67,8 +67,8 @@ test.each(["x86_64", "aarch64"] as const)(
   "an %s guest that is killed in the middle leaves a model that serves the next client as if it had never been",
   async (arch) => {
     const expected = await encodeOnHost("model:vp9", "expected.ivf");
-    const socket = join(folder, `${arch}.sock`);
-    await using model = await startModel(socket);
+    await using model = await startServer();
+    const socket = model.path;
     const { promise, resolve } = Promise.withResolvers<void>();
     const ended = encodeForever({ arch, devices: [`vfio-user:${socket}`] }, resolve);
     const failed = ended.then(
@@ -81,7 +81,7 @@ test.each(["x86_64", "aarch64"] as const)(
     for (const pid of pids) process.kill(pid, "SIGKILL");
     expect(await failed).toContain("QEMU");
     expect(await encodeOnHost(`vfio-user:${socket}`, "after.ivf")).toEqual(expected);
-    expect(model.exitCode).toBeNull();
+    expect(model.stopped()).toBe(false);
   },
   TIMEOUT_MS,
 );

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runGuest } from "../../src/guest/guest.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
-import { startModel } from "./rig.ts";
+import { startServer } from "../model/rig.ts";
 
 const TIMEOUT_MS = 240_000;
 const encoder = join(import.meta.dir, "../../scripts/encode.ts");
@@ -26,13 +26,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 test.each(["x86_64", "aarch64"] as const)(
   "a model serves an %s guest, the same one after it has rebooted without a word, and another one after that",
   async (arch) => {
-    const socket = join(folder, `${arch}.sock`);
-    await using model = await startModel(socket);
+    await using model = await startServer();
     const encode = (name: string) =>
       `bun run encode.ts ${clip.split("/").at(-1)} ${settings.join(" ")} --path dma --quiet -o ${name}`;
     const options: Omit<GuestOptions, "command"> = {
       arch,
-      devices: [`vfio-user:${socket}`],
+      devices: [`vfio-user:${model.path}`],
       inputs: [clip],
       onStderr: (bytes) => void process.stderr.write(bytes),
       timeoutMs: TIMEOUT_MS / 2,
@@ -71,7 +70,7 @@ test.each(["x86_64", "aarch64"] as const)(
     expect(another).toBe(0);
     for (const name of ["first.ivf", "second.ivf", "third.ivf"])
       expect({ name, same: readFileSync(inFolder(name)).equals(expected) }).toEqual({ name, same: true });
-    expect(model.exitCode).toBeNull();
+    expect(model.stopped()).toBe(false);
   },
   TIMEOUT_MS,
 );

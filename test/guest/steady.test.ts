@@ -4,6 +4,7 @@ import { createReadStream, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { decodeStreet } from "../../scripts/bench/clip.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { runGuest } from "../../src/guest/guest.ts";
 
@@ -13,15 +14,12 @@ const FRAMES = 3000;
 const SETTLED = 100;
 /** What the process may gain after that: the garbage collector's headroom and compiled code. A frame has 3 MiB. */
 const HEADROOM_MIB = 24;
-const source = join(import.meta.dir, "../media/VID_1920x1080_cavlc_temporal_direct.264");
 
 let folder: string;
 let clip: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "vfiokit-steady-"));
-  clip = join(folder, "clip.y4m");
-  const words = ["-v", "error", "-i", source, "-f", "yuv4mpegpipe", "-pix_fmt", "yuv420p", clip];
-  expect(await Bun.spawn(["ffmpeg", ...words], { stderr: "inherit" }).exited).toBe(0);
+  clip = await decodeStreet(folder);
 }, TIMEOUT_MS);
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -56,7 +54,7 @@ test.each(["x86_64", "aarch64"] as const)(
       command: [
         "sh",
         "-ec",
-        `bun run bind.ts 00:01.0 --json > /dev/null; cp clip.y4m /tmp; bun /vfiokit/test/guest/inside/steady.ts 00:01.0 /tmp/clip.y4m ${FRAMES}`,
+        `bun run bind.ts 00:01.0 --json > /dev/null; cp street.y4m /tmp; bun /vfiokit/test/guest/inside/steady.ts 00:01.0 /tmp/street.y4m ${FRAMES}`,
       ],
       onStdout: (bytes) => {
         output += new TextDecoder().decode(bytes);

@@ -1,7 +1,7 @@
 /** Memory of this process, pinned and mapped by the IOMMU for the devices of a group. */
 import { existsSync, readFileSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
-import { type Mapping, mapAnonymous, PAGE_SIZE, TRANSPARENT_BYTES } from "../../os/memory.ts";
+import { alignmentOf, type Mapping, mapAnonymous, PAGE_SIZE } from "../../os/memory.ts";
 import { DeviceError, type DmaMemory, type DmaOptions } from "../device.ts";
 import { MappedDma } from "../dma-memory.ts";
 import type { Group } from "./group.ts";
@@ -47,8 +47,7 @@ export class DmaMemories implements Disposable {
     const { container, iova: addresses } = this.#group;
     const memory = this.#memory(roundUp(sizeBytes, pageBytes), pageBytes);
     const take = (alignment: number) => addresses.allocate(memory.sizeBytes, alignment, addressBits);
-    const transparent = pageBytes === PAGE_SIZE && memory.sizeBytes >= TRANSPARENT_BYTES;
-    const iova = (transparent ? take(TRANSPARENT_BYTES) : undefined) ?? take(pageBytes);
+    const iova = take(alignmentOf(memory.sizeBytes, pageBytes)) ?? take(pageBytes);
     try {
       if (iova === undefined) {
         const hex = (address: bigint) => `0x${address.toString(16)}`;
