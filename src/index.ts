@@ -11,7 +11,6 @@ export {
 } from "./device/device.ts";
 export { openDevice } from "./device/open.ts";
 export type { EncoderConfig } from "./encoder/config.ts";
-export { EncoderError } from "./encoder/driver.ts";
 export {
   type EncodedChunk,
   type EncodeOptions,
@@ -22,6 +21,7 @@ export {
   openEncoder,
   type RawFrame,
 } from "./encoder/encoder.ts";
+export { EncoderError } from "./encoder/failure.ts";
 export { type TransferPath, WindowTooSmall } from "./encoder/memory.ts";
 export { encodeFrames } from "./encoder/stream.ts";
 export { openRegisters, type RegisterTable } from "./pci/registers.ts";

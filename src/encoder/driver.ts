@@ -4,20 +4,11 @@
  */
 import { DeviceError, type Interrupt, type PciDevice } from "../device/device.ts";
 import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../endpoint/registers.ts";
-import {
-  COMPLETION_BYTES,
-  Completion,
-  CompletionFlag,
-  CompletionStatus,
-  completionStatusName,
-  Opcode,
-  SUBMISSION_BYTES,
-  Submission,
-  SubmitFlag,
-} from "../endpoint/rings.ts";
+import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../endpoint/rings.ts";
 import { frameSizeBytes } from "../media/video.ts";
 import { openRegisters, packFields, type Registers, valueName } from "../pci/registers.ts";
-import { describeFailure } from "./failure.ts";
+import { type CompletedFrame, CompletionRing, FLUSH_TAG } from "./completions.ts";
+import { describeFailure, EncoderError } from "./failure.ts";
 import { allocateHostMemory, openWindowMemory, type StreamMemory, type TransferPath } from "./memory.ts";
 
 /** What a stream is set up with. Absent: the codec's own default. */
@@ -37,23 +28,6 @@ export interface StreamSettings {
   readonly threads: number;
 }
 
-/** A frame that the device is done with. */
-export interface CompletedFrame {
-  readonly slot: number;
-  /** Undefined where rate control left the frame out. */
-  readonly packet: Uint8Array<ArrayBuffer> | undefined;
-  readonly key: boolean;
-  /** Time the codec worked on it. */
-  readonly busyUs: number;
-}
-
-/** Something that the device did or did not do: what was waited for or refused, and what to do about it. */
-export class EncoderError extends Error {
-  override readonly name = "EncoderError";
-}
-
-/** Tag of a flush; frames have their slot. */
-const FLUSH_TAG = 0xffff_ffff;
 const START_TIMEOUT_MS = 5000;
 /** Without a sign of life for this long the driver looks at the device itself. */
 const LOOK_MS = 100;
@@ -68,12 +42,7 @@ export class EndpointDriver implements Disposable {
   #memory: StreamMemory | undefined;
   #interrupt: Interrupt | undefined;
   #submitted = 0;
-  #completed = 0;
-  readonly #busySlots = new Set<number>();
-  /** Number of the submission that is a flush under way. */
-  #flush: number | undefined;
-  /** A completion made no sense, or its frame was lost: those after it are of no use. */
-  #spoiled = false;
+  #completions: CompletionRing | undefined;
   /** Completions found although no interrupt announced them. */
   missedInterrupts = 0;
   /** Time that taking completions and their packets over took. */
@@ -122,6 +91,11 @@ export class EndpointDriver implements Disposable {
     return this.#memory;
   }
 
+  get #ring(): CompletionRing {
+    if (!this.#completions) throw new EncoderError(`${this.#device.spec}: no stream is set up`);
+    return this.#completions;
+  }
+
   /** Sets a stream up and waits until the endpoint takes frames. Throws EncoderError, WindowTooSmall, DeviceError. */
   async start(settings: StreamSettings, path: TransferPath, inFlight: number): Promise<void> {
     const frameBytes = frameSizeBytes(settings);
@@ -132,10 +106,9 @@ export class EndpointDriver implements Disposable {
         : openWindowMemory(device.bars[1]!, this.#registers.WINDOW_SIZE.read(), inFlight, frameBytes);
     this.#writeSettings(settings);
     this.#writeRings(this.#memory);
+    this.#completions = new CompletionRing(device.spec, this.#memory, () => device.fence());
     if (path === "dma") this.#armInterrupt();
     this.#submitted = 0;
-    this.#completed = 0;
-    this.#spoiled = false;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + START_TIMEOUT_MS;
     // The stream may be stopped meanwhile, which is whoever stopped it's to tell.
@@ -196,9 +169,6 @@ export class EndpointDriver implements Disposable {
     r.CQ_LO.write(memory.completionRing >>> 0);
     r.CQ_HI.write(Math.floor(memory.completionRing / 2 ** 32));
     r.RING_LOG2.write(memory.ringLog2);
-    // A ring of an earlier stream may hold the very sequence numbers that this one waits for.
-    for (let at = 0; at < COMPLETION_BYTES << memory.ringLog2; at += 4)
-      memory.write32(memory.completionRing + at, 0);
   }
 
   /** Without an interrupt the driver polls the completion ring, as it does on the window path. */
@@ -226,31 +196,31 @@ export class EndpointDriver implements Disposable {
   submit(slot: number, pts: number, duration: number, forceKey: boolean): void {
     const memory = this.#stream;
     memory.carryFrame(slot);
-    this.#busySlots.add(slot);
-    const entry = this.#nextEntry(slot, Opcode.ENCODE);
+    const entry = this.#nextEntry(slot, Opcode.ENCODE, BigInt(pts));
+    this.#ring.expectFrame(slot, BigInt(pts), forceKey);
     memory.write32(entry + Submission.FLAGS, forceKey ? SubmitFlag.FORCE_KEY : 0);
     memory.write32(entry + Submission.SOURCE_BYTES, memory.frame(slot).byteLength);
     memory.write64(entry + Submission.SOURCE, BigInt(memory.frameAddress(slot)));
     memory.write32(entry + Submission.SEGMENTS, 0);
     memory.write32(entry + Submission.OUTPUT_BYTES, memory.packetBytes);
     memory.write64(entry + Submission.OUTPUT, BigInt(memory.packetAddress(slot)));
-    memory.write64(entry + Submission.PTS, BigInt(pts));
     memory.write32(entry + Submission.DURATION, duration);
     this.#ringDoorbell();
   }
 
-  /** Asks for everything submitted so far to be finished; `collect` returns "flushed" once it is. */
+  /** Asks for everything submitted so far to be finished; `take` returns "flushed" once it is. Throws DeviceError. */
   submitFlush(): void {
-    this.#nextEntry(FLUSH_TAG, Opcode.FLUSH);
+    this.#nextEntry(FLUSH_TAG, Opcode.FLUSH, 0n);
+    this.#ring.expectFlush();
     this.#ringDoorbell();
-    this.#flush = this.#submitted;
   }
 
-  #nextEntry(tag: number, opcode: number): number {
+  #nextEntry(tag: number, opcode: number, pts: bigint): number {
     const memory = this.#stream;
     const entry = memory.submissionRing + (this.#submitted % (1 << memory.ringLog2)) * SUBMISSION_BYTES;
     memory.write32(entry + Submission.TAG, tag);
     memory.write32(entry + Submission.OPCODE, opcode);
+    memory.write64(entry + Submission.PTS, pts);
     return entry;
   }
 
@@ -262,19 +232,14 @@ export class EndpointDriver implements Disposable {
   }
 
   /**
-   * Waits for the next completion, "flushed" for that of a flush. Throws EncoderError when the time limit is over, the
-   * frame failed, or the device answers nonsense; DeviceError when it can't be reached.
+   * Waits until `take` has a completion to give. Throws EncoderError when the time limit is over or the stream failed,
+   * DeviceError when the device can't be reached.
    */
-  async collect(): Promise<CompletedFrame | "flushed"> {
+  async waitForCompletion(): Promise<void> {
     const startMs = performance.now();
     let lookedMs = startMs;
     let announced = true;
-    for (;;) {
-      const completed = this.take();
-      if (completed) {
-        if (!announced) this.missedInterrupts++;
-        return completed;
-      }
+    while (!this.#ring.ready) {
       const nowMs = performance.now();
       if (nowMs - startMs >= this.#timeoutMs) throw this.#timeOut();
       if (nowMs - lookedMs >= LOOK_MS) {
@@ -283,6 +248,7 @@ export class EndpointDriver implements Disposable {
       }
       announced = await this.#pause(Math.min(LOOK_MS, startMs + this.#timeoutMs - nowMs));
     }
+    if (!announced) this.missedInterrupts++;
   }
 
   /** Whether the interrupt came; polling is its own announcement. */
@@ -293,65 +259,23 @@ export class EndpointDriver implements Disposable {
   }
 
   #timeOut(): EncoderError {
-    const waiting = [...this.#busySlots].map((slot) => `slot ${slot}`).join(", ") || "a flush";
     const state = valueName(STATE, this.#state());
     const taken = this.#registers.SQ_HEAD.read();
     return new EncoderError(
-      `${this.#device.spec}: waited ${this.#timeoutMs} ms for a completion of ${waiting}; the device is ${state}, has taken ${taken} of ${this.#submitted} submissions and completed ${this.#registers.CQ_TAIL.read()}: it hangs, or its codec is slower than this limit`,
+      `${this.#device.spec}: waited ${this.#timeoutMs} ms for a completion of ${this.#ring.waitingFor}; the device is ${state}, has taken ${taken} of ${this.#submitted} submissions and completed ${this.#registers.CQ_TAIL.read()}: it hangs, or its codec is slower than this limit`,
     );
   }
 
-  /** The next completion, if it is there. Throws EncoderError as collect does; then there is none after it. */
+  /**
+   * The next completion, if it is there; "flushed" for that of a flush. It must be used in this turn of the event loop: a
+   * failure that comes in a later one takes the completions after it. Throws EncoderError when the frame failed or the
+   * device answers nonsense, and returns nothing more afterwards; DeviceError when it can't be reached.
+   */
   take(): CompletedFrame | "flushed" | undefined {
-    if (this.#spoiled) return undefined;
-    const memory = this.#stream;
-    const entry = memory.completionRing + (this.#completed % (1 << memory.ringLog2)) * COMPLETION_BYTES;
-    if (memory.read32(entry + Completion.SEQUENCE) !== (this.#completed + 1) >>> 0) return undefined;
     const startMs = performance.now();
-    // The sequence number is written last; what came before it must be read after it.
-    this.#device.fence();
-    this.#completed = (this.#completed + 1) >>> 0;
-    this.#spoiled = true;
-    const completed = this.#read(entry);
-    this.#spoiled = false;
-    this.collectMs += performance.now() - startMs;
+    const completed = this.#ring.take();
+    if (completed) this.collectMs += performance.now() - startMs;
     return completed;
-  }
-
-  #read(entry: number): CompletedFrame | "flushed" {
-    const memory = this.#stream;
-    const tag = memory.read32(entry + Completion.TAG);
-    const word = memory.read32(entry + Completion.STATUS);
-    const [status, flags] = [word & 0xffff, word >>> 16];
-    // A flush completes after all that was submitted before it, so its completion has its number at least.
-    if (tag === FLUSH_TAG && this.#flush !== undefined && ((this.#completed - this.#flush) | 0) >= 0) {
-      this.#flush = undefined;
-      if (status !== CompletionStatus.OK)
-        throw new EncoderError(`${this.#device.spec}: flush: ${completionStatusName(status)}`);
-      return "flushed";
-    }
-    if (!this.#busySlots.delete(tag)) {
-      throw new EncoderError(
-        `${this.#device.spec}: completion ${this.#completed} names tag 0x${tag.toString(16)}, which was never submitted: the device or its memory is corrupt`,
-      );
-    }
-    const sizeBytes = memory.read32(entry + Completion.PACKET_BYTES);
-    if (status > CompletionStatus.DROPPED || sizeBytes > memory.packetBytes)
-      throw this.#frameError(status, sizeBytes);
-    return {
-      slot: tag,
-      packet: status === CompletionStatus.DROPPED ? undefined : memory.packet(tag, sizeBytes),
-      key: (flags & CompletionFlag.KEY) !== 0,
-      busyUs: memory.read32(entry + Completion.BUSY_US),
-    };
-  }
-
-  #frameError(status: number, packetBytes: number): EncoderError {
-    const reason =
-      status === CompletionStatus.OUTPUT_TOO_SMALL || status <= CompletionStatus.DROPPED
-        ? `its packet of ${packetBytes} bytes does not fit the ${this.#stream.packetBytes} there are; lower the bitrate, or use the DMA path`
-        : completionStatusName(status);
-    return new EncoderError(`${this.#device.spec}: frame ${this.#completed} of the stream failed: ${reason}`);
   }
 
   /** Ends the stream; frames under way are dropped. */
@@ -364,8 +288,7 @@ export class EndpointDriver implements Disposable {
     } finally {
       const memory = this.#memory;
       this.#memory = undefined;
-      this.#busySlots.clear();
-      this.#flush = undefined;
+      this.#completions = undefined;
       memory[Symbol.dispose]();
     }
   }

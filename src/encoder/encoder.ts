@@ -3,7 +3,8 @@ import type { PciDevice } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
 import { type Rational, toTicks } from "../media/video.ts";
 import { type EncoderConfig, frameRate, oneOf, toStreamSettings } from "./config.ts";
-import { type CompletedFrame, EncoderError, EndpointDriver, type StreamSettings } from "./driver.ts";
+import { EndpointDriver, type StreamSettings } from "./driver.ts";
+import { EncoderError } from "./failure.ts";
 import type { TransferPath } from "./memory.ts";
 
 export interface EncoderOptions {
@@ -341,14 +342,13 @@ export class Encoder implements Disposable {
     this.#collecting = true;
     try {
       while (this.#state === "configured" && (this.#submitted.size > 0 || this.#flush)) {
-        let completed: CompletedFrame | "flushed";
+        if (this.#deliverNext()) continue;
         try {
-          completed = await this.#driver.collect();
+          await this.#driver.waitForCompletion();
         } catch (error) {
           this.#rescue();
           throw error;
         }
-        this.#deliver(completed);
       }
     } catch (error) {
       // Closing takes the memory away that collecting waits in: no failure.
@@ -358,13 +358,15 @@ export class Encoder implements Disposable {
     }
   }
 
-  #deliver(completed: CompletedFrame | "flushed"): void {
-    if (this.#state !== "configured") return;
+  /** Takes the next completion and delivers it, in one turn; false where none is there. Throws as the driver's take. */
+  #deliverNext(): boolean {
+    const completed = this.#driver.take();
+    if (completed === undefined) return false;
     if (completed === "flushed") {
       const flush = this.#flush;
       this.#flush = undefined;
       flush?.resolve();
-      return;
+      return true;
     }
     const { slot, packet, key, busyUs } = completed;
     const frame = this.#submitted.get(slot)!;
@@ -375,17 +377,13 @@ export class Encoder implements Disposable {
     if (waiter) waiter.resolve(slot);
     else this.#freeSlots.push(slot);
     if (packet) this.#options.output({ type: key ? "key" : "delta", ...frame, data: packet });
+    return true;
   }
 
   /** A device that failed may have completed frames before that, which nobody collected yet: they are good. */
   #rescue(): void {
-    if (this.#state !== "configured") return;
     try {
-      for (;;) {
-        const completed = this.#driver.take();
-        if (!completed) return;
-        this.#deliver(completed);
-      }
+      while (this.#state === "configured" && this.#deliverNext());
     } catch {
       // The failure that is being handled is the one to tell.
     }

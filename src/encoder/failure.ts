@@ -1,6 +1,11 @@
-/** Why the endpoint is in STATUS.STATE FAILED, in words. */
+/** What goes wrong with the endpoint, in words. */
 import { registerMeaning, registers } from "../endpoint/registers.ts";
 import { openRegisters, type RegisterIo, registerName, valueName } from "../pci/registers.ts";
+
+/** Something that the device did or did not do: what was waited for or refused, and what to do about it. */
+export class EncoderError extends Error {
+  override readonly name = "EncoderError";
+}
 
 const { CODE: codeField } = registers.ERROR.fields;
 const codes = codeField.values;

@@ -404,7 +404,7 @@ describe("a device that fails", () => {
     ["ones", /^model:vp9\?fault=ones@4: STATUS reads as all ones: the device is gone$/],
     [
       "corrupt",
-      /^model:vp9\?fault=corrupt@4: completion 4 names tag 0xfffffff[\da-f], which was never submitted: the device or its memory is corrupt$/,
+      /^model:vp9\?fault=corrupt@4: completion 4 (names tag 0xfffffff[\da-f], which is not under way|is of the flush, where that of slot \d is due): the device or its memory is corrupt$/,
     ],
     [
       "die",
