@@ -77,7 +77,8 @@ begins at entry 0 of both rings, with SEQUENCE 1. Then, for each frame, fill the
 entry and write the number of entries submitted so far to SQ_TAIL. The endpoint writes a completion for each, and
 raises the interrupt if IRQ_ENABLE says so; polling the next completion's SEQUENCE works as well. No more submissions
 may be outstanding than the ring has entries, so completions need no acknowledgement. A submission that is refused
-completes at once, ahead of frames still in the codec: match completions by TAG.
+completes at once, ahead of frames still in the codec; all others complete in the order of their submission, each with
+its TAG and PTS.
 
 With SPACE = HOST all addresses are I/O virtual addresses, and bus mastering must be on. With SPACE = WINDOW they are
 offsets into BAR1, and neither DMA nor an interrupt is needed.
