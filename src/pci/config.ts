@@ -44,8 +44,22 @@ export const BridgeConfig = {
   BRIDGE_CONTROL: 0x3e,
 } as const;
 
-/** The list's start in a CardBus bridge's header (type 2), PC Card Standard 8.0. */
-export const CARDBUS_CAPABILITIES = 0x14;
+/** What a CardBus bridge's header (type 2) has in other places, PC Card Standard 8.0, volume 3, section 5. */
+export const CardBusConfig = {
+  CAPABILITIES: 0x14,
+  SECONDARY_STATUS: 0x16,
+  PRIMARY_BUS: 0x18,
+  CARD_BUS: 0x19,
+  SUBORDINATE_BUS: 0x1a,
+  LATENCY_TIMER: 0x1b,
+  MEMORY_BASE_0: 0x1c,
+  MEMORY_LIMIT_0: 0x20,
+  IO_BASE_0: 0x2c,
+  BRIDGE_CONTROL: 0x3e,
+  SUBSYSTEM_VENDOR_ID: 0x40,
+  SUBSYSTEM_ID: 0x42,
+  LEGACY_MODE_BASE: 0x44,
+} as const;
 
 /** What a 16-bit read gives of a function that does not answer: it is gone, or its link is down. */
 export const ALL_ONES = 0xffff;

@@ -106,6 +106,24 @@ function header(view: DataView, random: (below: number) => number): void {
   view.setUint32(0x38, random(2) ? (random(0xffff) << 16) | random(2) : 0, true);
 }
 
+/** A CardBus bridge's header: one region, two windows of memory and two of I/O. */
+export function cardBusSpace(random32: () => number): Space {
+  const bytes = new Uint8Array(128);
+  const view = new DataView(bytes.buffer);
+  const random = (below: number) => random32() % below;
+  for (let at = 0; at < bytes.byteLength; at += 4) view.setUint32(at, random32(), true);
+  view.setUint16(Config.VENDOR_ID, 0x1217, true);
+  view.setUint16(Config.STATUS, view.getUint16(Config.STATUS, true) & ~Status.CAPABILITIES, true);
+  view.setUint16(Config.CLASS + 1, 0x0607, true);
+  view.setUint8(Config.HEADER_TYPE, 2);
+  view.setUint8(Config.INTERRUPT_PIN, random(5));
+  view.setUint32(Config.BAR0, (random(0xffff) << 16) >>> 0, true);
+  // Memory windows begin and end with a page.
+  for (const offset of [0x1c, 0x20, 0x24, 0x28]) view.setUint32(offset, (random(0xfffff) << 12) >>> 0, true);
+  if (random(4) === 0) view.setUint16(0x44, 0, true);
+  return { bytes, name: "CardBus bridge" };
+}
+
 const CXL = 0x1e98;
 
 /** Every standard capability that has bits of its own. */
@@ -222,4 +240,70 @@ export const extendedKinds: readonly Kind[] = [
   },
   dvsec(CXL, 12, [0x10]),
   dvsec(CXL, 0, [8]),
+];
+
+const extendedKind = (id: number, shape?: Kind["shape"]) => ({
+  standard: undefined,
+  extended: { id, ...(shape && { shape }) },
+});
+const standardKind = (id: number, shape: NonNullable<Kind["shape"]>) => ({
+  standard: { id, shape },
+  extended: undefined,
+});
+
+/** Intel's capability with as many bytes, of this version and type. */
+const intel = (sizeBytes: number, version: number, type: number) =>
+  standardKind(0x09, ({ view, at }) => {
+    view.setUint16(Config.VENDOR_ID, 0x8086, true);
+    view.setUint16(at + 2, sizeBytes | (version << 8) | (type << 12), true);
+  });
+
+/** A few streams, so that they fit. */
+const encryption = extendedKind(0x30, ({ view, at, random }) => {
+  view.setUint16(at + 4, (view.getUint16(at + 4, true) & 0x1fff) | (random(3) << 13), true);
+  view.setUint8(at + 6, random(2));
+  // Link streams of 8 bytes, then selective ones of 20 and 12 for each range.
+  for (let offset = at + 12; offset < at + 12 + 3 * 8; offset += 4)
+    view.setUint32(offset, view.getUint32(offset, true) & ~0xe, true);
+  const links = view.getUint8(at + 4) & 1 ? (view.getUint16(at + 4, true) >> 13) + 1 : 0;
+  for (let stream = 0, offset = at + 12 + links * 8; stream < 2; stream++, offset += 20 + 2 * 12)
+    view.setUint32(offset, 2, true);
+});
+
+/** What lspci 3.9 does not know, or words otherwise than 3.15. */
+export const newKinds: readonly {
+  readonly standard: Kind | undefined;
+  readonly extended: Kind | undefined;
+}[] = [
+  intel(16, 1, 0),
+  intel(16, 1, 0),
+  intel(8, 1, 0),
+  intel(16, 2, 0),
+  intel(16, 1, 1),
+  intel(16, 1, 2),
+  standardKind(0x09, (draw) => {
+    virtio(draw.view, draw.at, draw.random);
+    draw.view.setUint8(draw.at + 2, 24);
+    draw.view.setUint8(draw.at + 3, 8);
+  }),
+  ...[0x01, 0x10, 0x13, 0x1d, 0x1f, 0x26, 0x27, 0x2a, 0x2e, 0x2f, 0x2f, 0x31, 0x32, 0x34].map((id) =>
+    extendedKind(id),
+  ),
+  encryption,
+  encryption,
+  extendedKind(0x36, ({ view, at, random }) => view.setUint16(at + 4, 8 * (1 + random(6)), true)),
+  ...[
+    dvsec(CXL, 0, [0x38, 0x3c]),
+    dvsec(CXL, 0, [0x3c]),
+    dvsec(CXL, 2, [0x2c]),
+    dvsec(CXL, 3, [0x28]),
+    dvsec(CXL, 4, [0x10]),
+    dvsec(CXL, 5, [0x10]),
+    dvsec(CXL, 7, [0x20, 0x24]),
+    dvsec(CXL, 7, [0x20]),
+    dvsec(CXL, 8, [0x24]),
+    dvsec(CXL, 9, [0x10]),
+    dvsec(CXL, 0xa, [0x10]),
+    dvsec(CXL, 12, [0x10]),
+  ].map((extended) => ({ standard: undefined, extended })),
 ];

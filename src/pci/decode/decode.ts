@@ -1,19 +1,22 @@
-import { CARDBUS_CAPABILITIES, CapabilityId, Config, Status } from "../config.ts";
+import { CapabilityId, CardBusConfig, Config, Status } from "../config.ts";
 import type { DecodedCapability } from "./capabilities/capability.ts";
 import { decodeCapabilities } from "./capabilities/walk.ts";
-import { type DecodedHeader, decodeHeader, type KnownRegion } from "./header.ts";
+import { type DecodedHeader, decodeHeader, type KnownRegion, silentHeader } from "./header.ts";
 
 /** Configuration space, taken apart. */
 export interface DecodedFunction extends DecodedHeader {
+  /** Whether it answers: a function that is gone, or whose link is down, reads as all ones. Nothing else is known of it. */
+  readonly answers: boolean;
   /** Bytes that were at hand: 64 without privileges, 256, or the 4096 of PCI Express. */
   readonly configBytes: number;
   readonly capabilities: readonly DecodedCapability[];
 }
 
 const HEADER_BYTES = 64;
+const ONES = 0xff;
 
 /**
- * Decodes a function's configuration space: 64, 256 or 4096 bytes, as many as could be read. `regions` are BAR 0 to 5 and
+ * Decodes a function's configuration space: 64 to 4096 bytes, as many as could be read. `regions` are BAR 0 to 5 and
  * the ROM, as far as they are known otherwise. Throws RangeError for fewer than 64 bytes; whatever else is wrong with them
  * stands in the result.
  */
@@ -22,9 +25,10 @@ export function decodeConfig(bytes: Uint8Array, regions: readonly KnownRegion[] 
     throw new RangeError(
       `${bytes.byteLength} bytes of configuration space: the header alone has ${HEADER_BYTES}`,
     );
-  const header = decodeHeader(bytes, regions);
-  const listed = (bytes[Config.STATUS]! & Status.CAPABILITIES) !== 0 && header.headerType <= 2;
-  const pointer = header.headerType === 2 ? CARDBUS_CAPABILITIES : Config.CAPABILITIES;
+  const answers = doesAnswer(bytes);
+  const header = answers ? decodeHeader(bytes, regions) : silentHeader(bytes);
+  const listed = answers && (bytes[Config.STATUS]! & Status.CAPABILITIES) !== 0 && header.headerType <= 2;
+  const pointer = header.headerType === 2 ? CardBusConfig.CAPABILITIES : Config.CAPABILITIES;
   const capabilities = decodeCapabilities(bytes, listed ? pointer : undefined, {
     vendor: header.vendorId,
     device: header.deviceId,
@@ -32,7 +36,12 @@ export function decodeConfig(bytes: Uint8Array, regions: readonly KnownRegion[] 
     hasMemoryBar: header.regions.some((region) => region.space === "memory"),
   });
   const subsystem = header.headerType === 1 ? bridgeSubsystem(capabilities) : undefined;
-  return { ...header, ...subsystem, configBytes: bytes.byteLength, capabilities };
+  return { ...header, ...subsystem, answers, configBytes: bytes.byteLength, capabilities };
+}
+
+/** Whether a header is anything but ones, which is what reading a function that is not there gives. */
+export function doesAnswer(bytes: Uint8Array): boolean {
+  return bytes.subarray(0, HEADER_BYTES).some((byte) => byte !== ONES);
 }
 
 /** A bridge's subsystem, for which its header has no room; undefined where no capability tells it. */

@@ -23,9 +23,15 @@ const sign = (on: boolean) => (on ? "" : " [disabled]");
 /** The text, with a newline between lines and none at its end. */
 export function describe(decoded: DecodedFunction, names: PciNames, around: Surroundings = {}): string {
   const { numaNode, iommuGroup, driver } = around;
+  if (!decoded.answers)
+    return [
+      ...title(decoded, names, around.address),
+      "\t!!! It does not answer: its configuration space reads all ones (link down, powered off, or being programmed)",
+    ].join("\n");
   const [control, status, secondary, bridgeControl] = decoded.registers.map(({ lines }) => lines);
   const irq = around.irq ?? decoded.interruptLine;
   const { bist, bridge, expansionRom: rom } = decoded;
+  const isCardBus = decoded.headerType === 2;
   const lines = [
     ...(decoded.headerType > 2 ? [`!!! Unknown header type ${hex(decoded.headerType, 2)}`] : []),
     ...control!,
@@ -41,7 +47,7 @@ export function describe(decoded: DecodedFunction, names: PciNames, around: Surr
     ...(bridge
       ? [
           `Bus: primary=${hex(bridge.primaryBus, 2)}, secondary=${hex(bridge.secondaryBus, 2)}, subordinate=${hex(bridge.subordinateBus, 2)}, sec-latency=${bridge.secondaryLatencyTimer}`,
-          ...bridge.windows.map(windowLine),
+          ...(isCardBus ? cardBusWindows(decoded) : bridge.windows.map(windowLine)),
           ...secondary!,
         ]
       : []),
@@ -49,6 +55,7 @@ export function describe(decoded: DecodedFunction, names: PciNames, around: Surr
       ? [`Expansion ROM at ${address(rom.address, 8)}${romState(decoded)}${sizeSuffix(rom.sizeBytes)}`]
       : []),
     ...(bridge ? bridgeControl!.map((line, i) => (i > 0 ? `\t${line}` : line)) : []),
+    ...(bridge?.legacyModeBase ? [`16-bit legacy interface ports at ${hex(bridge.legacyModeBase, 4)}`] : []),
     ...decoded.capabilities.flatMap((capability) => capabilityLines(capability, decoded, names)),
     ...(driver === undefined ? [] : [`Kernel driver in use: ${driver}`]),
   ];
@@ -158,4 +165,15 @@ const WINDOW_NAMES = {
 function windowLine({ kind, base, limit, addressBits, enabled }: DecodedWindow): string {
   const size = enabled ? sizeSuffix(BigInt(limit) - BigInt(base) + 1n) : " [disabled]";
   return `${WINDOW_NAMES[kind]}: ${base.slice(2)}-${limit.slice(2)}${size} [${addressBits}-bit]`;
+}
+
+/** Two windows of memory, then two of I/O; the command register disables both of a kind. */
+function cardBusWindows({ bridge, registers }: DecodedFunction): string[] {
+  const { memorySpaceEnable, ioSpaceEnable } = registers[0]?.fields ?? {};
+  return (bridge?.windows ?? []).map(({ kind, base, limit }, i) => {
+    const isIo = kind === "io";
+    const state = sign(Boolean(isIo ? ioSpaceEnable : memorySpaceEnable));
+    const range = `${base.slice(2)}-${limit.slice(2)}${state}`;
+    return `${isIo ? "I/O" : "Memory"} window ${i % 2}: ${range}${kind === "prefetchable" ? " (prefetchable)" : ""}`;
+  });
 }

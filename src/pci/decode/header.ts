@@ -1,6 +1,6 @@
-/** The header of configuration space, type 0 and type 1: PCIe 6.0, section 7.5.1. */
+/** The header of configuration space: PCIe 6.0, section 7.5.1. cardbus.ts has what is special to type 2. */
 
-import { BridgeConfig, Command, Config } from "../config.ts";
+import { BridgeConfig, CardBusConfig, Command, Config } from "../config.ts";
 import {
   choice,
   type DecodedRegister,
@@ -9,6 +9,7 @@ import {
   type Register,
 } from "./capabilities/register.ts";
 import { type Scope, scopeAt } from "./capabilities/scope.ts";
+import { cardBusRegisters, decodeCardBus } from "./cardbus.ts";
 
 const DEVSEL = ["fast", "medium", "slow", "??"];
 
@@ -132,12 +133,15 @@ export interface DecodedWindow {
   readonly enabled: boolean;
 }
 
-interface DecodedBridge {
+export interface DecodedBridge {
   readonly primaryBus: number;
   readonly secondaryBus: number;
   readonly subordinateBus: number;
   readonly secondaryLatencyTimer: number;
+  /** I/O, memory and prefetchable memory; of a CardBus bridge two of memory, then two of I/O. */
   readonly windows: readonly DecodedWindow[];
+  /** Where a CardBus bridge's 16-bit interface has its I/O ports; undefined where nowhere. */
+  readonly legacyModeBase?: number;
 }
 
 export interface DecodedHeader {
@@ -159,7 +163,7 @@ export interface DecodedHeader {
   readonly bist?: { readonly running: boolean; readonly code: number };
   readonly minGrantNs: number;
   readonly maxLatencyNs: number;
-  /** A to D; null for a function without INTx. */
+  /** A to D, ? for a number that stands for none of them; null for a function without INTx. */
   readonly interruptPin: string | null;
   readonly interruptLine: number;
   readonly regions: readonly DecodedRegion[];
@@ -178,14 +182,22 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
   const bist = scope.read(Config.BIST, 1);
   const pin = scope.read(Config.INTERRUPT_PIN, 1);
   const rom = decodeRom(scope, known[6]);
-  const tables = [command, status, ...(headerType === 1 ? [secondaryStatus, bridgeControl] : [])];
+  const cardBus = headerType === 2;
+  const tables = [
+    command,
+    status,
+    ...(headerType === 1 ? [secondaryStatus, bridgeControl] : cardBus ? cardBusRegisters : []),
+  ];
+  // A CardBus bridge has it behind the 64 bytes that anyone may read.
+  const subsystemAt = cardBus ? CardBusConfig.SUBSYSTEM_VENDOR_ID : Config.SUBSYSTEM_VENDOR_ID;
   return {
     vendorId: scope.vendor,
     deviceId: scope.device,
-    ...(endpoint && {
-      subsystemVendorId: scope.read(Config.SUBSYSTEM_VENDOR_ID, 2),
-      subsystemId: scope.read(Config.SUBSYSTEM_ID, 2),
-    }),
+    ...((endpoint || cardBus) &&
+      scope.has(subsystemAt, 4) && {
+        subsystemVendorId: scope.read(subsystemAt, 2),
+        subsystemId: scope.read(subsystemAt + 2, 2),
+      }),
     revision: scope.read(Config.REVISION, 1),
     classCode: scope.bits(Config.REVISION, 8, 31),
     headerType,
@@ -197,13 +209,22 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
     // In units of 250 ns.
     minGrantNs: endpoint ? scope.read(Config.MIN_GRANT, 1) * 250 : 0,
     maxLatencyNs: endpoint ? scope.read(Config.MAX_LATENCY, 1) * 250 : 0,
-    interruptPin: pin === 0 ? null : String.fromCharCode(0x40 + pin),
+    interruptPin: pin === 0 ? null : (PINS[pin] ?? "?"),
     interruptLine: scope.read(Config.INTERRUPT_LINE, 1),
     regions: decodeRegions(scope, known),
     ...(rom && { expansionRom: rom }),
     ...(headerType === 1 && { bridge: decodeBridge(scope) }),
+    ...(cardBus && { bridge: decodeCardBus(scope) }),
   };
 }
+
+/** Of a function that does not answer: its registers say nothing. */
+export function silentHeader(bytes: Uint8Array): DecodedHeader {
+  const { bist: _, ...header } = decodeHeader(bytes);
+  return { ...header, registers: [], interruptPin: null };
+}
+
+const PINS = ["", "A", "B", "C", "D"];
 
 function headerScope(bytes: Uint8Array): Scope {
   const raw = scopeAt(bytes, 0, {

@@ -5,8 +5,12 @@ import type { Scope } from "./scope.ts";
 export interface CapabilityLayout {
   /** As lspci has it, since that is how it is looked for. */
   readonly title: string;
+  /** Its name where the title has another one: programs look for it. */
+  readonly name?: string;
   /** The register whose fields stand on the line of the title. */
   readonly heading?: Register | ((scope: Scope) => Register);
+  /** Lines between the title and the registers. */
+  readonly notes?: (scope: Scope) => readonly string[];
   readonly registers?: readonly Register[] | ((scope: Scope) => readonly Register[]);
   /** How many of its bytes are shown as well, there being more in it than is decoded; Infinity where nothing tells. */
   readonly opaqueBytes?: (scope: Scope) => number;
@@ -48,6 +52,7 @@ export function decodeLayout(
     lines[0] += first === "" || /^[,;:]/.test(first) ? first : ` ${first}`;
     lines.push(...rest.map((line) => `\t\t${line}`));
   }
+  lines.push(...(layout.notes?.(scope) ?? []).map((note) => `\t${note}`));
   const below = typeof layout.registers === "function" ? layout.registers(scope) : (layout.registers ?? []);
   for (const register of below) {
     const decoded = decodeRegister(register, scope);

@@ -1,6 +1,6 @@
 /** Capabilities of conventional PCI that PCI Express functions still have, and a few that only old ones do. */
 import type { CapabilityLayout } from "./capability.ts";
-import { flag, hex, number, type Register } from "./register.ts";
+import { flag, hex, number } from "./register.ts";
 import type { Scope } from "./scope.ts";
 
 /** A capability of which only the name is known. */
@@ -120,54 +120,4 @@ export const advancedFeatures: CapabilityLayout = {
       fields: { transactionsPending: flag(0, "TP") },
     },
   ],
-};
-
-const RED_HAT = 0x1af4;
-const isVirtio = ({ vendor, device, bits }: Scope) =>
-  vendor === RED_HAT && device >= 0x1000 && device <= 0x107f && bits(0, 16, 23) >= 16;
-/** Virtual I/O Device 1.2, section 4.1.4. */
-const VIRTIO_TYPES = ["", "CommonCfg", "Notify", "ISR", "DeviceCfg"];
-
-const virtioHeading: Register = {
-  name: "virtioCapability",
-  offset: 2,
-  sizeBytes: 2,
-  label: "",
-  fields: {
-    capabilityLength: number(0, 7, ""),
-    configurationType: number(8, 15, "VirtIO: {}", (type) => VIRTIO_TYPES[type] || "<unknown>"),
-  },
-};
-
-const virtioLocation: Register = {
-  name: "virtioLocation",
-  offset: 4,
-  sizeBytes: 1,
-  label: "",
-  fields: {
-    bar: number(0, 7, "BAR={}"),
-    offset: { ...hex(0, 0, 8, "offset={}"), value: (_, scope) => scope.read(8, 4) },
-    length: { ...hex(0, 0, 8, "size={}"), value: (_, scope) => scope.read(12, 4) },
-    notifyOffsetMultiplier: {
-      ...hex(0, 0, 8, "multiplier={}"),
-      value: (_, scope) => scope.read(16, 4),
-      when: (scope) => scope.bits(0, 24, 31) === 2 && scope.bits(0, 16, 23) >= 20,
-    },
-  },
-};
-
-const vendorHeading: Register = {
-  name: "vendorSpecific",
-  offset: 2,
-  sizeBytes: 1,
-  label: "",
-  fields: { capabilityLength: hex(0, 7, 2, "Len={} <?>") },
-};
-
-/** PCIe 6.0, section 7.9.4. What it means is the vendor's affair; virtio's is public. */
-export const vendorSpecific: CapabilityLayout = {
-  title: "Vendor Specific Information:",
-  heading: (scope) => (isVirtio(scope) ? virtioHeading : vendorHeading),
-  registers: (scope) => (isVirtio(scope) ? [virtioLocation] : []),
-  opaqueBytes: (scope) => (isVirtio(scope) ? 0 : scope.read(2, 1) || Infinity),
 };

@@ -10,6 +10,7 @@ const vendorOf = (scope: Scope) => scope.bits(4, 0, 15);
 const revisionOf = (scope: Scope) => scope.bits(4, 16, 19);
 const lengthOf = (scope: Scope) => scope.bits(4, 20, 31);
 const idOf = (scope: Scope) => scope.read(8, 2);
+const isRevision2 = (scope: Scope) => revisionOf(scope) >= 2;
 const isCxl = (scope: Scope) => vendorOf(scope) === CXL_VENDOR && lengthOf(scope) >= CXL_MIN_BYTES;
 
 /** A register of 16 bits, as most of these are. */
@@ -43,7 +44,7 @@ const address = (value: bigint) => BigInt.asUintN(64, value).toString(16).padSta
 function range(index: number, offset: number): Register {
   const pair = (scope: Scope, at: number) =>
     (BigInt(scope.read(at, 4)) << 32n) | BigInt(scope.read(at + 4, 4));
-  const SIZE_MASK = ~0x0fff_ffffn;
+  const sizeOf = (scope: Scope) => pair(scope, offset) & ~0x0fff_ffffn;
   return {
     name: `range${index}`,
     offset: offset + 4,
@@ -55,8 +56,13 @@ function range(index: number, offset: number): Register {
         text: "{}",
         value: (_, scope) => {
           const base = pair(scope, offset + 8);
-          return `${address(base)}-${address(base + (pair(scope, offset) & SIZE_MASK) - 1n)}`;
+          return `${address(base)}-${address(base + sizeOf(scope) - 1n)}`;
         },
+      },
+      memorySizeBytes: {
+        bits: [28, 31],
+        text: "[size=0x{}]",
+        value: (_, scope) => `0x${sizeOf(scope).toString(16)}`,
       },
       memoryInfoValid: flag(0, "\nValid"),
       memoryActive: flag(1, "Active"),
@@ -70,12 +76,13 @@ function range(index: number, offset: number): Register {
 
 /** Section 8.1.3. CXL 1.1's (revision 0) is laid out otherwise. */
 const DEVICE_BYTES = 0x38;
+const DEVICE_BYTES_REVISION_2 = 0x3c;
 const device: readonly Register[] = [
   word("cxlCapability", 0x0a, "CXLCap:", {
     cacheCapable: flag(0, "Cache"),
     ioCapable: flag(1, "IO"),
     memCapable: flag(2, "Mem"),
-    memHwInitMode: flag(3, "Mem HW Init"),
+    memHwInitMode: flag(3, "MemHWInit"),
     hdmCount: number(4, 5, "HDMCount {}"),
     viralCapable: flag(14, "Viral"),
   }),
@@ -83,20 +90,36 @@ const device: readonly Register[] = [
     cacheEnable: flag(0, "Cache"),
     ioEnable: flag(1, "IO"),
     memEnable: flag(2, "Mem"),
-    cacheSnoopFilterCoverage: number(3, 7, "Cache SF Cov {}"),
-    cacheSnoopFilterGranularity: number(8, 10, "Cache SF Gran {}"),
-    cacheCleanEviction: flag(11, "Cache Clean"),
+    cacheSnoopFilterCoverage: number(3, 7, "CacheSFCov {}"),
+    cacheSnoopFilterGranularity: number(8, 10, "CacheSFGran {}"),
+    cacheCleanEviction: flag(11, "CacheClean"),
     viralEnable: flag(14, "Viral"),
   }),
   word("cxlStatus", 0x0e, "CXLSta:", { viralStatus: flag(14, "Viral") }),
+  word("cxlControl2", 0x10, "CXLCtl2:", {
+    disableCaching: flag(0, "DisableCaching"),
+    initiateCacheWriteBackAndInvalidation: flag(1, "InitCacheWB&Inval"),
+    initiateCxlReset: flag(2, "InitRst"),
+    cxlResetMemClrEnable: flag(3, "RstMemClrEn"),
+    desiredVolatileHdmStateAfterHotReset: flag(4, "DesiredVolatileHDMStateAfterHotReset", isRevision2),
+  }),
   word("cxlStatus2", 0x12, "CXLSta2:", {
     resetComplete: flag(1, "ResetComplete"),
     resetError: flag(2, "ResetError"),
     powerManagementInitializationComplete: flag(15, "PMComplete"),
   }),
-  word("cxlCapability2", 0x16, "", { cacheSize: number(0, 15, "{}", cacheSize) }),
+  word("cxlCapability2", 0x16, "CXLCap2:", { cacheSize: number(0, 15, "{}", cacheSize) }),
   range(1, 0x18),
   range(2, 0x28),
+  {
+    ...word("cxlCapability3", 0x38, "CXLCap3:", {
+      defaultVolatileHdmStateAfterColdReset: flag(0, "DefaultVolatile HDM State After: ColdReset"),
+      defaultVolatileHdmStateAfterWarmReset: flag(1, "WarmReset"),
+      defaultVolatileHdmStateAfterHotReset: flag(2, "HotReset"),
+      volatileHdmStateAfterHotResetConfigurability: flag(3, "HotResetConfigurability"),
+    }),
+    when: (scope) => isRevision2(scope) && lengthOf(scope) >= DEVICE_BYTES_REVISION_2,
+  },
 ];
 
 /** Section 8.1.4. */
@@ -165,7 +188,6 @@ const flushDevice: readonly Register[] = [
   },
 ];
 
-const isRevision2 = (scope: Scope) => revisionOf(scope) >= 2;
 const protocols = {
   cache: flag(0, "Cache"),
   io: flag(1, "IO"),
@@ -204,6 +226,7 @@ const flexBus: readonly Register[] = [
     offset: 0x10,
     sizeBytes: 4,
     label: "FBModTS:",
+    when: (scope) => revisionOf(scope) >= 1,
     fields: { data: hex(0, 23, 6, "Received FB Data: {}") },
   },
   ...(
@@ -230,15 +253,8 @@ const flexBus: readonly Register[] = [
     fields: { nopHintInfo: hex(0, 1, 1, "NOPHintInfo: {}") },
   },
 ];
-const flexBusRevision0: readonly Register[] = [
-  {
-    name: "flexBusRevision",
-    offset: 4,
-    sizeBytes: 4,
-    label: "",
-    fields: { revision: number(16, 19, "Revision {} not supported") },
-  },
-];
+/** Bytes of revisions 0 to 2. */
+const FLEX_BUS_BYTES = [0x10, 0x14, 0x20];
 
 const BLOCK_NAMES: Readonly<Record<number, string>> = {
   1: "component registers",
@@ -274,27 +290,60 @@ const multiLogicalDevice: readonly Register[] = [
   },
 ];
 
+/** CXL's structures by DVSEC id: CXL 3.0, table 8-2. */
+const STRUCTURES: Readonly<
+  Record<
+    number,
+    {
+      readonly title: string;
+      readonly registers: readonly Register[] | ((scope: Scope) => readonly Register[]);
+      /** What is decoded of it at most; all, where absent. */
+      readonly sizeBytes?: number;
+    }
+  >
+> = {
+  0: {
+    title: "PCIe DVSEC for CXL Devices",
+    registers: (scope) => (lengthOf(scope) >= DEVICE_BYTES && revisionOf(scope) >= 1 ? device : []),
+    sizeBytes: DEVICE_BYTES_REVISION_2,
+  },
+  2: { title: "Non-CXL Function Map DVSEC", registers: functionMap },
+  3: {
+    title: "CXL Extensions DVSEC for Ports",
+    registers: (scope) => (lengthOf(scope) >= PORT_BYTES ? port : []),
+  },
+  4: { title: "GPF DVSEC for CXL Ports", registers: flushPort },
+  5: { title: "GPF DVSEC for CXL Devices", registers: flushDevice },
+  7: { title: "PCIe DVSEC for Flex Bus Port", registers: flexBus, sizeBytes: FLEX_BUS_BYTES.at(-1)! },
+  8: { title: "Register Locator DVSEC", registers: registerLocator },
+  9: { title: "MLD DVSEC", registers: multiLogicalDevice },
+  10: { title: "PCIe DVSEC for Test Capability <?>", registers: [], sizeBytes: 0 },
+};
+const FLEX_BUS = 7;
+
+const unknownId = word("unknownId", 8, "Unknown ID", { dvsecId: hex(0, 15, 4, "{}") });
+
 function cxlRegisters(scope: Scope): readonly Register[] {
-  switch (idOf(scope)) {
-    case 0:
-      return lengthOf(scope) >= DEVICE_BYTES && revisionOf(scope) >= 1 ? device : [];
-    case 2:
-      return functionMap;
-    case 3:
-      return lengthOf(scope) >= PORT_BYTES ? port : [];
-    case 4:
-      return flushPort;
-    case 5:
-      return flushDevice;
-    case 7:
-      return revisionOf(scope) >= 1 ? flexBus : flexBusRevision0;
-    case 8:
-      return registerLocator(scope);
-    case 9:
-      return multiLogicalDevice;
-    default:
-      return [word("unknownId", 8, "Unknown ID", { dvsecId: hex(0, 15, 4, "{}") })];
-  }
+  const { registers = [unknownId] } = STRUCTURES[idOf(scope)] ?? {};
+  return typeof registers === "function" ? registers(scope) : registers;
+}
+
+function cxlNotes(scope: Scope): string[] {
+  const structure = STRUCTURES[idOf(scope)];
+  const revision = revisionOf(scope);
+  const bytes = idOf(scope) === FLEX_BUS ? FLEX_BUS_BYTES[revision] : undefined;
+  const isWrong = bytes !== undefined && bytes !== lengthOf(scope);
+  return [
+    ...(structure ? [structure.title] : []),
+    ...(isWrong ? [`<Wrong length for Revision ${revision}>`] : []),
+  ];
+}
+
+function opaqueBytes(scope: Scope): number {
+  const length = lengthOf(scope);
+  if (!isCxl(scope)) return length || Infinity;
+  const { sizeBytes = length } = STRUCTURES[idOf(scope)] ?? { sizeBytes: 0 };
+  return length > sizeBytes ? length : 0;
 }
 
 export const designatedVendorSpecific: CapabilityLayout = {
@@ -314,6 +363,7 @@ export const designatedVendorSpecific: CapabilityLayout = {
       },
     },
   },
+  notes: (scope) => (isCxl(scope) ? cxlNotes(scope) : []),
   registers: (scope) => (isCxl(scope) ? cxlRegisters(scope) : []),
-  opaqueBytes: (scope) => (isCxl(scope) ? 0 : lengthOf(scope) || Infinity),
+  opaqueBytes,
 };

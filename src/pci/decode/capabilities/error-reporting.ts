@@ -1,7 +1,7 @@
 /** Advanced Error Reporting and Downstream Port Containment: PCIe 6.0, sections 7.8.4 and 7.9.14. */
 import type { CapabilityLayout } from "./capability.ts";
 import { onPorts, PortType } from "./port-type.ts";
-import { flag, hex, number, type Register, rareFlag } from "./register.ts";
+import { flag, hex, number, type Register } from "./register.ts";
 
 /** The same bits say what happened, what is masked and what is fatal. */
 const uncorrectable = {
@@ -14,19 +14,19 @@ const uncorrectable = {
   unexpectedCompletion: flag(16, "UnxCmplt"),
   receiverOverflow: flag(17, "RxOF"),
   malformedTlp: flag(18, "MalfTLP"),
-  ecrcError: flag(19, "ECRC"),
+  ecrcError: flag(19, "\nECRC"),
   unsupportedRequestError: flag(20, "UnsupReq"),
   acsViolation: flag(21, "ACSViol"),
-  uncorrectableInternalError: rareFlag(22, "UncorrIntErr"),
-  mcBlockedTlp: rareFlag(23, "BlockedTLP"),
-  atomicOpEgressBlocked: rareFlag(24, "AtomicOpBlocked"),
-  tlpPrefixBlockedError: rareFlag(25, "TLPBlockedErr"),
-  poisonedTlpEgressBlocked: rareFlag(26, "PoisonTLPBlocked"),
-  dmwrRequestEgressBlocked: rareFlag(27, "DMWrReqBlocked"),
-  ideCheckFailed: rareFlag(28, "IDECheck"),
-  misroutedIdeTlp: rareFlag(29, "MisIDETLP"),
-  pcrcCheckFailed: rareFlag(30, "PCRC_CHECK"),
-  tlpTranslationEgressBlocked: rareFlag(31, "TLPXlatBlocked"),
+  uncorrectableInternalError: flag(22, "UncorrIntErr"),
+  mcBlockedTlp: flag(23, "BlockedTLP"),
+  atomicOpEgressBlocked: flag(24, "AtomicOpBlocked"),
+  tlpPrefixBlockedError: flag(25, "TLPBlockedErr"),
+  poisonedTlpEgressBlocked: flag(26, "\nPoisonTLPBlocked"),
+  dmwrRequestEgressBlocked: flag(27, "DMWrReqBlocked"),
+  ideCheckFailed: flag(28, "IDECheck"),
+  misroutedIdeTlp: flag(29, "MisIDETLP"),
+  pcrcCheckFailed: flag(30, "PCRC_CHECK"),
+  tlpTranslationEgressBlocked: flag(31, "TLPXlatBlocked"),
 };
 
 const correctable = {
@@ -36,8 +36,8 @@ const correctable = {
   replayNumRollover: flag(8, "Rollover"),
   replayTimerTimeout: flag(12, "Timeout"),
   advisoryNonFatalError: flag(13, "AdvNonFatalErr"),
-  correctedInternalError: rareFlag(14, "CorrIntErr"),
-  headerLogOverflow: rareFlag(15, "HeaderOF"),
+  correctedInternalError: flag(14, "CorrIntErr"),
+  headerLogOverflow: flag(15, "HeaderOF"),
 };
 
 const hasRoot = onPorts(PortType.ROOT_PORT, PortType.EVENT_COLLECTOR);
@@ -107,7 +107,7 @@ export const advancedErrorReporting: CapabilityLayout = {
         firstUncorrectableFatal: flag(4, "\n FirstFatal"),
         nonFatalErrorMessagesReceived: flag(5, "NonFatalMsg"),
         fatalErrorMessagesReceived: flag(6, "FatalMsg"),
-        advancedErrorInterruptMessageNumber: number(27, 31, "IntMsg {}"),
+        advancedErrorInterruptMessageNumber: number(27, 31, "IntMsgNum {}"),
       },
     },
     {
@@ -133,7 +133,7 @@ export const downstreamPortContainment: CapabilityLayout = {
       sizeBytes: 2,
       label: "DpcCap:",
       fields: {
-        dpcInterruptMessageNumber: number(0, 4, "INT Msg #{},"),
+        dpcInterruptMessageNumber: number(0, 4, "IntMsgNum {},"),
         rpExtensionsForDpc: flag(5, "RPExt"),
         poisonedTlpEgressBlockingSupported: flag(6, "PoisonedTLP"),
         dpcSoftwareTriggeringSupported: flag(7, "SwTrigger"),

@@ -1,16 +1,31 @@
 /** The link's registers in the PCI Express capability: PCIe 6.0, sections 7.5.3.6 to 7.5.3.8 and 7.5.3.18 to 7.5.3.20. */
 import { onPorts, PortType } from "./port-type.ts";
-import { type Condition, choice, flag, number, type Register } from "./register.ts";
+import { type Condition, choice, type Field, flag, number, type Register } from "./register.ts";
 import type { Scope } from "./scope.ts";
 
 const { ENDPOINT, LEGACY_ENDPOINT, ROOT_PORT, DOWNSTREAM, PCIE_TO_PCI, PCI_TO_PCIE } = PortType;
 const isDownstream = onPorts(ROOT_PORT, DOWNSTREAM, PCI_TO_PCIE);
 
-const SPEEDS: readonly string[] = ["unknown", "2.5GT/s", "5GT/s", "8GT/s", "16GT/s", "32GT/s", "64GT/s"];
+const SPEEDS: readonly string[] = [
+  "unknown",
+  "2.5GT/s",
+  "5GT/s",
+  "8GT/s",
+  "16GT/s",
+  "32GT/s",
+  "64GT/s",
+  "128GT/s",
+];
 const speed = (code: number) => SPEEDS[code] ?? "unknown";
 /** Latencies that a device bears, section 7.5.3.3, and that a link has, section 7.5.3.6. */
 export const L0S_LATENCIES = ["<64ns", "<128ns", "<256ns", "<512ns", "<1us", "<2us", "<4us", "unlimited"];
 export const L1_LATENCIES = ["<1us", "<2us", "<4us", "<8us", "<16us", "<32us", "<64us", "unlimited"];
+
+/** A width in the three bits that flit mode has for it, sections 7.7.8 and 7.7.9. */
+export function flitLinkWidth(low: number, text: string): Field {
+  const names = { 0: "x1", 1: "x2", 2: "x4", 3: "x8", 4: "x16", 7: "Dynamic" };
+  return choice(low, low + 2, text, names, undefined, (raw) => `Unknown (${raw})`);
+}
 
 /** How far the link falls short of what its ends can do; a port above it can do more than the card below by right. */
 function compared(now: number, capable: number, scope: Scope): string {
@@ -59,13 +74,14 @@ export const link: readonly Register[] = [
         (raw) => (raw ? 128 : 64),
         onPorts(ROOT_PORT, ENDPOINT, LEGACY_ENDPOINT, PCIE_TO_PCI),
       ),
-      linkDisable: flag(4, "Disabled"),
+      linkDisable: flag(4, "LnkDisable"),
       commonClockConfiguration: flag(6, "CommClk"),
       extendedSynch: flag(7, "\nExtSynch"),
       enableClockPowerManagement: flag(8, "ClockPM"),
       hardwareAutonomousWidthDisable: flag(9, "AutWidDis"),
       linkBandwidthManagementInterruptEnable: flag(10, "BWInt"),
       linkAutonomousBandwidthInterruptEnable: flag(11, "AutBWInt"),
+      flitModeDisable: flag(13, "FltModeDis"),
     },
   },
   {
@@ -92,12 +108,11 @@ export const link: readonly Register[] = [
   },
 ];
 
-/** Section 7.5.3.18: a link that does a speed does all those below it. */
+/** Section 7.5.3.18, seven bits: a link that does a speed does all those below it. */
 function speedVector(vector: number): string {
   if (vector === 0) return "Unknown";
   const highest = Math.floor(Math.log2(vector)) + 1;
-  if (highest === 1) return "2.5GT/s";
-  return highest < SPEEDS.length ? `2.5-${SPEEDS[highest]}` : "RsvdP";
+  return highest === 1 ? "2.5GT/s" : `2.5-${SPEEDS[highest]}`;
 }
 
 const DE_EMPHASIS = ["-6dB", "-3.5dB"];
@@ -187,6 +202,7 @@ export const link2: readonly Register[] = [
         "Downstream Port",
         "incomplete",
       ]),
+      flitModeStatus: flag(10, ", FltMode"),
       drsMessageReceived: flag(15, ", DRS", hasReadinessStatus),
       downstreamComponentPresence: choice(
         12,

@@ -2,7 +2,16 @@
 import type { CapabilityLayout } from "./capability.ts";
 import { L0S_LATENCIES, L1_LATENCIES, link, link2 } from "./express-link.ts";
 import { onPorts, PortType } from "./port-type.ts";
-import { type Condition, choice, type Field, flag, hex, number, type Register } from "./register.ts";
+import {
+  type Condition,
+  choice,
+  type Field,
+  flag,
+  hex,
+  number,
+  type Register,
+  rareFlag,
+} from "./register.ts";
 import type { Scope } from "./scope.ts";
 
 const { ENDPOINT, LEGACY_ENDPOINT, ROOT_PORT, UPSTREAM, DOWNSTREAM } = PortType;
@@ -61,6 +70,7 @@ const device: readonly Register[] = [
       roleBasedErrorReporting: flag(15, "RBE"),
       functionLevelResetCapability: flag(28, "FLReset", resettable),
       capturedSlotPowerLimitWatts: slotPower(18, 26, 0x04, "SlotPowerLimit {}W", powered),
+      teeIoSupported: flag(30, "TEE-IO"),
     },
   },
   {
@@ -311,20 +321,20 @@ const device2: readonly Register[] = [
     fields: {
       completionTimeoutValue: choice(0, 3, "Completion Timeout: {},", TIMEOUTS, undefined, unknown),
       completionTimeoutDisable: flag(4, "TimeoutDis"),
-      ltrMechanismEnable: flag(10, "LTR"),
-      tenBitTagRequesterEnable: flag(12, "10BitTagReq"),
-      obffEnable: choice(13, 14, "OBFF {},", ["Disabled", "Via message A", "Via message B", "Via WAKE#"]),
       ariForwardingEnable: flag(5, "ARIFwd", forwards),
-      idoRequestEnable: flag(8, ""),
-      idoCompletionEnable: flag(9, ""),
-      emergencyPowerReductionRequest: flag(11, ""),
-      endEndTlpPrefixBlocking: flag(15, ""),
       atomicOpRequesterEnable: flag(6, "\n AtomicOpsCtl: ReqEn", requests),
       atomicOpEgressBlocking: flag(
         7,
         (scope) => (requests(scope) ? "EgressBlck" : "\n AtomicOpsCtl: EgressBlck"),
         routes,
       ),
+      idoRequestEnable: flag(8, "\n IDOReq"),
+      idoCompletionEnable: flag(9, "IDOCompl"),
+      ltrMechanismEnable: flag(10, "LTR"),
+      emergencyPowerReductionRequest: flag(11, "EmergencyPowerReductionReq"),
+      tenBitTagRequesterEnable: flag(12, "\n 10BitTagReq"),
+      obffEnable: choice(13, 14, "OBFF {},", ["Disabled", "Via message A", "Via message B", "Via WAKE#"]),
+      endEndTlpPrefixBlocking: flag(15, "EETLPPrefixBlk"),
     },
   },
 ];
@@ -340,7 +350,8 @@ export const express: CapabilityLayout = {
       capabilityVersion: number(0, 3, "(v{})"),
       devicePortType: choice(4, 7, "{}", PORT_NAMES, undefined, (raw) => `Unknown type ${raw}`),
       slotImplemented: flag(8, "(Slot{})", canHaveSlot),
-      interruptMessageNumber: hex(9, 13, 2, ", MSI {}"),
+      interruptMessageNumber: number(9, 13, ", IntMsgNum {}"),
+      flitModeSupported: { ...rareFlag(15, ""), text: ", FLIT Mode Supported" },
     },
   },
   registers: (scope) => [

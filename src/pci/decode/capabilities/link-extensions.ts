@@ -145,9 +145,9 @@ export const precisionTime: CapabilityLayout = {
       sizeBytes: 4,
       label: "PTMCap:",
       fields: {
-        ptmRequesterCapable: flag(0, "Requester:"),
-        ptmResponderCapable: flag(1, "Responder:"),
-        ptmRootCapable: flag(2, "Root:"),
+        ptmRequesterCapable: flag(0, "Requester"),
+        ptmResponderCapable: flag(1, "Responder"),
+        ptmRootCapable: flag(2, "Root"),
         localClockGranularity: number(8, 15, "\nPTMClockGranularity: {}", granularity("Unimplemented")),
       },
     },
@@ -157,8 +157,8 @@ export const precisionTime: CapabilityLayout = {
       sizeBytes: 4,
       label: "PTMControl:",
       fields: {
-        ptmEnable: flag(0, "Enabled:"),
-        rootSelect: flag(1, "RootSelected:"),
+        ptmEnable: flag(0, "Enabled"),
+        rootSelect: flag(1, "RootSelected"),
         effectiveGranularity: number(8, 15, "\nPTMEffectiveGranularity: {}", granularity("Unknown")),
       },
     },

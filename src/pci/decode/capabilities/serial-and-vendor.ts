@@ -52,7 +52,7 @@ export const dataObjectExchange: CapabilityLayout = {
       fields: {
         doeInterruptSupport: flag(0, "IntSup"),
         doeInterruptMessageNumber: {
-          ...hex(1, 11, 3, "\nInterrupt Message Number {}"),
+          ...number(1, 11, "\nIntMsgNum {}"),
           when: (scope) => scope.bits(4, 0) === 1,
         },
       },

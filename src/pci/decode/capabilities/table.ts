@@ -7,13 +7,15 @@ import {
   named,
   sataHba,
   slotId,
-  vendorSpecific,
   vitalProductData,
 } from "./conventional.ts";
 import { designatedVendorSpecific } from "./cxl.ts";
+import { device3 } from "./device-3.ts";
+import { integrityAndEncryption } from "./encryption.ts";
 import { enhancedAllocation } from "./enhanced-allocation.ts";
 import { advancedErrorReporting, downstreamPortContainment } from "./error-reporting.ts";
 import { express } from "./express.ts";
+import { flitErrorInjection, flitLogging } from "./flit.ts";
 import { hyperTransport } from "./hypertransport.ts";
 import {
   dataLinkFeature,
@@ -26,6 +28,7 @@ import {
   precisionTime,
   secondaryExpress,
 } from "./link-extensions.ts";
+import { mmioRegisterBlocks } from "./mmio-register-blocks.ts";
 import { agp, pciX } from "./pci-x.ts";
 import { msi, msix, powerManagement } from "./power-and-interrupts.ts";
 import {
@@ -39,6 +42,7 @@ import {
 } from "./resources-and-power.ts";
 import { eventCollector, rootComplexLink } from "./root-complex.ts";
 import { dataObjectExchange, serialNumber, vendorSpecificExtended } from "./serial-and-vendor.ts";
+import { vendorSpecific } from "./vendor-specific.ts";
 import { virtualChannel } from "./virtual-channel.ts";
 import {
   accessControlServices,
@@ -49,7 +53,7 @@ import {
   singleRootIov,
 } from "./virtualization.ts";
 
-/** PCI Code and ID Assignment 1.16, section 2. */
+/** PCI Code and ID Assignment 1.18, section 2. */
 export const standardCapabilities: CapabilityTable = {
   0: { title: "Null" },
   1: powerManagement,
@@ -120,7 +124,16 @@ export const extendedCapabilities: CapabilityTable = {
   43: named("Alternate Protocol <?>"),
   44: named("System Firmware Intermediary <?>"),
   46: dataObjectExchange,
-  47: named("Device 3 <?>"),
-  48: named("Integrity and Data Encryption <?>"),
+  47: device3,
+  48: integrityAndEncryption,
   49: physicalLayer64,
+  50: flitLogging,
+  51: named("Flit Performance Measurement <?>"),
+  52: flitErrorInjection,
+  53: named("Streamlined Virtual Channel <?>"),
+  54: mmioRegisterBlocks,
+  55: named("NOP Flit <?>"),
+  56: named("Scalable I/O Virtualization <?>"),
+  57: named("Physical Layer 128.0 GT/s <?>"),
+  58: named("Captured Data <?>"),
 };

@@ -1,6 +1,6 @@
 /** Sharing a device and keeping its users apart: PCIe 6.0, sections 7.7.11, 7.8.8, 9.3.3 and 10.5. */
 import type { CapabilityLayout } from "./capability.ts";
-import { flag, hex, number, type Register, rareFlag } from "./register.ts";
+import { flag, hex, number, type Register } from "./register.ts";
 import type { Scope } from "./scope.ts";
 
 const services = {
@@ -101,7 +101,7 @@ export const pageRequest: CapabilityLayout = {
         responseFailure: flag(0, "RF"),
         unexpectedPageRequestGroupIndex: flag(1, "UPRGI"),
         stopped: flag(8, "Stopped"),
-        prgResponsePasidRequired: rareFlag(15, "PASID"),
+        prgResponsePasidRequired: flag(15, "PASID"),
       },
     },
     {
@@ -195,7 +195,7 @@ export const singleRootIov: CapabilityLayout = {
       fields: {
         vfMigrationCapable: flag(0, "Migration"),
         vf10BitTagRequesterSupported: flag(2, "10BitTagReq"),
-        vfMigrationInterruptMessageNumber: hex(21, 31, 3, "Interrupt Message Number: {}"),
+        vfMigrationInterruptMessageNumber: number(21, 31, "IntMsgNum {}"),
       },
     },
     {

@@ -104,7 +104,7 @@ export function decodeCapabilities(
     const shown = opaqueBytes > 0 ? capabilityBytes(bytes, offset, opaqueBytes, starts) : undefined;
     return {
       ...where,
-      name: layout.title.replace(/(:| <\?>| \[\w+\])$/, ""),
+      name: layout.name ?? layout.title.replace(/(:| <\?>| \[\w+\])$/, ""),
       registers,
       ...(shown && { bytes: shown.toHex() }),
       lines: [
