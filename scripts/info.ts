@@ -3,7 +3,6 @@ import { defineCommand } from "citty";
 import { decodeConfig } from "../src/pci/decode/decode.ts";
 import { describe } from "../src/pci/decode/describe.ts";
 import { openNames } from "../src/pci/decode/names.ts";
-import { UsageError } from "./device/number.ts";
 import { endWith, jsonArg, printJson } from "./device/verb.ts";
 import { toJson } from "./info/json.ts";
 import { fromFile, fromMachine, fromTarget, isCutShort } from "./info/source.ts";
@@ -21,6 +20,7 @@ Examples:
   sudo bun run info.ts 0000:00:09.0
   bun run info.ts model:vp9 --json
   lspci -xxxx | bun run info.ts --file -
+  bun run info.ts 01:00.0 --file dump.txt
 
 vfio-user:/path/to.sock, model:vp9, and an address after vfio: or sysfs: are opened for this,
 which turns memory decode and bus master on.
@@ -30,29 +30,35 @@ vendor, device, subsystemVendor, subsystem, revision, names, driver, iommuGroup,
 and bridge as list.ts has them, and the header's other fields (a bridge's buses and windows are
 its buses), regions, registers and capabilities. A register has a name, an offset, a value, and
 fields by the names of the PCI Express specification: booleans, numbers, names of choices.
-64-bit values and addresses are hexadecimal text. What nothing here decodes has its bytes.
+64-bit values and addresses are hexadecimal text. Undecoded capabilities have their bytes.
+answers is false for a function that reads as all ones; it has no registers. interruptPin is ?
+for a number beyond D. A CardBus bridge's windows are two of memory, then two of I/O, and its
+legacyModeBase is the I/O port of its 16-bit interface.
 Exit codes: 0 done, 1 it failed, 2 usage.`,
   },
   args: {
     target: {
       type: "positional",
       required: false,
-      description: "0000:00:09.0, 00:09.0, or what openDevice takes; all functions, where absent",
+      description:
+        "0000:00:09.0, 00:09.0, or what openDevice takes; all functions, where absent; one of --file",
     },
     file: {
       type: "string",
       valueHint: "PATH",
-      description: "A dump of lspci -xxxx, or raw bytes, instead; - is standard input",
+      description: "A dump of lspci -xxxx or hexdump -C, or raw bytes, instead; - is standard input",
     },
     json: jsonArg,
   },
   run: ({ args }) =>
     endWith(async () => {
       const { target, file } = args;
-      if (target !== undefined && file !== undefined)
-        throw new UsageError(`${target} and --file: one of them says what to show`);
       const sources =
-        file !== undefined ? fromFile(file) : target !== undefined ? [fromTarget(target)] : fromMachine();
+        file !== undefined
+          ? fromFile(file, target)
+          : target !== undefined
+            ? [fromTarget(target)]
+            : fromMachine();
       const names = openNames();
       const decoded = sources.map((source) => decodeConfig(source.bytes, source.regions));
       if (args.json) {

@@ -1,7 +1,7 @@
 /** Where a configuration space to look at comes from. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isAddress } from "../../src/pci/bus/address.ts";
+import { canonicalAddress, isAddress } from "../../src/pci/bus/address.ts";
 import { codeOf } from "../../src/pci/bus/attribute.ts";
 import { BusError } from "../../src/pci/bus/bus-error.ts";
 import {
@@ -13,9 +13,11 @@ import {
   readFunction,
 } from "../../src/pci/bus/functions.ts";
 import { Config, Status } from "../../src/pci/config.ts";
+import { doesAnswer } from "../../src/pci/decode/decode.ts";
 import type { Surroundings } from "../../src/pci/decode/describe.ts";
 import type { KnownRegion } from "../../src/pci/decode/header.ts";
 import { readDump } from "../../src/pci/decode/hex-dump.ts";
+import { UsageError } from "../device/number.ts";
 import { openDeviceOf } from "../device/open.ts";
 
 /** One function's configuration space, and what else is known of it. */
@@ -27,7 +29,6 @@ export interface Source {
 }
 
 const HEADER_BYTES = 64;
-const ONES = 0xff;
 
 /** Whether there is more to it that only root may read. */
 export function isCutShort({ bytes }: Source): boolean {
@@ -37,7 +38,7 @@ export function isCutShort({ bytes }: Source): boolean {
 /** A function by its address, or any device that can be opened. Throws UsageError, BusError, DeviceError. */
 export function fromTarget(target: string): Source {
   const source = isAddress(target) ? fromFunction(readFunction(target)) : fromDevice(target);
-  if (source.bytes.every((byte) => byte === ONES))
+  if (!doesAnswer(source.bytes))
     throw new BusError(
       `${target}: its configuration space reads all ones: it no longer answers (link down, powered off, or being programmed); once it is back, bun run rescan.ts finds it again`,
     );
@@ -49,19 +50,40 @@ export function fromMachine(): Source[] {
   return listFunctions().map(fromFunction);
 }
 
-/** The functions of a dump, or raw bytes. "-" is standard input. Throws Error, DumpError. */
-export function fromFile(path: string): Source[] {
+/**
+ * The functions of a dump, or raw bytes; with an address only the first one that has it. "-" is standard input. Throws
+ * Error, DumpError, and UsageError for what is no address.
+ */
+export function fromFile(path: string, address?: string): Source[] {
+  if (address !== undefined && !isAddress(address))
+    throw new UsageError(
+      `"${address}" is no address of a function in ${path}; it looks like 0000:00:09.0, or 00:09.0`,
+    );
   let file: Uint8Array<ArrayBuffer>;
   try {
     file = new Uint8Array(readFileSync(path === "-" ? 0 : path));
   } catch (error) {
     throw new Error(`can't read ${path}: ${codeOf(error)}`, { cause: error });
   }
-  return readDump(file).map(({ address, bytes }) => ({
+  const sources = readDump(file).map(({ address, bytes }) => ({
     bytes,
     regions: [],
     around: address === undefined ? {} : { address },
   }));
+  if (address === undefined) return sources;
+  const found = sources.find(({ around }) => isSameFunction(around.address, address));
+  if (found) return [found];
+  const others = sources.flatMap(({ around }) => around.address ?? []);
+  const there = others.length > 0 ? others.slice(0, SHOWN_ADDRESSES).join(", ") : "bytes without an address";
+  const more = others.length > SHOWN_ADDRESSES ? ` and ${others.length - SHOWN_ADDRESSES} more` : "";
+  throw new Error(`there is no function ${address} in ${path}; it has ${there}${more}`);
+}
+
+const SHOWN_ADDRESSES = 8;
+
+/** With or without the domain, which a dump has only where there are several. */
+function isSameFunction(dumped: string | undefined, address: string): boolean {
+  return dumped !== undefined && isAddress(dumped) && canonicalAddress(dumped) === canonicalAddress(address);
 }
 
 /** Nothing is written to it, and its driver stays. */
@@ -77,7 +99,7 @@ function fromFunction(of: PciFunction): Source {
   }
   // A virtual function's own ids read as ones; the kernel knows them (PCIe 6.0, section 9.3.4.1).
   const ids = new DataView(bytes.buffer, bytes.byteOffset);
-  if (of.physicalFunction !== undefined) {
+  if (of.physicalFunction !== undefined && bytes.byteLength >= HEADER_BYTES && doesAnswer(bytes)) {
     ids.setUint16(Config.VENDOR_ID, of.vendor, true);
     ids.setUint16(Config.DEVICE_ID, of.device, true);
   }

@@ -58,6 +58,7 @@ const RENAMED: readonly (readonly [was: RegExp, is: string])[] = [
   [/UnsuppReq/, "UnsupReq"],
   [/([+-]),(?= )/g, "$1"],
   [/ NonFatalErr([+-])$/, " AdvNonFatalErr$1"],
+  [/MSI 00$/, "IntMsgNum 0"],
   [/GenCap(.) CGenEn(.) ChkCap(.) ChkEn/, "ECRCGenCap$1 ECRCGenEn$2 ECRCChkCap$3 ECRCChkEn"],
 ];
 
@@ -111,7 +112,7 @@ describe("the story's card", () => {
     expect(lines[2]).toBe(
       "\tControl: I/O- Mem- BusMaster- SpecCycle- MemWINV- VGASnoop- ParErr- Stepping- SERR- FastB2B- DisINTx-",
     );
-    expect(lines).toContain("\t\t\tExtTag- RBE+ FLReset-");
+    expect(lines).toContain("\t\t\tExtTag- RBE+ FLReset- TEE-IO-");
   });
 
   test("--json has the registers' fields by the specification's names, and no text for people", async () => {
@@ -163,6 +164,8 @@ describe("the story's card", () => {
   });
 });
 
+const recorded = (name: string) => `${ROOT}/test/pci/lspci-3.15/${name}`;
+
 describe("dumps", () => {
   const dump = `${ROOT}/test/pci/dumps/qemu-switch.txt`;
 
@@ -179,6 +182,66 @@ describe("dumps", () => {
     expect(objects.map(({ address }) => address)).toEqual(
       [...readFileSync(dump, "latin1").matchAll(/^(\S+\.\d) /gm)].map((match) => match[1]!),
     );
+  });
+
+  test("an address shows one function of a dump, with or without the domain; --json is an object then", async () => {
+    const all = (await output("--file", recorded("ht.txt"))).trimEnd().split("\n\n");
+    expect(all).toHaveLength(2);
+    for (const address of ["01:00.0", "0000:01:00.0"])
+      expect((await output(address, "--file", recorded("ht.txt"))).trimEnd()).toBe(all[1]!);
+    const object = JSON.parse(await output("01:00.0", "--file", recorded("ht.txt"), "--json"));
+    expect([object.address, object.answers]).toEqual(["01:00.0", true]);
+  });
+
+  test("a dump of all ones says that the function does not answer, and nothing else of it", async () => {
+    const ones = `0c:00.0 Processing accelerators: X\n${[0, 16, 32, 48].map((at) => `${at.toString(16).padStart(2, "0")}:${" ff".repeat(16)}`).join("\n")}\n`;
+    writeFileSync(folder.file("ones"), ones);
+    const [title, ...rest] = (await output("--file", folder.file("ones"))).trimEnd().split("\n");
+    expect(title).toStartWith("0c:00.0 ");
+    expect(rest).toEqual([
+      "\t!!! It does not answer: its configuration space reads all ones (link down, powered off, or being programmed)",
+    ]);
+    const [object] = JSON.parse(await output("--file", folder.file("ones"), "--json"));
+    expect(object).toMatchObject({
+      answers: false,
+      interruptPin: null,
+      registers: [],
+      regions: [],
+      capabilities: [],
+    });
+    expect(object).not.toHaveProperty("bist");
+  });
+
+  test("--json has virtio's shared memory with 64 bits, and a CardBus bridge's windows", async () => {
+    const [virtio] = JSON.parse(await output("--file", recorded("virtio-shm64.txt"), "--json"));
+    expect(virtio.capabilities.at(-1).registers[1].fields).toEqual({
+      bar: 2,
+      offset: "0x0000000200000000",
+      length: "0x0000000140000000",
+      id: 7,
+    });
+    const [cardBus] = JSON.parse(await output("--file", recorded("cardbus.txt"), "--json"));
+    expect(cardBus).toMatchObject({ headerType: 2, subsystemVendor: "0x10cf", subsystem: "0x143d" });
+    const window = (kind: string, base: string, limit: string, addressBits: number) => ({
+      kind,
+      base,
+      limit,
+      addressBits,
+      enabled: true,
+    });
+    expect(cardBus.buses).toEqual({
+      primaryBus: 0x1c,
+      secondaryBus: 0x1d,
+      subordinateBus: 0x20,
+      secondaryLatencyTimer: 176,
+      windows: [
+        window("prefetchable", "0xc0000000", "0xc3ffffff", 32),
+        window("memory", "0xc8000000", "0xcbffffff", 32),
+        window("io", "0x00003000", "0x000030ff", 32),
+        window("io", "0x00003400", "0x000034ff", 32),
+      ],
+      legacyModeBase: 1,
+    });
   });
 });
 
@@ -240,7 +303,13 @@ describe("what goes wrong", () => {
     expect(stderr).toContain(error);
   });
 
-  test("a device and a file at once are a usage error", async () => {
-    expect(await failure(2, "00:09.0", "--file", "x")).toContain("one of them says what to show");
+  test("an address that a dump does not have is named, with those that it has; a word is no address", async () => {
+    const dump = recorded("ht.txt");
+    expect(await failure(1, "00:19.0", "--file", dump)).toContain(
+      `there is no function 00:19.0 in ${dump}; it has 00:00.0, 01:00.0`,
+    );
+    expect(await failure(2, "model:vp9", "--file", dump)).toContain(
+      `"model:vp9" is no address of a function in ${dump}; it looks like 0000:00:09.0`,
+    );
   });
 });

@@ -1,4 +1,7 @@
-/** Configuration space in files: as `lspci -x` prints it (also -xxx and -xxxx, of several functions), or the bytes themselves. */
+/**
+ * Configuration space in files: as `lspci -x` prints it (also -xxx and -xxxx, of several functions), as `hexdump -C`,
+ * `xxd -g 1` and `od -A x -t x1` do, all of them indented or not, or the bytes themselves.
+ */
 import { CONFIG_BYTES } from "../config.ts";
 
 interface DumpedFunction {
@@ -12,10 +15,18 @@ export class DumpError extends Error {
   override readonly name = "DumpError";
 }
 
-const FUNCTION_LINE = /^((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) /i;
-const BYTES_LINE = /^([0-9a-f]{2,8}): ((?:[0-9a-f]{2} ?)+)$/i;
-/** Sizes that configuration space has as raw bytes: PCI's header, PCI, PCI Express. */
-const RAW_SIZES: readonly number[] = [64, 256, CONFIG_BYTES];
+const HEADER_BYTES = 64;
+/** Raw bytes come in steps of these: 64 of the header, 256 of PCI, 4096 of PCI Express, or what somebody cut out. */
+const RAW_STEP = 64;
+
+const FUNCTION_LINE = /^\s*((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?:\s|$)/i;
+/** An offset, then bytes up to the line's end or to their text: after |, or behind 16 of them. */
+const BYTES_LINE =
+  /^(\s*)(?:([0-9a-f]{2,8}):|([0-9a-f]{6,8})(?=\s))((?:\s{1,2}[0-9a-f]{2})+?)(?:$|\s+\||(?<=(?:\s{1,2}[0-9a-f]{2}){16})\s{2})/i;
+/** hexdump and od: more rows like the last one; and the offset where it all ends. */
+const REPEAT_LINE = /^\s*\*$/;
+const END_LINE = /^\s*([0-9a-f]{6,8})$/i;
+const PRINTABLE = /^[\t\n\r\x20-\x7e]*$/;
 
 /**
  * Functions of a dump, in its order. Lines of text between them, such as `lspci -vvxxxx` has, are skipped; bytes that a
@@ -26,41 +37,79 @@ export function readDump(file: Uint8Array<ArrayBuffer>): DumpedFunction[] {
   const text = new TextDecoder("latin1").decode(file);
   const functions = parseDump(text);
   if (functions.length > 0) return functions;
-  if (RAW_SIZES.includes(file.byteLength)) return [{ address: undefined, bytes: file }];
+  const { byteLength } = file;
+  const fits = byteLength >= HEADER_BYTES && byteLength <= CONFIG_BYTES && byteLength % RAW_STEP === 0;
+  if (fits && !PRINTABLE.test(text)) return [{ address: undefined, bytes: file }];
   throw new DumpError(
-    `no configuration space in it: neither a dump as lspci -xxxx prints it nor ${RAW_SIZES.join(", ")} raw bytes, but ${file.byteLength}`,
+    `no configuration space in it: neither a dump as lspci -xxxx or hexdump -C prints it nor ${HEADER_BYTES} to ${CONFIG_BYTES} raw bytes in steps of ${RAW_STEP}, but ${byteLength}`,
   );
 }
 
+/** A function while its rows are read. */
+interface OpenFunction {
+  readonly address: string | undefined;
+  bytes: Uint8Array<ArrayBuffer>;
+  /** What its rows begin with: lines that are indented otherwise are text. */
+  indentation?: string;
+  /** Bytes of the last row, which a * repeats. */
+  rowBytes: number;
+  repeats: boolean;
+}
+
 function parseDump(text: string): DumpedFunction[] {
-  const functions: { address: string | undefined; bytes: Uint8Array<ArrayBuffer> }[] = [];
-  let open = false;
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
+  const functions: OpenFunction[] = [];
+  const begin = (address?: string): OpenFunction => {
+    const opened = { address, bytes: new Uint8Array(0), rowBytes: 0, repeats: false };
+    functions.push(opened);
+    return opened;
+  };
+  let current: OpenFunction | undefined;
+  for (const [i, raw] of text.split(/\r?\n/).entries()) {
+    const line = raw.trimEnd();
     const address = FUNCTION_LINE.exec(line)?.[1];
-    const row = BYTES_LINE.exec(line.trimEnd());
-    if (address !== undefined) functions.push({ address, bytes: new Uint8Array(0) });
-    if (row && !open && address === undefined && functions.at(-1)?.bytes.byteLength !== 0)
-      functions.push({ address: undefined, bytes: new Uint8Array(0) });
-    if (address !== undefined || row) open = true;
-    if (line === "") open = false;
-    if (!row) continue;
-    const current = functions.at(-1)!;
-    const offset = Number.parseInt(row[1]!, 16);
-    const octets = row[2]!.trim().split(" ");
-    if (offset + octets.length > CONFIG_BYTES)
+    const row = BYTES_LINE.exec(line);
+    const checked = (offset: string, sizeBytes: number) => {
+      const start = Number.parseInt(offset, 16);
+      if (start + sizeBytes <= CONFIG_BYTES) return start;
       throw new DumpError(
-        `line ${i + 1}: bytes at 0x${row[1]} lie beyond the ${CONFIG_BYTES} of configuration space`,
+        `line ${i + 1}: bytes at 0x${offset} lie beyond the ${CONFIG_BYTES} of configuration space`,
       );
-    const bytes = new Uint8Array(Math.max(current.bytes.byteLength, offset + octets.length)).fill(0xff);
-    bytes.set(current.bytes);
-    for (const [at, octet] of octets.entries()) bytes[offset + at] = Number.parseInt(octet, 16);
-    current.bytes = bytes;
+    };
+    if (address !== undefined) current = begin(address);
+    else if (line === "") current = undefined;
+    else if (row) {
+      const [, indentation = "", colon, plain, octets = ""] = row;
+      const bytes = Uint8Array.from(octets.trim().split(/\s+/), (octet) => Number.parseInt(octet, 16));
+      const offset = colon ?? plain!;
+      if (Number.parseInt(offset, 16) === 0) {
+        if (!current || current.bytes.byteLength > 0) current = begin();
+        current.indentation = indentation;
+      }
+      if (current?.indentation !== indentation) continue;
+      place(current, checked(offset, bytes.byteLength), bytes);
+    } else if (current && REPEAT_LINE.test(line)) current.repeats = current.rowBytes > 0;
+    else if (current?.repeats) {
+      const end = END_LINE.exec(line)?.[1];
+      if (end !== undefined) place(current, checked(end, 0), new Uint8Array(0));
+    }
   }
   const dumped = functions.filter((each) => each.bytes.byteLength > 0);
-  const short = dumped.find((each) => each.bytes.byteLength < 64);
+  const short = dumped.find((each) => each.bytes.byteLength < HEADER_BYTES);
   if (short)
     throw new DumpError(
-      `${short.address ?? "the dump"}: ${short.bytes.byteLength} bytes; a header has 64 (lspci -x, better lspci -xxxx as root)`,
+      `${short.address ?? "the dump"}: ${short.bytes.byteLength} bytes; a header has ${HEADER_BYTES} (lspci -x, better lspci -xxxx as root)`,
     );
-  return dumped;
+  return dumped.map(({ address, bytes }) => ({ address, bytes }));
+}
+
+/** Puts a row's bytes at their offset; before them come those that a * stands for, or ones. */
+function place(into: OpenFunction, offset: number, row: Uint8Array): void {
+  const { bytes: earlier, rowBytes, repeats } = into;
+  const bytes = new Uint8Array(Math.max(earlier.byteLength, offset + row.byteLength)).fill(0xff);
+  bytes.set(earlier);
+  for (let at = earlier.byteLength; repeats && at < offset; at++) bytes[at] = bytes[at - rowBytes]!;
+  bytes.set(row, offset);
+  into.bytes = bytes;
+  into.rowBytes = row.byteLength;
+  into.repeats = false;
 }
