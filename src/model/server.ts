@@ -47,7 +47,8 @@ export type Clients =
 
 /**
  * Serves until `stop` is signalled, or until the only connection ends. `build` gets the host's side and makes the
- * model. `log` gets one line for each client that comes, goes, or breaks the protocol.
+ * model. `log` gets one line for each client that comes, goes, or breaks the protocol. Whatever is thrown while a client
+ * is served, by the model as well, costs that client its connection; the next one finds the device as after power-on.
  */
 export function serve(
   clients: Clients,
@@ -76,6 +77,15 @@ export function serve(
     model.reset();
     dma.unmapAll();
   };
+  const guarded = (serveClient: () => void) => {
+    try {
+      serveClient();
+    } catch (error) {
+      if (error instanceof Disconnected) log("the client disconnected");
+      else log(`${connection ? "dropped the client" : "reset the device"}: ${describe(error)}`);
+      forget();
+    }
+  };
 
   for (;;) {
     const listening = !connection && "listener" in clients ? clients.listener : undefined;
@@ -88,27 +98,15 @@ export function serve(
       Number.isFinite(nextMs) ? Math.max(0, nextMs - performance.now()) : -1,
     );
     if (ready[0]) break;
-    for (const [i, wakeup] of model.wakeups.entries()) if (ready[i + 2]) wakeup.onReadable();
-    if (performance.now() >= nextMs) model.onTime();
+    guarded(() => {
+      for (const [i, wakeup] of model.wakeups.entries()) if (ready[i + 2]) wakeup.onReadable();
+      if (performance.now() >= nextMs) model.onTime();
+    });
     if (!ready[1]) continue;
     if (listening) {
       connection = accept(listening, (fd) => new Connection(fd, model, dma, interrupts), log);
       if (connection) heir?.hold(connection.fd);
-      continue;
-    }
-    try {
-      connection!.handleOne();
-    } catch (error) {
-      if (error instanceof Disconnected) log("the client disconnected");
-      else if (
-        error instanceof ProtocolError ||
-        error instanceof SocketTimeout ||
-        error instanceof SystemError
-      )
-        log(`dropped the client: ${error.message}`);
-      else throw error;
-      forget();
-    }
+    } else guarded(() => connection?.handleOne());
   }
   forget();
 }
@@ -124,10 +122,17 @@ function accept(
     log("a client connected");
     return connection;
   } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    log(`could not take a client: ${error.message}`);
+    log(`could not take a client: ${describe(error)}`);
     return undefined;
   }
+}
+
+/** An error that may come of what a client does, in a line; of another one also where it was thrown. */
+function describe(error: unknown): string {
+  const known =
+    error instanceof ProtocolError || error instanceof SocketTimeout || error instanceof SystemError;
+  if (known) return error.message;
+  return `an error of the model's own: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }
 
 /** One client, from its VERSION on. */

@@ -157,13 +157,14 @@ export function getVersion(payload: DataView): Capabilities {
   try {
     parsed = JSON.parse(json);
   } catch {
-    throw new ProtocolError(`VERSION carries no JSON: ${json.slice(0, 80)}`);
+    // Also a RangeError, of one that is nested too deeply.
+    throw new ProtocolError(`VERSION carries no JSON: ${json.slice(0, 80).replace(/[^ -~]/g, "?")}`);
   }
   const capability = (name: keyof Capabilities, least: number) => {
     const value = parsed?.capabilities?.[name] ?? DEFAULT_CAPABILITIES[name];
-    if (typeof value !== "number" || !Number.isInteger(value) || value < least) {
-      throw new ProtocolError(`VERSION has ${name} = ${String(value)}`);
-    }
+    if (typeof value !== "number") throw new ProtocolError(`VERSION has ${name} that is no number`);
+    if (!Number.isSafeInteger(value) || value < least)
+      throw new ProtocolError(`VERSION has ${name} = ${value}`);
     return value;
   };
   return {

@@ -1,0 +1,93 @@
+/** A device model with faults of its own, served in this process: what was sent before lies in the sockets. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { Command } from "../../src/device/vfio-user/protocol.ts";
+import type { DeviceModel } from "../../src/model/device-model.ts";
+import { serve } from "../../src/model/server.ts";
+import { endpointConfigSpace } from "../../src/model/vp9/config.ts";
+import { EventFd } from "../../src/os/eventfd.ts";
+import { connectUnix, listenUnix, socketPair } from "../../src/os/socket.ts";
+import { Config } from "../../src/pci/config.ts";
+import { pack, RawClient, tempFolder } from "./rig.ts";
+
+/** A model of one register; all handlers do nothing. */
+function model(faults: Partial<DeviceModel> & { read32?: () => number } = {}): DeviceModel {
+  return {
+    config: endpointConfigSpace(),
+    msiVectors: 1,
+    bars: [{ kind: "registers", sizeBytes: 4096, read32: faults.read32 ?? (() => 7), write32: () => {} }],
+    reset: () => {},
+    wakeups: [],
+    nextTimeMs: () => Number.POSITIVE_INFINITY,
+    onTime: () => {},
+    ...faults,
+  };
+}
+
+/** VERSION, memory decode on, and a read of the register. */
+function sendAccess(client: RawClient): void {
+  client.send(Command.VERSION, pack("22", 0, 0));
+  client.send(Command.REGION_WRITE, new Uint8Array([...pack("844", Config.COMMAND, 7, 2), 2, 0]));
+  client.send(Command.REGION_READ, pack("844", 0, 0, 4));
+}
+
+test("an error that nobody expected while a message is handled costs that client its connection, and the next one is served", () => {
+  using folder = tempFolder();
+  using listener = listenUnix(join(folder.path, "socket"));
+  const [first, second] = [0, 1].map(() => new RawClient(connectUnix(join(folder.path, "socket"))));
+  using one = first!;
+  using two = second!;
+  sendAccess(one);
+  sendAccess(two);
+  using stop = new EventFd();
+  const lines: string[] = [];
+  let reads = 0;
+  const read32 = (): number => {
+    if (reads++ === 0) throw new TypeError("nobody thought of this");
+    stop.signal();
+    return 0x1234;
+  };
+  serve(
+    { listener },
+    stop,
+    () => model({ read32 }),
+    (line) => void lines.push(line),
+  );
+  expect([one.receive().errno, one.receive().errno]).toEqual([0, 0]);
+  expect(one.dropped()).toBe(true);
+  expect([two.receive().errno, two.receive().errno]).toEqual([0, 0]);
+  expect(two.receive().payload.getUint32(16, true)).toBe(0x1234);
+  expect(lines).toEqual([
+    "a client connected",
+    expect.stringMatching(
+      /^dropped the client: an error of the model's own: TypeError: nobody thought of this\n +at /,
+    ),
+    "a client connected",
+  ]);
+});
+
+test("so does one in what the model does when it is woken, or when its time has come", () => {
+  for (const cause of ["wakeup", "time"] as const) {
+    const [ours, theirs] = socketPair();
+    using client = new RawClient(theirs);
+    client.send(Command.VERSION, pack("22", 0, 0));
+    using bell = new EventFd();
+    bell.signal();
+    const fail = () => {
+      bell.take();
+      throw new RangeError(`no ${cause}`);
+    };
+    const lines: string[] = [];
+    serve(
+      { connection: ours },
+      new EventFd(),
+      () =>
+        cause === "wakeup"
+          ? model({ wakeups: [{ fd: bell.fd.number, onReadable: fail }] })
+          : model({ nextTimeMs: () => 0, onTime: fail }),
+      (line) => void lines.push(line),
+    );
+    expect(client.dropped()).toBe(true);
+    expect(lines).toEqual([expect.stringContaining(`an error of the model's own: RangeError: no ${cause}`)]);
+  }
+});
