@@ -2,8 +2,8 @@
 
 import { IrqIndex, IrqInfoFlag, IrqSet } from "../device/vfio-abi.ts";
 import { SystemError } from "../os/errno.ts";
-import { EventFd } from "../os/eventfd.ts";
 import type { Fd } from "../os/fd.ts";
+import { isEventFd, signalPeer } from "../os/peer-eventfd.ts";
 import type { ConfigSpaceModel } from "./config-space.ts";
 
 /** A SET_IRQS that makes no sense. */
@@ -11,7 +11,7 @@ export class IrqError extends Error {}
 
 export class Interrupts {
   readonly #counts: readonly number[];
-  readonly #eventFds: (EventFd | undefined)[][];
+  readonly #eventFds: (Fd | undefined)[][];
   readonly #config: ConfigSpaceModel;
   #asserted = false;
   #masked = false;
@@ -29,7 +29,10 @@ export class Interrupts {
     return { flags: count ? IrqInfoFlag.EVENTFD | intx : 0, count };
   }
 
-  /** Carries out SET_IRQS; takes over the descriptors that it keeps and closes the others. Throws IrqError. */
+  /**
+   * Carries out SET_IRQS; takes the descriptors that it keeps out of `fds`. Only eventfds are taken: signalling one never
+   * waits for the client, where a write to a pipe or a socket would. Throws IrqError.
+   */
   set(flags: number, index: number, start: number, count: number, data: Uint8Array, fds: Fd[]): void {
     const armed = this.#eventFds[index];
     const total = this.#counts[index] ?? 0;
@@ -39,9 +42,10 @@ export class Interrupts {
     switch (flags) {
       case IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER:
         if (fds.length !== count) throw new IrqError(`${fds.length} descriptors for ${count} vectors`);
+        if (!fds.every(isEventFd)) throw new IrqError("a descriptor that is no eventfd");
         for (const vector of selected) {
           armed[vector]?.[Symbol.dispose]();
-          armed[vector] = new EventFd(fds.shift()!);
+          armed[vector] = fds.shift()!;
         }
         if (index === IrqIndex.INTX) this.#unmask();
         return;
@@ -106,10 +110,10 @@ export class Interrupts {
   }
 }
 
-/** A descriptor that can't be written to is the client's own loss. */
-function signal(eventFd: EventFd | undefined): void {
+/** A signal that does not get through is the client's own loss. */
+function signal(eventFd: Fd | undefined): void {
   try {
-    eventFd?.signal();
+    if (eventFd) signalPeer(eventFd);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
   }

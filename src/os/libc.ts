@@ -37,6 +37,7 @@ export const libc = dlopen("libc.so.6", {
   shutdown: { args: ["i32", "i32"], returns: "i32" },
   accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
   sendmsg: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast },
+  syscall: { args: ["i64", "u64", "u64", "u64", "u64", "u64"], returns: FFIType.i64_fast },
   recvmsg: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast },
 }).symbols;
 

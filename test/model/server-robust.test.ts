@@ -1,11 +1,15 @@
 /** What a client may do wrong, and what must come of it: a refusal, or the end of its connection, and nothing else. */
+import { ptr } from "bun:ffi";
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import { IrqIndex, RegionIndex } from "../../src/device/vfio-abi.ts";
 import { Command } from "../../src/device/vfio-user/protocol.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
-import { O_RDONLY, openFile } from "../../src/os/fd.ts";
+import { Fd, O_NONBLOCK, O_RDONLY, O_RDWR, openFile } from "../../src/os/fd.ts";
+import { libc } from "../../src/os/libc.ts";
 import { createMemfd } from "../../src/os/memory.ts";
+import { socketPair } from "../../src/os/socket.ts";
 import { Config } from "../../src/pci/config.ts";
 import {
   concat,
@@ -17,6 +21,7 @@ import {
   type Server,
   sendWithFds,
   startServer,
+  tempFolder,
 } from "./rig.ts";
 
 let server: Server;
@@ -29,6 +34,10 @@ const { CONFIG } = RegionIndex;
 const EINVAL = 22;
 const ENOTSUP = 95;
 const MIB = 1 << 20;
+
+const F_GETFL = 3;
+const EFD_CLOEXEC = 0o2000000;
+const blockingEventFd = () => new EventFd(new Fd(libc.eventfd(0, EFD_CLOEXEC)));
 
 function expectUsable(client: RawClient): void {
   expect(client.read32(CONFIG, 0)).toBe(0x7022_10ee);
@@ -115,17 +124,64 @@ test("interrupts that there are not, too few descriptors and impossible flags ar
   expectUsable(client);
 });
 
-test("an interrupt that goes to something that is no eventfd ends nothing", () => {
+/** Turns an interrupt on for a descriptor; the errno of the answer. */
+const arm = (client: RawClient, fd: number) =>
+  client.request(Command.DEVICE_SET_IRQS, pack("44444", 20, 0x24, IrqIndex.MSI, 0, 1), [fd]).errno;
+
+test("only eventfds are taken for interrupts: writing to anything else could wait for the client", () => {
+  using folder = tempFolder();
   using client = server.connect().agree();
+  const fifo = join(folder.path, "fifo");
+  expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
+  using pipe = openFile(fifo, O_RDWR);
+  const [left, right] = socketPair();
+  using socket = left;
+  using _peer = right;
   using readOnly = openFile("/dev/null", O_RDONLY);
-  const set = (flags: number, ...fds: number[]) =>
-    client.request(Command.DEVICE_SET_IRQS, pack("44444", 20, flags, IrqIndex.MSI, 0, 1), fds).errno;
-  expect(set(0x24, readOnly.number)).toBe(0);
+  using ram = createMemfd("ram", 4096);
+  using file = openFile(import.meta.path, O_RDONLY);
+  expectUsable(client);
+  const before = openFds(server.pid);
+  for (const fd of [pipe, socket, readOnly, ram, file]) expect(arm(client, fd.number)).toBe(EINVAL);
+  expect(openFds(server.pid)).toBe(before);
+  expectUsable(client);
+});
+
+/** Interrupts of all causes on, and one raised: START with registers all wrong changes the state, which is announced. */
+function interrupt(client: RawClient): void {
   client.write(CONFIG, Config.COMMAND, pack("2", 6));
-  // START with registers all wrong: the state changes, which is announced.
   client.write(0, registers.IRQ_ENABLE.offset, pack("4", 3));
   client.write(0, registers.COMMAND.offset, pack("4", 1));
-  expect(client.read32(0, registers.STATUS.offset)).toBe(registers.STATUS.fields.STATE.values.FAILED);
+}
+
+test("an interrupt to a blocking eventfd whose counter is full waits for nobody, and the flags stay the client's", () => {
+  using client = server.connect().agree();
+  using event = blockingEventFd();
+  const full = new BigUint64Array(new ArrayBuffer(8)).fill(2n ** 64n - 2n);
+  expect(libc.write(event.fd.number, ptr(full), 8)).toBe(8);
+  expect(arm(client, event.fd.number)).toBe(0);
+  for (let i = 0; i < 20; i++) interrupt(client);
+  expect(client.request(Command.DEVICE_SET_IRQS, pack("44444", 20, 0x21, IrqIndex.MSI, 0, 1)).errno).toBe(0);
+  expectUsable(client);
+  expect(libc.fcntl(event.fd.number, F_GETFL, 0) & O_NONBLOCK).toBe(0);
+  // It was signalled: the counter has what a write could no longer have added.
+  expect(event.take()).toBeGreaterThan(2 ** 64 - 2 ** 12);
+  interrupt(client);
+  expect(event.take()).toBeGreaterThan(0);
+});
+
+test("a client that fills a blocking eventfd again and again, just when it is signalled, holds nothing up", async () => {
+  using client = server.connect().agree();
+  using event = blockingEventFd();
+  expect(arm(client, event.fd.number)).toBe(0);
+  const filler = new Worker(new URL("eventfd-filler.ts", import.meta.url));
+  filler.postMessage(event.fd.number);
+  await new Promise((resolve) => {
+    filler.onmessage = resolve;
+  });
+  for (let i = 0; i < 20_000; i++)
+    client.request(Command.DEVICE_SET_IRQS, pack("44444", 20, 0x21, IrqIndex.MSI, 0, 1));
+  filler.terminate();
   expectUsable(client);
 });
 
@@ -147,6 +203,20 @@ const breakers: Record<string, (client: RawClient) => void> = {
   "a VERSION with broken JSON": (client) => client.send(Command.VERSION, version('{"cap')),
   "a VERSION with senseless capabilities": (client) =>
     client.send(Command.VERSION, version('{"capabilities":{"max_data_xfer_size":-1}}')),
+  "a VERSION whose capability can't be made a string": (client) =>
+    client.send(Command.VERSION, version('{"capabilities":{"max_msg_fds":{"toString":1,"valueOf":1}}}')),
+  "a VERSION with a capability of 20,000 lists in lists": (client) =>
+    client.send(
+      Command.VERSION,
+      version(`{"capabilities":{"max_msg_fds":${"[".repeat(20_000)}${"]".repeat(20_000)}}}`),
+    ),
+  "a VERSION of 500,000 opening brackets": (client) =>
+    client.send(Command.VERSION, version("[".repeat(500_000))),
+  "a VERSION whose capabilities are of every wrong type": (client) =>
+    client.send(
+      Command.VERSION,
+      version('{"capabilities":{"max_msg_fds":"\\u001b[2J","max_data_xfer_size":[{}]}}'),
+    ),
   "a reply to nothing": (client) => client.agree().stream.send(header(Command.DMA_READ, 16, 1)),
   "a message of 17 descriptors": (client) => {
     using event = new EventFd();

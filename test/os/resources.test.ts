@@ -1,11 +1,14 @@
+import { ptr } from "bun:ffi";
 import { expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { errnoName, SystemError } from "../../src/os/errno.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
-import { duplicateFd, O_RDONLY, openFile } from "../../src/os/fd.ts";
+import { duplicateFd, Fd, O_RDONLY, openFile } from "../../src/os/fd.ts";
+import { libc } from "../../src/os/libc.ts";
 import { createMemfd, mapShared } from "../../src/os/memory.ts";
+import { isEventFd, signalPeer } from "../../src/os/peer-eventfd.ts";
 import { POLLIN, poll } from "../../src/os/poll.ts";
 import {
   acceptUnix,
@@ -191,4 +194,26 @@ test("a named socket takes connections, and a name too long for the kernel is re
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("a peer's eventfd is told from everything else, and signalled without waiting, blocking or full or both", () => {
+  const EFD_CLOEXEC = 0o2000000;
+  using event = new EventFd();
+  using blocking = new EventFd(new Fd(libc.eventfd(0, EFD_CLOEXEC)));
+  using memory = createMemfd("anon_inode:[eventfd]", 4096);
+  const [left, right] = socketPair();
+  using socket = left;
+  using _peer = right;
+  expect([event.fd, blocking.fd, memory, socket].map(isEventFd)).toEqual([true, true, false, false]);
+  for (const { fd } of [event, blocking]) {
+    // More than the requests that fit the kernel's list at once.
+    for (let i = 0; i < 1000; i++) signalPeer(fd);
+    const counter = new BigUint64Array(new ArrayBuffer(8));
+    expect([libc.read(fd.number, ptr(counter), 8), counter[0]]).toEqual([8, 1000n]);
+    counter[0] = 2n ** 64n - 2n;
+    expect(libc.write(fd.number, ptr(counter), 8)).toBe(8);
+    for (let i = 0; i < 10; i++) signalPeer(fd);
+    expect([libc.read(fd.number, ptr(counter), 8), counter[0]]).toEqual([8, 2n ** 64n - 1n]);
+  }
+  expect(() => signalPeer(socket)).toThrow("signal an eventfd: EINVAL");
 });
