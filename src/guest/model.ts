@@ -7,6 +7,8 @@ import { checkout } from "./assets.ts";
 import { findTool } from "./process.ts";
 
 const MODEL = "model:vp9";
+/** What a spec may say; the rest of the program's options are guest.ts's own. */
+const OPTIONS = ["codec", "fault"];
 const STOP_MS = 5000;
 /** How much of what it says is kept. */
 const LAST_WORDS = 4096;
@@ -23,6 +25,18 @@ export function isModel(spec: string): boolean {
   return spec === MODEL || spec.startsWith(`${MODEL}?`);
 }
 
+/** The program's options that a spec asks for. Throws Error: one that is not a spec's to give, or twice the same. */
+export function modelOptions(spec: string): string[] {
+  const query = [...new URLSearchParams(spec.slice(MODEL.length + 1))];
+  return query.map(([name, value], i) => {
+    if (!OPTIONS.includes(name))
+      throw new Error(`${spec}: ${MODEL} has no option "${name}"; it has ${OPTIONS.join(" and ")}`);
+    if (query.findIndex(([other]) => other === name) < i) throw new Error(`${spec}: ${name} is given twice`);
+    // In one word, so that a value is never taken for another option.
+    return `--${name}=${value}`;
+  });
+}
+
 /**
  * Starts the server for `model:vp9`, with options as in `model:vp9?codec=null&fault=die@3`; resolves when it takes clients.
  * `log` is told when it ends by itself. Throws Error with what it said when it does not come up.
@@ -32,8 +46,7 @@ export async function serveModel(
   socketPath: string,
   log: (line: string) => void,
 ): Promise<ServedModel> {
-  const query = new URLSearchParams(spec.slice(MODEL.length + 1));
-  const options = [...query].flatMap(([name, value]) => [`--${name}`, value]);
+  const options = modelOptions(spec);
   const program = join(checkout, "scripts/model.ts");
   // It ends with this process, however that ends; --heir: when it is killed itself, the guest lives on.
   const words = [findTool("setpriv"), "--pdeathsig", "TERM", process.execPath, program];

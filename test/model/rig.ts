@@ -53,9 +53,25 @@ export interface Server extends AsyncDisposable {
 }
 
 /** model.ts on a socket of its own, once it listens. */
-export async function startServer(...options: string[]): Promise<Server> {
+export function startServer(...options: string[]): Promise<Server> {
   const folder = tempFolder();
-  const path = join(folder.path, "model.sock");
+  return startServerAt(join(folder.path, "model.sock"), ...options).then(
+    (server) => ({
+      ...server,
+      async [Symbol.asyncDispose]() {
+        await server[Symbol.asyncDispose]();
+        folder[Symbol.dispose]();
+      },
+    }),
+    (error) => {
+      folder[Symbol.dispose]();
+      throw error;
+    },
+  );
+}
+
+/** model.ts on a socket that the caller names. */
+export async function startServerAt(path: string, ...options: string[]): Promise<Server> {
   const child = Bun.spawn([process.execPath, PROGRAM, "--socket", path, ...options], {
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -64,10 +80,7 @@ export async function startServer(...options: string[]): Promise<Server> {
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
   for (let text = ""; !text.includes("vfio-user:"); ) {
     const { value, done } = await reader.read();
-    if (done) {
-      folder[Symbol.dispose]();
-      throw new Error(`model.ts ended: ${text}`);
-    }
+    if (done) throw new Error(`model.ts ended: ${text}`);
     text += new TextDecoder().decode(value);
   }
   clearTimeout(timer);
@@ -83,7 +96,6 @@ export async function startServer(...options: string[]): Promise<Server> {
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await child.exited;
-      folder[Symbol.dispose]();
     },
   };
 }

@@ -1,11 +1,11 @@
 /** The model as a program: its socket, its signals, its threads. */
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MAGIC, registers } from "../../src/endpoint/registers.ts";
 import { openRegisters } from "../../src/pci/registers.ts";
 import { children } from "../encoder/rig.ts";
-import { LIMIT_MS, PROGRAM, startServer, tempFolder, until } from "./rig.ts";
+import { LIMIT_MS, PROGRAM, startServer, startServerAt, tempFolder, until } from "./rig.ts";
 import { noise, Place, Rig } from "./stream-rig.ts";
 
 function isHeir(pid: number): boolean {
@@ -58,6 +58,25 @@ test("a path that is taken is refused with exit code 1, the reason, the cure, an
   expect(existsSync(server.path)).toBe(true);
   expect((await run("--socket", server.path, "--codec=null")).exitCode).toBe(1);
   expect(existsSync(server.path)).toBe(true);
+});
+
+test("a server that ends removes its own socket, and not that of another one which took its path over", async () => {
+  await using first = await startServer("--codec=null");
+  rmSync(first.path);
+  await using second = await startServerAt(first.path, "--codec=null");
+  first.kill("SIGTERM");
+  expect(await first.exited).toBe(0);
+  expect(statSync(first.path).isSocket()).toBe(true);
+  {
+    using client = second.connect().agree();
+    expect(client.read32(7, 0)).toBe(0x7022_10ee);
+  }
+  // Whatever else has come there is left alone, too.
+  rmSync(first.path);
+  writeFileSync(first.path, "precious");
+  second.kill("SIGTERM");
+  expect(await second.exited).toBe(0);
+  expect(await Bun.file(first.path).text()).toBe("precious");
 });
 
 test("with --heir a server that is killed leaves a dead device, whose registers read as all ones, until its client leaves", async () => {

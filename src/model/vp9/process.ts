@@ -14,7 +14,7 @@ import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts
 import { startMessageThread } from "./message-worker.ts";
 
 export interface ModelOptions {
-  /** Where clients connect; made with mode 0600, removed at the end. Or a connected socket to serve one client on. */
+  /** Where clients connect; made with mode 0600, removed at the end if it is still ours. Or a connected socket to serve one client on. */
   readonly clients:
     | {
         readonly socketPath: string;
@@ -53,7 +53,7 @@ export async function startModel(
   };
   try {
     const listener = "socketPath" in clients ? held.use(listenPrivately(clients.socketPath)) : undefined;
-    if ("socketPath" in clients) held.defer(() => rmSync(clients.socketPath, { force: true }));
+    if ("socketPath" in clients) held.defer(socketRemover(clients.socketPath));
     const program = join(import.meta.dir, "heir-program.ts");
     const heir = "heir" in clients && clients.heir ? held.use(startHeir(program)) : undefined;
     const stop = held.use(new EventFd());
@@ -104,6 +104,19 @@ function listenPrivately(path: string): Fd {
   } finally {
     process.umask(before);
   }
+}
+
+/**
+ * Removes the socket that lies at a path now, and not another one that has come there meanwhile. To be called while it is
+ * still open: until then no other file has its number.
+ */
+function socketRemover(path: string): () => void {
+  const look = () => lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  const ours = look();
+  return () => {
+    const there = look();
+    if (there && there.ino === ours?.ino && there.dev === ours.dev) rmSync(path, { force: true });
+  };
 }
 
 /** The CODEC register: which engine, and its version as far as it is three numbers. */
