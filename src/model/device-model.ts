@@ -7,6 +7,11 @@ export interface DeviceModel {
   /** BAR 0 to 5, undefined where there is none. */
   readonly bars: readonly (BarModel | undefined)[];
   readonly msiVectors: number;
+  /**
+   * A client comes: its memory BARs are of files that no client before it had a descriptor of. Throws SystemError: it can't
+   * be taken.
+   */
+  admit(): void;
   /** Back to the power-on state, but for configuration space, which the server resets. */
   reset(): void;
   /** Descriptors to wait for besides the client's messages. */
@@ -34,7 +39,7 @@ export interface RegisterBar {
 export interface MemoryBar {
   readonly kind: "memory";
   readonly sizeBytes: number;
-  /** The file that backs it, and its mapping here. */
+  /** The file that backs it, of which the client gets a descriptor, and its mapping here. */
   readonly fd: number;
   bytes(offset: number, sizeBytes: number): Uint8Array;
 }

@@ -4,14 +4,8 @@ import { fstatSync } from "node:fs";
 import { constants } from "node:os";
 import { DmaFlag } from "../device/vfio-abi.ts";
 import type { Fd } from "../os/fd.ts";
-import { type Mapping, mapShared, PAGE_SIZE } from "../os/memory.ts";
-
-/** One backing file, mapped whole and once, however many DMA mappings lie in it. */
-interface Backing {
-  readonly key: string;
-  readonly mapping: Mapping;
-  users: number;
-}
+import { keepsItsPages, mapShared, PAGE_SIZE } from "../os/memory.ts";
+import { type DmaRange, SharedMapping } from "./shared-mapping.ts";
 
 interface DmaMapping {
   readonly iova: number;
@@ -19,15 +13,8 @@ interface DmaMapping {
   readonly readable: boolean;
   readonly writable: boolean;
   /** Undefined where the client sent no descriptor: reachable by messages only, which no model here uses. */
-  readonly backing: Backing | undefined;
+  readonly backing: SharedMapping | undefined;
   readonly fileOffset: number;
-}
-
-/** Memory of this process that backs a range of device addresses, until `release`. */
-export interface DmaRange {
-  readonly address: number;
-  readonly sizeBytes: number;
-  release(): void;
 }
 
 /** A DMA mapping that can't be made; `errno` goes into the reply. */
@@ -39,15 +26,33 @@ export class DmaMapError extends Error {
   }
 }
 
-const { EEXIST, EINVAL } = constants.errno;
+const { EEXIST, EINVAL, ENOSPC, EPERM } = constants.errno;
+
+/** Most mappings of a client: as many as QEMU asks for. */
+const MAX_MAPPINGS = 65_535;
+/** Most files that they lie in, and most bytes of these: what is left of the process's own is for itself. */
+const MAX_FILES = 1024;
+const MAX_FILE_BYTES = 2 ** 44;
 
 export class DmaTable {
+  readonly #trusting: boolean;
+  /** By address, without overlaps. */
   readonly #mappings: DmaMapping[] = [];
-  readonly #backings = new Map<string, Backing>();
+  /** Each backing file is mapped whole and once, however many mappings lie in it. */
+  readonly #backings = new Map<string, SharedMapping>();
+  #backingBytes = 0;
+
+  /**
+   * `trusting`: files are mapped whose owner can truncate them, which kills this process at its next access there.
+   * Otherwise only those that are sealed against it are.
+   */
+  constructor(trusting = false) {
+    this.#trusting = trusting;
+  }
 
   /**
    * Adds a mapping; `flags` are DmaFlag. Throws DmaMapError: an overlap, an impossible range, one not in whole pages,
-   * one past the file's end.
+   * one past the file's end, a file that may be truncated, more than there may be. Throws SystemError.
    */
   map(iova: number, sizeBytes: number, flags: number, fd: Fd | undefined, fileOffset: number): void {
     const readable = (flags & DmaFlag.READ) !== 0;
@@ -56,42 +61,64 @@ export class DmaTable {
     if (!Number.isSafeInteger(iova + sizeBytes) || sizeBytes === 0 || !inPages) {
       throw new DmaMapError(`${sizeBytes} bytes at ${iova}`, EINVAL);
     }
-    if (this.#mappings.some((m) => iova < m.iova + m.sizeBytes && m.iova < iova + sizeBytes)) {
-      throw new DmaMapError("overlaps a mapping", EEXIST);
+    if (this.#mappings.length >= MAX_MAPPINGS) {
+      throw new DmaMapError(`there are ${MAX_MAPPINGS} mappings`, ENOSPC);
     }
+    const at = this.#firstEndingAfter(iova);
+    const next = this.#mappings[at];
+    if (next && next.iova < iova + sizeBytes) throw new DmaMapError("overlaps a mapping", EEXIST);
     const backing = fd && this.#open(fd, fileOffset, sizeBytes, writable);
-    this.#mappings.push({ iova, sizeBytes, readable, writable, backing, fileOffset });
+    this.#mappings.splice(at, 0, { iova, sizeBytes, readable, writable, backing, fileOffset });
   }
 
-  #open(fd: Fd, fileOffset: number, sizeBytes: number, writable: boolean): Backing {
+  /** The index of the first mapping that ends after an address; their number where none does. */
+  #firstEndingAfter(address: number): number {
+    let low = 0;
+    for (let high = this.#mappings.length; low < high; ) {
+      const middle = (low + high) >>> 1;
+      const { iova, sizeBytes } = this.#mappings[middle]!;
+      if (iova + sizeBytes > address) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  #open(fd: Fd, fileOffset: number, sizeBytes: number, writable: boolean): SharedMapping {
+    if (!this.#trusting && !keepsItsPages(fd)) {
+      throw new DmaMapError(
+        "its memory is in no memfd that is sealed against shrinking, so the client could kill this process by truncating it; share a sealed memfd (QEMU: memory-backend-memfd without hugetlb), or start the model with --trust",
+        EPERM,
+      );
+    }
     const { dev, ino, size } = fstatSync(fd.number);
     if (fileOffset % PAGE_SIZE !== 0 || !(fileOffset + sizeBytes <= size)) {
       throw new DmaMapError(`${sizeBytes} bytes at ${fileOffset} of a file of ${size} bytes`, EINVAL);
     }
     const key = `${dev}:${ino}:${size}:${writable}`;
-    let backing = this.#backings.get(key);
-    if (!backing) {
-      backing = { key, mapping: mapShared(fd.number, size, 0, writable), users: 0 };
-      this.#backings.set(key, backing);
+    const known = this.#backings.get(key);
+    if (known) {
+      known.hold();
+      return known;
     }
-    backing.users++;
+    if (this.#backings.size >= MAX_FILES || this.#backingBytes + size > MAX_FILE_BYTES) {
+      throw new DmaMapError(`${this.#backings.size} files of ${this.#backingBytes} bytes are mapped`, ENOSPC);
+    }
+    const backing = new SharedMapping(mapShared(fd.number, size, 0, writable), () => {
+      this.#backings.delete(key);
+      this.#backingBytes -= size;
+    });
+    this.#backings.set(key, backing);
+    this.#backingBytes += size;
     return backing;
-  }
-
-  #release(backing: Backing | undefined): void {
-    if (!backing || --backing.users > 0) return;
-    this.#backings.delete(backing.key);
-    backing.mapping[Symbol.dispose]();
   }
 
   /** Removes every mapping that lies wholly inside the range; none is no error, as with the kernel's type 1 IOMMU. */
   unmap(iova: number, sizeBytes: number): void {
-    for (let i = this.#mappings.length - 1; i >= 0; i--) {
-      const m = this.#mappings[i]!;
-      if (m.iova < iova || m.iova + m.sizeBytes > iova + sizeBytes) continue;
-      this.#mappings.splice(i, 1);
-      this.#release(m.backing);
-    }
+    let first = this.#firstEndingAfter(iova);
+    if ((this.#mappings[first]?.iova ?? iova) < iova) first++;
+    let end = this.#firstEndingAfter(iova + sizeBytes);
+    if (end < first) end = first;
+    for (const { backing } of this.#mappings.splice(first, end - first)) backing?.release();
   }
 
   unmapAll(): void {
@@ -104,21 +131,20 @@ export class DmaTable {
    */
   resolve(iova: number, sizeBytes: number, write: boolean): DmaRange[] | undefined {
     if (!Number.isSafeInteger(iova + sizeBytes)) return undefined;
-    const parts: { backing: Backing; address: number; sizeBytes: number }[] = [];
-    for (let at = iova; at < iova + sizeBytes; ) {
-      const m = this.#mappings.find(({ iova: start, sizeBytes: size }) => at >= start && at < start + size);
-      if (!m?.backing || !(write ? m.writable : m.readable)) return undefined;
-      const length = Math.min(iova + sizeBytes, m.iova + m.sizeBytes) - at;
-      const address = m.backing.mapping.address + m.fileOffset + (at - m.iova);
+    const end = iova + sizeBytes;
+    const parts: { backing: SharedMapping; offset: number; sizeBytes: number }[] = [];
+    let index = this.#firstEndingAfter(iova);
+    for (let at = iova; at < end; index++) {
+      const m = this.#mappings[index];
+      if (!m?.backing || m.iova > at || !(write ? m.writable : m.readable)) return undefined;
+      const length = Math.min(end, m.iova + m.sizeBytes) - at;
+      const offset = m.fileOffset + (at - m.iova);
       const last = parts.at(-1);
-      if (last && last.backing === m.backing && last.address + last.sizeBytes === address)
+      if (last && last.backing === m.backing && last.offset + last.sizeBytes === offset)
         last.sizeBytes += length;
-      else parts.push({ backing: m.backing, address, sizeBytes: length });
+      else parts.push({ backing: m.backing, offset, sizeBytes: length });
       at += length;
     }
-    return parts.map(({ backing, address, sizeBytes: length }) => {
-      backing.users++;
-      return { address, sizeBytes: length, release: () => this.#release(backing) };
-    });
+    return parts.map(({ backing, offset, sizeBytes: length }) => backing.range(offset, length));
   }
 }

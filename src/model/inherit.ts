@@ -31,6 +31,7 @@ export function inherit(
     config: device.config,
     msiVectors: device.msiVectors,
     bars: device.barBytes.map((sizeBytes) => (sizeBytes > 0 ? allOnes(sizeBytes) : undefined)),
+    admit: () => {},
     reset: () => {},
     wakeups: [],
     nextTimeMs: () => Number.POSITIVE_INFINITY,

@@ -45,6 +45,11 @@ export type Clients =
   | { readonly connection: Fd; readonly agreed?: boolean }
   | { readonly listener: Fd; readonly heir?: Heir | undefined };
 
+export interface ServeOptions {
+  /** As DmaTable has it. */
+  readonly trusting?: boolean;
+}
+
 /**
  * Serves until `stop` is signalled, or until the only connection ends. `build` gets the host's side and makes the
  * model. `log` gets one line for each client that comes, goes, or breaks the protocol. Whatever is thrown while a client
@@ -55,8 +60,9 @@ export function serve(
   stop: EventFd,
   build: (host: Host) => DeviceModel,
   log: (line: string) => void,
+  { trusting = false }: ServeOptions = {},
 ): void {
-  const dma = new DmaTable();
+  const dma = new DmaTable(trusting);
   let interrupts: Interrupts | undefined;
   const model = build({ dma, raise: () => interrupts?.raise(), lower: () => interrupts?.lower() });
   const pin = new Uint8Array(1);
@@ -65,7 +71,7 @@ export function serve(
 
   let connection =
     "connection" in clients
-      ? new Connection(clients.connection, model, dma, interrupts, clients.agreed)
+      ? new Connection(clients.connection, model, dma, interrupts, log, clients.agreed)
       : undefined;
   const heir = "heir" in clients ? clients.heir : undefined;
   const forget = () => {
@@ -104,24 +110,34 @@ export function serve(
     });
     if (!ready[1]) continue;
     if (listening) {
-      connection = accept(listening, (fd) => new Connection(fd, model, dma, interrupts), log);
+      connection = accept(
+        listening,
+        (fd) => {
+          model.admit();
+          return new Connection(fd, model, dma, interrupts, log);
+        },
+        log,
+      );
       if (connection) heir?.hold(connection.fd);
     } else guarded(() => connection?.handleOne());
   }
   forget();
 }
 
-/** The next client; undefined where it is gone already, or there is no descriptor left for it. */
+/** The next client; undefined where it is gone already, or there is no descriptor or no memory left for it. */
 function accept(
   listener: Fd,
   open: (fd: Fd) => Connection,
   log: (line: string) => void,
 ): Connection | undefined {
+  let fd: Fd | undefined;
   try {
-    const connection = open(acceptUnix(listener));
+    fd = acceptUnix(listener);
+    const connection = open(fd);
     log("a client connected");
     return connection;
   } catch (error) {
+    fd?.[Symbol.dispose]();
     log(`could not take a client: ${describe(error)}`);
     return undefined;
   }
@@ -141,13 +157,24 @@ class Connection implements Disposable {
   readonly #model: DeviceModel;
   readonly #dma: DmaTable;
   readonly #interrupts: Interrupts;
+  readonly #log: (line: string) => void;
   #agreed: boolean;
+  /** Whether it was told that memory was refused: once is enough. */
+  #told = false;
 
-  constructor(fd: Fd, model: DeviceModel, dma: DmaTable, interrupts: Interrupts, agreed = false) {
+  constructor(
+    fd: Fd,
+    model: DeviceModel,
+    dma: DmaTable,
+    interrupts: Interrupts,
+    log: (line: string) => void,
+    agreed = false,
+  ) {
     this.#messages = new MessageStream(new FdStream(fd));
     this.#model = model;
     this.#dma = dma;
     this.#interrupts = interrupts;
+    this.#log = log;
     this.#agreed = agreed;
   }
 
@@ -177,6 +204,7 @@ class Connection implements Disposable {
       if (error instanceof ProtocolError) throw error;
       errno = errnoOf(error);
       replyBytes = 0;
+      if (error instanceof DmaMapError) this.#refused(error);
     } finally {
       for (const fd of fds) fd[Symbol.dispose]();
     }
@@ -186,6 +214,12 @@ class Connection implements Disposable {
       replyBytes,
       replyFds,
     );
+  }
+
+  /** A client that is refused memory may say no more than that, or end. */
+  #refused(error: DmaMapError): void {
+    if (!this.#told) this.#log(`did not map memory of the client: ${error.message}`);
+    this.#told = true;
   }
 
   /** Throws Disconnected, SocketTimeout, ProtocolError: whatever else goes wrong here, the client sent what it must not. */

@@ -1,4 +1,5 @@
 import { toArrayBuffer } from "bun:ffi";
+import { statfsSync } from "node:fs";
 import { check, lastErrno, SystemError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { libc, MAP_FAILED, pointer } from "./libc.ts";
@@ -121,17 +122,43 @@ export function mapExecutable(code: Uint8Array): Mapping {
 }
 
 const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+/** From linux/fcntl.h; F_SEAL_SEAL: no seal can be added any more, such as one that forbids writing. */
+const F_ADD_SEALS = 1033;
+const F_GET_SEALS = 1034;
+const F_SEAL_SEAL = 1;
+const F_SEAL_SHRINK = 2;
+const F_SEAL_GROW = 4;
 
-/** Anonymous memory with a file descriptor to share it by; `name` shows in /proc only. Throws SystemError. */
+/**
+ * Anonymous memory with a file descriptor to share it by; `name` shows in /proc only. Its size is sealed: nobody who gets
+ * the descriptor can take away pages that are mapped here. Throws SystemError.
+ */
 export function createMemfd(name: string, sizeBytes: number): Fd {
-  const fd = new Fd(check(libc.memfd_create(name, MFD_CLOEXEC), `create memfd ${name}`));
+  const fd = new Fd(check(libc.memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), `create memfd ${name}`));
   try {
     check(libc.ftruncate(fd.number, sizeBytes), `size memfd ${name} to ${sizeBytes} bytes`);
+    const seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
+    check(libc.fcntl(fd.number, F_ADD_SEALS, seals), `seal memfd ${name}`);
   } catch (error) {
     fd[Symbol.dispose]();
     throw error;
   }
   return fd;
+}
+
+/** HUGETLBFS_MAGIC, linux/magic.h. */
+const HUGETLBFS = 0x958458f6;
+
+/**
+ * Whether no owner of a descriptor can take away pages of its file while they are mapped, where an access would then kill
+ * the process (SIGBUS): memory whose size is sealed, but for that of hugetlbfs, where a hole that was made in it may not be
+ * filled again. Asks nothing of other files, whose file systems may not answer.
+ */
+export function keepsItsPages(fd: Fd): boolean {
+  const seals = libc.fcntl(fd.number, F_GET_SEALS, 0);
+  if (seals < 0 || !(seals & F_SEAL_SHRINK)) return false;
+  return statfsSync(`/proc/self/fd/${fd.number}`).type !== HUGETLBFS;
 }
 
 /** FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, linux/falloc.h. */

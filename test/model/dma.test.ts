@@ -1,12 +1,18 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { DmaFlag } from "../../src/device/vfio-abi.ts";
-import { DmaTable } from "../../src/model/dma.ts";
-import type { Fd } from "../../src/os/fd.ts";
+import { DmaMapError, DmaTable } from "../../src/model/dma.ts";
+import { errnoName } from "../../src/os/errno.ts";
+import { type Fd, O_RDONLY, openFile } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";
 import { createMemfd, viewMemory } from "../../src/os/memory.ts";
+import { looseMemfd } from "../os/loose-memfd.ts";
 import { mappings } from "./rig.ts";
 
 const { READ, WRITE } = DmaFlag;
+const F_SEAL_SEAL = 1;
+const F_SEAL_SHRINK = 2;
+const F_SEAL_GROW = 4;
+const MFD_HUGETLB = 4;
 const PAGE = 4096;
 const mapped = () => mappings(process.pid, "memfd:dma-test");
 
@@ -85,7 +91,80 @@ test("what was resolved stays readable after it is unmapped, until it is release
   expect(mapped()).toBe(1);
 });
 
+const errnoOf = (act: () => void): string => {
+  try {
+    act();
+    return "mapped";
+  } catch (error) {
+    if (!(error instanceof DmaMapError)) throw error;
+    return errnoName(error.errno);
+  }
+};
+
+test("only a file that nobody can truncate is mapped, or any where the client is trusted", () => {
+  using unsealed = looseMemfd("dma-test", 16 * PAGE);
+  using grows = looseMemfd("dma-test", 16 * PAGE, F_SEAL_SHRINK);
+  using shrinks = looseMemfd("dma-test", 16 * PAGE, F_SEAL_GROW | F_SEAL_SEAL);
+  using huge = looseMemfd("dma-test", 2 ** 21, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, MFD_HUGETLB);
+  using regular = openFile(import.meta.path, O_RDONLY);
+  const mapsFirstPage = (to: DmaTable) => (fd: Fd) =>
+    errnoOf(() => {
+      to.map(0, PAGE, READ, fd, 0);
+      to.unmapAll();
+    });
+  expect([file, grows, unsealed, shrinks, huge, regular].map(mapsFirstPage(table))).toEqual([
+    "mapped",
+    "mapped",
+    "EPERM",
+    "EPERM",
+    "EPERM",
+    "EPERM",
+  ]);
+  const trusting = new DmaTable(true);
+  expect([file, grows, unsealed, shrinks].map(mapsFirstPage(trusting))).toEqual(Array(4).fill("mapped"));
+});
+
+test("mappings, files and their bytes have limits, and what is unmapped counts no more", () => {
+  for (let i = 0; i < 65_535; i++) table.map(i * PAGE, PAGE, READ, undefined, 0);
+  const one = () => errnoOf(() => table.map(2 ** 40, PAGE, READ, file, 0));
+  expect(one()).toBe("ENOSPC");
+  table.unmap(0, PAGE);
+  expect(one()).toBe("mapped");
+  table.unmapAll();
+
+  const mapFile = (i: number, sizeBytes = PAGE) => {
+    using fd = createMemfd("dma-test", sizeBytes);
+    return errnoOf(() => table.map(i * PAGE, PAGE, READ, fd, 0));
+  };
+  for (let i = 0; i < 1024; i++) expect(mapFile(i)).toBe("mapped");
+  expect(mapFile(1024)).toBe("ENOSPC");
+  table.unmap(0, PAGE);
+  expect(mapFile(1024)).toBe("mapped");
+  table.unmapAll();
+
+  expect([mapFile(0, 2 ** 43), mapFile(1, 2 ** 43), mapFile(2)]).toEqual(["mapped", "mapped", "ENOSPC"]);
+});
+
+test("of 65,534 mappings in any order each is found, and a range takes away those inside it", () => {
+  const count = 65_534;
+  // Every second page, in an order in which neighbours come far apart.
+  for (let i = 0; i < count; i++)
+    table.map(((i * 7919) % count) * 2 * PAGE, PAGE, READ, file, (i % 16) * PAGE);
+  const found = (page: number) => {
+    const ranges = table.resolve(page * PAGE, PAGE, false);
+    release(ranges);
+    return ranges !== undefined;
+  };
+  for (let i = 0; i < count; i += 3) expect([found(2 * i), found(2 * i + 1)]).toEqual([true, false]);
+  expect(errnoOf(() => table.map(2 * PAGE, 2 * PAGE, READ, file, 0))).toBe("EEXIST");
+  table.unmap(100 * PAGE + 1, 100 * PAGE);
+  expect([100, 102, 198, 200].map(found)).toEqual([true, false, false, true]);
+  expect(errnoOf(() => table.map(101 * PAGE, 16 * PAGE, READ, file, 0))).toBe("mapped");
+  expect([101, 116, 117].map(found)).toEqual([true, true, false]);
+}, 30_000);
+
 test("a file that has grown can be mapped as far as it reaches now", () => {
+  using file = looseMemfd("dma-test", 16 * PAGE, F_SEAL_SHRINK);
   table.map(0, 16 * PAGE, READ, file, 0);
   expect(() => table.map(16 * PAGE, PAGE, READ, file, 16 * PAGE)).toThrow(
     "at 65536 of a file of 65536 bytes",

@@ -67,7 +67,7 @@ function open() {
     read,
     write,
     answer,
-    bytes: memory.bytes,
+    bytes: (offset: number, sizeBytes: number) => memory.bytes(offset, sizeBytes),
     /** Submits a frame of 384 bytes. */
     submit(opcode: number = Opcode.ENCODE) {
       const n = read("SQ_TAIL");

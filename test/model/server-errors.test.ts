@@ -16,6 +16,7 @@ function model(faults: Partial<DeviceModel> & { read32?: () => number } = {}): D
     config: endpointConfigSpace(),
     msiVectors: 1,
     bars: [{ kind: "registers", sizeBytes: 4096, read32: faults.read32 ?? (() => 7), write32: () => {} }],
+    admit: () => {},
     reset: () => {},
     wakeups: [],
     nextTimeMs: () => Number.POSITIVE_INFINITY,

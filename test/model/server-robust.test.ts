@@ -8,9 +8,10 @@ import { registers } from "../../src/endpoint/registers.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { Fd, O_NONBLOCK, O_RDONLY, O_RDWR, openFile } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";
-import { createMemfd } from "../../src/os/memory.ts";
+import { createMemfd, mapShared } from "../../src/os/memory.ts";
 import { socketPair } from "../../src/os/socket.ts";
 import { Config } from "../../src/pci/config.ts";
+import { looseMemfd, truncate } from "../os/loose-memfd.ts";
 import {
   concat,
   mappings,
@@ -31,6 +32,7 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]());
 
 const { CONFIG } = RegionIndex;
+const EPERM = 1;
 const EINVAL = 22;
 const ENOTSUP = 95;
 const MIB = 1 << 20;
@@ -358,4 +360,64 @@ test("the second client finds the device as after power-on, whatever the first o
   expect(event.take()).toBe(0);
   const map = () => second.request(Command.DMA_MAP, pack("44888", 32, 3, 0, 0, 1 << 16), [ram.number]).errno;
   expect(map()).toBe(0);
+});
+
+/** The descriptor of BAR1's memory. */
+function windowOf(client: RawClient): Fd {
+  const { fds } = client.request(Command.DEVICE_GET_REGION_INFO, pack("444488", 32, 0, 1, 0, 0, 0));
+  expect(fds).toHaveLength(1);
+  return fds[0]!;
+}
+
+test("nobody can truncate BAR1's memory, nor forbid the server to clear it", () => {
+  using client = server.connect().agree();
+  using fd = windowOf(client);
+  client.write(CONFIG, Config.COMMAND, pack("2", 2));
+  const F_ADD_SEALS = 1033;
+  const F_SEAL_FUTURE_WRITE = 16;
+  expect(libc.ftruncate(fd.number, 0)).toBe(-1);
+  expect(libc.ftruncate(fd.number, 16 * MIB)).toBe(-1);
+  expect(libc.fcntl(fd.number, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)).toBe(-1);
+  client.write(1, 8 * MIB - 4, pack("4", 0x1234));
+  expect(client.read32(1, 8 * MIB - 4)).toBe(0x1234);
+  expect(client.request(Command.DEVICE_RESET).errno).toBe(0);
+  client.write(CONFIG, Config.COMMAND, pack("2", 2));
+  expect(client.read32(1, 8 * MIB - 4)).toBe(0);
+});
+
+test("memory that the client can truncate is refused, and the connection goes on", () => {
+  using client = server.connect().agree();
+  using fd = looseMemfd("loose", MIB);
+  const map = (ram: Fd) =>
+    client.request(Command.DMA_MAP, pack("44888", 32, 3, 0, 0, MIB), [ram.number]).errno;
+  expect(map(fd)).toBe(EPERM);
+  truncate(fd);
+  using sealed = createMemfd("sealed", MIB);
+  expect(map(sealed)).toBe(0);
+});
+
+test("BAR1 is memory of its own for each client: who kept a descriptor sees and changes nothing of the next one's", () => {
+  const kept: Fd[] = [];
+  for (let i = 0; i < 3; i++) {
+    using client = server.connect().agree();
+    client.write(CONFIG, Config.COMMAND, pack("2", 2));
+    expect(client.read32(1, 64)).toBe(0);
+    kept.push(windowOf(client));
+    client.write(1, 64, pack("4", 100 + i));
+  }
+  using last = server.connect().agree();
+  last.write(CONFIG, Config.COMMAND, pack("2", 2));
+  for (const [i, fd] of kept.entries()) {
+    using old = mapShared(fd.number, 8 * MIB);
+    old.bytes(64, 4).set(pack("4", 200 + i));
+  }
+  expect(last.read32(1, 64)).toBe(0);
+  last.write(1, 64, pack("4", 300));
+  for (const [i, fd] of kept.entries()) {
+    using old = mapShared(fd.number, 8 * MIB);
+    expect([...old.bytes(64, 4)]).toEqual([...pack("4", 200 + i)]);
+    fd[Symbol.dispose]();
+  }
+  // What is mapped of an old one is given back.
+  expect(mappings(server.pid, "vp9-window")).toBe(1);
 });

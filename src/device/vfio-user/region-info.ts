@@ -2,7 +2,7 @@
 import { fstatSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
-import { type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
+import { keepsItsPages, type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
 import { type ParsedRegionInfo, parseRegionInfo, REGION_INFO_BYTES, VfioFormatError } from "../vfio-abi.ts";
 import { type Connection, closeAll } from "./connection.ts";
 import { Command } from "./protocol.ts";
@@ -56,12 +56,14 @@ function parse(connection: Connection, index: number, info: DataView): ParsedReg
   }
 }
 
+/** Those of a file that the server could truncate, which would kill this process, are left to messages. */
 function mapAreas(
   connection: Connection,
   index: number,
   { areas, fileOffset }: ParsedRegionInfo,
   fd: Fd,
 ): RegionInfo["areas"] {
+  if (!keepsItsPages(fd)) return [];
   const fileBytes = fstatSync(fd.number).size;
   const mapped: { offset: number; mapping: Mapping }[] = [];
   try {

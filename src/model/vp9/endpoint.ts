@@ -15,11 +15,11 @@ import { getField } from "../../pci/registers.ts";
 import type { CodecJob, CodecResult } from "../codec/jobs.ts";
 import { frameLayout } from "../codec/layout.ts";
 import type { BarModel, DeviceModel, Host, Wakeup } from "../device-model.ts";
-import type { DmaRange } from "../dma.ts";
+import type { DmaRange } from "../shared-mapping.ts";
 import { Announcer } from "./announcer.ts";
 import { endpointConfigSpace } from "./config.ts";
 import { type Fault, FaultPlan } from "./faults.ts";
-import { createWindow, findFrame, release, type StreamMemory, streamMemory } from "./memory.ts";
+import { findFrame, release, type StreamMemory, streamMemory, Window } from "./memory.ts";
 import { RegisterFile, type RegisterName } from "./register-file.ts";
 import { BadValue, readStreamSettings } from "./stream-settings.ts";
 
@@ -82,7 +82,7 @@ export class Vp9Endpoint implements DeviceModel {
   readonly #host: Host;
   readonly #codec: CodecLink;
   readonly #faults: FaultPlan;
-  readonly #window = createWindow();
+  readonly #window = new Window();
   readonly #registers = new RegisterFile();
   readonly #announcer: Announcer;
 
@@ -117,6 +117,10 @@ export class Vp9Endpoint implements DeviceModel {
     ];
     this.wakeups = [{ fd: codec.bell, onReadable: () => this.#onResults(codec.take()) }];
     this.#powerOn();
+  }
+
+  admit(): void {
+    this.#window.renew();
   }
 
   reset(): void {

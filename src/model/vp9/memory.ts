@@ -2,28 +2,56 @@
 import { ptr } from "bun:ffi";
 import { WINDOW_BYTES } from "../../endpoint/registers.ts";
 import { CompletionStatus, SEGMENT_BYTES, Segment } from "../../endpoint/rings.ts";
+import type { Fd } from "../../os/fd.ts";
 import { clearMemfd, copyMemory, createMemfd, mapShared } from "../../os/memory.ts";
 import type { MemoryBar } from "../device-model.ts";
-import type { DmaRange, DmaTable } from "../dma.ts";
+import type { DmaTable } from "../dma.ts";
+import { type DmaRange, SharedMapping } from "../shared-mapping.ts";
 
-/** BAR1, and its address in this process. */
-export interface Window extends MemoryBar {
-  readonly address: number;
-  clear(): void;
-}
+/** BAR1: memory of its own for each client. */
+export class Window implements MemoryBar {
+  readonly kind = "memory";
+  readonly sizeBytes = WINDOW_BYTES;
+  #fd!: Fd;
+  #mapping: SharedMapping | undefined;
 
-/** The window lives as long as the model. */
-export function createWindow(): Window {
-  const fd = createMemfd("vp9-window", WINDOW_BYTES);
-  const mapping = mapShared(fd.number, WINDOW_BYTES);
-  return {
-    kind: "memory",
-    sizeBytes: WINDOW_BYTES,
-    fd: fd.number,
-    address: mapping.address,
-    bytes: (offset, sizeBytes) => mapping.bytes(offset, sizeBytes),
-    clear: () => clearMemfd(fd, WINDOW_BYTES),
-  };
+  /** Throws SystemError. */
+  constructor() {
+    this.renew();
+  }
+
+  /** Fresh memory; what was resolved before stays until it is released. Throws SystemError: all is as it was. */
+  renew(): void {
+    const fd = createMemfd("vp9-window", WINDOW_BYTES);
+    try {
+      const mapping = new SharedMapping(mapShared(fd.number, WINDOW_BYTES), () => {});
+      this.#mapping?.release();
+      this.#mapping = mapping;
+    } catch (error) {
+      fd[Symbol.dispose]();
+      throw error;
+    }
+    this.#fd?.[Symbol.dispose]();
+    this.#fd = fd;
+  }
+
+  get fd(): number {
+    return this.#fd.number;
+  }
+
+  bytes(offset: number, sizeBytes: number): Uint8Array {
+    return this.#mapping!.mapping.bytes(offset, sizeBytes);
+  }
+
+  clear(): void {
+    clearMemfd(this.#fd, WINDOW_BYTES);
+  }
+
+  /** Undefined where it is not all inside. */
+  resolve(address: number, sizeBytes: number): DmaRange[] | undefined {
+    if (!(address + sizeBytes <= WINDOW_BYTES)) return undefined;
+    return [this.#mapping!.range(address, sizeBytes)];
+  }
 }
 
 export function release(ranges: readonly DmaRange[] | undefined): void {
@@ -40,9 +68,7 @@ export interface StreamMemory {
 
 export function streamMemory(dma: DmaTable, window: Window, inWindow: boolean): StreamMemory {
   const resolve = (address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined => {
-    if (!inWindow) return dma.resolve(address, sizeBytes, write);
-    if (!(address + sizeBytes <= WINDOW_BYTES)) return undefined;
-    return [{ address: window.address + address, sizeBytes, release: () => {} }];
+    return inWindow ? window.resolve(address, sizeBytes) : dma.resolve(address, sizeBytes, write);
   };
   const copy = (ranges: DmaRange[] | undefined, each: (range: DmaRange, done: number) => void): boolean => {
     let done = 0;

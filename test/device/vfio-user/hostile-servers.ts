@@ -12,6 +12,7 @@ import { libc } from "../../../src/os/libc.ts";
 import { createMemfd } from "../../../src/os/memory.ts";
 import { POLLIN, poll } from "../../../src/os/poll.ts";
 import { acceptUnix, FdStream, listenUnix } from "../../../src/os/socket.ts";
+import { looseMemfd } from "../../os/loose-memfd.ts";
 import { headerOf, receiveRaw } from "./wire.ts";
 
 interface Request extends ReturnType<typeof headerOf> {
@@ -117,7 +118,8 @@ function sparse(
 }
 
 const memory = createMemfd("hostile", REGION_BYTES);
-const readOnly = openFile(process.execPath, O_RDONLY);
+const readOnly = openFile(`/proc/self/fd/${memory.number}`, O_RDONLY);
+const loose = looseMemfd("loose", REGION_BYTES);
 const MAPPED = RegionFlag.READ | RegionFlag.WRITE | RegionFlag.MMAP;
 
 /** A device with 4 KiB at BAR0 that reads as zeros, and one vector of each kind. */
@@ -306,6 +308,8 @@ export const servers = {
     [Command.REGION_READ]: (request, peer) =>
       isBar0(request) && peer.reply(request, access(request, ...writeSizes)),
   }),
+  "offers memory that it can truncate": onBar0(() => regionInfo(0, MAPPED, REGION_BYTES), loose),
+  "offers memory that it can't truncate": onBar0(() => regionInfo(0, MAPPED, REGION_BYTES)),
   "asks for memory": onRead((request, peer) => {
     const dma: DmaRequest = Object.values(dmaRequests)[Number(request.payload.getBigUint64(0, true)) / 4]!;
     peer.send(0xabc, dma.command, 0, dmaPayload(dma));

@@ -132,6 +132,17 @@ describe("An open device", () => {
     withDevice("ordinary", (device) => device[Symbol.dispose]());
   });
 
+  test("maps memory that the server can't take away again; other memory is reached by messages", () => {
+    withDevice("offers memory that it can't truncate", ({ bars }) => {
+      expect(bars[0]!.isMapped(0, 4)).toBe(true);
+      expect(bars[0]!.read32(0)).toBe(0);
+    });
+    withDevice("offers memory that it can truncate", ({ bars }) => {
+      expect(bars[0]!.isMapped(0, 4)).toBe(false);
+      expect(bars[0]!.read32(0)).toBe(0);
+    });
+  });
+
   test("says of a read what was answered instead, and can be used on", () => {
     const text = (payloadBytes: number) =>
       `region 0 answered a read of 4 bytes at 0x10 with a payload of ${payloadBytes} bytes, not 20`;
