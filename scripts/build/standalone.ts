@@ -19,6 +19,9 @@ export const targets = {
 
 export type Target = keyof typeof targets;
 
+/** What the model's process starts as Workers. */
+const workers = ["src/model/vp9/message-thread.ts", "src/model/vp9/codec-thread.ts"];
+
 export interface Standalone {
   readonly target: Target;
   readonly path: string;
@@ -46,10 +49,8 @@ export async function buildStandalone(
   makeFolder(folder);
   try {
     await Bun.build({
-      entrypoints: ["scripts/vfiokit.ts", "src/model/vp9/message-thread.ts"].map((name) =>
-        join(checkout, name),
-      ),
-      // All in one folder, where the program looks for the Worker's file.
+      entrypoints: ["scripts/vfiokit.ts", ...workers].map((name) => join(checkout, name)),
+      // All in one folder, where the program looks for the Workers' files.
       naming: { entry: "[name].[ext]" },
       splitting: true,
       external: ["@napi-rs/webcodecs"],

@@ -31,6 +31,10 @@ function open() {
     identity: 3,
     bell: 0,
     post: (job: CodecJob) => void jobs.push(job),
+    close: (id: number) => {
+      jobs.push({ kind: "close", id });
+      return undefined;
+    },
     take: () => results.splice(0),
   };
   let raised = 0;

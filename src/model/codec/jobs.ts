@@ -1,5 +1,5 @@
 /**
- * What the message thread asks of the codec thread, and what it answers. Jobs are carried out in order. Both go over a
+ * What the message thread asks of a codec thread, and what it answers. Jobs are carried out in order. Both go over a
  * MessagePort; since the message thread sleeps in poll(2), an eventfd tells it that results wait.
  */
 import type { CodecPacket, CodecSettings } from "./codec.ts";
@@ -21,8 +21,11 @@ export type CodecJob =
       readonly forceKey: boolean;
     }
   | { readonly kind: "flush"; readonly id: number }
-  /** Drops the codec. Jobs with a smaller id that are still queued are answered, but not carried out. */
+  /** Drops the codec. Jobs with a smaller id that are not begun are answered, but not carried out. */
   | { readonly kind: "close"; readonly id: number };
+
+/** What goes to a codec thread: "end" is not answered. */
+export type CodecOrder = CodecJob | { readonly kind: "end" };
 
 export interface CodecResult {
   readonly id: number;

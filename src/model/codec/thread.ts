@@ -1,20 +1,18 @@
-/** The codec's thread: takes jobs from the message thread, one after the other. */
+/** What a codec thread does: takes jobs from the message thread, one after the other. */
 
 import { ptr } from "bun:ffi";
 import type { EventFd } from "../../os/eventfd.ts";
 import { copyMemory } from "../../os/memory.ts";
 import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
-import type { CodecJob, CodecResult, MemoryPiece } from "./jobs.ts";
+import type { CodecJob, CodecOrder, CodecResult, MemoryPiece } from "./jobs.ts";
+import { type CodecChannel, Shared } from "./pool.ts";
 
-/**
- * Serves jobs until the port closes. `cancelled` is one word that both threads share: the id of the newest "close" job,
- * stored before it is posted, since older jobs are then answered without work.
- */
+/** Serves jobs, and calls `end` when it is told to end. */
 export function serveCodecJobs(
   name: CodecName,
-  port: MessagePort,
+  { port, shared }: CodecChannel,
   bell: EventFd,
-  cancelled: Int32Array,
+  end: () => void,
 ): void {
   let codec: Codec | undefined;
   let frame = new Uint8Array(new ArrayBuffer(0));
@@ -34,7 +32,8 @@ export function serveCodecJobs(
   };
 
   const work = async (job: CodecJob): Promise<readonly CodecPacket[]> => {
-    if (job.id < Atomics.load(cancelled, 0)) return [];
+    Atomics.store(shared, Shared.BEGUN, job.id);
+    if (job.id < Atomics.load(shared, Shared.CANCELLED)) return [];
     if (job.kind === "close" || job.kind === "open") {
       codec?.[Symbol.dispose]();
       codec = undefined;
@@ -52,8 +51,6 @@ export function serveCodecJobs(
   };
 
   const carryOut = async (job: CodecJob) => {
-    // The codec keeps the thread to itself while it works; signals and timers get their turn between two jobs.
-    await new Promise(setImmediate);
     const startedNs = Bun.nanoseconds();
     let packets: readonly CodecPacket[] = [];
     let error: string | undefined;
@@ -74,7 +71,7 @@ export function serveCodecJobs(
   };
 
   let last = Promise.resolve();
-  port.onmessage = ({ data }: { data: CodecJob }) => {
-    last = last.then(() => carryOut(data));
+  port.onmessage = ({ data }: { data: CodecOrder }) => {
+    last = last.then(() => (data.kind === "end" ? end() : carryOut(data)));
   };
 }

@@ -3,10 +3,10 @@
  * socket. Starts in half the time of scripts/model.ts, since it needs no command line.
  */
 import type { CodecName } from "../codec/codec.ts";
-import { startMessageThread } from "./message-worker.ts";
+import { startThreads } from "./workers.ts";
 
-// Both threads load what they need at the same time.
-const thread = startMessageThread();
+// All threads load what they need at the same time.
+const threads = startThreads();
 const [fd, codec = "auto", faults = ""] = process.argv.slice(2);
 // Whoever ends a whole service signals each process; the parent decides when the last frame is out, and then hangs up.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
@@ -19,7 +19,7 @@ try {
       faults,
       log: () => {},
     },
-    thread,
+    threads,
   );
   await model.ended;
 } catch (error) {

@@ -12,8 +12,9 @@ import {
 } from "../../endpoint/rings.ts";
 import { fence } from "../../os/access.ts";
 import { getField } from "../../pci/registers.ts";
-import type { CodecJob, CodecResult } from "../codec/jobs.ts";
+import type { CodecResult } from "../codec/jobs.ts";
 import { frameLayout } from "../codec/layout.ts";
+import type { CodecLink } from "../codec/pool.ts";
 import type { BarModel, DeviceModel, Host, Wakeup } from "../device-model.ts";
 import type { DmaRange } from "../shared-mapping.ts";
 import { Announcer } from "./announcer.ts";
@@ -22,17 +23,6 @@ import { type Fault, FaultPlan } from "./faults.ts";
 import { findFrame, release, type StreamMemory, streamMemory, Window } from "./memory.ts";
 import { RegisterFile, type RegisterName } from "./register-file.ts";
 import { BadValue, readStreamSettings } from "./stream-settings.ts";
-
-/** The codec's thread, as the endpoint sees it. */
-export interface CodecLink {
-  /** Value of the CODEC register. */
-  readonly identity: number;
-  post(job: CodecJob): void;
-  /** Results that came since the last call. */
-  take(): CodecResult[];
-  /** Readable when results wait. */
-  readonly bell: number;
-}
 
 /** What START took up: registers written later are for the next stream. */
 interface Stream {
@@ -89,6 +79,8 @@ export class Vp9Endpoint implements DeviceModel {
   #stream: Stream | undefined;
   #nextJob = 1;
   readonly #submitted = new Map<number, Submitted>();
+  /** Frames of streams that ended while the codec was working on them: their memory is held until it is done. */
+  readonly #abandoned = new Map<number, readonly DmaRange[]>();
   /** Results that a stall holds back, and until when. */
   readonly #held: CodecResult[] = [];
   #heldUntilMs = NEVER;
@@ -231,14 +223,19 @@ export class Vp9Endpoint implements DeviceModel {
     this.#codec.post({ kind: "open", id: stream.openJob, settings });
   }
 
-  /** Leaves the codec's jobs to come back to nobody. */
+  /** Leaves the codec's jobs to come back to nobody; only the frame that it is working on is held on to. */
   #stop(): void {
     this.#stream = undefined;
     this.#registers.set("ERROR", 0);
     this.#registers.set("STATUS", State.IDLE);
     this.#announcer.forget();
     this.#letGo();
-    this.#codec.post({ kind: "close", id: this.#nextJob++ });
+    const begun = this.#codec.close(this.#nextJob++);
+    for (const [id, { source }] of this.#submitted) {
+      if (id === begun) this.#abandoned.set(id, source);
+      else release(source);
+    }
+    this.#submitted.clear();
   }
 
   #fail(code: number, register?: RegisterName): void {
@@ -356,6 +353,8 @@ export class Vp9Endpoint implements DeviceModel {
       // The doorbell may have been rung meanwhile.
       return this.#takeSubmissions();
     }
+    release(this.#abandoned.get(result.id));
+    this.#abandoned.delete(result.id);
     const submitted = this.#submitted.get(result.id);
     if (!submitted) return;
     this.#submitted.delete(result.id);

@@ -1,14 +1,13 @@
 /**
  * The model's message thread: a Worker that answers vfio-user messages and sleeps in poll(2) otherwise, so it takes
- * part in no event loop. It reaches the codec's thread by a MessagePort and is woken by eventfds.
+ * part in no event loop. It reaches the codec threads by MessagePorts and is woken by eventfds.
  */
-import { receiveMessageOnPort } from "node:worker_threads";
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
-import type { CodecResult } from "../codec/jobs.ts";
+import { type CodecChannel, CodecPool, codecChannel } from "../codec/pool.ts";
 import { Heir } from "../heir.ts";
 import { serve } from "../server.ts";
-import { type CodecLink, Vp9Endpoint } from "./endpoint.ts";
+import { Vp9Endpoint } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
 
 /** What the thread is told, in its first message: it starts while the codec is being chosen. */
@@ -20,42 +19,33 @@ export interface MessageThreadData {
   /** Eventfds of the starting thread: to end, and to say that results wait. */
   readonly stopFd: number;
   readonly bellFd: number;
-  readonly codecPort: MessagePort;
+  /** To the codec thread that runs already. */
+  readonly codec: CodecChannel;
   /** Value of the CODEC register. */
   readonly codecIdentity: number;
-  /** As serveCodecJobs has it. */
-  readonly cancelled: Int32Array;
   readonly faults: readonly Fault[];
 }
 
 /** What the thread tells the one that started it. */
-export type MessageThreadReport = { readonly log: string } | { readonly ended: true };
+export type MessageThreadReport =
+  | { readonly log: string }
+  /** Another codec thread is wanted, to take its jobs from there. */
+  | { readonly channel: CodecChannel }
+  | { readonly ended: true };
 
 declare const self: Worker;
 
 const data = await new Promise<MessageThreadData>((resolve) => {
   self.onmessage = (event: MessageEvent<MessageThreadData>) => resolve(event.data);
 });
-const bell = new EventFd(new Fd(data.bellFd));
-const codec: CodecLink = {
-  identity: data.codecIdentity,
-  bell: data.bellFd,
-  post: (job) => {
-    if (job.kind === "close") Atomics.store(data.cancelled, 0, job.id);
-    data.codecPort.postMessage(job);
-  },
-  take: () => {
-    bell.take();
-    const results: CodecResult[] = [];
-    for (;;) {
-      const received = receiveMessageOnPort(data.codecPort) as { message: CodecResult } | undefined;
-      if (!received) return results;
-      results.push(received.message);
-    }
-  },
-};
+const report = (message: MessageThreadReport, transfer: MessagePort[] = []) =>
+  self.postMessage(message, transfer);
 
-const report = (message: MessageThreadReport) => self.postMessage(message);
+const codec = new CodecPool(data.codecIdentity, new EventFd(new Fd(data.bellFd)), data.codec, () => {
+  const { ours, theirs } = codecChannel();
+  report({ channel: theirs }, [theirs.port]);
+  return ours;
+});
 const heir = data.heirFd === undefined ? undefined : new Heir(new Fd(data.heirFd), (log) => report({ log }));
 const clients =
   data.connectionFd === undefined

@@ -1,4 +1,7 @@
-/** Runs the VP9 endpoint's model in this process: messages on a Worker, the codec on the calling thread. */
+/**
+ * Runs the VP9 endpoint's model in this process: messages on a Worker, the codec on others. The calling thread waits for
+ * neither, so that it hears of signals whatever they do.
+ */
 import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { registers } from "../../endpoint/registers.ts";
@@ -8,10 +11,12 @@ import type { Fd } from "../../os/fd.ts";
 import { listenUnix } from "../../os/socket.ts";
 import { packFields } from "../../pci/registers.ts";
 import type { CodecName } from "../codec/codec.ts";
-import { startHeir } from "../heir.ts";
+import { codecChannel } from "../codec/pool.ts";
+import { Heir, startHeir } from "../heir.ts";
+import type { CodecThreadData, CodecThreadReport } from "./codec-thread.ts";
 import { parseFaults } from "./faults.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
-import { startMessageThread } from "./message-worker.ts";
+import { startCodecThread, startThreads } from "./workers.ts";
 
 export interface ModelOptions {
   /** Where clients connect; made with mode 0600, removed at the end if it is still ours. Or a connected socket to serve one client on. */
@@ -36,58 +41,96 @@ export interface RunningModel {
   stop(): void;
 }
 
-/** Starts the model; clients may connect once this resolves. Throws CodecError, SystemError, or Error on bad faults. */
+/** A model that has not ended so long after it was told to is left as it is. */
+const STOP_MS = 1500;
+
+/** Starts the model; clients may connect once this resolves. Throws SystemError, or Error: no codec, bad faults. */
 export async function startModel(
   options: ModelOptions,
-  thread = startMessageThread(),
+  { messages, codec } = startThreads(),
 ): Promise<RunningModel> {
-  const faults = parseFaults(options.faults);
   const { clients } = options;
-  const { port1, port2 } = new MessageChannel();
-  const cancelled = new Int32Array(new SharedArrayBuffer(4));
+  const threads = new Set([messages, codec]);
   const held = new DisposableStack();
   const release = () => {
-    port1.close();
-    thread.terminate();
+    for (const thread of threads) thread.terminate();
     held.dispose();
   };
+  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
+  ended.catch(() => {}); // who waits for it hears of it; nobody may while the model starts
   try {
+    const faults = parseFaults(options.faults);
     const listener = "socketPath" in clients ? held.use(listenPrivately(clients.socketPath)) : undefined;
     if ("socketPath" in clients) held.defer(socketRemover(clients.socketPath));
     const program = join(import.meta.dir, "heir-program.ts");
     const heir = "heir" in clients && clients.heir ? held.use(startHeir(program)) : undefined;
     const stop = held.use(new EventFd());
     const bell = held.use(new EventFd());
-    // Loaded and opened while the other thread starts.
-    const { chooseCodec } = await import("../codec/codec.ts");
-    const { serveCodecJobs } = await import("../codec/thread.ts");
-    const codec = await chooseCodec(options.codec);
-    serveCodecJobs(codec.name, port1, bell, cancelled);
+    const bellFd = bell.fd.number;
+    const { ours, theirs } = codecChannel();
+    const { name, version } = await begin(codec, { codec: options.codec, channel: theirs, bellFd }, fail);
     const data: MessageThreadData = {
       connectionFd: "connectionFd" in clients ? clients.connectionFd : undefined,
       listenerFd: listener?.number,
       heirFd: heir?.number,
       stopFd: stop.fd.number,
-      bellFd: bell.fd.number,
-      codecPort: port2,
-      codecIdentity: codecIdentity(codec.name, codec.version),
-      cancelled,
+      bellFd,
+      codec: ours,
+      codecIdentity: codecIdentity(name, version),
       faults,
     };
-    const ended = new Promise<void>((resolve, reject) => {
-      thread.onmessage = ({ data: report }: MessageEvent<MessageThreadReport>) => {
-        if ("log" in report) options.log(report.log);
-        else resolve();
-      };
-      thread.onerror = (event) => reject(new Error(`the model's message thread failed: ${event.message}`));
-      thread.addEventListener("close", () => reject(new Error("the model's message thread ended by itself")));
-    }).finally(release);
-    thread.postMessage(data, [port2]);
-    return { codec: codec.version, ended, stop: () => stop.signal() };
+    messages.onmessage = ({ data: report }: MessageEvent<MessageThreadReport>) => {
+      if ("log" in report) options.log(report.log);
+      else if ("ended" in report) end();
+      else {
+        const another = startCodecThread();
+        threads.add(another);
+        another.addEventListener("close", () => threads.delete(another));
+        begin(another, { codec: name, channel: report.channel, bellFd }, fail).catch(fail);
+      }
+    };
+    messages.onerror = (event) => fail(new Error(`the model's message thread failed: ${event.message}`));
+    messages.addEventListener("close", () => fail(new Error("the model's message thread ended by itself")));
+    messages.postMessage(data, [ours.port]);
+    return {
+      codec: version,
+      ended: ended.finally(release),
+      stop: () => {
+        stop.signal();
+        setTimeout(() => {
+          // It waits for a client that stopped in the middle of a message, and the heir must not go on in its place.
+          if (heir) new Heir(heir, options.log).drop();
+          end();
+        }, STOP_MS).unref();
+      },
+    };
   } catch (error) {
     release();
     throw error;
   }
+}
+
+/**
+ * Tells a codec thread what to do; gives the codec that it found. Rejects with Error where it has none; `fail` is told
+ * whatever ends it later.
+ */
+function begin(
+  thread: Worker,
+  data: CodecThreadData,
+  fail: (error: Error) => void,
+): Promise<{ name: CodecName; version: string }> {
+  return new Promise((resolve, reject) => {
+    thread.onmessage = ({ data: report }: MessageEvent<CodecThreadReport>) => {
+      if ("error" in report) reject(new Error(report.error));
+      else resolve(report);
+    };
+    thread.onerror = (event) => {
+      const error = new Error(`a codec thread failed: ${event.message}`);
+      reject(error);
+      fail(error);
+    };
+    thread.postMessage(data, [data.channel.port]);
+  });
 }
 
 /** A socket that only this user can connect to, from its first moment on. */

@@ -1,0 +1,145 @@
+/**
+ * The codec threads, as the message thread has them. One works for the stream that runs. A codec can't be interrupted, and
+ * a large frame may take it a minute: a thread that still works when its stream ends is left to itself until it is done,
+ * and the next stream gets another one at once.
+ */
+import { receiveMessageOnPort } from "node:worker_threads";
+import type { EventFd } from "../../os/eventfd.ts";
+import type { CodecJob, CodecOrder, CodecResult } from "./jobs.ts";
+
+/** How the message thread reaches one codec thread. */
+export interface CodecChannel {
+  readonly port: MessagePort;
+  /** Two words that both threads share: see Shared. */
+  readonly shared: Int32Array;
+}
+
+/** The two ends of a new channel. */
+export function codecChannel(): { readonly ours: CodecChannel; readonly theirs: CodecChannel } {
+  const { port1, port2 } = new MessageChannel();
+  const shared = new Int32Array(new SharedArrayBuffer(8));
+  return { ours: { port: port1, shared }, theirs: { port: port2, shared } };
+}
+
+/** Words of a channel's shared memory. */
+export const Shared = {
+  /** The id of the newest "close": older jobs are answered without work. Stored before the job is posted. */
+  CANCELLED: 0,
+  /** The id of the last job that the thread has begun. Stored before it looks whether the job is cancelled. */
+  BEGUN: 1,
+} as const;
+
+/** The codec's threads, as an endpoint sees them. */
+export interface CodecLink {
+  /** Value of the CODEC register. */
+  readonly identity: number;
+  post(job: CodecWork): void;
+  /**
+   * The stream has ended: what it has posted is answered without work, but for the job that has been begun, whose id this
+   * returns. Its frame's memory is read until it is answered.
+   */
+  close(id: number): number | undefined;
+  /** Results that came since the last call. */
+  take(): CodecResult[];
+  /** Readable when results wait. */
+  readonly bell: number;
+}
+
+type CodecWork = Exclude<CodecJob, { readonly kind: "close" }>;
+
+interface Thread extends CodecChannel {
+  /** Ids of the jobs that it has not answered. */
+  readonly unanswered: Set<number>;
+}
+
+/** Most threads at a time, of which all but one still work for streams that have ended. */
+export const MAX_THREADS = 4;
+
+export class CodecPool implements CodecLink {
+  readonly identity: number;
+  readonly #bell: EventFd;
+  readonly #start: () => CodecChannel;
+  #threads: readonly Thread[];
+  /** That of the stream that runs. */
+  #current: Thread | undefined;
+  /** What the stream that starts has posted while all threads were working for others. */
+  #waiting: CodecWork[] = [];
+
+  /** `first` is a thread that runs already; `start` gives another one. All ring the same bell. */
+  constructor(identity: number, bell: EventFd, first: CodecChannel, start: () => CodecChannel) {
+    this.identity = identity;
+    this.#bell = bell;
+    this.#start = start;
+    this.#threads = [withJobs(first)];
+  }
+
+  get bell(): number {
+    return this.#bell.fd.number;
+  }
+
+  post(job: CodecWork): void {
+    if (job.kind === "open") this.#current = this.#idle() ?? this.#another();
+    if (this.#current) send(this.#current, job);
+    else this.#waiting.push(job);
+  }
+
+  close(id: number): number | undefined {
+    this.#waiting = [];
+    const thread = this.#current;
+    this.#current = undefined;
+    if (!thread) return undefined;
+    Atomics.store(thread.shared, Shared.CANCELLED, id);
+    const begun = Atomics.load(thread.shared, Shared.BEGUN);
+    order(thread, { kind: "close", id });
+    return thread.unanswered.has(begun) ? begun : undefined;
+  }
+
+  take(): CodecResult[] {
+    this.#bell.take();
+    const results: CodecResult[] = [];
+    for (const { port, unanswered } of this.#threads) {
+      for (;;) {
+        const received = receiveMessageOnPort(port) as { message: CodecResult } | undefined;
+        if (!received) break;
+        unanswered.delete(received.message.id);
+        results.push(received.message);
+      }
+    }
+    if (this.#waiting.length > 0) this.#current = this.#idle();
+    if (this.#current) for (const job of this.#waiting.splice(0)) send(this.#current, job);
+    this.#endIdle();
+    return results;
+  }
+
+  #idle(): Thread | undefined {
+    return this.#threads.find((thread) => thread !== this.#current && thread.unanswered.size === 0);
+  }
+
+  #another(): Thread | undefined {
+    if (this.#threads.length >= MAX_THREADS) return undefined;
+    const thread = withJobs(this.#start());
+    this.#threads = [...this.#threads, thread];
+    return thread;
+  }
+
+  /** One thread is kept, whether it works or not. */
+  #endIdle(): void {
+    for (let idle = this.#idle(); idle && this.#threads.length > 1; idle = this.#idle()) {
+      order(idle, { kind: "end" });
+      this.#threads = this.#threads.filter((thread) => thread !== idle);
+    }
+  }
+}
+
+function withJobs(channel: CodecChannel): Thread {
+  return { ...channel, unanswered: new Set() };
+}
+
+function send(thread: Thread, job: CodecWork): void {
+  thread.unanswered.add(job.id);
+  order(thread, job);
+}
+
+function order(thread: Thread, what: CodecOrder): void {
+  thread.port.postMessage(what);
+}

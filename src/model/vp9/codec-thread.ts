@@ -1,0 +1,33 @@
+/** A codec thread: a Worker, since a codec keeps its thread to itself while it works. Its jobs come from the message thread. */
+import { EventFd } from "../../os/eventfd.ts";
+import { Fd } from "../../os/fd.ts";
+import { type CodecName, chooseCodec } from "../codec/codec.ts";
+import type { CodecChannel } from "../codec/pool.ts";
+import { serveCodecJobs } from "../codec/thread.ts";
+
+/** What the thread is told, in its first message. */
+export interface CodecThreadData {
+  readonly codec: CodecName | "auto";
+  readonly channel: CodecChannel;
+  /** Eventfd of the starting thread, to say that results wait. */
+  readonly bellFd: number;
+}
+
+/** What it answers: the codec that it found, or why there is none. */
+export type CodecThreadReport =
+  | { readonly name: CodecName; readonly version: string }
+  | { readonly error: string };
+
+declare const self: Worker;
+
+const report = (message: CodecThreadReport) => self.postMessage(message);
+
+self.onmessage = async ({ data }: MessageEvent<CodecThreadData>) => {
+  try {
+    const { name, version } = await chooseCodec(data.codec);
+    serveCodecJobs(name, data.channel, new EventFd(new Fd(data.bellFd)), () => process.exit());
+    report({ name, version });
+  } catch (error) {
+    report({ error: error instanceof Error ? error.message : String(error) });
+  }
+};
