@@ -4,18 +4,13 @@
  */
 import type { CodecPacket, CodecSettings } from "./codec.ts";
 
-/** A piece of a frame in this process's memory. */
-export interface MemoryPiece {
-  readonly address: number;
-  readonly sizeBytes: number;
-}
-
 export type CodecJob =
   | { readonly kind: "open"; readonly id: number; readonly settings: CodecSettings }
   | {
       readonly kind: "encode";
       readonly id: number;
-      readonly pieces: readonly MemoryPiece[];
+      /** Where the frame lies in this process's memory: address and size of each of its pieces, one behind the other. */
+      readonly pieces: Float64Array<ArrayBuffer>;
       readonly pts: number;
       readonly duration: number;
       readonly forceKey: boolean;

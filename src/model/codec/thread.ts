@@ -4,7 +4,7 @@ import { ptr } from "bun:ffi";
 import type { EventFd } from "../../os/eventfd.ts";
 import { copyMemory } from "../../os/memory.ts";
 import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
-import type { CodecJob, CodecOrder, CodecResult, MemoryPiece } from "./jobs.ts";
+import type { CodecJob, CodecOrder, CodecResult } from "./jobs.ts";
 import { type CodecChannel, Shared } from "./pool.ts";
 
 /** Serves jobs, and calls `end` when it is told to end. */
@@ -18,15 +18,16 @@ export function serveCodecJobs(
   let frame = new Uint8Array(new ArrayBuffer(0));
 
   /** A frame in one piece is encoded where it lies; one in several is gathered first. */
-  const gather = (pieces: readonly MemoryPiece[]): MemoryPiece => {
-    if (pieces.length === 1) return pieces[0]!;
-    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
+  const gather = (pieces: Float64Array): { address: number; sizeBytes: number } => {
+    if (pieces.length === 2) return { address: pieces[0]!, sizeBytes: pieces[1]! };
+    let sizeBytes = 0;
+    for (let i = 1; i < pieces.length; i += 2) sizeBytes += pieces[i]!;
     if (frame.byteLength !== sizeBytes) frame = new Uint8Array(new ArrayBuffer(sizeBytes));
     const address = ptr(frame);
     let done = 0;
-    for (const piece of pieces) {
-      copyMemory(address + done, piece.address, piece.sizeBytes);
-      done += piece.sizeBytes;
+    for (let i = 0; i < pieces.length; i += 2) {
+      copyMemory(address + done, pieces[i]!, pieces[i + 1]!);
+      done += pieces[i + 1]!;
     }
     return { address, sizeBytes };
   };

@@ -64,6 +64,13 @@ const MAX_RING_LOG2 = getField(registers.LIMITS.fields.RING_LOG2, registers.LIMI
 const MAX_SEGMENTS = 2 ** getField(registers.LIMITS.fields.SEGMENTS_LOG2, registers.LIMITS.reset);
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** Work of one turn with submissions, in pieces of frames: a few milliseconds. Messages are answered between turns. */
+const TURN_PIECES = 4096;
+/** What an entry itself costs, in pieces. */
+const ENTRY_PIECES = 8;
+/** With so many pieces of frames in memory, further entries stay in their ring until the codec is done with some. */
+const HELD_PIECES = 65_536;
+
 export class Vp9Endpoint implements DeviceModel {
   readonly config = endpointConfigSpace();
   readonly msiVectors = 1;
@@ -81,6 +88,10 @@ export class Vp9Endpoint implements DeviceModel {
   readonly #submitted = new Map<number, Submitted>();
   /** Frames of streams that ended while the codec was working on them: their memory is held until it is done. */
   readonly #abandoned = new Map<number, readonly DmaRange[]>();
+  /** Pieces of the frames in both. */
+  #heldPieces = 0;
+  /** Whether entries wait in the ring that could be taken now. */
+  #more = false;
   /** Results that a stall holds back, and until when. */
   readonly #held: CodecResult[] = [];
   #heldUntilMs = NEVER;
@@ -233,7 +244,7 @@ export class Vp9Endpoint implements DeviceModel {
     const begun = this.#codec.close(this.#nextJob++);
     for (const [id, { source }] of this.#submitted) {
       if (id === begun) this.#abandoned.set(id, source);
-      else release(source);
+      else this.#release(source);
     }
     this.#submitted.clear();
   }
@@ -265,8 +276,9 @@ export class Vp9Endpoint implements DeviceModel {
 
   // Submissions
 
-  /** Takes what was submitted up to SQ_TAIL. */
+  /** Takes what was submitted up to SQ_TAIL, as far as this turn goes. */
   #takeSubmissions(): void {
+    this.#more = false;
     const stream = this.#stream;
     if (!stream || this.#registers.get("STATUS") !== State.RUNNING) return;
     if (!this.#mayReach(stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
@@ -275,13 +287,20 @@ export class Vp9Endpoint implements DeviceModel {
     // A tail that goes back comes out as nearly 2^32 new entries.
     const added = (tail - this.#registers.get("SQ_HEAD")) >>> 0;
     if (added + underWay > stream.entries) return this.#fail(ErrorCode.BAD_TAIL);
+    let work = 0;
     for (let left = added; left > 0 && this.#stream === stream; left--) {
+      if (this.#heldPieces >= HELD_PIECES) return;
+      this.#more = work >= TURN_PIECES;
+      if (this.#more) return;
       const slot = this.#registers.get("SQ_HEAD") % stream.entries;
       if (!stream.memory.read(stream.submissions + slot * SUBMISSION_BYTES, this.#entry.buffer)) {
         return this.#failRing(stream);
       }
       this.#registers.count("SQ_HEAD");
+      const segments = Math.min(this.#entry.getUint32(Submission.SEGMENTS, true), MAX_SEGMENTS);
+      const heldBefore = this.#heldPieces;
       this.#submit(stream);
+      work += ENTRY_PIECES + Math.max(segments, this.#heldPieces - heldBefore);
     }
   }
 
@@ -322,7 +341,12 @@ export class Vp9Endpoint implements DeviceModel {
       return this.#complete(submitted, { status: source });
     }
     this.#submitted.set(id, { ...submitted, source });
-    const pieces = source.map(({ address, sizeBytes }) => ({ address, sizeBytes }));
+    this.#heldPieces += source.length;
+    const pieces = new Float64Array(new ArrayBuffer(16 * source.length));
+    for (const [i, { address, sizeBytes }] of source.entries()) {
+      pieces[2 * i] = address;
+      pieces[2 * i + 1] = sizeBytes;
+    }
     const forceKey = (flags & SubmitFlag.FORCE_KEY) !== 0;
     this.#codec.post({ kind: "encode", id, pieces, pts: Number(pts), duration, forceKey });
   }
@@ -353,16 +377,22 @@ export class Vp9Endpoint implements DeviceModel {
       // The doorbell may have been rung meanwhile.
       return this.#takeSubmissions();
     }
-    release(this.#abandoned.get(result.id));
+    this.#release(this.#abandoned.get(result.id));
     this.#abandoned.delete(result.id);
     const submitted = this.#submitted.get(result.id);
     if (!submitted) return;
     this.#submitted.delete(result.id);
-    release(submitted.source);
+    this.#release(submitted.source);
     if (submitted.stream !== this.#stream) return;
     if (!this.#mayReach(submitted.stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     this.#busyUs += result.busyUs;
     this.#complete(submitted, this.#deliver(submitted, result));
+    this.#more = this.#registers.get("SQ_HEAD") !== this.#registers.get("SQ_TAIL");
+  }
+
+  #release(source: readonly DmaRange[] = []): void {
+    release(source);
+    this.#heldPieces -= source.length;
   }
 
   /** Writes a frame's packet where the host wants it. */
@@ -426,6 +456,7 @@ export class Vp9Endpoint implements DeviceModel {
   // Time
 
   nextTimeMs(): number {
+    if (this.#more) return 0;
     return Math.min(this.#announcer.dueMs, this.#heldUntilMs);
   }
 
@@ -433,5 +464,6 @@ export class Vp9Endpoint implements DeviceModel {
     const nowMs = performance.now();
     if (nowMs >= this.#announcer.dueMs) this.#announcer.announce();
     if (nowMs >= this.#heldUntilMs) this.#letGo();
+    if (this.#more) this.#takeSubmissions();
   }
 }
