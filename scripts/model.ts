@@ -3,6 +3,7 @@ import { defineCommand } from "citty";
 import type { CodecName } from "../src/model/codec/codec.ts";
 import { faultKinds } from "../src/model/vp9/faults.ts";
 import { startModel } from "../src/model/vp9/process.ts";
+import { startTrustingModel } from "../src/model/vp9/trusting.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -39,6 +40,12 @@ ${Object.entries(faultKinds)
       default: false,
       description: "If this process is killed, another one goes on answering its client, as a dead device",
     },
+    trust: {
+      type: "boolean",
+      default: false,
+      description:
+        "Map memory of clients that they can truncate, too (files that are no sealed memfds); one that does so ends the server for itself only",
+    },
     fault: {
       type: "string",
       default: "",
@@ -57,7 +64,7 @@ ${Object.entries(faultKinds)
     };
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
     try {
-      const model = await startModel({
+      const model = await (args.trust ? startTrustingModel : startModel)({
         clients: { socketPath: args.socket, heir: args.heir },
         codec: args.codec as CodecName | "auto",
         faults: args.fault,

@@ -8,6 +8,7 @@ const INSIDE = "/$bunfs/";
 /** Those that are started as processes of their own, as `bun FILE ...` is elsewhere: by this program, of itself. */
 const programs: Readonly<Record<string, () => Promise<unknown>>> = {
   "child.ts": () => import("../src/model/vp9/child.ts"),
+  "trusting-child.ts": () => import("../src/model/vp9/trusting-child.ts"),
   "heir-program.ts": () => import("../src/model/vp9/heir-program.ts"),
 };
 

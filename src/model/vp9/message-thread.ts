@@ -23,6 +23,7 @@ export interface MessageThreadData {
   readonly codec: CodecChannel;
   /** Value of the CODEC register. */
   readonly codecIdentity: number;
+  readonly trusting: boolean;
   readonly faults: readonly Fault[];
 }
 
@@ -56,5 +57,6 @@ serve(
   new EventFd(new Fd(data.stopFd)),
   (host) => new Vp9Endpoint(host, codec, data.faults),
   (log) => report({ log }),
+  { trusting: data.trusting },
 );
 report({ ended: true });

@@ -2,31 +2,33 @@
  * Runs the VP9 endpoint's model in this process: messages on a Worker, the codec on others. The calling thread waits for
  * neither, so that it hears of signals whatever they do.
  */
-import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { registers } from "../../endpoint/registers.ts";
-import { SystemError } from "../../os/errno.ts";
 import { EventFd } from "../../os/eventfd.ts";
-import type { Fd } from "../../os/fd.ts";
-import { listenUnix } from "../../os/socket.ts";
 import { packFields } from "../../pci/registers.ts";
 import type { CodecName } from "../codec/codec.ts";
 import { codecChannel } from "../codec/pool.ts";
 import { Heir, startHeir } from "../heir.ts";
+import { listenPrivately } from "../private-socket.ts";
 import type { CodecThreadData, CodecThreadReport } from "./codec-thread.ts";
 import { parseFaults } from "./faults.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
 import { startCodecThread, startThreads } from "./workers.ts";
 
+/** How clients come. */
+export type Clients =
+  /** Through a connected socket: one. */
+  | { readonly connectionFd: number }
+  /** Through a listening one, one after the other; of its own (listenPrivately), or of the starting process. */
+  | (({ readonly socketPath: string } | { readonly listenerFd: number }) & {
+      /** Whether a process goes on answering the client, as a dead device, when this one is killed. */
+      readonly heir?: boolean;
+    });
+
 export interface ModelOptions {
-  /** Where clients connect; made with mode 0600, removed at the end if it is still ours. Or a connected socket to serve one client on. */
-  readonly clients:
-    | {
-        readonly socketPath: string;
-        /** Whether a process goes on answering the client, as a dead device, when this one is killed. */
-        readonly heir?: boolean;
-      }
-    | { readonly connectionFd: number };
+  readonly clients: Clients;
+  /** Whether memory of clients is mapped that they can truncate, which kills this process: see DmaTable. */
+  readonly trusting?: boolean;
   readonly codec: CodecName | "auto";
   /** As parseFaults reads it. */
   readonly faults: string;
@@ -60,8 +62,12 @@ export async function startModel(
   ended.catch(() => {}); // who waits for it hears of it; nobody may while the model starts
   try {
     const faults = parseFaults(options.faults);
-    const listener = "socketPath" in clients ? held.use(listenPrivately(clients.socketPath)) : undefined;
-    if ("socketPath" in clients) held.defer(socketRemover(clients.socketPath));
+    const listenerFd =
+      "socketPath" in clients
+        ? held.use(listenPrivately(clients.socketPath)).fd.number
+        : "listenerFd" in clients
+          ? clients.listenerFd
+          : undefined;
     const program = join(import.meta.dir, "heir-program.ts");
     const heir = "heir" in clients && clients.heir ? held.use(startHeir(program)) : undefined;
     const stop = held.use(new EventFd());
@@ -71,12 +77,13 @@ export async function startModel(
     const { name, version } = await begin(codec, { codec: options.codec, channel: theirs, bellFd }, fail);
     const data: MessageThreadData = {
       connectionFd: "connectionFd" in clients ? clients.connectionFd : undefined,
-      listenerFd: listener?.number,
+      listenerFd,
       heirFd: heir?.number,
       stopFd: stop.fd.number,
       bellFd,
       codec: ours,
       codecIdentity: codecIdentity(name, version),
+      trusting: options.trusting ?? false,
       faults,
     };
     messages.onmessage = ({ data: report }: MessageEvent<MessageThreadReport>) => {
@@ -131,35 +138,6 @@ function begin(
     };
     thread.postMessage(data, [data.channel.port]);
   });
-}
-
-/** A socket that only this user can connect to, from its first moment on. */
-function listenPrivately(path: string): Fd {
-  const before = process.umask(0o177);
-  try {
-    return listenUnix(path);
-  } catch (error) {
-    if (!(error instanceof SystemError) || error.code !== "EADDRINUSE") throw error;
-    const cause = lstatSync(path).isSocket()
-      ? `another model serves there, or one that was killed left it; rm ${path} if none does`
-      : "there is a file of that name; choose another path";
-    throw new Error(`${error.message}: ${cause}`);
-  } finally {
-    process.umask(before);
-  }
-}
-
-/**
- * Removes the socket that lies at a path now, and not another one that has come there meanwhile. To be called while it is
- * still open: until then no other file has its number.
- */
-function socketRemover(path: string): () => void {
-  const look = () => lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  const ours = look();
-  return () => {
-    const there = look();
-    if (there && there.ino === ours?.ino && there.dev === ours.dev) rmSync(path, { force: true });
-  };
 }
 
 /** The CODEC register: which engine, and its version as far as it is three numbers. */
