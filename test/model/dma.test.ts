@@ -143,7 +143,7 @@ test("mappings, files and their bytes have limits, and what is unmapped counts n
   table.unmapAll();
 
   expect([mapFile(0, 2 ** 43), mapFile(1, 2 ** 43), mapFile(2)]).toEqual(["mapped", "mapped", "ENOSPC"]);
-});
+}, 30_000);
 
 test("of 65,534 mappings in any order each is found, and a range takes away those inside it", () => {
   const count = 65_534;

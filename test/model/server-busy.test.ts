@@ -85,4 +85,4 @@ test("SIGTERM ends the model although a client has stopped in the middle of a me
   expect(await server.exited).toBe(0);
   expect(existsSync(server.path)).toBe(false);
   expect(client.dropped()).toBe(true);
-});
+}, 30_000);

@@ -58,7 +58,7 @@ test("a path that is taken is refused with exit code 1, the reason, the cure, an
   expect(existsSync(server.path)).toBe(true);
   expect((await run("--socket", server.path, "--codec=null")).exitCode).toBe(1);
   expect(existsSync(server.path)).toBe(true);
-});
+}, 30_000);
 
 test("a server that ends removes its own socket, and not that of another one which took its path over", async () => {
   await using first = await startServer("--codec=null");
@@ -77,7 +77,7 @@ test("a server that ends removes its own socket, and not that of another one whi
   second.kill("SIGTERM");
   expect(await second.exited).toBe(0);
   expect(await Bun.file(first.path).text()).toBe("precious");
-});
+}, 30_000);
 
 test("with --heir a server that is killed leaves a dead device, whose registers read as all ones, until its client leaves", async () => {
   await using server = await startServer("--codec=null", "--heir");
@@ -136,7 +136,7 @@ test("a path that no socket can have is refused with exit code 1 and the reason"
     expect([exitCode, text]).toEqual([1, expect.stringContaining(reason)]);
   }
   expect(await Bun.file(file).text()).toBe("precious");
-});
+}, 30_000);
 
 test("without --socket the program says what is missing, with exit code 2", async () => {
   const { exitCode, text } = await run("--codec=null");
