@@ -17,9 +17,12 @@ export function listenPrivately(path: string): PrivateSocket {
   try {
     const fd = listenUnix(path);
     const ours = look(path);
+    let open = true;
     return {
       fd,
       [Symbol.dispose]: () => {
+        if (!open) return;
+        open = false;
         // As long as it is open no other file has its number.
         const there = look(path);
         if (there && there.ino === ours?.ino && there.dev === ours.dev) rmSync(path, { force: true });

@@ -165,3 +165,18 @@ test("registers are read while the codec works on a large frame, many times befo
   expect((await rig.complete()).status).toBe("OK");
   expect(answers).toBeGreaterThan(20);
 }, 30_000);
+
+for (const options of [[], ["--trust"]])
+  test(`a server that is told to end while it starts ends at once and leaves no socket (${options.join() || "no options"})`, async () => {
+    for (const waitMs of [20, 60, 100, 150, 250]) {
+      using folder = tempFolder();
+      const path = join(folder.path, "model.sock");
+      const child = Bun.spawn([process.execPath, PROGRAM, "--socket", path, "--codec=null", ...options], {
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      await Bun.sleep(waitMs);
+      child.kill("SIGTERM");
+      await child.exited;
+      expect(existsSync(path)).toBe(false);
+    }
+  }, 30_000);

@@ -16,38 +16,13 @@ import type { CodecResult } from "../codec/jobs.ts";
 import { frameLayout } from "../codec/layout.ts";
 import type { CodecLink } from "../codec/pool.ts";
 import type { BarModel, DeviceModel, Host, Wakeup } from "../device-model.ts";
-import type { DmaRange } from "../shared-mapping.ts";
 import { Announcer } from "./announcer.ts";
 import { endpointConfigSpace } from "./config.ts";
 import { type Fault, FaultPlan } from "./faults.ts";
-import { findFrame, release, type StreamMemory, streamMemory, Window } from "./memory.ts";
+import { findFrame, release, streamMemory, Window } from "./memory.ts";
 import { RegisterFile, type RegisterName } from "./register-file.ts";
 import { BadValue, readStreamSettings } from "./stream-settings.ts";
-
-/** What START took up: registers written later are for the next stream. */
-interface Stream {
-  readonly memory: StreamMemory;
-  /** Host memory is reached with bus mastering only, and faults there are the bus's. */
-  readonly inWindow: boolean;
-  readonly submissions: number;
-  readonly completions: number;
-  readonly entries: number;
-  readonly frameBytes: number;
-  readonly openJob: number;
-  lastPts: bigint;
-}
-
-/** A submission that the host waits for. */
-interface Submitted {
-  readonly stream: Stream;
-  readonly isFrame: boolean;
-  readonly tag: number;
-  readonly pts: bigint;
-  readonly output: number;
-  readonly outputBytes: number;
-  /** The frame's pieces, held until the codec is done with them. */
-  readonly source: readonly DmaRange[];
-}
+import { type Stream, Submissions, type Submitted } from "./submissions.ts";
 
 /** What became of a submission. */
 interface Outcome {
@@ -85,11 +60,7 @@ export class Vp9Endpoint implements DeviceModel {
 
   #stream: Stream | undefined;
   #nextJob = 1;
-  readonly #submitted = new Map<number, Submitted>();
-  /** Frames of streams that ended while the codec was working on them: their memory is held until it is done. */
-  readonly #abandoned = new Map<number, readonly DmaRange[]>();
-  /** Pieces of the frames in both. */
-  #heldPieces = 0;
+  readonly #submissions = new Submissions();
   /** Whether entries wait in the ring that could be taken now. */
   #more = false;
   /** Results that a stall holds back, and until when. */
@@ -241,12 +212,7 @@ export class Vp9Endpoint implements DeviceModel {
     this.#registers.set("STATUS", State.IDLE);
     this.#announcer.forget();
     this.#letGo();
-    const begun = this.#codec.close(this.#nextJob++);
-    for (const [id, { source }] of this.#submitted) {
-      if (id === begun) this.#abandoned.set(id, source);
-      else this.#release(source);
-    }
-    this.#submitted.clear();
+    this.#submissions.end(this.#codec.close(this.#nextJob++));
   }
 
   #fail(code: number, register?: RegisterName): void {
@@ -289,7 +255,7 @@ export class Vp9Endpoint implements DeviceModel {
     if (added + underWay > stream.entries) return this.#fail(ErrorCode.BAD_TAIL);
     let work = 0;
     for (let left = added; left > 0 && this.#stream === stream; left--) {
-      if (this.#heldPieces >= HELD_PIECES) return;
+      if (this.#submissions.pieces >= HELD_PIECES) return;
       this.#more = work >= TURN_PIECES;
       if (this.#more) return;
       const slot = this.#registers.get("SQ_HEAD") % stream.entries;
@@ -298,9 +264,9 @@ export class Vp9Endpoint implements DeviceModel {
       }
       this.#registers.count("SQ_HEAD");
       const segments = Math.min(this.#entry.getUint32(Submission.SEGMENTS, true), MAX_SEGMENTS);
-      const heldBefore = this.#heldPieces;
+      const heldBefore = this.#submissions.pieces;
       this.#submit(stream);
-      work += ENTRY_PIECES + Math.max(segments, this.#heldPieces - heldBefore);
+      work += ENTRY_PIECES + Math.max(segments, this.#submissions.pieces - heldBefore);
     }
   }
 
@@ -321,7 +287,7 @@ export class Vp9Endpoint implements DeviceModel {
     };
     const id = this.#nextJob++;
     if (opcode === Opcode.FLUSH) {
-      this.#submitted.set(id, submitted);
+      this.#submissions.add(id, submitted);
       return this.#codec.post({ kind: "flush", id });
     }
     const flags = u32(Submission.FLAGS);
@@ -340,8 +306,7 @@ export class Vp9Endpoint implements DeviceModel {
       if (source === CompletionStatus.SOURCE_FAULT) this.#logFault(stream);
       return this.#complete(submitted, { status: source });
     }
-    this.#submitted.set(id, { ...submitted, source });
-    this.#heldPieces += source.length;
+    this.#submissions.add(id, { ...submitted, source });
     const pieces = new Float64Array(new ArrayBuffer(16 * source.length));
     for (const [i, { address, sizeBytes }] of source.entries()) {
       pieces[2 * i] = address;
@@ -355,7 +320,7 @@ export class Vp9Endpoint implements DeviceModel {
 
   #onResults(results: readonly CodecResult[]): void {
     for (const result of results) {
-      const submitted = this.#submitted.get(result.id);
+      const submitted = this.#submissions.get(result.id);
       const stallMs =
         submitted?.isFrame && submitted.stream === this.#stream ? this.#faults.takeStallMs() : 0;
       if (stallMs > 0) this.#heldUntilMs = performance.now() + stallMs;
@@ -377,22 +342,12 @@ export class Vp9Endpoint implements DeviceModel {
       // The doorbell may have been rung meanwhile.
       return this.#takeSubmissions();
     }
-    this.#release(this.#abandoned.get(result.id));
-    this.#abandoned.delete(result.id);
-    const submitted = this.#submitted.get(result.id);
-    if (!submitted) return;
-    this.#submitted.delete(result.id);
-    this.#release(submitted.source);
-    if (submitted.stream !== this.#stream) return;
+    const submitted = this.#submissions.take(result.id);
+    if (!submitted || submitted.stream !== this.#stream) return;
     if (!this.#mayReach(submitted.stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     this.#busyUs += result.busyUs;
     this.#complete(submitted, this.#deliver(submitted, result));
     this.#more = this.#registers.get("SQ_HEAD") !== this.#registers.get("SQ_TAIL");
-  }
-
-  #release(source: readonly DmaRange[] = []): void {
-    release(source);
-    this.#heldPieces -= source.length;
   }
 
   /** Writes a frame's packet where the host wants it. */
@@ -431,7 +386,7 @@ export class Vp9Endpoint implements DeviceModel {
     const failed = status > CompletionStatus.DROPPED;
     if (failed) this.#registers.count("ERRORS");
     else if (isFrame) this.#frames++;
-    if (isFrame && this.#submitted.size === 0) this.#registers.count("STALLS");
+    if (isFrame && this.#submissions.idle) this.#registers.count("STALLS");
 
     const sequence = this.#registers.get("CQ_TAIL");
     const entry = this.#completion;

@@ -62,12 +62,6 @@ export async function startModel(
   ended.catch(() => {}); // who waits for it hears of it; nobody may while the model starts
   try {
     const faults = parseFaults(options.faults);
-    const listenerFd =
-      "socketPath" in clients
-        ? held.use(listenPrivately(clients.socketPath)).fd.number
-        : "listenerFd" in clients
-          ? clients.listenerFd
-          : undefined;
     const program = join(import.meta.dir, "heir-program.ts");
     const heir = "heir" in clients && clients.heir ? held.use(startHeir(program)) : undefined;
     const stop = held.use(new EventFd());
@@ -75,6 +69,13 @@ export async function startModel(
     const bellFd = bell.fd.number;
     const { ours, theirs } = codecChannel();
     const { name, version } = await begin(codec, { codec: options.codec, channel: theirs, bellFd }, fail);
+    // From here on nothing waits, so whoever ends this process before leaves no socket behind.
+    const listenerFd =
+      "socketPath" in clients
+        ? held.use(listenPrivately(clients.socketPath)).fd.number
+        : "listenerFd" in clients
+          ? clients.listenerFd
+          : undefined;
     const data: MessageThreadData = {
       connectionFd: "connectionFd" in clients ? clients.connectionFd : undefined,
       listenerFd,

@@ -18,6 +18,7 @@ const CRASH = "=====";
 export async function startTrustingModel(options: TrustingOptions): Promise<RunningModel> {
   const { clients, log } = options;
   const listener = listenPrivately(clients.socketPath);
+  process.once("exit", () => listener[Symbol.dispose]()); // also when it ends before the child has started
   let stopped = false;
   try {
     let child = await startChild(options, listener.fd.number);
