@@ -190,8 +190,8 @@ export async function encodeFile(
 
   try {
     encoder = openEncoder({ ...options.encoder, output, error: (error) => fail("device", error) });
-    const { fps, ...video } = source.video;
-    await encoder.configure({ ...options.config, ...video, framerate: fps });
+    const { width, height, format, fps, timebase } = source.video;
+    await encoder.configure({ ...options.config, width, height, format, timebase, framerate: fps });
     lap("start");
     options.onStart?.(encoder.statistics);
     const last = options.frames ?? Number.POSITIVE_INFINITY;

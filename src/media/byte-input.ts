@@ -1,15 +1,19 @@
 import { closeSync, fstatSync, readSync } from "node:fs";
 import { descriptorState, openDescriptor, readSome } from "./descriptor.ts";
-import { ioError, MediaError } from "./media-error.ts";
+import { ioError, MediaError, quoted, shellWord } from "./media-error.ts";
 
 /** Bytes from a file or a pipe, read straight into the caller's memory. One call at a time. */
 export interface ByteInput extends Disposable {
   /** For messages: the path in quotes, or "standard input". */
   readonly name: string;
+  /** For the command in a message: the path as a word of a shell's command line, or - for standard input. */
+  readonly word: string;
   /** Bytes taken so far. */
   readonly position: number;
-  /** Bytes there are in all, or null when only the end of input will tell. */
+  /** Bytes there were in all at the start, or null when only the end of input will tell. */
   readonly sizeBytes: number | null;
+  /** Bytes there are in all now: others may write to a file while it is read. Null like sizeBytes. */
+  sizeNowBytes(): number | null;
   /** Fills `into`; gives the bytes got, fewer than asked only at the end of input. Throws MediaError. */
   fill(into: Uint8Array): number | Promise<number>;
   /** The next `count` bytes without taking them, fewer only when the input ends before. Throws MediaError. */
@@ -21,15 +25,21 @@ class FileInput implements ByteInput {
   position = 0;
   readonly sizeBytes: number;
   readonly name: string;
+  readonly word: string;
   readonly #fd: number;
   readonly #base: number;
   #open = true;
 
-  constructor(name: string, fd: number, base: number, sizeBytes: number) {
-    this.name = name;
+  constructor(input: string, fd: number, base: number) {
+    this.name = nameOf(input);
+    this.word = wordOf(input);
     this.#fd = fd;
     this.#base = base;
-    this.sizeBytes = sizeBytes;
+    this.sizeBytes = this.sizeNowBytes();
+  }
+
+  sizeNowBytes(): number {
+    return Math.max(0, fstatSync(this.#fd).size - this.#base);
   }
 
   fill(into: Uint8Array): number {
@@ -69,6 +79,7 @@ class StreamInput implements ByteInput {
   position = 0;
   readonly sizeBytes = null;
   readonly name: string;
+  readonly word: string;
   readonly #fd: number;
   /** A pipe holds no more than this at once. */
   readonly #chunk = new Uint8Array(new ArrayBuffer(64 * 1024));
@@ -77,9 +88,14 @@ class StreamInput implements ByteInput {
   #reading = false;
   #open = true;
 
-  constructor(name: string, fd: number) {
-    this.name = name;
+  constructor(input: string, fd: number) {
+    this.name = nameOf(input);
+    this.word = wordOf(input);
     this.#fd = fd;
+  }
+
+  sizeNowBytes(): null {
+    return null;
   }
 
   async fill(into: Uint8Array): Promise<number> {
@@ -136,19 +152,21 @@ class StreamInput implements ByteInput {
   }
 }
 
+const nameOf = (input: string) => (input === "-" ? "standard input" : quoted(input));
+const wordOf = (input: string) => (input === "-" ? "-" : shellWord(input));
+
 /** Opens `input` for reading, "-" being standard input. Throws MediaError naming the errno. */
 export async function openByteInput(input: string): Promise<ByteInput> {
-  const name = input === "-" ? "standard input" : `"${input}"`;
   let fd = 0;
   try {
     if (input !== "-") fd = await openDescriptor(input, "r");
     const stat = fstatSync(fd);
     if (stat.isDirectory()) throw Object.assign(new Error("is a directory"), { code: "EISDIR" });
-    if (!stat.isFile()) return new StreamInput(name, fd);
+    if (!stat.isFile()) return new StreamInput(input, fd);
     const base = fd === 0 ? descriptorState(fd).position : 0;
-    return new FileInput(name, fd, base, Math.max(0, stat.size - base));
+    return new FileInput(input, fd, base);
   } catch (error) {
     if (fd > 0) closeSync(fd);
-    throw ioError(`open ${name} for reading`, error);
+    throw ioError(`open ${nameOf(input)} for reading`, error);
   }
 }

@@ -37,6 +37,23 @@ export function errnoName(error: unknown): string | undefined {
 }
 
 /**
+ * Text from outside in quotes, as JSON has it: control characters, and those that reorder or hide others, are escaped,
+ * because messages end up on terminals.
+ */
+export function quoted(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    (found) => `\\u${found.codePointAt(0)!.toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** A file name as one word of a shell's command line. */
+export function shellWord(name: string): string {
+  if (/[\p{Cc}\p{Cf}]/u.test(name)) return `$'${quoted(name).slice(1, -1).replaceAll("'", "\\'")}'`;
+  return /["$`\\!]/.test(name) ? `'${name.replaceAll("'", "'\\''")}'` : `"${name}"`;
+}
+
+/**
  * Turns a failed system call into a MediaError.
  * @param tried what was done, to follow "cannot", the file's name included: `read "a.y4m"`
  * @param outcome what became of the file, as a closing sentence

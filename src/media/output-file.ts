@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, type PathLike, statSync, writeSync } from "node:fs";
 import { descriptorState, openDescriptor, writeSome } from "./descriptor.ts";
-import { ioError, MediaError } from "./media-error.ts";
+import { ioError, MediaError, quoted } from "./media-error.ts";
 
 const STDOUT = 1;
 
@@ -31,7 +31,7 @@ export class OutputFile {
    * @throws MediaError naming the errno, or the input
    */
   static async open(output: string, notSameAs?: string): Promise<OutputFile> {
-    const name = output === "-" ? "standard output" : `"${output}"`;
+    const name = output === "-" ? "standard output" : quoted(output);
     if (
       notSameAs !== undefined &&
       sameFile(output === "-" ? STDOUT : output, notSameAs === "-" ? 0 : notSameAs)

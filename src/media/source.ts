@@ -1,4 +1,5 @@
 import { type ByteInput, openByteInput } from "./byte-input.ts";
+import { quoted } from "./media-error.ts";
 import {
   checkFps,
   checkSize,
@@ -9,7 +10,7 @@ import {
   type Rational,
   type VideoFormat,
 } from "./video.ts";
-import { parseY4mHeader, Y4M_FRAME, Y4M_LINE_LIMIT, Y4M_MAGIC } from "./y4m.ts";
+import { parseY4mHeader, Y4M_FRAME, Y4M_LINE_LIMIT, Y4M_MAGIC, y4mRate } from "./y4m.ts";
 
 /** Raw frames, one after the other. Disposing closes the file; twice is harmless. */
 export interface FrameSource extends Disposable {
@@ -22,7 +23,8 @@ export interface FrameSource extends Disposable {
    * Fills `into` (exactly frameSizeBytes) with the next frame, read straight into it: from a regular file at once, from
    * a pipe off the main thread, by way of 64 KiB. One call at a time.
    * @returns false at the clean end of input
-   * @throws MediaError (after all the whole frames) when the input ends inside a frame or is not what its header says
+   * @throws MediaError (after all the whole frames) when the input ends inside a frame, ends before the size that the
+   * file had when it was opened, or is not what its header says
    */
   read(into: Uint8Array): boolean | Promise<boolean>;
 }
@@ -76,8 +78,8 @@ function openRaw(bytes: ByteInput, options: SourceOptions): FrameSource {
 }
 
 async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameSource> {
-  const line = await takeHeaderLine(bytes);
-  const header = parseY4mHeader(line, bytes.name);
+  const line = { line: await takeHeaderLine(bytes), name: bytes.name, word: bytes.word };
+  const header = parseY4mHeader(line);
   const size = `${header.width}x${header.height}`;
   if (options.size && (options.size.width !== header.width || options.size.height !== header.height))
     throw new MediaError(
@@ -86,13 +88,8 @@ async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameS
     );
   if (options.format === "nv12")
     throw new MediaError(`${bytes.name}: y4m video is always i420. Leave out --format nv12`);
-  const ownFps = header.fps ?? options.fps;
-  if (!ownFps)
-    throw new MediaError(
-      `${bytes.name}: the y4m header does not say the frame rate: "${line}". Give --fps N[/D]`,
-    );
-  const { width, height } = header;
-  return new ByteFrames(bytes, { width, height, format: "i420", ...times(options.fps, ownFps) }, true);
+  const video = { ...header, format: "i420" as const };
+  return new ByteFrames(bytes, { ...video, ...times(options.fps, options.fps ?? y4mRate(line)) }, true);
 }
 
 /** The frame rate, the user's before the file's own, and the time base that vpxenc takes in either case. */
@@ -168,7 +165,7 @@ class ByteFrames implements FrameSource {
     const at = this.#bytes.position;
     const line = this.#frameLine;
     const got = yield line;
-    if (got === 0) return false;
+    if (got === 0) return this.#end();
     if (latin1(line) !== Y4M_FRAME) {
       const found = latin1(line.subarray(0, got));
       if (found !== Y4M_FRAME.slice(0, got) && found !== "FRAME ") throw this.#misplaced(at, found);
@@ -180,7 +177,7 @@ class ByteFrames implements FrameSource {
 
   *#readPlanes(into: Uint8Array, mayEnd: boolean): Steps {
     const got = yield into;
-    if (got === 0 && mayEnd) return false;
+    if (got === 0 && mayEnd) return this.#end();
     if (got < into.length) throw this.#truncated(got, into.length);
     this.#index++;
     return true;
@@ -197,21 +194,42 @@ class ByteFrames implements FrameSource {
     throw this.#misplaced(at, `FRAME and ${Y4M_LINE_LIMIT} bytes without a newline`);
   }
 
+  /** The end of input after a whole frame, which is a clean one unless the file had more bytes when it was opened. */
+  #end(): false {
+    const { position, sizeBytes } = this.#bytes;
+    if (sizeBytes !== null && position < sizeBytes)
+      throw this.#fail(
+        `${this.name} ends after ${this.#index} frames. ${this.#changed() || "It was shorter for a while: another program writes to it"}`,
+      );
+    return false;
+  }
+
   #truncated(got: number, wanted: number): MediaError {
     const { width, height, format } = this.video;
     return this.#fail(
       `${this.name} ends inside frame ${this.#index} (counted from 0): ${got} of its ${wanted} bytes are there. ` +
-        (this.#isY4m
-          ? "The file is cut short; write it again"
-          : `The file is cut short, or its frames are not ${width}x${height} ${format}: check --size and --format`),
+        (this.#changed() ||
+          (this.#isY4m
+            ? "The file is cut short; write it again"
+            : `The file is cut short, or its frames are not ${width}x${height} ${format}: check --size and --format`)),
     );
+  }
+
+  /** What another program did to the file since it was opened, as far as its size shows it. */
+  #changed(): string {
+    const [before, now] = [this.#bytes.sizeBytes, this.#bytes.sizeNowBytes()];
+    if (before === null || now === null || before === now) return "";
+    const sizes = `it had ${before} bytes when it was opened and has ${now} now`;
+    return now < before
+      ? `It was cut short while it was read: ${sizes}. Encode it again when no other program writes to it`
+      : `It is still being written: ${sizes}. Encode it when it is complete`;
   }
 
   #misplaced(at: number, found: string): MediaError {
     const { width, height } = this.video;
     return this.#fail(
       `${this.name}: frame ${this.#index} (counted from 0) should begin with "FRAME" at byte ${at}, where there is ` +
-        `${JSON.stringify(found)}. The header's size ${width}x${height} does not fit the data, or the file is damaged; ` +
+        `${quoted(found)}. The header's size ${width}x${height} does not fit the data, or the file is damaged; ` +
         "write it again",
     );
   }

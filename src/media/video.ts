@@ -22,6 +22,10 @@ export interface VideoFormat {
    * milliseconds where the user gave the frame rate. Rate control reckons in ticks, so it shows in the packets.
    */
   readonly timebase: Rational;
+  /** Width of a pixel over its height, where the input says one and it is not 1. */
+  readonly pixelAspect?: Rational;
+  /** Samples reach from 0 to 255, where the input says so; video without a word is taken for limited range. */
+  readonly fullRange?: true;
 }
 
 /** What vpxenc counts in when it is told the frame rate. */
@@ -60,12 +64,19 @@ export function checkSize(size: { width: number; height: number }, where: string
   }
 }
 
-/** Throws MediaError unless `fps` is a positive fraction of 31-bit integers; `where` says who gave it. */
-export function checkFps(fps: Rational, where: string): void {
-  for (const value of [fps.num, fps.den]) {
-    if (!Number.isInteger(value) || value < 1 || value > 0x7fff_ffff)
+/** Largest numerator and denominator of a frame rate: libvpx takes no larger ones in a time base. */
+export const MAX_RATE_TERM = 1_000_000_000;
+
+/** Throws MediaError for a frame rate that libvpx or a clock of microseconds can't count in; `where` says who gave it. */
+export function checkFps({ num, den }: Rational, where: string): void {
+  for (const value of [num, den]) {
+    if (!Number.isInteger(value) || value < 1 || value > MAX_RATE_TERM)
       throw new MediaError(
-        `${where}: the frame rate is ${fps.num}/${fps.den}; both must be whole numbers from 1 to 2147483647`,
+        `${where}: the frame rate is ${num}/${den}; both must be whole numbers from 1 to ${MAX_RATE_TERM}`,
       );
   }
+  if (num > 1_000_000 * den || den > 1_000_000 * num)
+    throw new MediaError(
+      `${where}: the frame rate is ${num}/${den}; a frame can last from a microsecond to a million seconds`,
+    );
 }

@@ -5,12 +5,36 @@ import { PacketFile } from "./packet-file.ts";
 import type { VideoFormat } from "./video.ts";
 import { vp9CodecString } from "./vp9-level.ts";
 
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** EBML id of a Cluster (Matroska specification, RFC 9559, 5.1.3). */
 const CLUSTER_ID = [0x1f, 0x43, 0xb6, 0x75];
 const ID_BYTES = 4;
 /** "Unknown size" (RFC 8794, 6.2) in the widths mediabunny reserves for the Segment's and the Clusters' sizes. */
 const UNKNOWN_SEGMENT_SIZE = [0x07, 0xff, 0xff, 0xff, 0xff, 0xff];
 const UNKNOWN_CLUSTER_SIZE = [0x0f, 0xff, 0xff, 0xff, 0xff];
+
+/**
+ * The size to show a video at, in pixels as vpxenc has it (RFC 9559, 5.1.4.1.28.12 to 14). mediabunny knows only a ratio,
+ * which it reduces, of a unit that WebM does not have: a ratio of two neighbours, which has no smaller terms, keeps the
+ * place of the size.
+ */
+const PLACEHOLDER = { width: 2 ** 47 + 1, height: 2 ** 47 + 2 };
+const DISPLAY_UNIT = { pixels: 0, ratio: 3 } as const;
+
+/** DisplayWidth, DisplayHeight (6 bytes each) and DisplayUnit. */
+function displayElements({ width, height }: Size, unit: keyof typeof DISPLAY_UNIT): Buffer {
+  const bytes = Buffer.alloc(22);
+  bytes.set([0x54, 0xb0, 0x86], 0);
+  bytes.writeUIntBE(width, 3, 6);
+  bytes.set([0x54, 0xba, 0x86], 9);
+  bytes.writeUIntBE(height, 12, 6);
+  bytes.set([0x54, 0xb2, 0x81, DISPLAY_UNIT[unit]], 18);
+  return bytes;
+}
 
 /**
  * Puts mediabunny's writes into the file so that it can be played at every moment, even after a crash: sizes not known
@@ -24,9 +48,12 @@ class WebmSink {
   #patches: StreamTargetChunk[] = [];
   #pending: Promise<void> = Promise.resolve();
   readonly #file: OutputFile;
+  readonly #display: Size | undefined;
 
-  constructor(file: OutputFile) {
+  /** @param display the size that takes the PLACEHOLDER's place */
+  constructor(file: OutputFile, display: Size | undefined) {
     this.#file = file;
+    this.#display = display;
   }
 
   /** The stream to hand to mediabunny. It takes every chunk; the failure is kept here. */
@@ -53,6 +80,7 @@ class WebmSink {
       this.#patches.push(chunk);
       return;
     }
+    if (this.#display) this.#setDisplaySize(chunk, this.#display);
     if (this.#file.seekable) this.#leaveSizesOpen(chunk);
     await this.#file.append(chunk.data);
     this.applyPatches();
@@ -60,6 +88,14 @@ class WebmSink {
 
   applyPatches(): void {
     for (const { data, position } of this.#patches.splice(0)) this.#file.patch(data, position);
+  }
+
+  #setDisplaySize({ data, position }: StreamTargetChunk, display: Size): void {
+    if (position > this.segment.start) return;
+    const at = Buffer.from(data.buffer, data.byteOffset, data.length).indexOf(
+      displayElements(PLACEHOLDER, "ratio"),
+    );
+    if (at >= 0) data.set(displayElements(display, "pixels"), at);
   }
 
   #leaveSizesOpen({ data, position }: StreamTargetChunk): void {
@@ -74,17 +110,24 @@ class WebmSink {
 /**
  * Writes VP9 as WebM into a file just opened, packet by packet: no more than one is held in memory. Duration and
  * index (Cues) are filled in at close; into a pipe it is a live WebM without a duration. Time stamps are rounded to
- * milliseconds, WebM's unit. Without packets the result is a header with its video track, which ffmpeg and vpxdec
+ * milliseconds, WebM's unit. The header has the size to show the video at where its pixels are not square, and says full
+ * range where that is so. Without packets the result is a header with its video track, which ffmpeg and vpxdec
  * refuse, as they do every WebM without a frame.
  */
 export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<PacketWriter> {
   const { EncodedPacket, EncodedVideoPacketSource, Output, StreamTarget, WebMOutputFormat } = await import(
     "mediabunny"
   );
-  const sink = new WebmSink(file);
+  const { width, height, pixelAspect, fullRange } = video;
+  const display = pixelAspect && {
+    width: Math.max(1, Math.round((width * pixelAspect.num) / pixelAspect.den)),
+    height,
+  };
+  const sink = new WebmSink(file, display);
   const output = new Output({
     format: new WebMOutputFormat({
       appendOnly: !file.seekable,
+      minimumClusterDuration: 0, // a cluster for each key frame: the index names clusters only
       onSegmentHeader: (header, position) => {
         sink.segment = { start: position, end: position + header.length };
       },
@@ -94,8 +137,11 @@ export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<
   const source = new EncodedVideoPacketSource("vp9");
   const decoderConfig = {
     codec: vp9CodecString(video),
-    codedWidth: video.width,
-    codedHeight: video.height,
+    codedWidth: width,
+    codedHeight: height,
+    ...(display ? { displayAspectWidth: PLACEHOLDER.width, displayAspectHeight: PLACEHOLDER.height } : {}),
+    // The range alone: with a matrix mediabunny would write it into the key frames, too.
+    ...(fullRange ? { colorSpace: { fullRange } } : {}),
   };
   output.addVideoTrack(source, { decoderConfig });
   await output.start();

@@ -1,5 +1,5 @@
 import { ivfWriter } from "./ivf.ts";
-import { MediaError } from "./media-error.ts";
+import { MediaError, quoted } from "./media-error.ts";
 import { OutputFile } from "./output-file.ts";
 import type { PacketWriter } from "./packet.ts";
 import { checkSize, type VideoFormat } from "./video.ts";
@@ -17,7 +17,7 @@ export function writerFor(output: string) {
   const writer = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
   if (!writer)
     throw new MediaError(
-      `"${output}" does not end in .ivf or .webm, the containers there are. Name it so, or give "-" for IVF on standard output`,
+      `${quoted(output)} does not end in .ivf or .webm, the containers there are. Name it so, or give "-" for IVF on standard output`,
     );
   return writer;
 }
@@ -34,7 +34,7 @@ export async function openPacketWriter(
   notSameAs?: string,
 ): Promise<PacketWriter> {
   const writer = writerFor(output);
-  checkSize(video, `"${output}"`);
+  checkSize(video, quoted(output));
   const file = await OutputFile.open(output, notSameAs);
   try {
     return await writer(file, video);

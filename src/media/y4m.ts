@@ -2,7 +2,8 @@
  * YUV4MPEG2 ("y4m"): one header line of tagged words, then for each frame a line that begins with FRAME and the raw
  * planes. Source: yuv4mpeg(5) of mjpegtools; the XYSCSS comment is how its older writers named the chroma layout.
  */
-import { checkSize, MediaError, type Rational } from "./video.ts";
+import { quoted } from "./media-error.ts";
+import { checkFps, checkSize, MediaError, type Rational } from "./video.ts";
 
 /** How every y4m file begins. */
 export const Y4M_MAGIC = "YUV4MPEG2";
@@ -11,57 +12,142 @@ export const Y4M_LINE_LIMIT = 4096;
 /** A frame line without parameters, as nearly every file has. */
 export const Y4M_FRAME = "FRAME\n";
 
-/** 8-bit 4:2:0; they differ only in where the chroma samples sit, which VP9 doesn't record. */
-const CHROMA_420 = ["420", "420jpeg", "420mpeg2", "420paldv"];
+/** 8-bit 4:2:0 that vpxenc encodes as it is; they differ only in where chroma samples sit, which VP9 doesn't record. */
+const CHROMA_420 = ["420", "420jpeg", "420mpeg2"];
+/** Other layouts of yuv4mpeg(5) and of ffmpeg: subsampling, alpha, bits. */
+const OTHER_CHROMA = /^(mono|4(?:10|11|20|22|40|44))(alpha)?p?(9|1[0-6])?$/;
+/**
+ * Of ffmpeg: moves chroma samples sideways to where those of 420jpeg sit, and not up (Cb) and down (Cr), for it takes both
+ * to sit on the same lines. It moves none without the change of layout.
+ */
+const FROM_PALDV =
+  '-vf "scale=in_h_chr_pos=0:in_v_chr_pos=128,format=yuv444p,scale=out_h_chr_pos=128:out_v_chr_pos=128,format=yuv420p" ' +
+  "-chroma_sample_location center";
+const INTERLACING: Readonly<Record<string, string>> = {
+  t: "top field first",
+  b: "bottom field first",
+  m: "in some frames",
+};
 
-/** What the header says. `fps` is null when it is missing or unknown ("F0:0"). */
+/** A header line, and what to call its file: in messages, and as a word of a shell's command line. */
+export interface Y4mLine {
+  readonly line: string;
+  readonly name: string;
+  readonly word: string;
+}
+
+/** What the header says, but for the frame rate. */
 export interface Y4mHeader {
   readonly width: number;
   readonly height: number;
-  readonly fps: Rational | null;
+  /** Absent where pixels are square, or nothing is known of them. */
+  readonly pixelAspect?: Rational;
+  /** Set for full range; absent for limited range and where nothing is said. */
+  readonly fullRange?: true;
 }
 
 /**
- * Reads the header line (without its newline). Interlacing (I), sample aspect (A) and comments (X) are accepted and
- * not used: VP9 has no place for them.
- * @param name the file, for messages
- * @throws MediaError for a missing or absurd size, a malformed rate, or chroma other than 8-bit 4:2:0
+ * Reads the header line (without its newline), but for the frame rate: see {@link y4mRate}.
+ * @throws MediaError for a missing or absurd size, a malformed pixel aspect, interlaced video, or chroma that is not
+ * 8-bit 4:2:0 as VP9 has it
  */
-export function parseY4mHeader(line: string, name: string): Y4mHeader {
-  const [, ...words] = line.split(" ");
-  const value = (tag: string) => words.find((word) => word.startsWith(tag))?.slice(tag.length);
-  const side = (tag: "W" | "H") => {
-    const text = value(tag);
-    if (text === undefined)
-      throw new MediaError(
-        `${name}: the y4m header has no ${tag === "W" ? "width (W)" : "height (H)"}: "${line}". ` +
-          "The file is damaged, or not written by a y4m writer; write it again, or give raw video with --size WxH",
-      );
-    return /^-?[\d.]+$/.test(text) ? Number(text) : Number.NaN;
+export function parseY4mHeader(header: Y4mLine): Y4mHeader {
+  const size = { width: side(header, "W"), height: side(header, "H") };
+  checkSize(size, `${header.name}: the y4m header ${shown(header)} lies`);
+  checkInterlacing(header);
+  checkChroma(header);
+  return {
+    ...size,
+    ...pixelAspect(header),
+    ...(tagged(header, "XCOLORRANGE=") === "FULL" ? { fullRange: true } : {}),
   };
-  const size = { width: side("W"), height: side("H") };
-  checkSize(size, `${name}: the y4m header "${line}" lies`);
-
-  const chroma = value("C") ?? value("XYSCSS=")?.toLowerCase() ?? "420jpeg";
-  if (!CHROMA_420.includes(chroma))
-    throw new MediaError(
-      `${name}: the video is ${chromaName(chroma)} (C${chroma}), and only 8-bit 4:2:0 can be encoded. ` +
-        `Convert it: ffmpeg -i ${name.startsWith('"') ? name : "-"} -pix_fmt yuv420p -f yuv4mpegpipe out.y4m`,
-    );
-  return { ...size, fps: parseRate(value("F"), line, name) };
 }
 
-function parseRate(text: string | undefined, line: string, name: string): Rational | null {
-  if (text === undefined || text === "0:0") return null;
-  const [, num, den] = /^(\d{1,10}):(\d{1,10})$/.exec(text) ?? [];
+/** The frame rate of the header line. Throws MediaError where it is missing, unknown ("F0:0") or malformed. */
+export function y4mRate(header: Y4mLine): Rational {
+  const text = tagged(header, "F");
+  if (text === undefined || text === "0:0")
+    throw new MediaError(
+      `${header.name}: the y4m header does not say the frame rate: ${shown(header)}. Give --fps N[/D]`,
+    );
+  const where = `${header.name}: ${quoted(`F${text}`)} in ${shown(header)}`;
+  const [, num, den] = /^(\d+):(\d+)$/.exec(text) ?? [];
+  if (!Number(num) || !Number(den))
+    throw new MediaError(`${where} is no frame rate, which is F25:1 or the like; give it with --fps N[/D]`);
   const fps = { num: Number(num), den: Number(den) };
-  if (!(fps.num > 0 && fps.den > 0 && fps.num <= 0x7fff_ffff && fps.den <= 0x7fff_ffff))
-    throw new MediaError(`${name}: the frame rate "F${text}" in "${line}" is none; give it with --fps N[/D]`);
+  checkFps(fps, where);
   return fps;
 }
 
-function chromaName(chroma: string): string {
-  const layout = chroma.startsWith("mono") ? "monochrome" : chroma.replace(/^4(\d)(\d).*$/, "4:$1:$2");
-  const bits = /(?:p|mono)(\d+)$/.exec(chroma)?.[1] ?? "8";
-  return `${bits}-bit ${layout}${chroma.endsWith("alpha") ? " with alpha" : ""}`;
+/** The value of the last word with this tag. */
+function tagged({ line }: Y4mLine, tag: string): string | undefined {
+  const [, ...words] = line.split(" ");
+  return words.findLast((word) => word.startsWith(tag))?.slice(tag.length);
+}
+
+/** The line for a message, its beginning where it is long. */
+function shown({ line }: Y4mLine): string {
+  return quoted(line.length > 200 ? `${line.slice(0, 200)}...` : line);
+}
+
+function side(header: Y4mLine, tag: "W" | "H"): number {
+  const text = tagged(header, tag);
+  if (text === undefined)
+    throw new MediaError(
+      `${header.name}: the y4m header has no ${tag === "W" ? "width (W)" : "height (H)"}: ${shown(header)}. ` +
+        "The file is damaged, or not written by a y4m writer; write it again, or give raw video with --size WxH",
+    );
+  return /^-?[\d.]+$/.test(text) ? Number(text) : Number.NaN;
+}
+
+function pixelAspect(header: Y4mLine): Pick<Y4mHeader, "pixelAspect"> {
+  const text = tagged(header, "A");
+  if (text === undefined) return {};
+  const [, left, right] = /^(\d{1,9}):(\d{1,9})$/.exec(text) ?? [];
+  if (left === undefined)
+    throw new MediaError(
+      `${header.name}: ${quoted(`A${text}`)} in ${shown(header)} is no pixel aspect, which is A1:1, A16:11 or the ` +
+        "like. The file is damaged, or not written by a y4m writer; write it again",
+    );
+  const [num, den] = [Number(left), Number(right)];
+  return num === den || num === 0 || den === 0 ? {} : { pixelAspect: { num, den } };
+}
+
+function checkInterlacing(header: Y4mLine): void {
+  const text = tagged(header, "I");
+  if (text === undefined || text === "p" || text === "?") return;
+  const { name, word } = header;
+  if (!Object.hasOwn(INTERLACING, text))
+    throw new MediaError(
+      `${name}: ${quoted(`I${text}`)} in ${shown(header)} is none of Ip (progressive), It, Ib, Im (interlaced) and I? ` +
+        "(unknown). The file is damaged, or not written by a y4m writer; write it again",
+    );
+  throw new MediaError(
+    `${name}: the video is interlaced (I${text}: ${INTERLACING[text]}), and VP9 is progressive only. ` +
+      `Deinterlace it: ffmpeg -i ${word} -vf yadif -f yuv4mpegpipe out.y4m`,
+  );
+}
+
+function checkChroma(header: Y4mLine): void {
+  const chroma = tagged(header, "C") ?? tagged(header, "XYSCSS=")?.toLowerCase() ?? "420jpeg";
+  if (CHROMA_420.includes(chroma)) return;
+  const { name, word } = header;
+  if (chroma === "420paldv")
+    throw new MediaError(
+      `${name}: the chroma samples sit where those of PAL DV do (C420paldv), which VP9 can't record. ` +
+        `Move them most of the way: ffmpeg -i ${word} ${FROM_PALDV} -f yuv4mpegpipe out.y4m`,
+    );
+  const [, layout, alpha, bits = "8"] = OTHER_CHROMA.exec(chroma) ?? [];
+  if (layout === undefined)
+    throw new MediaError(
+      `${name}: ${quoted(`C${chroma}`)} in ${shown(header)} names no chroma layout that is known. ` +
+        "Where the video is 8-bit 4:2:0, write the header again, with C420jpeg",
+    );
+  const kind = layout === "mono" ? "monochrome" : [...layout].join(":");
+  // Without being told, ffmpeg takes grey for full range and squeezes it.
+  const keep = layout === "mono" ? "-vf scale=in_range=tv:out_range=tv " : "";
+  throw new MediaError(
+    `${name}: the video is ${bits}-bit ${kind}${alpha ? " with alpha" : ""} (C${chroma}), and only 8-bit 4:2:0 can be ` +
+      `encoded. Convert it: ffmpeg -i ${word} ${keep}-pix_fmt yuv420p -f yuv4mpegpipe out.y4m`,
+  );
 }

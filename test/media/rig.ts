@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openFrameSource, type SourceOptions } from "../../src/media/source.ts";
+import { frameSizeBytes } from "../../src/media/video.ts";
 
 /** Real video, raw I420: two people talking. */
 export const CLIP = join(import.meta.dir, "CiscoVT2people_320x192_12fps.yuv");
@@ -98,4 +100,22 @@ export async function failure(act: () => unknown): Promise<Error> {
     throw error;
   }
   throw new Error("it should have failed, and did not");
+}
+
+/** All frames, and the error at the end if there was one. */
+export async function readAll(
+  input: string,
+  options: SourceOptions = {},
+): Promise<{ frames: Buffer[]; error?: Error }> {
+  using source = await openFrameSource(input, options);
+  const frames: Buffer[] = [];
+  for (;;) {
+    const frame = Buffer.alloc(frameSizeBytes(source.video));
+    try {
+      if (!(await source.read(frame))) return { frames };
+    } catch (error) {
+      return { frames, error: error as Error };
+    }
+    frames.push(frame);
+  }
 }

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { openFrameSource, type SourceOptions } from "../../src/media/source.ts";
-import { frameSizeBytes, MediaError } from "../../src/media/video.ts";
+import { MediaError } from "../../src/media/video.ts";
 import {
   bash,
   CLIP,
@@ -10,6 +10,7 @@ import {
   CLIP_VIDEO,
   failure,
   outcome,
+  readAll,
   run,
   tempFolder,
 } from "./rig.ts";
@@ -18,24 +19,6 @@ const READ = `${import.meta.dir}/read-frames.ts`;
 const folder = tempFolder();
 const clip = readFileSync(CLIP);
 afterAll(() => folder[Symbol.dispose]());
-
-/** All frames, and the error at the end if there was one. */
-async function readAll(
-  input: string,
-  options: SourceOptions = {},
-): Promise<{ frames: Buffer[]; error?: Error }> {
-  using source = await openFrameSource(input, options);
-  const frames: Buffer[] = [];
-  for (;;) {
-    const frame = Buffer.alloc(frameSizeBytes(source.video));
-    try {
-      if (!(await source.read(frame))) return { frames };
-    } catch (error) {
-      return { frames, error: error as Error };
-    }
-    frames.push(frame);
-  }
-}
 
 function y4m(name: string, header: string, ...parts: (string | Uint8Array)[]): string {
   writeFileSync(folder.file(name), Buffer.concat([header, ...parts].map((part) => Buffer.from(part))));
@@ -90,7 +73,7 @@ test.each(["1x1", "353x289", "320x192"])(
   "ffmpeg's y4m of %s has the frames of its raw video",
   async (size) => {
     const [raw, wrapped] = [folder.file("size.yuv"), folder.file("size.y4m")];
-    const from = `-v error -y -f lavfi -i testsrc2=size=354x290:rate=30000/1001 -frames:v 3 -pix_fmt yuv420p -vf scale=${size.replace("x", ":")}`;
+    const from = `-v error -y -f lavfi -i testsrc2=size=354x290:rate=30000/1001 -frames:v 3 -pix_fmt yuv420p -vf scale=${size.replace("x", ":")},setsar=1`;
     run("ffmpeg", ...from.split(" "), "-f", "rawvideo", raw);
     run("ffmpeg", ...from.split(" "), "-f", "yuv4mpegpipe", wrapped);
     const [width = 0, height = 0] = size.split("x").map(Number);
@@ -193,101 +176,6 @@ test("disposing twice is harmless, also while a pipe is being read, and reading 
   expect((await reading).message).toContain("was closed while it was being read");
 });
 
-test("y4m frame lines may carry parameters, and headers may be interlaced, anamorphic and commented", async () => {
-  const header = "YUV4MPEG2 W2 H2 F25:1 Ib A10:11 C420paldv XYSCSS=420PALDV XCOLORRANGE=LIMITED\n";
-  const file = y4m(
-    "parameters.y4m",
-    header,
-    "FRAME Itff\n",
-    "abcdef",
-    "FRAME\n",
-    "ghijkl",
-    "FRAME X Y\n",
-    "mnopqr",
-  );
-  const { frames, error } = await readAll(file);
-  expect(frames.map(String)).toEqual(["abcdef", "ghijkl", "mnopqr"]);
-  expect(error).toBeUndefined();
-});
-
-test.each(["", " C420", " C420jpeg", " C420mpeg2", " C420paldv", " XYSCSS=420JPEG"])(
-  "8-bit 4:2:0 named%s is taken as i420",
-  async (chroma) => {
-    using source = await openFrameSource(y4m("420.y4m", `YUV4MPEG2 W2 H2 F25:1${chroma}\n`), {});
-    expect(source.video.format).toBe("i420");
-  },
-);
-
-test.each([
-  ["C420p10", "10-bit 4:2:0"],
-  ["C422", "8-bit 4:2:2"],
-  ["C422p12", "12-bit 4:2:2"],
-  ["C444", "8-bit 4:4:4"],
-  ["C444alpha", "8-bit 4:4:4 with alpha"],
-  ["C411", "8-bit 4:1:1"],
-  ["Cmono", "8-bit monochrome"],
-  ["Cmono16", "16-bit monochrome"],
-  ["XYSCSS=444", "8-bit 4:4:4"],
-])("other chroma is refused by name, with the command that converts it (%s)", async (chroma, name) => {
-  const error = await refusal(`YUV4MPEG2 W2 H2 F25:1 Ip ${chroma}\n`);
-  expect(error).toBeInstanceOf(MediaError);
-  expect(error.message).toContain(`the video is ${name} `);
-  expect(error.message).toContain(`ffmpeg -i "${folder.file("refused.y4m")}" -pix_fmt yuv420p`);
-});
-
-test("the command that the message gives for 10-bit y4m makes a file that is taken", async () => {
-  const deep = folder.file("deep.y4m");
-  run(
-    ..."ffmpeg -v error -f lavfi -i testsrc=size=32x32 -frames:v 2 -pix_fmt yuv420p10le -strict -1".split(
-      " ",
-    ),
-    deep,
-  );
-  const { message } = await failure(() => openFrameSource(deep, {}));
-  const command = /ffmpeg .*$/.exec(message)![0].replace("out.y4m", `"${folder.file("out.y4m")}"`);
-  expect(bash(command).exitCode).toBe(0);
-  expect((await readAll(folder.file("out.y4m"))).frames.length).toBe(2);
-});
-
-test.each([
-  ["YUV4MPEG2 H2 F25:1\n", "no width (W)"],
-  ["YUV4MPEG2 W2 F25:1\n", "no height (H)"],
-  ["YUV4MPEG2 W0 H2 F25:1\n", "the width is 0"],
-  ["YUV4MPEG2 W-2 H2 F25:1\n", "the width is -2"],
-  ["YUV4MPEG2 W2 H2.5 F25:1\n", "the height is 2.5"],
-  ["YUV4MPEG2 W2 H16385 F25:1\n", "the height is 16385"],
-  ["YUV4MPEG2 W99999999999999999999 H2 F25:1\n", "must be a whole number from 1 to 16384"],
-  ["YUV4MPEG2 W2 H2 F25:0\n", '"F25:0"'],
-  ["YUV4MPEG2 W2 H2 F0:1\n", '"F0:1"'],
-  ["YUV4MPEG2 W2 H2 F-25:1\n", '"F-25:1"'],
-  ["YUV4MPEG2 W2 H2 F25\n", '"F25"'],
-  ["YUV4MPEG2 W2 H2 F9999999999:1\n", '"F9999999999:1"'],
-  ["YUV4MPEG2 W2 H2 F0:0\n", "Give --fps N[/D]"],
-  ["YUV4MPEG2 W2 H2\n", "Give --fps N[/D]"],
-  [`YUV4MPEG2 W2 H2 F25:1 X${"x".repeat(5000)}\n`, "no newline in its first 4096 bytes"],
-])("a header that lies or lacks something is a MediaError: %j", async (header, found) => {
-  const error = await refusal(header);
-  expect(error).toBeInstanceOf(MediaError);
-  expect(error.message).toContain(found);
-});
-
-test("a header that never ends is a MediaError, from a file and from a pipe", async () => {
-  writeFileSync(folder.file("endless.y4m"), `YUV4MPEG2 W2 H2${" X".repeat(10)}`);
-  const error = await failure(() => openFrameSource(folder.file("endless.y4m"), {}));
-  expect(error.message).toContain("no newline in its first 35 bytes");
-  const piped = bash(`{ printf 'YUV4MPEG2 '; cat /dev/zero; } | bun "$1" -`, READ);
-  expect(piped.stderr).toContain("no newline in its first 4096 bytes");
-});
-
-test("--fps overrides the header's rate, also where that is unknown or wrong", async () => {
-  for (const rate of ["F25:1", "F0:0", "X"]) {
-    using source = await openFrameSource(y4m("rate.y4m", `YUV4MPEG2 W2 H2 ${rate}\n`), {
-      fps: { num: 60, den: 1 },
-    });
-    expect(source.video.fps).toEqual({ num: 60, den: 1 });
-  }
-});
-
 test("what the user says must make sense and agree with the header", async () => {
   const header = "YUV4MPEG2 W2 H2 F25:1\n";
   expect((await refusal(header, { size: { width: 4, height: 2 } })).message).toContain(
@@ -351,6 +239,54 @@ test("raw video that isn't a multiple of the frame size gives the whole frames, 
   const piped = bash(`cat "$2" | bun "$1" - 320x192`, READ, cut);
   expect(piped.exitCode).toBe(3);
   expect(piped.stderr).toContain("ends inside frame 2 (counted from 0): 77 of its 92160 bytes");
+});
+
+test.each(["raw", "y4m"])(
+  "a %s file cut at a frame's end while it is read is a MediaError, not an end",
+  async (kind) => {
+    const file = folder.file(`shrinking.${kind}`);
+    const [header, line] = kind === "y4m" ? ["YUV4MPEG2 W2 H2 F25:1\n", "FRAME\n"] : ["", ""];
+    writeFileSync(file, header + `${line}abcdef`.repeat(5));
+    using source = await openFrameSource(file, { size: { width: 2, height: 2 } });
+    const frame = Buffer.alloc(6);
+    expect(source.read(frame)).toBe(true);
+    truncateSync(file, (header + `${line}abcdef`.repeat(2)).length);
+    expect(source.read(frame)).toBe(true);
+    for (let again = 0; again < 2; again++) {
+      const error = await failure(() => source.read(frame));
+      expect(error).toBeInstanceOf(MediaError);
+      expect(error.message).toMatch(
+        /ends after 2 frames\. It was cut short while it was read: it had \d+ bytes when it was opened and has \d+ now/,
+      );
+    }
+  },
+);
+
+test("a file that grows is read as far as it goes, and one that is cut inside a frame says who did it", async () => {
+  const file = folder.file("growing.raw");
+  const size = { size: { width: 2, height: 2 } };
+  writeFileSync(file, "abcdefabcdef");
+  const frame = Buffer.alloc(6);
+  {
+    using source = await openFrameSource(file, size);
+    appendFileSync(file, "ghijkl");
+    const read = [1, 2, 3, 4].map(() => source.read(frame));
+    expect(read).toEqual([true, true, true, false]);
+  }
+  {
+    using source = await openFrameSource(file, size);
+    appendFileSync(file, "mno");
+    for (let index = 0; index < 3; index++) expect(source.read(frame)).toBe(true);
+    expect((await failure(() => source.read(frame))).message).toMatch(
+      /ends inside frame 3 .*: 3 of its 6 bytes are there\. It is still being written: it had 18 bytes/,
+    );
+  }
+  using source = await openFrameSource(file, size);
+  truncateSync(file, 8);
+  expect(source.read(frame)).toBe(true);
+  expect((await failure(() => source.read(frame))).message).toMatch(
+    /ends inside frame 1 .*: 2 of its 6 bytes are there\. It was cut short while it was read: it had 21 bytes/,
+  );
 });
 
 test("empty input is a MediaError that says so", async () => {

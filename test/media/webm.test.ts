@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, readFileSync, statSync } from "node:fs";
 import { BufferSource, Input, WEBM } from "mediabunny";
 import type { PacketWriter } from "../../src/media/packet.ts";
 import { frameTimeUs } from "../../src/media/video.ts";
 import { openPacketWriter } from "../../src/media/writer.ts";
 import { readIvf } from "./read-ivf.ts";
+import { readWebm } from "./read-webm.ts";
 import {
   bash,
   CLIP_FRAMES,
@@ -16,6 +17,8 @@ import {
   tempFolder,
   vpxencClip,
 } from "./rig.ts";
+
+setDefaultTimeout(60_000);
 
 const COPY = `${import.meta.dir}/copy-packets.ts`;
 const folder = tempFolder();
@@ -90,6 +93,65 @@ test("a WebM of an odd size keeps it", async () => {
   expect(outcome([process.execPath, COPY, odd, file])).toMatchObject({ exitCode: 0, stderr: "" });
   expect(decodedMd5(file)).toBe(decodedMd5(odd));
   expect(probe(file, "stream=width,height")).toBe("width=353\nheight=289\n");
+});
+
+test.each([
+  [{ num: 16, den: 9 }, 569],
+  [{ num: 10, den: 11 }, 291],
+  [{ num: 1, den: 2 }, 160],
+  [{ num: 354_311, den: 360_000 }, 315],
+])("pixels of %j are shown as vpxenc's WebM shows them", async (pixelAspect, width) => {
+  const file = folder.file("aspect.webm");
+  await using writer = await openPacketWriter(file, { ...CLIP_VIDEO, pixelAspect });
+  await writeClip(writer);
+  await writer.close();
+  const { numbers, packets } = readWebm(readFileSync(file));
+  // The unit is pixels, which vpxenc leaves unsaid.
+  expect(numbers).toMatchObject({ DisplayWidth: [width], DisplayHeight: [192], DisplayUnit: [0] });
+  expect(packets.map(({ data }) => data)).toEqual(readIvf(readFileSync(ivf)).packets.map(({ data }) => data));
+  const raw = folder.file("aspect.y4m");
+  const { num, den } = pixelAspect;
+  const size = `-f lavfi -i color=size=320x192:rate=25,setsar=${num}/${den}:max=1000000`;
+  run(..."ffmpeg -v error -y".split(" "), ...size.split(" "), ..."-frames:v 1".split(" "), raw);
+  const theirs = folder.file("theirs.webm");
+  run(..."vpxenc --rt --quiet -o".split(" "), theirs, raw);
+  expect(readWebm(readFileSync(theirs)).numbers).toMatchObject({
+    DisplayWidth: [width],
+    DisplayHeight: [192],
+  });
+  expect(packetTimes(file)).toHaveLength(CLIP_FRAMES);
+});
+
+test("square pixels and limited range are left unsaid, as vpxenc leaves them", async () => {
+  const file = folder.file("plain.webm");
+  await using writer = await openPacketWriter(file, CLIP_VIDEO);
+  await writeClip(writer);
+  await writer.close();
+  const { numbers } = readWebm(readFileSync(file));
+  for (const name of ["DisplayWidth", "DisplayHeight", "DisplayUnit", "Range", "MatrixCoefficients"])
+    expect(numbers[name]).toBeUndefined();
+});
+
+test("full range is said in the header, and the packets stay as they were", async () => {
+  const file = folder.file("full.webm");
+  await using writer = await openPacketWriter(file, { ...CLIP_VIDEO, fullRange: true });
+  await writeClip(writer);
+  await writer.close();
+  const { numbers, packets } = readWebm(readFileSync(file));
+  expect(numbers).toMatchObject({ Range: [2], MatrixCoefficients: [2] }); // full, unspecified
+  expect(packets.map(({ data }) => data)).toEqual(readIvf(readFileSync(ivf)).packets.map(({ data }) => data));
+});
+
+test("every key frame has its place in the index, however close they are", async () => {
+  const file = folder.file("close.webm");
+  await using writer = await openPacketWriter(file, CLIP_VIDEO);
+  await writeClip(writer, { rounds: 5, secondsApart: 0.01 });
+  await writer.close();
+  const { numbers, packets, clusters } = readWebm(readFileSync(file));
+  expect(numbers.CueTime).toEqual([0, 90, 180, 270, 360]);
+  expect(numbers.CueClusterPosition).toEqual(clusters);
+  expect(packets.flatMap(({ key }, index) => (key ? [index] : []))).toEqual([0, 9, 18, 27, 36]);
+  expect(decodedMd5(file, "--limit=9")).toBe(decodedMd5(ivf));
 });
 
 test("a long WebM goes over several clusters, all of it decodable and seekable", async () => {

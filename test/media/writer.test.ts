@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { linkSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { MediaError } from "../../src/media/video.ts";
 import { openPacketWriter } from "../../src/media/writer.ts";
@@ -13,6 +13,8 @@ import {
   tempFolder,
   vpxencClip,
 } from "./rig.ts";
+
+setDefaultTimeout(60_000);
 
 const COPY = `${import.meta.dir}/copy-packets.ts`;
 const folder = tempFolder();
