@@ -3,6 +3,8 @@ import { MILLISECONDS, type Rational } from "../media/video.ts";
 import type { StreamSettings } from "./driver.ts";
 
 export interface EncoderConfig {
+  /** Nothing to choose, but WebCodecs' callers name it: "vp9", or its profile 0 of 8 bits, such as "vp09.00.10.08". */
+  readonly codec?: string | undefined;
   /** Pixels, 1 or more; any parity. */
   readonly width: number;
   readonly height: number;
@@ -33,8 +35,32 @@ export interface EncoderConfig {
 const LARGEST = 0xffff_fffe;
 const rateControls = { constant: "cbr", variable: "vbr", quantizer: "cq" } as const;
 
-/** Throws RangeError for what no register can hold; the device refuses the rest itself, by name. */
+const members: Readonly<Record<keyof EncoderConfig, true>> = {
+  codec: true,
+  width: true,
+  height: true,
+  format: true,
+  framerate: true,
+  timebase: true,
+  bitrateMode: true,
+  bitrate: true,
+  cqLevel: true,
+  gop: true,
+  speed: true,
+  threads: true,
+};
+
+/**
+ * Throws TypeError for a member that is unknown, RangeError for what no register can hold; the device refuses the rest
+ * itself, by name.
+ */
 export function toStreamSettings(config: EncoderConfig): StreamSettings {
+  refuseUnknown("the encoder's config", config, members);
+  if (config.codec !== undefined && !/^(vp9|vp09\.00\.\d\d\.08(\.\d\d)*)$/.test(config.codec)) {
+    throw new RangeError(
+      `codec is ${JSON.stringify(config.codec)}; the device makes VP9, 8-bit 4:2:0, and nothing else: leave codec out`,
+    );
+  }
   const whole = (name: keyof EncoderConfig, low: number, high = LARGEST) => {
     const value = config[name];
     if (
@@ -62,6 +88,15 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
     speed: config.speed ?? 8,
     threads: config.threads ?? 1,
   };
+}
+
+/** Throws TypeError where `given` has a member that is not among the known ones: it would be ignored without a word. */
+export function refuseUnknown(what: string, given: object, known: Readonly<Record<string, true>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined && !Object.hasOwn(known, name)) {
+      throw new TypeError(`${what}: there is no ${name}; there are ${Object.keys(known).join(", ")}`);
+    }
+  }
 }
 
 /** Throws RangeError unless the value is one of the names, or absent: for callers without a type checker. */

@@ -2,7 +2,7 @@
 import type { PciDevice } from "../device/device.ts";
 import { openDevice } from "../device/open.ts";
 import { type Rational, toTicks } from "../media/video.ts";
-import { type EncoderConfig, frameRate, oneOf, toStreamSettings } from "./config.ts";
+import { type EncoderConfig, frameRate, oneOf, refuseUnknown, toStreamSettings } from "./config.ts";
 import { EndpointDriver, type StreamSettings } from "./driver.ts";
 import { EncoderError } from "./failure.ts";
 import type { TransferPath } from "./memory.ts";
@@ -44,10 +44,21 @@ export interface RawFrame {
   readonly duration?: number;
 }
 
+const optionNames: Readonly<Record<keyof EncoderOptions, true>> = {
+  device: true,
+  path: true,
+  inFlight: true,
+  timeoutMs: true,
+  output: true,
+  error: true,
+};
+
 export interface EncodeOptions {
   /** Make this a key frame. */
-  readonly keyFrame?: boolean;
+  readonly keyFrame?: boolean | undefined;
 }
+
+const encodeOptionNames: Readonly<Record<keyof EncodeOptions, true>> = { keyFrame: true };
 
 /**
  * Memory that the device encodes from. Fill `data`, then pass it to encode as the frame's data, once: nothing is
@@ -79,8 +90,9 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-/** Opens the encoder on a device. Throws RangeError, DeviceError, EncoderError. */
+/** Opens the encoder on a device. Throws TypeError, RangeError, DeviceError, EncoderError. */
 export function openEncoder(options: EncoderOptions): Encoder {
+  refuseUnknown("openEncoder's options", options, optionNames);
   oneOf("path", options.path, ["dma", "window"]);
   if (typeof options.output !== "function")
     throw new TypeError("openEncoder needs output, a function that takes each chunk");
@@ -158,7 +170,7 @@ export class Encoder implements Disposable {
   }
 
   /**
-   * Sets the stream up; a stream that runs is flushed first. Throws RangeError, EncoderError (naming the setting that
+   * Sets the stream up; a stream that runs is flushed first. Throws TypeError, RangeError, EncoderError (naming the setting that
    * the device refused), WindowTooSmall, DeviceError.
    */
   async configure(config: EncoderConfig): Promise<void> {
@@ -211,10 +223,11 @@ export class Encoder implements Disposable {
 
   /**
    * Encodes a frame; the promise resolves when the device has it, which waits for earlier frames when too many are
-   * under way. Frames are encoded in the order of the calls. Throws RangeError, EncoderError, DeviceError.
+   * under way. Frames are encoded in the order of the calls. Throws TypeError, RangeError, EncoderError, DeviceError.
    */
   async encode(frame: RawFrame, options: EncodeOptions = {}): Promise<void> {
     this.#checkReady();
+    refuseUnknown("encode's options", options, encodeOptionNames);
     if (frame.data.byteLength !== this.#frameBytes) {
       throw new RangeError(
         `a frame of ${frame.data.byteLength} bytes; the configured size needs ${this.#frameBytes}`,

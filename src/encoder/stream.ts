@@ -50,7 +50,7 @@ export async function* encodeFrames(
       if (done) break;
       while (chunks.length >= MOST_CHUNKS && !abandoned) await news.promise;
       if (abandoned) return;
-      await encoder.encode(frame, frame);
+      await encoder.encode(frame, { keyFrame: frame.keyFrame });
     }
     await encoder.flush();
   };
