@@ -11,6 +11,7 @@ import { say } from "../say.ts";
 import { runVerb } from "../usage.ts";
 import { ExitCode } from "./exit-code.ts";
 import { interrupted } from "./interrupt.ts";
+import { notesOn } from "./notes.ts";
 import { readOptions, UsageError } from "./options.ts";
 import { clock, openProgress } from "./progress.ts";
 
@@ -146,7 +147,8 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
     let report: EncodeReport | undefined;
     let settings = {};
     let device = args.device;
-    let said: Promise<void> | undefined;
+    let notes: string[] = [];
+    let said = Promise.resolve();
     const note = (error: unknown) => {
       if (error instanceof EncodeFileError) {
         report = error.report;
@@ -164,6 +166,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
       const print = args.output === "-" ? console.error : console.log;
       if (args.json) {
         const failure = errorText === undefined ? {} : { error: errorText };
+        const warnings = notes.length === 0 ? {} : { notes };
         const object = {
           ...report,
           input: args.input ?? null,
@@ -171,6 +174,7 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
           device,
           path: report?.path ?? args.path ?? null,
           settings,
+          ...warnings,
           ...failure,
         };
         print(JSON.stringify(object));
@@ -218,7 +222,9 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
           signal: interrupted,
           onStart: ({ codec, path: taken }) => {
             const way = path === undefined && taken === "window" ? windowHint(device!) : "";
-            if (talks && chosen.why) said = say("info", `${chosen.why} (${codec}${way})`);
+            notes = notesOn(source.video, options.config, codec, args.input ?? "", output);
+            const lines = chosen.why ? [`${chosen.why} (${codec}${way})`, ...notes] : notes;
+            for (const line of talks ? lines : []) said = said.then(() => say("info", line));
           },
           onProgress: (now) => progress.update(() => progressLine(now, source, options.frames, startMs)),
           onFailure: async (error) => {

@@ -107,6 +107,11 @@ class WebmSink {
   }
 }
 
+/** Pixels that a picture is wide when it is shown, as vpxenc has it; its height stays. */
+export function displayWidth({ width, pixelAspect }: VideoFormat): number {
+  return pixelAspect ? Math.max(1, Math.round((width * pixelAspect.num) / pixelAspect.den)) : width;
+}
+
 /**
  * Writes VP9 as WebM into a file just opened, packet by packet: no more than one is held in memory. Duration and
  * index (Cues) are filled in at close; into a pipe it is a live WebM without a duration. Time stamps are rounded to
@@ -119,10 +124,7 @@ export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<
     "mediabunny"
   );
   const { width, height, pixelAspect, fullRange } = video;
-  const display = pixelAspect && {
-    width: Math.max(1, Math.round((width * pixelAspect.num) / pixelAspect.den)),
-    height,
-  };
+  const display = pixelAspect && { width: displayWidth(video), height };
   const sink = new WebmSink(file, display);
   const output = new Output({
     format: new WebMOutputFormat({

@@ -1,0 +1,64 @@
+/** What somebody who looks at the result should know beforehand, a sentence or two for each. */
+import type { EncoderConfig } from "../../src/encoder/config.ts";
+import { shellWord } from "../../src/media/media-error.ts";
+import type { VideoFormat } from "../../src/media/video.ts";
+import { displayWidth } from "../../src/media/webm.ts";
+
+/** What libvpx takes where no bitrate is given, whatever the size. */
+const DEFAULT_KBPS = 256;
+/** Bits for each pixel that look good at the default speed: 34 to 35 dB of real video at 720p and 1080p. */
+const GOOD_BITS = 0.07;
+
+/** As many kbit/s as that, in two digits. */
+function goodKbps({ width, height, fps }: VideoFormat, bits: number): number {
+  const kbps = (width * height * (fps.num / fps.den) * bits) / 1000;
+  return Math.max(10, Number(kbps.toPrecision(2)));
+}
+
+/** Where the bitrate is libvpx's default: that it is far too low, or caps a quality that was asked for. */
+function bitrateNote(video: VideoFormat, config: Pick<EncoderConfig, "bitrate" | "bitrateMode">): string[] {
+  if (config.bitrate !== undefined) return [];
+  const good = goodKbps(video, GOOD_BITS);
+  if (config.bitrateMode === "quantizer") {
+    const most = Math.max(2 * good, 2 * DEFAULT_KBPS);
+    return [
+      `--rc cq keeps to a bitrate, too, and without --bitrate that is libvpx's ${DEFAULT_KBPS} kbit/s: give the most that it may take, such as --bitrate ${most}`,
+    ];
+  }
+  if (good < 2 * DEFAULT_KBPS) return [];
+  return [
+    `without --bitrate it is libvpx's ${DEFAULT_KBPS} kbit/s, and ${video.width}x${video.height} will look bad: give one, such as --bitrate ${good}`,
+  ];
+}
+
+/** What the output can't say of the pictures. */
+function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[] {
+  const notes = [];
+  const { width, height, pixelAspect } = video;
+  if (pixelAspect && !isWebm && displayWidth(video) !== width)
+    notes.push(
+      `IVF has no place for the pixel aspect ${pixelAspect.num}:${pixelAspect.den}: it will be shown as ${width}x${height}, not ${displayWidth(video)}x${height}. A .webm keeps it`,
+    );
+  if (video.fullRange)
+    notes.push(
+      `the video is full range: ${isWebm ? "the WebM says so, but the VP9 in it" : "IVF can't say so, and the VP9 in it"} says limited, as vpxenc's does, and many players believe that and show too much contrast. To be safe, encode limited range: ffmpeg -i ${input === "-" ? "-" : shellWord(input)} -vf scale=out_range=tv -pix_fmt yuv420p -f yuv4mpegpipe limited.y4m`,
+    );
+  return notes;
+}
+
+/**
+ * @param codec as the device reports it: others have other defaults
+ * @param input as on the command line
+ */
+export function notesOn(
+  video: VideoFormat,
+  config: Pick<EncoderConfig, "bitrate" | "bitrateMode">,
+  codec: string,
+  input: string,
+  output: string,
+): string[] {
+  return [
+    ...(codec.startsWith("libvpx") ? bitrateNote(video, config) : []),
+    ...lossNotes(video, input, output.toLowerCase().endsWith(".webm")),
+  ];
+}

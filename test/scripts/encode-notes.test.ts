@@ -1,0 +1,193 @@
+/** What encode.ts says of a result that will not be what somebody expects, and of input that changes while it is read. */
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { readIvf } from "../media/read-ivf.ts";
+import { readWebm } from "../media/read-webm.ts";
+import { CLIP, decodedMd5, packetTimes, run, tempFolder } from "../media/rig.ts";
+import { encode, sizeOf, startScript, until } from "./rig.ts";
+
+setDefaultTimeout(120_000);
+
+const folder = tempFolder();
+afterAll(() => folder[Symbol.dispose]());
+
+/** Writes a y4m of `count` frames of grey, each a little lighter. */
+function y4m(name: string, header: string, count: number): string {
+  const [, width = 0, height = 0] = (/W(\d+) H(\d+)/.exec(header) ?? []).map(Number);
+  const frame = (index: number) => [
+    Buffer.from("FRAME\n"),
+    Buffer.alloc((width * height * 3) / 2, 60 + (index % 100)),
+  ];
+  const path = folder.file(name);
+  writeFileSync(
+    path,
+    Buffer.concat([Buffer.from(`${header}\n`), ...Array.from({ length: count }, (_, i) => frame(i)).flat()]),
+  );
+  return path;
+}
+
+/** What is said on standard error beside the device's line, a line each. */
+async function notes(...args: string[]): Promise<string[]> {
+  const { exitCode, stderr } = await encode("--device", "model:vp9", ...args);
+  expect(exitCode).toBe(0);
+  return stderr
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.replace(/^(ℹ|\[info\]) /, ""));
+}
+
+describe("without a bitrate", () => {
+  const large = y4m("large.y4m", "YUV4MPEG2 W1280 H720 F25:1 Ip A1:1 C420jpeg", 2);
+  const out = folder.file("rate.webm");
+  const small = [CLIP, "--size", "320x192", "--fps", "12", "-o", out];
+  const tooLow =
+    "without --bitrate it is libvpx's 256 kbit/s, and 1280x720 will look bad: give one, such as --bitrate 1600";
+  const capped =
+    "--rc cq keeps to a bitrate, too, and without --bitrate that is libvpx's 256 kbit/s: give the most that it may take, such as --bitrate 3200";
+
+  test("720p is said to look bad, in one line, with what to give; and then nothing is said", async () => {
+    expect(await notes(large, "-o", out)).toEqual([tooLow]);
+    expect(await notes(large, "-o", out, "--rc", "cbr")).toEqual([tooLow]);
+    expect(await notes(large, "-o", out, "--bitrate", "1600")).toEqual([]);
+    expect(await notes(large, "-o", out, "--quiet")).toEqual([]);
+  });
+
+  test("a quality is said to be capped, at any size", async () => {
+    expect(await notes(large, "-o", out, "--rc", "cq", "--cq-level", "20")).toEqual([capped]);
+    expect(await notes(...small, "--rc", "cq")).toEqual([capped.replace("3200", "512")]);
+    expect(await notes(...small, "--rc", "cq", "--bitrate", "512")).toEqual([]);
+  });
+
+  test("small video is fine, and so is a codec that has another default", async () => {
+    expect(await notes(...small)).toEqual([]);
+    expect(await notes(large, "-o", out, "--device", "model:vp9?codec=null")).toEqual([]);
+  });
+
+  test("--json has it in its object, and standard error stays silent", async () => {
+    const { stdout, stderr } = await encode(large, "-o", out, "--json");
+    expect(stderr).toBe("");
+    expect(JSON.parse(new TextDecoder().decode(stdout)).notes).toEqual([tooLow]);
+    const plain = await encode(...small, "--json");
+    expect(JSON.parse(new TextDecoder().decode(plain.stdout))).not.toHaveProperty("notes");
+  });
+
+  test("what is suggested for a quality gives that quality", async () => {
+    const bytes = async (...more: string[]) => {
+      const { stdout } = await encode(...small, "--rc", "cq", "--cq-level", "20", "--json", ...more);
+      return JSON.parse(new TextDecoder().decode(stdout)).packetBytes as number;
+    };
+    expect(await bytes("--bitrate", "512")).toBeGreaterThan(1.3 * (await bytes()));
+  });
+});
+
+describe("what an output can't hold is said:", () => {
+  test("full range, with the command that makes limited range of it", async () => {
+    const full = y4m("full.y4m", "YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420jpeg XCOLORRANGE=FULL", 3);
+    const [webm, ivf] = [folder.file("full.webm"), folder.file("full.ivf")];
+    const [said, ...others] = await notes(full, "-o", webm);
+    expect(others).toEqual([]);
+    expect(said).toMatch(
+      /^the video is full range: the WebM says so, but the VP9 in it says limited, as vpxenc's does/,
+    );
+    expect(await notes(full, "-o", ivf)).toEqual([
+      said!.replace("the WebM says so, but", "IVF can't say so, and"),
+    ]);
+    expect(readWebm(readFileSync(webm)).packets.map(({ data }) => Bun.hash(data))).toEqual(
+      readIvf(readFileSync(ivf)).packets.map(({ data }) => Bun.hash(data)),
+    );
+    const limited = folder.file("limited.y4m");
+    const command = /ffmpeg -i .*/.exec(said!)![0].replace("limited.y4m", limited);
+    run("bash", "-c", `${command} -v error`);
+    expect(await notes(limited, "-o", webm)).toEqual([]);
+    // Grey 60 of 0 to 255 is 68 of 16 to 235.
+    expect(readFileSync(limited).subarray(-(64 * 48 * 3) / 2)[0]).toBe(Math.round(16 + (62 * 219) / 255));
+  });
+
+  test("the pixel aspect, of which a WebM makes the size to show", async () => {
+    const wide = y4m("wide.y4m", "YUV4MPEG2 W64 H64 F25:1 Ip A16:9 C420jpeg", 3);
+    const [webm, ivf] = [folder.file("wide.webm"), folder.file("wide.ivf")];
+    expect(await notes(wide, "-o", ivf)).toEqual([
+      "IVF has no place for the pixel aspect 16:9: it will be shown as 64x64, not 114x64. A .webm keeps it",
+    ]);
+    expect(await notes(wide, "-o", webm)).toEqual([]);
+    expect(readWebm(readFileSync(webm)).numbers).toMatchObject({ DisplayWidth: [114], DisplayHeight: [64] });
+  });
+});
+
+test("each key frame of a WebM is in its index, as in vpxenc's, with --gop 12 at 25 frames a second", async () => {
+  const input = y4m("gop.y4m", "YUV4MPEG2 W16 H16 F25:1 Ip A1:1 C420jpeg", 125);
+  const [ours, theirs] = [folder.file("gop.webm"), folder.file("theirs.webm")];
+  await notes(input, "--gop", "12", "-o", ours);
+  run(..."vpxenc --rt --lag-in-frames=0 --kf-max-dist=12 --cpu-used=8 --quiet -o".split(" "), theirs, input);
+  const { CueTime } = readWebm(readFileSync(ours)).numbers;
+  expect(CueTime).toEqual(Array.from({ length: 11 }, (_, index) => index * 480));
+  expect(readWebm(readFileSync(theirs)).numbers.CueTime).toEqual(CueTime!);
+});
+
+describe("a file that another program cuts short at a frame's end while it is encoded", () => {
+  const FRAMES = 3000;
+  const FRAME = (320 * 192 * 3) / 2;
+
+  /** A large file in which frames are holes: they read as zeros and take no room on the disk. */
+  function sparse(path: string, header: string, line: string): void {
+    const fd = openSync(path, "w");
+    writeSync(fd, header, 0);
+    const stride = line.length + FRAME;
+    for (let index = 0; line && index < FRAMES; index++) writeSync(fd, line, header.length + index * stride);
+    ftruncateSync(fd, header.length + FRAMES * stride);
+    closeSync(fd);
+  }
+
+  test.each([
+    ["raw", "ivf"],
+    ["raw", "webm"],
+    ["y4m", "ivf"],
+  ])("(%s) is exit code 3, and the %s holds what was read", async (kind, ending) => {
+    const [input, output] = [folder.file(`cut.${kind}`), folder.file(`cut-${kind}.${ending}`)];
+    const [header, line, options] =
+      kind === "y4m"
+        ? ["YUV4MPEG2 W320 H192 F12:1 Ip A1:1 C420jpeg\n", "FRAME\n", []]
+        : ["", "", ["--size", "320x192"]];
+    sparse(input, header, line);
+    const running = startScript("encode.ts", input, ...options, "-o", output, "--quiet");
+    await until(() => sizeOf(output) > 1000, "some packets in the output");
+    truncateSync(input, header.length + 20 * (line.length + FRAME));
+    const { exitCode, stderr } = await running.ended();
+    expect(stderr).toMatch(
+      /ends after \d+ frames\. It was cut short while it was read: it had \d+ bytes when it was opened and has \d+ now/,
+    );
+    expect(exitCode).toBe(3);
+    const said = Number(/holds the (\d+) frames before that/.exec(stderr)?.[1]);
+    expect(said).toBeWithin(20, FRAMES);
+    expect(packetTimes(output)).toHaveLength(said);
+    expect(decodedMd5(output)).toBeTruthy();
+  });
+});
+
+describe("a y4m that can't be encoded as what it is is exit code 3, without a device:", () => {
+  test.each([
+    ["W16 H16 F25:1 It", /the video is interlaced \(It: top field first\)/],
+    ["W16 H16 F25:1 C420paldv", /sit where those of PAL DV do/],
+    ["W16 H16 F25:1 Cmono", /the video is 8-bit monochrome \(Cmono\)/],
+    ["W16 H16 F2000000000:66666666", /both must be whole numbers from 1 to 1000000000/],
+    [
+      "W16 H16 F29.97:1",
+      /"F29\.97:1" in .* is no frame rate, which is F25:1 or the like; give it with --fps/,
+    ],
+    ["W16 H16 F25:1 C420jpeg\r", /"C420jpeg\\r" in .* names no chroma layout that is known/],
+  ])("%j", async (header, message) => {
+    const output = folder.file("never.ivf");
+    const { exitCode, stderr } = await encode(y4m("refused.y4m", `YUV4MPEG2 ${header}`, 3), "-o", output);
+    expect(stderr).toMatch(message);
+    expect(exitCode).toBe(3);
+    expect(sizeOf(output)).toBe(-1);
+  });
+});
