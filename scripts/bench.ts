@@ -7,6 +7,7 @@ import { penalty } from "./bench/penalty.ts";
 import { ExitCode } from "./encode/exit-code.ts";
 import { interrupted } from "./encode/interrupt.ts";
 import { say } from "./say.ts";
+import { twoColumns } from "./usage/layout.ts";
 import { runVerb } from "./usage.ts";
 
 const cases: readonly BenchCase[] = [encode, penalty];
@@ -14,16 +15,16 @@ const cases: readonly BenchCase[] = [encode, penalty];
 const command = defineCommand({
   meta: {
     name: "bench.ts",
-    description: `Measure vfiokit: beside what people use now, and beside itself in an emulated guest.
+    description: `Measure vfiokit against vpxenc, and in an emulated guest against the host.
 
 Cases:
-${cases.map(({ name, about, bound }) => `  ${name.padEnd(8)} ${about}; at most ${bound}x`).join("\n")}
+${twoColumns(cases.map(({ name, about, bound }) => [name, `${about}; at most ${bound}x`]))}
 
 Examples:
   bun run bench.ts encode --json bench.json
   bun run bench.ts penalty --rounds 5 --svg penalty.svg
 
-The ratio is the median of the rounds' own ratios, for a machine's speed drifts.
+The ratio is the median of the rounds' own ratios, because a machine's speed drifts.
 Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound, 130 interrupted.`,
   },
   args: {
@@ -34,7 +35,7 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound, 130 interrupted.
       valueHint: "N",
       description: "Counted rounds; one more comes first",
     },
-    json: { type: "string", valueHint: "F", description: "Write the results to this file, too" },
+    json: { type: "string", valueHint: "F", description: "Also write the results to this file" },
     svg: { type: "string", valueHint: "F", description: "Draw the penalty into this file" },
   },
   async run({ args }) {

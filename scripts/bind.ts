@@ -13,7 +13,8 @@ const command = defineCommand({
     name: "bind.ts",
     description: `Give a PCI function to vfio-pci, or another driver for user space, by driver_override and
 drivers_probe. Shows its IOMMU group and remembers which driver was replaced: release.ts puts
-that one back. A function in use is refused. What fails midway is put back. Needs root.
+that one back. Refuses a function that is in use. Undoes its changes when one of them fails.
+Needs root.
 
 Examples:
   bun run bind.ts 0000:00:09.0
@@ -22,7 +23,7 @@ Examples:
 
 --json: address, driver, dryRun, changes (address, from, to; null is no driver), uses (why it is
 refused), group (number, noiommu, viable, members) or null.
-Exit codes: 0 bound, 1 not (with --dry-run: it would not be), 2 usage.`,
+Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
   },
   args: {
     address: { type: "positional", required: false, description: ADDRESS },
@@ -35,10 +36,10 @@ Exit codes: 0 bound, 1 not (with --dry-run: it would not be), 2 usage.`,
     group: {
       type: "boolean",
       default: false,
-      description: "Also what else in its IOMMU group is with another driver",
+      description: "Also bind the others of its IOMMU group",
     },
-    force: { type: "boolean", default: false, description: "Also when it is in use" },
-    "dry-run": { type: "boolean", default: false, description: "Show what would happen, and change nothing" },
+    force: { type: "boolean", default: false, description: "Even when it is in use" },
+    "dry-run": { type: "boolean", default: false, description: "Show what would happen, change nothing" },
     json: jsonArg,
   },
   run: ({ args }) =>
@@ -75,4 +76,4 @@ Exit codes: 0 bound, 1 not (with --dry-run: it would not be), 2 usage.`,
     }),
 });
 
-await runVerb(command);
+await runVerb(command, { required: ["address"] });

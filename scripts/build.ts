@@ -32,7 +32,7 @@ const command = defineCommand({
   meta: {
     name: "build.ts",
     description: `Build vfiokit as one file for machines without Bun: vfiokit-linux-x64, -x64-musl, -arm64 and
--arm64-musl. It has the verbs (vfiokit list), the software model and Bun in it, but not ${leftOut.join(", ")},
+-arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun in it, but not ${leftOut.join(", ")},
 which need a clone. The Bun of other machines comes from npm, with the checksum in package-lock.json,
 and is kept in the cache folder.
 

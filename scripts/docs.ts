@@ -7,7 +7,7 @@ import { runVerb } from "./usage.ts";
 const command = defineCommand({
   meta: {
     name: "docs.ts",
-    description: `Write docs/encoder.md anew from the tables in src/endpoint, after one of them changed.
+    description: `Regenerate docs/encoder.md from the tables in src/endpoint, after one of them changed.
 
 Example:
   bun run docs.ts`,

@@ -13,9 +13,9 @@ import { runVerb } from "./usage.ts";
 const command = defineCommand({
   meta: {
     name: "doctor.ts",
-    description: `Examine this machine, and a PCI function: what stands in the way of driving it from user space,
-and the command that helps. Changes nothing. Without an address it examines all functions that
-are with a driver for user space, or meant to be.
+    description: `Examine this machine and a PCI function: what stands in the way of driving it from user space,
+and the command that repairs it. Changes nothing. Without an address it examines all functions
+that are bound to a driver for user space, or meant to be.
 
 Examples:
   bun run doctor.ts

@@ -14,8 +14,8 @@ const command = defineCommand({
     description: `Turn a PCI function's memory decode and bus mastering on (in lspci: Mem+ BusMaster+, regions no
 longer [disabled]), or off. With none of --memory, --bus-master and --io: memory decode and
 bus mastering, and with --off all three. Bits that are not named stay as they are. Where no driver
-is bound, the bridges above the function are turned on with it. A function that a kernel driver
-has, or that is in use, is not turned off, unless --force says so. Needs root.
+is bound, the bridges above the function are turned on with it. A function that is bound to a
+kernel driver, or in use, is turned off only with --force. Needs root.
 
 Examples:
   bun run enable.ts 0000:00:09.0
@@ -23,7 +23,7 @@ Examples:
   bun run enable.ts 00:09.0 --off
 
 --json: address, driver, before and after, each with command (hexadecimal text), io, memory and busMaster.
-Exit codes: 0 done, 1 not, 2 usage.`,
+Exit codes: 0 done, 1 it failed, 2 usage.`,
   },
   args: {
     address: { type: "positional", required: false, description: ADDRESS },
@@ -31,7 +31,7 @@ Exit codes: 0 done, 1 not, 2 usage.`,
     memory: { type: "boolean", default: false, description: "Answer accesses to memory regions" },
     "bus-master": { type: "boolean", default: false, description: "Let it do DMA and send MSI" },
     io: { type: "boolean", default: false, description: "Answer accesses to I/O port regions" },
-    force: { type: "boolean", default: false, description: "Turn off also when it is in use" },
+    force: { type: "boolean", default: false, description: "Turn off even when it is in use" },
     json: jsonArg,
   },
   run: ({ args }) =>
@@ -71,4 +71,4 @@ function describe(value: number): string {
   return `I/O${sign(io)} Mem${sign(memory)} BusMaster${sign(busMaster)}  (${hex(value, 16)})`;
 }
 
-await runVerb(command);
+await runVerb(command, { required: ["address"] });

@@ -29,17 +29,17 @@ const args = {
   device: {
     type: "string",
     valueHint: "SPEC",
-    description: `A PCI device, as often as wanted: ${deviceNames.join(", ")}, model:vp9, vfio-user:/path.sock, or QEMU's -device option`,
+    description: `A PCI device; may be repeated: ${deviceNames.join(", ")}, model:vp9, vfio-user:/path.sock, or QEMU's -device option`,
   },
   in: {
     type: "string",
     valueHint: "FILE",
-    description: "A file to put into the command's working directory, as often as wanted",
+    description: "A file to copy into the command's working directory; may be repeated",
   },
   out: {
     type: "string",
     valueHint: "FILE",
-    description: "A file to write with what the command left under its base name, as often as wanted",
+    description: "A file to fetch: what the command left under its base name; may be repeated",
   },
   kernel: {
     type: "string",
@@ -69,7 +69,7 @@ const args = {
     type: "string",
     default: "600",
     valueHint: "S",
-    description: "Seconds for boot and command before the guest counts as hung",
+    description: "Seconds for boot and command together before the guest counts as hung",
   },
   json: {
     type: "boolean",
@@ -98,19 +98,22 @@ const command = defineCommand({
 
 Examples:
   bun run guest.ts --device edu -- bun run list.ts
-  bun run guest.ts --arch aarch64 --device nvme --device edu,dma_mask=0xffffffff -- lspci -vv
-  bun run guest.ts --in clip.yuv --out clip.webm -- bun run encode.ts clip.yuv --size 320x192 --fps 12 -o clip.webm
-  bun run guest.ts --arch aarch64 --device model:vp9 --in clip.yuv --out clip.webm -- \\
-    sh -c 'bun run bind.ts 00:01.0 && bun run encode.ts clip.yuv --size 320x192 --fps 12 -o clip.webm'
+  bun run guest.ts --arch aarch64 --device nvme --device igb -- lspci -vv
+  bun run guest.ts --in clip.y4m --out clip.webm -- \\
+    bun run encode.ts clip.y4m -o clip.webm
+  bun run guest.ts --arch aarch64 --device model:vp9 \\
+    --in clip.y4m --out clip.webm -- \\
+    sh -c 'bun run bind.ts 00:01.0 && bun run encode.ts clip.y4m -o clip.webm'
 
-It is one command; for more than one, sh -c 'a && b' as above, or --in steps.sh -- sh steps.sh. Nothing survives a
-guest but the files of --out. --device model:vp9 is the encoder's model, vfio-user:/path.sock what any server serves.
+COMMAND is one command; for several, use sh -c 'a && b' as above, or --in steps.sh -- sh steps.sh.
+Only the files of --out survive the guest. --device model:vp9 is the encoder's model,
+vfio-user:/path.sock the device of any vfio-user server.
 
 The first device is 0000:00:01.0, the next one 0000:00:02.0. Needs no root. QEMU and Debian's kernel are fetched on
 first use (docs/guest.md).
 --json: exitCode, stdout (text), arch, accelerator (kvm, tcg), kernel, bootMs, commandMs; or error.
 Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not there though the command succeeded,
-2 usage (before anything boots), 130 interrupted, 141 whoever read the output has left.`,
+2 usage (before anything boots), 130 interrupted, 141 the reader of the output closed the pipe.`,
   },
   args,
   async run({ args }) {
@@ -189,4 +192,4 @@ function write(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
   });
 }
 
-await runVerb(command);
+await runVerb(command, { rest: "-- COMMAND..." });

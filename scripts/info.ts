@@ -12,7 +12,7 @@ import { runVerb } from "./usage.ts";
 const command = defineCommand({
   meta: {
     name: "info.ts",
-    description: `Show what a PCI function says of itself: header, regions and every capability, in the words of
+    description: `Decode a PCI function's configuration space: header, regions and every capability, in the words of
 lspci -vvv. Reads only, through sysfs; beyond the first 64 bytes that takes root. Names come from
 pci.ids, where it is installed.
 
@@ -30,7 +30,7 @@ vendor, device, subsystemVendor, subsystem, revision, names, driver, iommuGroup,
 and bridge as list.ts has them, and the header's other fields (a bridge's buses and windows are
 its buses), regions, registers and capabilities. A register has a name, an offset, a value, and
 fields by the names of the PCI Express specification: booleans, numbers, names of choices.
-64-bit values and addresses are hexadecimal text. Undecoded capabilities have their bytes.
+64-bit values and addresses are hexadecimal text. Undecoded capabilities are given as raw bytes.
 answers is false for a function that reads as all ones; it has no registers. interruptPin is ?
 for a number beyond D. A CardBus bridge's windows are two of memory, then two of I/O, and its
 legacyModeBase is the I/O port of its 16-bit interface.
@@ -41,12 +41,12 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
       type: "positional",
       required: false,
       description:
-        "0000:00:09.0, 00:09.0, or what openDevice takes; all functions, where absent; one of --file",
+        "0000:00:09.0, 00:09.0, vfio-user:/path/to.sock or model:vp9 (default: all functions, or all of --file)",
     },
     file: {
       type: "string",
       valueHint: "PATH",
-      description: "A dump of lspci -xxxx or hexdump -C, or raw bytes, instead; - is standard input",
+      description: "Decode a dump of lspci -xxxx or hexdump -C, or raw bytes; - is standard input",
     },
     json: jsonArg,
   },

@@ -50,18 +50,18 @@ const command = defineCommand({
 
 Examples:
   bun run irq.ts 0000:00:09.0 --timeout 60
-  bun run irq.ts 0000:00:05.0 --kind msi --count 1 --poke 0:0x60=1 --ack 0:0x64=1
-  bun run irq.ts 0000:00:05.0 --kind intx --latency --count 5 --poke 0:0x60=1 --ack 0:0x64=1
+  bun run irq.ts 00:05.0 --kind msi --count 1 --poke 0:0x60=1 --ack 0:0x64=1
+  bun run irq.ts 00:05.0 --kind intx --latency --poke 0:0x60=1 --ack 0:0x64=1
   bun run irq.ts model:vp9 --latency --poke 0:0x184=2,0:0x40=2 --ack 0:0x180=2
 
 Waits until --count interrupts came, or for the whole --timeout where no --count is given; Ctrl-C
-ends it too, and what was counted is printed. An INTx is a level: it strikes again at once
-where no --ack makes the device let go of it. A req is the kernel's wish to have the device
-back: the first one ends the wait. --poke and --ack write 32 bits, several in the order given.
+ends it too, and what was counted is printed. An INTx is a level: it comes again at once
+unless --ack makes the device lower it. A req is the kernel asking for the device back: the
+first one ends the wait. --poke and --ack write 32 bits, several in the order given.
 
 --latency triggers one interrupt after the other, ${LATENCY_ROUNDS} where no --count is given: all writes of
---poke are made anew in each round, and the time runs from before the last of them to the
-return of a blocking wait. --timeout is for each.
+--poke are repeated in each round, and the time runs from before the last of them to the
+return of a blocking wait. --timeout applies to each.
 
 --json: device, kind, interrupts (of each vector: vector, count, betweenMs) or latencyUs and
 rounds; the figures are median, p99, least and most, null where there are none.
@@ -150,4 +150,4 @@ Exit codes: 0 all of --count came (without it: at least one), 1 not, or the devi
     }),
 });
 
-await runVerb(command);
+await runVerb(command, { required: ["spec"] });

@@ -6,6 +6,7 @@ import { parseFilter } from "./bus/filter.ts";
 import { columns } from "./bus/table.ts";
 import { hex } from "./device/number.ts";
 import { endWith, jsonArg, printJson } from "./device/verb.ts";
+import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
 const command = defineCommand({
@@ -32,7 +33,7 @@ Exit codes: 0 done, also when nothing was found, 1 it failed, 2 usage.`,
     json: jsonArg,
   },
   run: ({ args }) =>
-    endWith(() => {
+    endWith(async () => {
       const { driver, class: classCode, id, group } = args;
       const wanted = parseFilter({ driver, class: classCode, id, group });
       const functions = listFunctions().filter(wanted);
@@ -40,6 +41,7 @@ Exit codes: 0 done, also when nothing was found, 1 it failed, 2 usage.`,
       if (args.json) printJson(functions.map((of) => toJson(of, names)));
       else if (functions.length > 0)
         console.log(columns([HEADER, ...functions.map((of) => toRow(of, names))]));
+      else await say("info", "no PCI function matches");
       return 0;
     }),
 });

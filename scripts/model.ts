@@ -5,6 +5,7 @@ import { faultKinds } from "../src/model/vp9/faults.ts";
 import { startModel } from "../src/model/vp9/process.ts";
 import { startTrustingModel } from "../src/model/vp9/trusting.ts";
 import { say } from "./say.ts";
+import { twoColumns } from "./usage/layout.ts";
 import { runVerb } from "./usage.ts";
 
 const codecs = ["auto", "libvpx", "webcodecs", "null"];
@@ -16,12 +17,10 @@ const command = defineCommand({
 
 Example:
   bun run model.ts --socket /tmp/vp9.sock &
-  bun run encode.ts clip.y4m -o clip.webm --device vfio-user:/tmp/vp9.sock
+  bun run encode.ts --device vfio-user:/tmp/vp9.sock clip.y4m -o clip.webm
 
 Faults, as a list such as stall@3=200,die@10:
-${Object.entries(faultKinds)
-  .map(([kind, about]) => `  ${`${kind}@N`.padEnd(18)}${about}`)
-  .join("\n")}`,
+${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, about]))}`,
   },
   args: {
     socket: {
@@ -38,7 +37,7 @@ ${Object.entries(faultKinds)
     heir: {
       type: "boolean",
       default: false,
-      description: "If this process is killed, another one goes on answering its client, as a dead device",
+      description: "If this process is killed, another one answers its client, as a dead device",
     },
     trust: {
       type: "boolean",
@@ -50,7 +49,7 @@ ${Object.entries(faultKinds)
       type: "string",
       default: "",
       valueHint: "LIST",
-      description: "Faults to strike with",
+      description: "Faults to inject",
     },
   },
   async run({ args }) {
@@ -78,4 +77,4 @@ ${Object.entries(faultKinds)
   },
 });
 
-await runVerb(command);
+await runVerb(command, { required: ["socket"] });

@@ -34,7 +34,7 @@ Examples:
 hexadecimal text; with --wait also outcome (met, timeout or interrupted).
 
 ${OPENING}
-Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl-C.`,
+Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C.`,
   },
   args: {
     ...deviceArgs,
@@ -87,4 +87,4 @@ Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl
     }),
 });
 
-await runVerb(command);
+await runVerb(command, { required: ["spec", "place"] });

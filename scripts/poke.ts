@@ -68,7 +68,7 @@ hexadecimal text values (written), and where asked for wait (space, offset, valu
 and readBack.
 
 ${OPENING}
-Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl-C.`,
+Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C.`,
   },
   args: {
     ...deviceArgs,
@@ -161,4 +161,4 @@ Exit codes: 0 done, 1 the device failed or --wait was in vain, 2 usage, 130 Ctrl
     }),
 });
 
-await runVerb(command);
+await runVerb(command, { required: ["spec", "place"] });

@@ -68,8 +68,8 @@ function showRaw(device: PciDevice, bar: number, { offset, sizeBytes }: Range, j
 const command = defineCommand({
   meta: {
     name: "regs.ts",
-    description: `Show a device's registers with names, fields and what their values are called, from a register table;
-or the first ${RAW_BYTES} bytes of a BAR as 32-bit words where there is no table.
+    description: `Show a device's registers with the names of their fields and values, from a register table; or
+the first ${RAW_BYTES} bytes of a BAR as 32-bit words where there is no table.
 
 Examples:
   bun run regs.ts 0000:00:09.0
@@ -79,8 +79,8 @@ Examples:
 
 The encoder (10ee:7022, subsystem 10ee:0007, and the right MAGIC) is known. A table of your
 own is a file with "export const registers = { ... }", the same as src/endpoint/registers.ts.
-A register is read once, in the table's order; one that is write-only (wo) is not read. A read
-that has an effect is not known as such from a table: name the registers you want then.
+A register is read once, in the table's order; one that is write-only (wo) is not read. A table
+does not say which reads have side effects: if some do, name the registers that you want.
 
 --json: device, bar, table (or null), and registers by name (offset, mode, value, fields; the
 value of one that is not read is null), or without a table offset, width and values.
@@ -103,8 +103,8 @@ Exit codes: 0 done, 1 the device failed, 2 usage.`,
       description: "The register table (default: by the device's ids)",
     },
     bar: { type: "string", default: "0", valueHint: "N", description: "The BAR that holds the registers" },
-    offset: { type: "string", valueHint: "N", description: "Words instead, from this offset on" },
-    bytes: { type: "string", valueHint: "N", description: "Words instead, so many bytes of them" },
+    offset: { type: "string", valueHint: "N", description: "Show words from this offset on instead" },
+    bytes: { type: "string", valueHint: "N", description: "Show this many bytes as words instead" },
   },
   run: ({ args }) =>
     endWith(async () => {
@@ -143,4 +143,4 @@ Exit codes: 0 done, 1 the device failed, 2 usage.`,
     }),
 });
 
-await runVerb(command);
+await runVerb(command, { required: ["spec"] });

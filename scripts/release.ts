@@ -18,12 +18,12 @@ Examples:
   bun run release.ts --all
 
 --json: released, an array of address, from and to (null is no driver); failed, of address and error.
-Exit codes: 0 released, 1 one of them was not, 2 usage.`,
+Exit codes: 0 released, 1 at least one was not, 2 usage.`,
   },
   args: {
     address: { type: "positional", required: false, description: ADDRESS },
     all: { type: "boolean", default: false, description: "All that bind.ts took" },
-    force: { type: "boolean", default: false, description: "Also when it is in use" },
+    force: { type: "boolean", default: false, description: "Even when it is in use" },
     json: jsonArg,
   },
   run: ({ args }) =>

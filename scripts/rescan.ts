@@ -24,10 +24,10 @@ process.argv.push(...own.filter((word, i) => !isAddress(word) || i === first));
 const command = defineCommand({
   meta: {
     name: "rescan.ts",
-    description: `Take PCI devices off the bus, with all their functions, and find them anew, such as after an FPGA
-was programmed: meanwhile a command is run, or Enter awaited. Functions get the driver back that
-they had. One in use is refused. Without an address nothing is removed. What the command prints
-goes to standard error. Needs root.
+    description: `Take PCI devices off the bus, with all their functions, and find them again, as when an FPGA is
+programmed: between the two it runs a command, or waits for Enter. Functions get back the driver
+that they had. Refuses a function that is in use. Without an address nothing is removed. The
+command's output goes to standard error. Needs root.
 
 Examples:
   bun run rescan.ts 0000:01:00.0 -- openFPGALoader -b myboard image.bit
@@ -57,7 +57,7 @@ Exit codes: 0 done, 1 a function is gone, a driver is not back, or the command f
       valueHint: "S",
       description: "Seconds that coming back may take",
     },
-    force: { type: "boolean", default: false, description: "Also when they are in use" },
+    force: { type: "boolean", default: false, description: "Even when they are in use" },
     json: jsonArg,
   },
   run: ({ args }) =>
@@ -104,4 +104,4 @@ function toJson({ address, fate, before, after, failure }: RescanOutcome) {
   return { address, fate, before: json(before), after: json(after), error: failure ?? null };
 }
 
-await runVerb(command);
+await runVerb(command, { rest: "... [-- COMMAND...]" });

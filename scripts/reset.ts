@@ -15,7 +15,7 @@ function idOf({ config }: PciDevice): string {
 const command = defineCommand({
   meta: {
     name: "reset.ts",
-    description: `Reset a device to its power-on state, the way that its backend has, and see that it answers again.
+    description: `Reset a device to its power-on state, by the means of its backend, and check that it answers again.
 
 Examples:
   bun run reset.ts 0000:00:09.0
@@ -49,4 +49,4 @@ Exit codes: 0 done, 1 the reset failed or another device answers after it, 2 usa
     }),
 });
 
-await runVerb(command);
+await runVerb(command, { required: ["spec"] });

@@ -4,6 +4,11 @@
  */
 export async function say(kind: "info" | "error", text: string): Promise<void> {
   const { createConsola } = await import("consola");
-  // A level of its own: consola would keep quiet where NODE_ENV is "test".
-  createConsola({ level: 3, stdout: process.stderr, stderr: process.stderr })[kind](text);
+  // A level of its own: consola would keep quiet where NODE_ENV is "test". No clock on a terminal: nothing is a log here.
+  createConsola({
+    level: 3,
+    formatOptions: { date: false },
+    stdout: process.stderr,
+    stderr: process.stderr,
+  })[kind](text);
 }

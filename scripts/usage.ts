@@ -1,13 +1,24 @@
 import { basename } from "node:path";
-import { stripVTControlCharacters } from "node:util";
-import { type ArgsDef, type CommandDef, parseArgs, renderUsage, runMain } from "citty";
+import { type ArgDef, type ArgsDef, type CommandDef, parseArgs, runMain } from "citty";
 import { say } from "./say.ts";
+import { filled, twoColumns } from "./usage/layout.ts";
+
+/** What the usage line says beyond the options and the words that may be left out. */
+export interface UsageLine {
+  /** Arguments without which the verb refuses to run. It does so itself, in words of its own. */
+  readonly required?: readonly string[];
+  /** What may follow. */
+  readonly rest?: string;
+}
 
 /**
  * Runs a verb on the process's arguments; exits with 2 where they make no sense. `bun run` starts verbs in the package's
  * folder, but paths on a command line are meant from where it was typed.
  */
-export async function runVerb<T extends ArgsDef>(command: CommandDef<T>): Promise<void> {
+export async function runVerb<T extends ArgsDef>(
+  command: CommandDef<T>,
+  line: UsageLine = {},
+): Promise<void> {
   const {
     npm_package_name: name,
     npm_lifecycle_event: script,
@@ -19,16 +30,70 @@ export async function runVerb<T extends ArgsDef>(command: CommandDef<T>): Promis
     await say("error", `${mistake}; --help says what there is`);
     process.exit(2);
   }
-  await runMain(command, { showUsage: printUsage });
+  await runMain(command, { showUsage: async (shown) => printUsage(shown, line) });
 }
 
-/** In colours on a terminal only: what is kept in a file or searched has none. */
-export async function printUsage<T extends ArgsDef>(
-  command: CommandDef<T>,
-  parent?: CommandDef<T>,
-): Promise<void> {
-  const usage = await renderUsage(command, parent);
-  console.log(`${process.stdout.isTTY ? usage : stripVTControlCharacters(usage)}\n`);
+/** Prints --help: the same in a pipe and on a terminal, at most 80 columns wide, without a broken word. */
+export function printUsage<T extends ArgsDef>(command: CommandDef<T>, line: UsageLine = {}): void {
+  const { name = "", description = "" } = plain(command.meta ?? {});
+  const definitions = Object.entries<ArgDef>(plain(command.args ?? {}));
+  const isWord = ([, { type }]: [string, ArgDef]) => type === "positional";
+  const [words, options] = [definitions.filter(isWord), definitions.filter((entry) => !isWord(entry))];
+  const verbs = Object.entries(plain(command.subCommands ?? {})).map(([verb, sub]): [string, string] => [
+    verb,
+    plain(plain(sub as CommandDef).meta ?? {}).description ?? "",
+  ]);
+
+  const isRequired = (argument: string) => line.required?.includes(argument) ?? false;
+  const usage = [
+    `USAGE ${name}`,
+    ...(options.length > 0 ? ["[OPTIONS]"] : []),
+    ...options.filter(([option]) => isRequired(option)).map((entry) => spelled(entry).split(", ").at(-1)!),
+    ...words.map(([word, { valueHint = "" }]) => {
+      const shown = word.toUpperCase() + valueHint;
+      return isRequired(word) ? `<${shown}>` : `[${shown}]`;
+    }),
+    ...(verbs.length > 0 ? ["COMMAND ..."] : []),
+    ...(line.rest === undefined ? [] : [line.rest]),
+  ].join(" ");
+
+  const parts = [filled(description), filled(usage)];
+  const list = (title: string, rows: readonly [string, string][]) => {
+    if (rows.length > 0) parts.push(`${title}\n\n${twoColumns(rows)}`);
+  };
+  list(
+    "ARGUMENTS",
+    words.map(([word, definition]) => [word.toUpperCase(), explained(definition)]),
+  );
+  list(
+    "OPTIONS",
+    options.map((entry) => [spelled(entry), explained(entry[1])]),
+  );
+  list("COMMANDS", verbs);
+  if (verbs.length > 0) parts.push(`${name} COMMAND --help says more of each.`);
+  console.log(`${parts.join("\n\n")}\n`);
+}
+
+/** Verbs are told of in plain objects, which citty would also take from a function or a promise. */
+function plain<T extends object>(value: T): Exclude<T, ((...args: never[]) => unknown) | Promise<unknown>> {
+  if (typeof value === "function" || value instanceof Promise)
+    throw new TypeError("a verb is described by plain objects");
+  return value as Exclude<T, ((...args: never[]) => unknown) | Promise<unknown>>;
+}
+
+/** "-o, --output OUT": an option as it is typed. */
+function spelled([option, definition]: [string, ArgDef]): string {
+  const aliases = "alias" in definition ? [definition.alias ?? []].flat() : [];
+  const names = [...aliases.map((alias) => `-${alias}`), `--${option}`].join(", ");
+  if (definition.type === "boolean") return names;
+  const choices = definition.type === "enum" ? definition.options?.join("|") : undefined;
+  return `${names} ${choices ?? definition.valueHint ?? option.toUpperCase()}`;
+}
+
+function explained({ description = "", default: preset }: ArgDef): string {
+  return preset === undefined || preset === false || preset === ""
+    ? description
+    : `${description} (default: ${preset})`;
 }
 
 /**
@@ -36,9 +101,7 @@ export async function printUsage<T extends ArgsDef>(
  * an exit code of its own (a choice that is none). Undefined when nothing is; what the values mean is the verb's business.
  */
 function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): string | undefined {
-  if (args === undefined || typeof args === "function" || args instanceof Promise)
-    throw new TypeError("a verb's args are a plain object");
-  const definitions = Object.entries(args);
+  const definitions = Object.entries(plain(args ?? {}) as ArgsDef);
   const asText = definitions.map(([name, definition]) => [
     name,
     definition.type === "enum" ? { ...definition, type: "string" } : definition,
@@ -52,7 +115,7 @@ function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): stri
     known.add(name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()));
   }
   const stranger = Object.keys(given).find((key) => !known.has(key));
-  if (stranger !== undefined) return `there is no option ${stranger.length > 1 ? "--" : "-"}${stranger}`;
+  if (stranger !== undefined) return `there is no option ${asTyped(stranger, rawArgs)}`;
 
   const words = definitions.filter(([, definition]) => definition.type === "positional");
   const endless = words.at(-1)?.[1].valueHint === "...";
@@ -64,4 +127,10 @@ function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): stri
       return `--${name} ${value}: it must be one of ${definition.options?.join(", ")}`;
   }
   return undefined;
+}
+
+/** An option, which the parser gives without its dashes and without a "no-", as it stands in the command line. */
+function asTyped(option: string, rawArgs: readonly string[]): string {
+  const words = rawArgs.map((word) => word.split("=")[0]!);
+  return [`--${option}`, `--no-${option}`].find((word) => words.includes(word)) ?? `-${option}`;
 }

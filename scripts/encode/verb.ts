@@ -67,24 +67,28 @@ const command = defineCommand({
 
 Examples:
   bun run encode.ts clip.y4m -o clip.webm
-  bun run encode.ts raw.yuv --size 1920x1080 --fps 25 -o out.ivf --rc cbr --bitrate 4000
-  ffmpeg -i in.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | bun run encode.ts - -o - > out.ivf
+  bun run encode.ts raw.yuv --size 1280x720 --fps 25 --bitrate 1600 -o out.ivf
+  ffmpeg -i in.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | \\
+    bun run encode.ts - -o - > out.ivf
 
-Settings are vpxenc's: always --rt --lag-in-frames=0; without a default here, libvpx's.
-Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted. Whatever was
-encoded before an error is in the output, which is then a valid, shorter file.`,
+Settings are vpxenc's (named in brackets), always with --rt --lag-in-frames=0. Those without a
+default here have libvpx's: for --bitrate 256 kbit/s, too low for more than small video.
+Frames encoded before an error are in the output, which is then a valid, shorter file.
+
+--json: the fields are in docs/encode.md.
+Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted.`,
   },
   args: {
     input: {
       type: "positional",
       required: false,
-      description: "y4m or raw video, - for standard input; without it a built-in clip",
+      description: "y4m or raw video; - is standard input (default: a built-in clip)",
     },
     output: {
       type: "string",
       alias: "o",
       valueHint: "OUT",
-      description: ".ivf or .webm file, - for IVF on standard output",
+      description: ".ivf or .webm file; - is IVF on standard output",
     },
     device: {
       type: "string",
@@ -110,14 +114,23 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
       default: "vbr",
       description: "Rate control (--end-usage)",
     },
-    bitrate: { type: "string", valueHint: "KBPS", description: "Target in kbit/s (--target-bitrate)" },
+    bitrate: {
+      type: "string",
+      valueHint: "KBPS",
+      description: "Target in kbit/s; with --rc cq the most it takes (--target-bitrate)",
+    },
     "cq-level": { type: "string", valueHint: "N", description: "Quality for cq, 0 best to 63 (--cq-level)" },
     gop: {
       type: "string",
       valueHint: "N",
-      description: "Most frames from key frame to key frame (--kf-max-dist)",
+      description: "At most N frames from one key frame to the next (--kf-max-dist)",
     },
-    speed: { type: "string", default: "8", valueHint: "N", description: "-9 to 9 (--cpu-used)" },
+    speed: {
+      type: "string",
+      default: "8",
+      valueHint: "N",
+      description: "-9 to 9, higher is faster (--cpu-used)",
+    },
     threads: { type: "string", default: "1", valueHint: "N", description: "Codec threads (--threads)" },
     timeout: {
       type: "string",
@@ -247,4 +260,4 @@ encoded before an error is in the output, which is then a valid, shorter file.`,
   },
 });
 
-await runVerb(command);
+await runVerb(command, { required: ["output"] });

@@ -13,7 +13,7 @@ Examples:
   vfiokit encode clip.y4m -o clip.webm
 
 --version says which vfiokit this is, for which machines, and with which Bun. Not in this program,
-for they need a clone of the project: ${leftOut.join(", ")}.`,
+because they need a clone of the project: ${leftOut.join(", ")}.`,
   },
   subCommands: Object.fromEntries(
     Object.entries(verbs).map(([name, { about }]) => [name, defineCommand({ meta: { description: about } })]),
