@@ -80,7 +80,9 @@ Exit codes: 0 done, 1 a function is gone, a driver is not back, or the command f
       if (args.json) printJson({ functions: outcomes.map(toJson) });
       else if (outcomes.length === 0) console.log("nothing new");
       else console.log(columns(outcomes.map(describe)));
-      const errors = outcomes.flatMap(({ address, fate, failure }) => {
+      const errors = outcomes.flatMap(({ address, fate, before, failure }) => {
+        if (fate === "gone" && before?.physicalFunction !== undefined)
+          return `${address} was a virtual function: ${before.physicalFunction}'s sriov_numvfs makes it anew`;
         if (fate === "gone") return `${address} did not come back within ${args.timeout} s`;
         return failure === undefined ? [] : `${address} does not have its driver back: ${failure}`;
       });

@@ -9,8 +9,16 @@ import type { DriverState } from "./driver.ts";
 const FOLDER = "/run/vfiokit/bindings";
 
 export interface BindingRecord extends DriverState {
-  /** The driver that took the function; null for none. While it has it, the record is true. */
+  /** The driver that took the function; null for none. See {@link isCurrent}. */
   readonly boundTo: string | null;
+}
+
+/**
+ * Whether a record still says what a function had before: its driver is the one that took it, or the override that gave
+ * it away still stands, and no other driver can have had the function since.
+ */
+export function isCurrent(record: BindingRecord, now: DriverState): boolean {
+  return record.boundTo === now.driver || (record.boundTo !== null && record.boundTo === now.driverOverride);
 }
 
 const pathOf = (address: string) => join(FOLDER, `${address}.json`);

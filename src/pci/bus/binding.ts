@@ -1,6 +1,7 @@
 /** Giving functions to a driver for user space, and giving them back to the one they had. */
 import {
   type BindingRecord,
+  isCurrent,
   readRecord,
   recordedAddresses,
   removeRecord,
@@ -11,6 +12,7 @@ import {
   attach,
   type DriverState,
   driverState,
+  isStillWaiting,
   probe,
   requireDriver,
   requireRights,
@@ -20,7 +22,7 @@ import {
 } from "./driver.ts";
 import { listAddresses, readFunction } from "./functions.ts";
 import { type GroupMember, isForUserSpace, isVfioDriver, judgeGroup } from "./group.ts";
-import { findUses } from "./in-use.ts";
+import { findUses, findUsesBehind } from "./in-use.ts";
 import { isBeyondVfio } from "./iommu.ts";
 
 export interface BindOptions {
@@ -63,6 +65,7 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
   const targets = [of, ...(group ? others.map((member) => member.function) : [])].filter(
     (target) => target.driver !== driver,
   );
+  const addresses = targets.map((target) => target.address);
   return {
     members,
     changes: targets.map((target) => ({
@@ -71,7 +74,9 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
       // No driver for user space takes a bridge; without any it is fine in the group.
       to: target.isBridge ? null : driver,
     })),
-    uses: targets.flatMap((target) => findUses(target).map((use) => `${target.address}: ${use}`)),
+    uses: targets.flatMap((target) =>
+      [...findUses(target), ...findUsesBehind(target, addresses)].map((use) => `${target.address}: ${use}`),
+    ),
   };
 }
 
@@ -95,7 +100,7 @@ export async function bind(address: string, driver: string, options: BindOptions
       const record = readRecord(of.address);
       const had = driverState(of);
       // A second bind must not forget what the first one replaced.
-      const origin = record !== undefined && record.boundTo === had.driver ? record : had;
+      const origin = record !== undefined && isCurrent(record, had) ? record : had;
       writeRecord(of.address, {
         driver: origin.driver,
         driverOverride: origin.driverOverride,
@@ -118,6 +123,8 @@ async function undo(
 ): Promise<unknown> {
   const failures: string[] = [];
   for (const { address, had, record } of done.toReversed()) {
+    // The last one, which the kernel is still taking from its driver: its record is what release goes by.
+    if (isStillWaiting(error) && address === done.at(-1)?.address) continue;
     try {
       await restore(address, had);
       if (record) writeRecord(address, record);
@@ -141,7 +148,7 @@ export async function release(address: string, { force }: Pick<BindOptions, "for
   requireRights(of, "driver_override", `release ${of.address}`);
   const record = readRecord(of.address);
   const from = of.driver ?? null;
-  const recorded = record !== undefined && (record.boundTo === of.driver || of.driver === undefined);
+  const recorded = record !== undefined && (isCurrent(record, driverState(of)) || of.driver === undefined);
   if (recorded || isForUserSpace(of.driver)) {
     const uses = force ? [] : findUses(of);
     if (uses.length > 0)

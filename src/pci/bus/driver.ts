@@ -15,6 +15,17 @@ const DRIVERS = "/sys/bus/pci/drivers";
 /** A driver that lets go may write its caches first. */
 const LET_GO_MS = 30_000;
 
+/** The cause of an error after which the kernel still waits; see {@link isStillWaiting}. */
+const STILL_WAITING = "the kernel still waits";
+
+/**
+ * Whether an error says that the kernel still waits for a function's users to let go. Until they do, whoever reads or
+ * writes the function's driver_override, or looks for devices, waits with it and can't be killed.
+ */
+export function isStillWaiting(error: unknown): boolean {
+  return error instanceof BusError && error.cause === STILL_WAITING;
+}
+
 const forbidden: readonly string[] = ["EACCES", "EPERM", "EROFS"];
 
 /** The driver that a function has, and the only one that it may have; null for none. */
@@ -55,17 +66,19 @@ export function setOverride(of: PciFunction, driver: string | null): void {
 
 /** Takes a function from its driver, if it has one. Throws BusError, also where the driver does not let go in time. */
 export async function unbind(address: string): Promise<void> {
-  const { path, driver } = readFunction(address);
+  const of = readFunction(address);
+  const { path, driver } = of;
   if (driver === undefined) return;
-  await detach(address, join(path, "driver/unbind"), address, `take ${address} from ${driver}`);
+  await detach(of, join(path, "driver/unbind"), address, `take ${address} from ${driver}`);
   const after = readFunction(address).driver;
   if (after !== undefined) throw new BusError(`${after} still has ${address} although it was told to let go`);
 }
 
 /** Removes a function from the bus until the next rescan. Throws BusError. */
 export async function remove(address: string): Promise<void> {
-  const { path } = readFunction(address);
-  await detach(address, join(path, "remove"), "1", `remove ${address}`);
+  const of = readFunction(address);
+  const { path } = of;
+  await detach(of, join(path, "remove"), "1", `remove ${address}`);
   if (existsSync(path)) throw new BusError(`${address} is still there although it was removed`);
 }
 
@@ -139,7 +152,9 @@ function refusal(address: string, driver: string): string {
  * Writes what makes the kernel take a function from its driver, in a process of its own: while someone has it open through
  * VFIO such a write does not return, and whoever makes it can't even be killed.
  */
-async function detach(address: string, path: string, value: string, what: string): Promise<void> {
+async function detach(of: PciFunction, path: string, value: string, what: string): Promise<void> {
+  // While the kernel waits, the function and its virtual ones can't be looked at.
+  const uses = findUses(of);
   const fd = openAttribute(path, what);
   try {
     const child = Bun.spawn(["/bin/sh", "-c", 'printf %s "$0"', value], { stdio: ["ignore", fd, "ignore"] });
@@ -154,8 +169,8 @@ async function detach(address: string, path: string, value: string, what: string
   } finally {
     closeSync(fd);
   }
-  const holders = existsSync(join("/sys/bus/pci/devices", address)) ? findUses(readFunction(address)) : [];
   throw new BusError(
-    `can't ${what}: the kernel still waits after ${LET_GO_MS / 1000} s for its users to let go${holders.length > 0 ? `: ${holders.join("; ")}` : ""}; end them, and try again`,
+    `can't ${what}: the kernel still waits after ${LET_GO_MS / 1000} s for its users to let go${uses.length > 0 ? `: ${uses.join("; ")}` : ""}; once they have ended, bun run release.ts ${of.address} gives it back, and bun run rescan.ts --bus all finds it if it was removed`,
+    { cause: STILL_WAITING },
   );
 }

@@ -6,7 +6,7 @@ import { BusError } from "./bus-error.ts";
 import { openConfigFile } from "./config-file.ts";
 import { type PciFunction, ResourceFlag } from "./functions.ts";
 import { isForUserSpace } from "./group.ts";
-import { findUses } from "./in-use.ts";
+import { findUses, findUsesBehind } from "./in-use.ts";
 
 /** Which bits of the Command register, PCIe 6.0 section 7.5.1.1.3. */
 export interface CommandBits {
@@ -64,7 +64,7 @@ export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): 
 /** Throws BusError where turning bits off would take the function from whoever uses it: a kernel driver, or a process. */
 export function requireIdle(of: PciFunction): void {
   const driver = of.driver !== undefined && !isForUserSpace(of.driver) ? [`${of.driver} drives it`] : [];
-  const uses = [...driver, ...findUses(of)];
+  const uses = [...driver, ...findUses(of), ...findUsesBehind(of)];
   if (uses.length > 0)
     throw new BusError(
       `${of.address} not turned off, since it is in use:\n${uses.join("\n")}\n(--force turns it off all the same)`,

@@ -2,7 +2,8 @@
 import { existsSync, readdirSync } from "node:fs";
 import { writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
-import { attach, driverState, remove, requireRights, restore } from "./driver.ts";
+import { removeVirtualFunctions } from "./dependents.ts";
+import { attach, driverState, isStillWaiting, remove, requireRights, restore } from "./driver.ts";
 import { listFunctions, type PciFunction, readFunction } from "./functions.ts";
 import { isForUserSpace } from "./group.ts";
 import { findUses } from "./in-use.ts";
@@ -40,16 +41,20 @@ const LOOK_AGAIN_MS = 250;
 /**
  * Removes devices with all their functions and what is behind them, and looks for them again. Functions get the driver
  * they had: by driver_override where they had one, or where it is one for user space; none where they had none. Those
- * that became something else are left to the kernel's choice otherwise. Returns what was removed or is new, by address.
- * Throws BusError: without root, when one is in use, and what `meanwhile` throws once everything is back.
+ * that became something else are left to the kernel's choice otherwise. Virtual functions go with their physical one and
+ * do not come back. Returns what was removed or is new, by address. Throws BusError: without root, for a virtual function,
+ * when one is in use, and what `meanwhile` throws once everything is back.
  */
 export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   const before = listFunctions();
   const chosen = options.addresses.map((address) => readFunction(address));
+  for (const of of chosen) refuseVirtual(of);
   const removed = before.filter((candidate) => chosen.some((of) => isTakenWith(candidate, of)));
   const files = rescanFiles(options.bus, chosen);
-  for (const of of removed) requireRights(of, "remove", `remove ${of.address}`);
-  const uses = removed.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
+  // A virtual function is its physical one's use, has no file to remove it by, and is not found anew.
+  const own = removed.filter(({ physicalFunction }) => physicalFunction === undefined);
+  for (const of of own) requireRights(of, "remove", `remove ${of.address}`);
+  const uses = own.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
   if (uses.length > 0 && !options.force)
     throw new BusError(
       `not removed, since it is in use:\n${uses.join("\n")}\n(--force removes it all the same)`,
@@ -57,12 +62,14 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
 
   let failure: unknown;
   try {
-    for (const of of removed) if (existsSync(of.path)) await remove(of.address);
+    for (const of of own) if (existsSync(of.path)) await remove(of.address);
     await options.meanwhile?.(removed);
   } catch (error) {
+    // To look for devices waits as well.
+    if (isStillWaiting(error)) throw error;
     failure = error;
   }
-  await lookFor(removed, files, options.timeoutMs);
+  await lookFor(own, files, options.timeoutMs);
   const outcomes: RescanOutcome[] = [];
   for (const of of removed) outcomes.push(await giveBack(of));
   const known = new Set(before.map((of) => of.address));
@@ -78,6 +85,13 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
       failure: undefined,
     })),
   ].sort((a, b) => (a.address < b.address ? -1 : 1));
+}
+
+function refuseVirtual({ address, physicalFunction }: PciFunction): void {
+  if (physicalFunction === undefined) return;
+  throw new BusError(
+    `${address} is a virtual function, which can't be removed alone: ${removeVirtualFunctions(physicalFunction)} removes it with the others, and a number instead of 0 makes that many; bun run rescan.ts ${physicalFunction} removes the device itself`,
+  );
 }
 
 /** Whether a function leaves the bus with another one: one of the same device, behind it, or virtual and made by it. */

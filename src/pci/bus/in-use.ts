@@ -2,7 +2,13 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 import { listFolder, readAttribute } from "./attribute.ts";
-import type { PciFunction } from "./functions.ts";
+import {
+  describeFunctions,
+  functionsBehind,
+  removeVirtualFunctions,
+  virtualFunctions,
+} from "./dependents.ts";
+import { FUNCTIONS, type PciFunction } from "./functions.ts";
 import { groupNode } from "./group.ts";
 import { describeHolder, findHolders } from "./holders.ts";
 import { interfaceUses } from "./network-use.ts";
@@ -12,9 +18,9 @@ import { virtioPorts, virtioUses } from "./virtio-use.ts";
  * Reasons not to take this function from its driver, as sentences without a full stop; none when nobody uses it: disks
  * that are mounted, swap, held by device mapper or md, or open; network interfaces with the default route, an address
  * or a master; file systems that virtio brings, and consoles; the host bridge and others of its kind; processes that have
- * it open through VFIO, UIO, sysfs or a virtio port.
+ * it open through VFIO, UIO, sysfs or a virtio port; virtual functions that it made, with their own uses.
  */
-export function findUses(of: PciFunction): string[] {
+export function findUses(of: PciFunction, root = FUNCTIONS): string[] {
   const disks = blockDevices(of);
   return [
     ...bridgeUses(of),
@@ -23,6 +29,33 @@ export function findUses(of: PciFunction): string[] {
     ...virtioUses(of),
     ...consoleUses(of),
     ...processUses(of, disks),
+    ...virtualFunctionUses(of, root),
+  ];
+}
+
+/**
+ * Reasons not to turn a bridge off, in the same form: the functions behind it that have a driver or a use. `besides` are
+ * addresses that do not count.
+ */
+export function findUsesBehind(of: PciFunction, besides: readonly string[] = [], root = FUNCTIONS): string[] {
+  if (!of.isBridge) return [];
+  return functionsBehind(of, root)
+    .filter(({ address }) => !besides.includes(address))
+    .flatMap((behind) => {
+      const uses = findUses(behind, root);
+      if (uses.length > 0) return uses.map((use) => `${behind.address} is behind it: ${use}`);
+      return behind.driver === undefined ? [] : [`${describeFunctions([behind])} is behind it`];
+    });
+}
+
+function virtualFunctionUses(of: PciFunction, root: string): string[] {
+  const virtual = virtualFunctions(of, root);
+  if (virtual.length === 0) return [];
+  return [
+    ...virtual.flatMap((each) =>
+      findUses(each, root).map((use) => `its virtual function ${each.address}: ${use}`),
+    ),
+    `its virtual functions vanish when its driver lets go: ${describeFunctions(virtual)}; ${removeVirtualFunctions(of.address)} removes them`,
   ];
 }
 
