@@ -2,7 +2,7 @@
 import { defineCommand } from "citty";
 import { dumpWords } from "./device/dump.ts";
 import { hex, timeoutMs, wholeNumber } from "./device/number.ts";
-import { openDeviceOf } from "./device/open.ts";
+import { openFor } from "./device/open.ts";
 import {
   checkPlace,
   MAX_COUNT,
@@ -34,6 +34,8 @@ Examples:
 hexadecimal text; with --wait also outcome (met, timeout or interrupted).
 
 ${OPENING}
+Configuration space of a function that VFIO does not have is reached without opening the device,
+whatever driver has it.
 Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C.`,
   },
   args: {
@@ -62,7 +64,7 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
       const count = wholeNumber("--count", args.count, 1, condition ? 1 : MAX_COUNT);
       checkPlace(place, width, count);
 
-      using device = openDeviceOf(spec);
+      using device = openFor(spec, [place], "r");
       const words = openWords(device, place, width, count);
       const waited = condition && (await waitFor(() => words.read(0), condition, limitMs));
       const values = waited ? [waited.value] : Array.from({ length: count }, (_, i) => words.read(i));

@@ -2,7 +2,7 @@
 import { defineCommand } from "citty";
 import { dumpWords } from "./device/dump.ts";
 import { hex, timeoutMs, UsageError, wholeNumber, word } from "./device/number.ts";
-import { openDeviceOf } from "./device/open.ts";
+import { openFor } from "./device/open.ts";
 import {
   checkPlace,
   MAX_COUNT,
@@ -68,6 +68,8 @@ hexadecimal text values (written), and where asked for wait (space, offset, valu
 and readBack.
 
 ${OPENING}
+Configuration space of a function that VFIO does not have is reached without opening the device,
+whatever driver has it.
 Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C.`,
   },
   args: {
@@ -118,7 +120,7 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
       const limitMs = timeoutMs(args.timeout);
       checkPlace(place, width, count);
 
-      using device = openDeviceOf(spec);
+      using device = openFor(spec, [place, ...(wait ? [wait.place] : [])], "r+");
       const words = openWords(device, place, width, count);
       const watched = wait && openWords(device, wait.place, width, 1);
       const values = "values" in change ? change.values : [(words.read(0) & ~change.clear) | change.set];

@@ -1,5 +1,6 @@
 /** Takes PCI devices off the bus and finds them anew. */
 import { defineCommand } from "citty";
+import { askFound } from "../src/device/doctor/registers.ts";
 import { isAddress } from "../src/pci/bus/address.ts";
 import type { PciFunction } from "../src/pci/bus/functions.ts";
 import { type RescanOutcome, rescan } from "../src/pci/bus/hotplug.ts";
@@ -26,8 +27,9 @@ const command = defineCommand({
     name: "rescan.ts",
     description: `Take PCI devices off the bus, with all their functions, and find them again, as when an FPGA is
 programmed: between the two it runs a command, or waits for Enter. Functions get back the driver
-that they had. Refuses a function that is in use. Without an address nothing is removed. The
-command's output goes to standard error. Needs root.
+that they had, and one that no kernel driver has is asked whether its registers answer. Refuses a
+function that is in use, and one with virtual functions, which do not come back. Without an
+address nothing is removed. The command's output goes to standard error. Needs root.
 
 Examples:
   bun run rescan.ts 0000:01:00.0 -- openFPGALoader -b myboard image.bit
@@ -35,9 +37,10 @@ Examples:
   bun run rescan.ts --bus 01
   bun run rescan.ts --bus all
 
---json: functions, an array of address, fate (back, changed, gone, new), before and after (vendor,
+--json: functions, an array of address, fate (back, changed, silent, gone, new), before and after (vendor,
 device, driver; null where there is none), error (why the driver is not back) or null.
-Exit codes: 0 done, 1 a function is gone, a driver is not back, or the command failed, 2 usage.`,
+Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the command failed,
+2 usage.`,
   },
   args: {
     address: {
@@ -70,13 +73,16 @@ Exit codes: 0 done, 1 a function is gone, a driver is not back, or the command f
       if (addresses.length === 0 && (args.pause || program.length > 0))
         throw new UsageError("nothing is off the bus meanwhile: name a function's address");
       const meanwhile = programStep(args.pause, program);
-      const outcomes = await rescan({
+      const found = await rescan({
         addresses,
         bus: args.bus,
         force: args.force,
         timeoutMs: timeoutMs(args.timeout),
         ...(meanwhile && { meanwhile }),
       });
+      const outcomes = found.map((outcome) =>
+        isDead(outcome) ? { ...outcome, fate: "silent" as const } : outcome,
+      );
       if (args.json) printJson({ functions: outcomes.map(toJson) });
       else if (outcomes.length === 0) console.log("nothing new");
       else console.log(columns(outcomes.map(describe)));
@@ -84,12 +90,18 @@ Exit codes: 0 done, 1 a function is gone, a driver is not back, or the command f
         if (fate === "gone" && before?.physicalFunction !== undefined)
           return `${address} was a virtual function: ${before.physicalFunction}'s sriov_numvfs makes it anew`;
         if (fate === "gone") return `${address} did not come back within ${args.timeout} s`;
+        if (fate === "silent")
+          return `${address} is there again, but its registers or its configuration space read as all ones: what is behind it is dead, in reset or still being programmed`;
         return failure === undefined ? [] : `${address} does not have its driver back: ${failure}`;
       });
       for (const error of errors) await say("error", error);
       return errors.length > 0 ? 1 : 0;
     }),
 });
+
+function isDead({ fate, after }: RescanOutcome): boolean {
+  return (fate === "back" || fate === "changed") && after !== undefined && askFound(after)?.silent === true;
+}
 
 const ids = (of: PciFunction) =>
   `${of.vendor.toString(16).padStart(4, "0")}:${of.device.toString(16).padStart(4, "0")}`;

@@ -1,8 +1,9 @@
 /** Opening the device that a command line names. */
 import type { PciDevice } from "../../src/device/device.ts";
 import { openDevice } from "../../src/device/open.ts";
-import { isPciSpec } from "../../src/device/pci.ts";
+import { isPciSpec, openPciConfig } from "../../src/device/pci.ts";
 import { UsageError } from "./number.ts";
+import type { Opened, Place } from "./place.ts";
 
 /** Opens the device. Throws UsageError where the word is of no form that a device has, DeviceError where it can't be opened. */
 export function openDeviceOf(spec: string): PciDevice {
@@ -13,4 +14,17 @@ export function openDeviceOf(spec: string): PciDevice {
     if (isPciSpec(spec) || /^(model|vfio-user):/.test(spec)) throw error;
     throw new UsageError(message, { cause: error });
   }
+}
+
+/**
+ * The same for some places: where all are in configuration space and VFIO does not have the function, that is opened alone,
+ * whatever driver has it; "r+" is for writing, too. There are no BARs then, and nothing is turned on.
+ */
+export function openFor(spec: string, places: readonly Place[], mode: "r" | "r+"): Opened {
+  const config =
+    isPciSpec(spec) && places.every(({ space }) => space === "config")
+      ? openPciConfig(spec, mode)
+      : undefined;
+  if (config === undefined) return openDeviceOf(spec);
+  return { spec, config, bars: [], [Symbol.dispose]: () => config[Symbol.dispose]() };
 }

@@ -16,6 +16,9 @@ export interface Place {
   readonly offset: number;
 }
 
+/** A device, as far as places need it. */
+export type Opened = Pick<PciDevice, "spec" | "config" | "bars"> & Disposable;
+
 /** Accesses to consecutive words from a place on, by their number from 0. */
 export interface Words {
   read(index: number): bigint;
@@ -59,7 +62,7 @@ export function nameOf(place: Place): string {
 }
 
 /** Accesses of exactly this width. Throws Error where the device does not have them all; nothing was accessed then. */
-export function openWords(device: PciDevice, place: Place, width: Width, count: number): Words {
+export function openWords(device: Opened, place: Place, width: Width, count: number): Words {
   const space = place.space === "config" ? device.config : device.bars[place.space]!;
   const bytes = width / 8;
   if (space.sizeBytes === 0)
@@ -90,7 +93,7 @@ function accesses(
 }
 
 /** "it has BAR0 of 0x1000 bytes, BAR1 of 0x800000 bytes" */
-export function listBars({ bars }: PciDevice): string {
+export function listBars({ bars }: Pick<Opened, "bars">): string {
   const present = bars.filter(({ sizeBytes }) => sizeBytes > 0);
   const list = present.map(({ index, sizeBytes }) => `BAR${index} of 0x${sizeBytes.toString(16)} bytes`);
   return list.length ? `it has ${list.join(", ")}` : "it has no BAR at all";

@@ -66,7 +66,7 @@ export function required(word: string | undefined, what: string): string {
  * Throws DeviceError where the device is gone: it answers all ones then (PCIe 6.0, section 2.3.2), but its vendor id
  * never reads so while it is there. The answer also comes after all writes made before, so those have arrived.
  */
-export function checkPresent(device: PciDevice): void {
+export function checkPresent(device: Pick<PciDevice, "spec" | "config">): void {
   if (device.config.read16(Config.VENDOR_ID) !== 0xffff) return;
   throw new DeviceError(
     `${device.spec}: its vendor id reads 0xffff: it no longer answers (link down, powered off, or being programmed); once it is back, bun run rescan.ts finds it again`,

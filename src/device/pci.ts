@@ -1,11 +1,13 @@
 /** A function of this machine's PCI bus, by the best way that works. */
 import { isAddress } from "../pci/bus/address.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
+import { openConfigFile } from "../pci/bus/config-file.ts";
 import { type PciFunction, readFunction } from "../pci/bus/functions.ts";
 import { isVfioDriver } from "../pci/bus/group.ts";
 import { listIommus } from "../pci/bus/iommu.ts";
-import { DeviceError, type PciDevice } from "./device.ts";
-import { openSysfs } from "./sysfs/device.ts";
+import { type ConfigSpace, DeviceError, type PciDevice } from "./device.ts";
+import { lockFunction } from "./lock.ts";
+import { ASKED_FOR, openSysfs } from "./sysfs/device.ts";
 import { openVfio } from "./vfio/device.ts";
 
 /** `0000:00:09.0` chooses the way, `vfio:` and `sysfs:` before it ask for one. */
@@ -18,23 +20,48 @@ export function isPciSpec(spec: string): boolean {
 
 /** Throws DeviceError. */
 export function openPci(spec: string): PciDevice {
-  const [, way, address] = SPEC.exec(spec) ?? [];
-  let pci: PciFunction;
-  try {
-    pci = readFunction(address!);
-  } catch (error) {
-    if (!(error instanceof BusError)) throw error;
-    throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
-  }
+  const { way, pci } = look(spec);
   const noVfio = whyNotVfio(pci);
   if (way === "vfio" && noVfio !== undefined) throw new DeviceError(`${spec}: VFIO can't be used: ${noVfio}`);
-  if (way === "sysfs") return openSysfs(pci, "it was asked for", spec);
+  if (way === "sysfs") return openSysfs(pci, ASKED_FOR, spec);
   if (noVfio === undefined) return openVfio(pci, pci.iommuGroup!.number, spec);
   return openSysfs(pci, noVfio, spec);
 }
 
+/**
+ * Opens configuration space alone, through sysfs: of a bridge, too, and whatever driver has the function, which stays as it
+ * is. "r+" is for writing as well, by one process at a time. Undefined where the spec means VFIO. Throws DeviceError.
+ */
+export function openPciConfig(spec: string, mode: "r" | "r+"): (ConfigSpace & Disposable) | undefined {
+  const { way, pci } = look(spec);
+  if (way === "vfio" || (way === undefined && whyNotVfio(pci) === undefined)) return undefined;
+  using held = new DisposableStack();
+  if (mode === "r+") held.use(lockFunction(pci, spec));
+  try {
+    const config = held.use(openConfigFile(pci, mode));
+    const all = held.move();
+    return { ...config, [Symbol.dispose]: () => all.dispose() };
+  } catch (error) {
+    throw asDeviceError(error, spec);
+  }
+}
+
+function look(spec: string): { way: string | undefined; pci: PciFunction } {
+  const [, way, address] = SPEC.exec(spec) ?? [];
+  try {
+    return { way, pci: readFunction(address!) };
+  } catch (error) {
+    throw asDeviceError(error, spec);
+  }
+}
+
+function asDeviceError(error: unknown, spec: string): unknown {
+  return error instanceof BusError ? new DeviceError(`${spec}: ${error.message}`, { cause: error }) : error;
+}
+
 /** Undefined where vfio-pci drives the function behind an IOMMU. */
-function whyNotVfio({ address, driver, iommuGroup }: PciFunction): string | undefined {
+function whyNotVfio({ address, driver, iommuGroup, isBridge }: PciFunction): string | undefined {
+  if (isBridge) return "it is a bridge, which VFIO does not take";
   if (iommuGroup?.noiommu)
     return "VFIO has it in noiommu mode, which vfiokit does not use: any device could then write anywhere";
   // Behind some IOMMUs (Arm's SMMUv3) a function joins its group only when a driver binds to it.

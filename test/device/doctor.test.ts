@@ -50,6 +50,8 @@ const bound: FunctionFacts = {
   uses: [],
   beyondVfio: false,
   config: { vendor: 0x10ee, command: 0 },
+  registers: undefined,
+  lockedDown: false,
   resourceFiles: [0],
   record: { driver: null, driverOverride: null, boundTo: "vfio-pci" },
 };
@@ -178,6 +180,35 @@ describe("a function", () => {
     expect(device(dead, "bus master").verdict).toBe("not applicable");
   });
 
+  test("that is virtual has no vendor id of its own, and is dead only where Command reads as ones, too", () => {
+    const virtual = { ...card, physicalFunction: "0000:00:08.0" };
+    const facts = { ...bound, function: virtual, config: { vendor: 0xffff, command: 0 } };
+    expect(device(facts, "link").verdict).toBe("ok");
+    // Its memory decode is its physical function's.
+    expect(device({ ...facts, function: { ...virtual, driver: undefined } }, "memory decode")).toMatchObject({
+      verdict: "not applicable",
+      fix: undefined,
+    });
+    expect(device({ ...facts, config: { vendor: 0x10ee, command: 0xffff } }, "link")).toMatchObject({
+      verdict: "problem",
+      fix: "bun run rescan.ts 0000:00:08.0",
+    });
+  });
+
+  test("whose configuration space answers and whose registers read as all ones is dead", () => {
+    expect(device({ ...bound, registers: { regions: [0, 1], silent: true } }, "link")).toEqual({
+      check: "link",
+      verdict: "problem",
+      text: "its configuration space answers, but the first word of region 0, 1 is all ones: what is behind it is dead, in reset or being programmed",
+      fix: "bring that back (its program, image or power), then bun run rescan.ts 0000:00:09.0",
+    });
+    expect(device({ ...bound, registers: { regions: [0], silent: false } }, "link")).toMatchObject({
+      verdict: "ok",
+      text: "it answers: configuration space, and region 0",
+    });
+    expect(device(bound, "link")).toMatchObject({ verdict: "ok", text: "its configuration space answers" });
+  });
+
   test.each([
     ["ENOENT", "problem", /^ENOENT: \/dev\/vfio\/12 does not exist/],
     ["EACCES", "problem", /^EACCES: this user may not open \/dev\/vfio\/12$/],
@@ -218,10 +249,55 @@ describe("a function", () => {
       verdict: "problem",
       text: "not assigned: 1; the bridge above has no room",
     });
-    expect(device(facts, "resource files")).toMatchObject({
+    const free = { ...facts, function: { ...facts.function, driver: undefined } };
+    expect(device(free, "resource files")).toEqual({
+      check: "resource files",
       verdict: "warning",
       text: "this kernel has no resource1 to map its region by: only VFIO can",
+      fix: "bun run bind.ts 0000:00:09.0",
     });
+  });
+
+  test.each([
+    ["vfio-pci", "ok", "not needed: vfio-pci maps its regions"],
+    ["mlx5_vfio_pci", "ok", "not needed: mlx5_vfio_pci maps its regions"],
+    ["nvme", "not applicable", "nvme keeps its regions from being mapped"],
+    ["uio_pci_generic", "ok", "its regions can be mapped through sysfs"],
+    [undefined, "ok", "its regions can be mapped through sysfs"],
+  ] as const)(
+    "that %p has is mapped through sysfs or not, and is not sent to bind again",
+    (driver, verdict, text) => {
+      const facts = { ...bound, function: { ...card, driver } };
+      expect(device(facts, "resource files")).toEqual({
+        check: "resource files",
+        verdict,
+        text,
+        fix: undefined,
+      });
+    },
+  );
+
+  test("under kernel lockdown is reached through VFIO only, and no fix is one that lockdown forbids", () => {
+    const free = { ...card, driver: undefined, driverOverride: undefined };
+    const facts = {
+      ...bound,
+      function: free,
+      node: undefined,
+      config: { vendor: 0x10ee, command: 4 },
+      lockedDown: true,
+    };
+    expect(device(facts, "driver")).toMatchObject({
+      verdict: "problem",
+      text: "none, and kernel lockdown keeps its regions from sysfs: only VFIO reaches them",
+    });
+    expect(device(facts, "resource files")).toMatchObject({
+      verdict: "warning",
+      text: "kernel lockdown forbids to map its regions through sysfs: only VFIO can",
+    });
+    for (const check of ["driver", "resource files", "bus master"])
+      expect(device(facts, check).fix).toBe("bun run bind.ts 0000:00:09.0");
+    // Nothing of that matters to VFIO.
+    expect(bad(examineFunction({ ...bound, lockedDown: true }))).toEqual([]);
   });
 
   test("that does its work with the kernel's driver is no problem, and is not proposed to be taken", () => {
@@ -264,7 +340,7 @@ describe("a function", () => {
       }).flatMap(({ check, fix }) => (fix === undefined ? [] : [`${check}: ${fix}`]));
     const uio = "driver: bun run bind.ts 0000:00:09.0 --driver uio_pci_generic";
     const map = "resource files: turn the IOMMU on, see IOMMU above";
-    expect(fixes({ driver: "nvme" })).toEqual([uio, map]);
+    expect(fixes({ driver: "nvme" })).toEqual([uio]);
     expect(fixes({ driver: "uio_pci_generic" })).toEqual([map]);
     const decode = "memory decode: bun run enable.ts 0000:00:09.0 --memory";
     expect(fixes({ driver: undefined })).toEqual([uio, decode, map]);

@@ -1,7 +1,10 @@
-/** What is read from sysfs, on a mock of it; real ones are read in test/guest/inside/bus.test.ts. */
+/** What is read from sysfs, on a mock of it; real ones are read in test/guest/inside/bus.inside.ts. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isCurrent } from "../../src/pci/bus/binding-record.ts";
+import { openConfigFile } from "../../src/pci/bus/config-file.ts";
+import { functionsBehind, virtualFunctions } from "../../src/pci/bus/dependents.ts";
 import {
   findFunctions,
   groupMembers,
@@ -10,6 +13,8 @@ import {
   ResourceFlag,
   readFunction,
 } from "../../src/pci/bus/functions.ts";
+import { findUses, findUsesBehind } from "../../src/pci/bus/in-use.ts";
+import { isSilent, readAnswer } from "../../src/pci/bus/presence.ts";
 import { tempFolder } from "../media/rig.ts";
 
 const folder = tempFolder();
@@ -144,4 +149,93 @@ test("functions are found by their ids and by their group", () => {
 
 test("a machine without a PCI bus has no functions", () => {
   expect(listFunctions(folder.file("absent"))).toEqual([]);
+});
+
+describe("what hangs from a function", () => {
+  const physical = () => readFunction("0000:01:00.0", root);
+  const bridge = () => readFunction("0000:00:02.0", root);
+  const vanish =
+    "its virtual functions vanish when its driver lets go: 0000:01:00.1 (vfio-pci); echo 0 > /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs removes them";
+
+  test("is its virtual functions, and what is behind a bridge", () => {
+    const addresses = (functions: { address: string }[]) => functions.map(({ address }) => address);
+    expect(addresses(virtualFunctions(physical(), root))).toEqual(["0000:01:00.1"]);
+    expect(addresses(virtualFunctions(bridge(), root))).toEqual([]);
+    expect(addresses(functionsBehind(bridge(), root))).toEqual(["0000:01:00.0", "0000:01:00.1"]);
+  });
+
+  test("is its use, with the driver and the command that frees it; a virtual function has none of that", () => {
+    expect(findUses(physical(), root)).toEqual([vanish]);
+    expect(findUses(readFunction("0000:01:00.1", root), root)).toEqual([]);
+  });
+
+  test("is a bridge's use where it has a driver or a use, unless it is taken as well", () => {
+    expect(findUsesBehind(bridge(), [], root)).toEqual([
+      `0000:01:00.0 is behind it: ${vanish}`,
+      "0000:01:00.1 (vfio-pci) is behind it",
+    ]);
+    expect(findUsesBehind(bridge(), ["0000:01:00.0", "0000:01:00.1"], root)).toEqual([]);
+    expect(findUsesBehind(physical(), [], root)).toEqual([]);
+  });
+
+  test("counts with the process that holds it", async () => {
+    const config = join(readFunction("0000:01:00.1", root).path, "config");
+    writeFileSync(config, "");
+    await using holder = Bun.spawn(["sh", "-c", 'exec 3<"$0"; echo open; read word', config], {
+      stdin: "pipe",
+    });
+    await holder.stdout.getReader().read();
+    expect(findUses(physical(), root)).toEqual([
+      `its virtual function 0000:01:00.1: process ${holder.pid} (sh) has config open`,
+      vanish,
+    ]);
+    holder.stdin.end();
+    await holder.exited;
+  });
+});
+
+describe("configuration space", () => {
+  const fill = (address: string, bytes: Uint8Array) => {
+    const of = readFunction(address, root);
+    writeFileSync(join(of.path, "config"), bytes);
+    return of;
+  };
+  const ones = new Uint8Array(256).fill(0xff);
+  /** Its own ids are ones: PCIe 6.0, section 9.3.4.1.1. */
+  const virtual = new Uint8Array(256).fill(0xff, 0, 4);
+
+  test("of a virtual function has the ids that the kernel knows, in every width", () => {
+    using config = openConfigFile(fill("0000:01:00.1", virtual), "r");
+    expect(config.read32(0)).toBe(0x000c_1b36);
+    expect([config.read16(0), config.read16(2)]).toEqual([0x1b36, 0x000c]);
+    expect([0, 1, 2, 3, 4].map((at) => config.read8(at))).toEqual([0x36, 0x1b, 0x0c, 0, 0]);
+  });
+
+  test("tells a function that does not answer from a virtual one, which has no vendor id of its own", () => {
+    const silent = (address: string, bytes: Uint8Array) => isSilent(readAnswer(fill(address, bytes))!);
+    expect(silent("0000:01:00.1", virtual)).toBe(false);
+    expect(silent("0000:01:00.1", ones)).toBe(true);
+    expect(silent("0000:01:00.0", ones)).toBe(true);
+    rmSync(join(readFunction("0000:01:00.0", root).path, "config"));
+    expect(readAnswer(readFunction("0000:01:00.0", root))).toBeUndefined();
+  });
+});
+
+describe("the record of what bind replaced", () => {
+  const record = { driver: "nvme", driverOverride: null, boundTo: "vfio-pci" };
+  test.each([
+    ["the driver that took it has it", { driver: "vfio-pci", driverOverride: "vfio-pci" }, true],
+    ["it was unbound by hand, and our override stands", { driver: null, driverOverride: "vfio-pci" }, true],
+    ["binding was cut off in the middle", { driver: "nvme", driverOverride: "vfio-pci" }, true],
+    ["it was found anew, with the kernel's choice", { driver: "nvme", driverOverride: null }, false],
+    ["someone else gave it away", { driver: "uio_pci_generic", driverOverride: "uio_pci_generic" }, false],
+  ] as const)("where %s: %p", (_, now, current) => {
+    expect(isCurrent(record, now)).toBe(current);
+  });
+
+  test("of a bridge that was left without a driver is true while it has none", () => {
+    const bridge = { driver: "shpchp", driverOverride: null, boundTo: null };
+    expect(isCurrent(bridge, { driver: null, driverOverride: null })).toBe(true);
+    expect(isCurrent(bridge, { driver: "shpchp", driverOverride: null })).toBe(false);
+  });
 });

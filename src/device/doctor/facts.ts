@@ -4,6 +4,8 @@ import type { PciFunction } from "../../pci/bus/functions.ts";
 import type { GroupMember } from "../../pci/bus/group.ts";
 import type { Holder } from "../../pci/bus/holders.ts";
 import type { ModuleState } from "../../pci/bus/module.ts";
+import type { ConfigAnswer } from "../../pci/bus/presence.ts";
+import type { RegisterAnswer } from "./registers.ts";
 
 /** How opening a device node went: "ok", or the errno's name. */
 export type Opened = "ok" | "ENOENT" | "EACCES" | "EBUSY" | (string & {});
@@ -52,8 +54,12 @@ export interface FunctionFacts {
   readonly uses: readonly string[];
   /** See isBeyondVfio. */
   readonly beyondVfio: boolean;
-  /** Vendor id and Command register as read from the function now. */
-  readonly config: { readonly vendor: number; readonly command: number } | undefined;
+  /** Undefined where it can't be read. */
+  readonly config: ConfigAnswer | undefined;
+  /** Undefined where they were not asked. */
+  readonly registers: RegisterAnswer | undefined;
+  /** Whether kernel lockdown forbids to map its regions, and to write its configuration space, through sysfs. */
+  readonly lockedDown: boolean;
   /** Indices of regions that have a file to map them by. */
   readonly resourceFiles: readonly number[];
   readonly record: BindingRecord | undefined;
@@ -70,6 +76,9 @@ export interface Finding {
   /** The command, or else the step, that helps. */
   readonly fix: string | undefined;
 }
+
+/** Whether a lockdown mode (see lockdown(7)) closes sysfs' ways to devices; every mode but none does. */
+export const closesSysfs = (mode: string | undefined): boolean => mode !== undefined && mode !== "none";
 
 export const finding = (check: string, verdict: Verdict, text: string, fix?: string): Finding => ({
   check,

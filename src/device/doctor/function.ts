@@ -4,11 +4,11 @@ import { commandBits } from "../../pci/bus/enable.ts";
 import { ResourceFlag } from "../../pci/bus/functions.ts";
 import { isVfioDriver } from "../../pci/bus/group.ts";
 import { describeHolder } from "../../pci/bus/holders.ts";
+import { isSilent } from "../../pci/bus/presence.ts";
 import { type Finding, type FunctionFacts, finding } from "./facts.ts";
 
 /** BAR 0 to 5; the ROM has no bearing. */
 const BARS = 6;
-const ALL_ONES = 0xffff;
 
 /** One finding for each check, in the order in which they matter. */
 export function examineFunction(facts: FunctionFacts): Finding[] {
@@ -26,15 +26,26 @@ export function examineFunction(facts: FunctionFacts): Finding[] {
   ];
 }
 
-function link({ function: { address }, config }: FunctionFacts): Finding {
+function link({ function: { address, physicalFunction }, config, registers }: FunctionFacts): Finding {
   const check = "link";
+  const rescan = `bun run rescan.ts ${physicalFunction ?? address}`;
   if (config === undefined) return finding(check, "not applicable", "configuration space can't be read");
-  if (config.vendor !== ALL_ONES) return finding(check, "ok", "it answers");
+  if (isSilent(config))
+    return finding(
+      check,
+      "problem",
+      "it answers all ones: the link is down, or the device is gone, off or being programmed",
+      rescan,
+    );
+  if (registers === undefined) return finding(check, "ok", "its configuration space answers");
+  const regions = registers.regions.join(", ");
+  if (!registers.silent)
+    return finding(check, "ok", `it answers: configuration space, and region ${regions}`);
   return finding(
     check,
     "problem",
-    "it answers all ones: the link is down, or the device is gone, off or being programmed",
-    `bun run rescan.ts ${address}`,
+    `its configuration space answers, but the first word of region ${regions} is all ones: what is behind it is dead, in reset or being programmed`,
+    `bring that back (its program, image or power), then ${rescan}`,
   );
 }
 
@@ -57,6 +68,13 @@ function driver(facts: FunctionFacts): Finding {
       ? finding(check, "ok", text)
       : finding(check, "warning", text, bindCommand(facts));
   }
+  if (name === undefined && facts.lockedDown)
+    return finding(
+      check,
+      "problem",
+      "none, and kernel lockdown keeps its regions from sysfs: only VFIO reaches them",
+      facts.beyondVfio ? "turn the IOMMU on, see IOMMU above" : bindCommand(facts),
+    );
   if (name === undefined)
     return finding(
       check,
@@ -192,9 +210,11 @@ function memoryRegions(of: FunctionFacts["function"]) {
 
 function decode({ function: of, config }: FunctionFacts): Finding {
   const check = "memory decode";
-  if (config === undefined || config.vendor === ALL_ONES)
-    return finding(check, "not applicable", "it does not tell");
+  if (config === undefined || isSilent(config)) return finding(check, "not applicable", "it does not tell");
   if (memoryRegions(of).length === 0) return finding(check, "not applicable", "it has no memory regions");
+  // PCIe 6.0, section 9.3.4.1.3.
+  if (of.physicalFunction !== undefined)
+    return finding(check, "not applicable", `a virtual function's is turned on by ${of.physicalFunction}`);
   if (commandBits(config.command).memory) return finding(check, "ok", "on");
   if (of.driver !== undefined) return finding(check, "ok", `off until ${of.driver} is opened`);
   return finding(
@@ -205,31 +225,43 @@ function decode({ function: of, config }: FunctionFacts): Finding {
   );
 }
 
-function busMaster({ function: of, config }: FunctionFacts): Finding {
+function busMaster(facts: FunctionFacts): Finding {
+  const { function: of, config, lockedDown } = facts;
   const check = "bus master";
-  if (config === undefined || config.vendor === ALL_ONES)
-    return finding(check, "not applicable", "it does not tell");
+  if (config === undefined || isSilent(config)) return finding(check, "not applicable", "it does not tell");
   const { busMaster: on } = commandBits(config.command);
   if (on && of.driver === undefined && !of.isBridge)
     return finding(
       check,
       "warning",
       "on without a driver: it may still do DMA",
-      `bun run enable.ts ${of.address} --bus-master --off`,
+      lockedDown ? bindCommand(facts) : `bun run enable.ts ${of.address} --bus-master --off`,
     );
   return finding(check, "ok", on ? "on" : "off until it is opened");
 }
 
-function resourceFiles({ function: of, resourceFiles: files, beyondVfio }: FunctionFacts): Finding {
+function resourceFiles({
+  function: of,
+  resourceFiles: files,
+  beyondVfio,
+  lockedDown,
+}: FunctionFacts): Finding {
   const check = "resource files";
+  const { address, driver } = of;
   const regions = memoryRegions(of);
   if (regions.length === 0) return finding(check, "not applicable", "it has no memory regions");
-  const without = regions.filter(({ index }) => !files.includes(index));
-  if (without.length === 0) return finding(check, "ok", "its regions can be mapped through sysfs");
-  return finding(
-    check,
-    "warning",
-    `this kernel has no resource${without[0]!.index} to map its region by: only VFIO can`,
-    beyondVfio ? "turn the IOMMU on, see IOMMU above" : `bun run bind.ts ${of.address}`,
-  );
+  if (isVfioDriver(driver)) return finding(check, "ok", `not needed: ${driver} maps its regions`);
+  if (driver !== undefined && driver !== "uio_pci_generic")
+    return finding(check, "not applicable", `${driver} keeps its regions from being mapped`);
+  const onlyVfio = (why: string) =>
+    finding(
+      check,
+      "warning",
+      `${why}: only VFIO can`,
+      beyondVfio ? "turn the IOMMU on, see IOMMU above" : `bun run bind.ts ${address}`,
+    );
+  if (lockedDown) return onlyVfio("kernel lockdown forbids to map its regions through sysfs");
+  const without = regions.find(({ index }) => !files.includes(index));
+  if (without) return onlyVfio(`this kernel has no resource${without.index} to map its region by`);
+  return finding(check, "ok", "its regions can be mapped through sysfs");
 }

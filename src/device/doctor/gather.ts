@@ -1,19 +1,19 @@
-/** Reads the facts that the doctor judges. Nothing is changed; device nodes are opened for a moment. */
+/** Reads the facts that the doctor judges. Nothing is changed; device nodes, and a device that is asked, are opened for a moment. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf, readAttribute } from "../../pci/bus/attribute.ts";
 import { readRecord } from "../../pci/bus/binding-record.ts";
 import { BusError } from "../../pci/bus/bus-error.ts";
-import { openConfigFile } from "../../pci/bus/config-file.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import { groupNode, isVfioDriver, judgeGroup } from "../../pci/bus/group.ts";
 import { findHolders } from "../../pci/bus/holders.ts";
 import { findUses } from "../../pci/bus/in-use.ts";
 import { isBeyondVfio, listIommus, noiommuMode } from "../../pci/bus/iommu.ts";
 import { moduleState } from "../../pci/bus/module.ts";
-import { Config } from "../../pci/config.ts";
+import { readAnswer } from "../../pci/bus/presence.ts";
 import { lockableBytes } from "../vfio/memlock.ts";
-import type { FunctionFacts, Opened, SystemFacts } from "./facts.ts";
+import { closesSysfs, type FunctionFacts, type Opened, type SystemFacts } from "./facts.ts";
+import { askRegisters } from "./registers.ts";
 
 export function gatherSystem(): SystemFacts {
   const cpu = readAttribute("/proc/cpuinfo") ?? "";
@@ -37,7 +37,7 @@ export function gatherSystem(): SystemFacts {
     container: tryOpen("/dev/vfio/vfio"),
     memlockBytes: lockableBytes(),
     noiommu: noiommuMode(),
-    lockdown: /\[(\w+)\]/.exec(readAttribute("/sys/kernel/security/lockdown") ?? "")?.[1],
+    lockdown: lockdownMode(),
     hugepages: hugepages(),
     transparentHugepages: /\[(always|madvise)\]/.test(
       readAttribute("/sys/kernel/mm/transparent_hugepage/enabled") ?? "",
@@ -46,7 +46,12 @@ export function gatherSystem(): SystemFacts {
   };
 }
 
-export function gatherFunction(of: PciFunction): FunctionFacts {
+function lockdownMode(): string | undefined {
+  return /\[(\w+)\]/.exec(readAttribute("/sys/kernel/security/lockdown") ?? "")?.[1];
+}
+
+/** `ask` is whether its registers are asked, too; see {@link askRegisters}. */
+export function gatherFunction(of: PciFunction, ask: boolean): FunctionFacts {
   const { iommuGroup: group } = of;
   const path = group && isVfioDriver(of.driver) ? groupNode(group) : undefined;
   const holders = path === undefined ? [] : findHolders(new Set([path]));
@@ -60,22 +65,14 @@ export function gatherFunction(of: PciFunction): FunctionFacts {
         : { path, opened: holders.length > 0 ? "EBUSY" : tryOpen(path), holders },
     uses: findUses(of),
     beyondVfio: isBeyondVfio(of),
-    config: readConfig(of),
+    config: readAnswer(of),
+    registers: ask ? askRegisters(of) : undefined,
+    lockedDown: closesSysfs(lockdownMode()),
     resourceFiles: of.resources.flatMap((_, index) =>
       existsSync(join(of.path, `resource${index}`)) ? index : [],
     ),
     record: recordOf(of.address),
   };
-}
-
-function readConfig(of: PciFunction): FunctionFacts["config"] {
-  try {
-    using config = openConfigFile(of, "r");
-    return { vendor: config.read16(Config.VENDOR_ID), command: config.read16(Config.COMMAND) };
-  } catch (error) {
-    if (error instanceof BusError) return undefined;
-    throw error;
-  }
 }
 
 /** Only root can read records. */

@@ -1,6 +1,6 @@
 /** Verdicts on a machine: whether devices can be driven from user space here at all. No facts are read here. */
 import { FULL_KERNEL, type ModuleState } from "../../pci/bus/module.ts";
-import { type Finding, finding, type SystemFacts } from "./facts.ts";
+import { closesSysfs, type Finding, finding, type SystemFacts } from "./facts.ts";
 
 /** Less than this and a stream of large frames does not fit. */
 const MEMLOCK_BYTES = 64 * 1024 * 1024;
@@ -181,7 +181,7 @@ function uio({ modules, iommus }: SystemFacts): Finding {
 function lockdown(facts: SystemFacts): Finding {
   const { lockdown: mode } = facts;
   const check = "lockdown";
-  if (mode === undefined || mode === "none") return finding(check, "ok", "off");
+  if (!closesSysfs(mode)) return finding(check, "ok", "off");
   return finding(
     check,
     "warning",

@@ -14,7 +14,10 @@ import { BusError } from "../../pci/bus/bus-error.ts";
 import { type ConfigFile, openConfigFile } from "../../pci/bus/config-file.ts";
 import { changeCommand } from "../../pci/bus/enable.ts";
 import { type PciFunction, ResourceFlag } from "../../pci/bus/functions.ts";
-import { ALL_ONES, Command, Config } from "../../pci/config.ts";
+import { isVfioDriver } from "../../pci/bus/group.ts";
+import { isBeyondVfio } from "../../pci/bus/iommu.ts";
+import { isSilent } from "../../pci/bus/presence.ts";
+import { Command, Config } from "../../pci/config.ts";
 import {
   type ConfigSpace,
   DeviceError,
@@ -30,12 +33,13 @@ import { openRegion, type RegionTransfers } from "../region.ts";
 import { BARS } from "../vfio-abi.ts";
 import { findUio, UioInterrupt } from "./uio.ts";
 
+/** Why sysfs is used although VFIO may do. */
+export const ASKED_FOR = "it was asked for";
+
 /** Opens a function that no driver, or uio_pci_generic, is bound to. `why` is what kept VFIO away. Throws DeviceError. */
 export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevice {
   if (pci.driver !== undefined && pci.driver !== "uio_pci_generic")
-    throw new DeviceError(
-      `${spec}: ${pci.driver} drives ${pci.address}; its BARs can't be mapped meanwhile: bun run bind.ts ${pci.address}`,
-    );
+    throw new DeviceError(`${spec}: ${whoKeepsIt(pci, pci.driver, why)}`);
   using held = new DisposableStack();
   held.use(lockFunction(pci, spec));
   try {
@@ -50,6 +54,20 @@ export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevic
     if (error instanceof BusError) throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
     throw error;
   }
+}
+
+/** Which driver keeps its BARs from being mapped, and what helps. */
+function whoKeepsIt(pci: PciFunction, driver: string, why: string): string {
+  const { address } = pci;
+  const uio = `bun run bind.ts ${address} --driver uio_pci_generic`;
+  if (isVfioDriver(driver))
+    return why === ASKED_FOR
+      ? `${driver} has ${address}, so its BARs are mapped through VFIO: name it ${address} without sysfs:, or bun run release.ts ${address}`
+      : `${driver} has ${address}, so its BARs can't be mapped through sysfs, and VFIO can't be used: ${why}; ${uio}`;
+  const kept = `${driver} drives ${address}; its BARs can't be mapped meanwhile`;
+  if (pci.isBridge)
+    return `${kept}, and no driver for user space takes a bridge; bun run peek.ts ${address} config:0 reads its configuration space`;
+  return `${kept}: ${isBeyondVfio(pci) ? uio : `bun run bind.ts ${address}`}`;
 }
 
 class SysfsDevice implements PciDevice {
@@ -92,12 +110,17 @@ class SysfsDevice implements PciDevice {
         [],
         refusal(`${this.spec}: BAR${index} can't be reached through sysfs: ${why}`),
       );
+    const throughVfio = isBeyondVfio(this.#pci)
+      ? "turn the IOMMU on first (bun run doctor.ts tells how)"
+      : `bun run bind.ts ${this.#pci.address}`;
     if (sizeBytes === 0) return openRegion(index, 0, [], refusal(`${this.spec}: there is no BAR${index}`));
     if (flags & ResourceFlag.UNSET || start === 0n)
-      return unreachable("the kernel gave it no address; bun run rescan.ts");
+      return unreachable(
+        `the kernel gave it no address; bun run rescan.ts ${this.#pci.physicalFunction ?? this.#pci.address}`,
+      );
     if (!existsSync(path))
       return unreachable(
-        `this kernel has no ${path} on this architecture; VFIO maps it all the same: bun run bind.ts ${this.#pci.address}`,
+        `this kernel has no ${path} on this architecture; VFIO maps it all the same: ${throughVfio}`,
       );
     try {
       const fd = openFile(path, O_RDWR);
@@ -112,7 +135,7 @@ class SysfsDevice implements PciDevice {
       return openRegion(index, sizeBytes, [{ offset: 0, sizeBytes, mapping, from: inPage }], refusal(""));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      const why = error.code === "EPERM" ? ": kernel lockdown forbids it (bun run doctor.ts tells)" : "";
+      const why = error.code === "EPERM" ? `: kernel lockdown forbids it; VFIO maps it: ${throughVfio}` : "";
       return unreachable(`${error.message}${why}`);
     }
   }
@@ -153,7 +176,7 @@ class SysfsDevice implements PciDevice {
   #changeCommand(change: (command: number) => number): void {
     try {
       const command = this.config.read16(Config.COMMAND);
-      if (command === ALL_ONES) throw new BusError("its configuration space reads as all ones: it is gone");
+      if (isSilent({ command })) throw new BusError("its configuration space reads as all ones: it is gone");
       this.config.write16(Config.COMMAND, change(command));
     } catch (error) {
       if (!(error instanceof BusError)) throw error;

@@ -27,10 +27,14 @@ function failed(address: string, what: string, error: unknown): BusError {
 }
 
 /**
- * Opens it to read, or also to write. Each access reaches the function at once, with its own width. Accesses throw
+ * Opens it to read, or also to write. A virtual function has the ids that the kernel knows, as VFIO shows it: its own
+ * read as ones (PCIe 6.0, section 9.3.4.1.1). Each access reaches the function at once, with its own width. Accesses throw
  * BusError: where nothing may be read beyond byte 64 without root, and where the kernel refuses.
  */
-export function openConfigFile(of: Pick<PciFunction, "address" | "path">, mode: "r" | "r+"): ConfigFile {
+export function openConfigFile(
+  of: Pick<PciFunction, "address" | "path" | "vendor" | "device" | "physicalFunction">,
+  mode: "r" | "r+",
+): ConfigFile {
   const { address } = of;
   let fd: number;
   try {
@@ -45,6 +49,10 @@ export function openConfigFile(of: Pick<PciFunction, "address" | "path">, mode: 
   };
   const bytes = new Uint8Array(4);
   const view = new DataView(bytes.buffer);
+  const ids = [of.vendor, of.device].flatMap((id) => [id & 0xff, id >>> 8]);
+  const putIds = (offset: number, sizeBytes: number) => {
+    for (let at = offset; at < offset + sizeBytes && at < ids.length; at++) bytes[at - offset] = ids[at]!;
+  };
   const space = openConfigSpace(fstatSync(fd).size, {
     read(offset, sizeBytes) {
       stillOpen();
@@ -54,7 +62,10 @@ export function openConfigFile(of: Pick<PciFunction, "address" | "path">, mode: 
       } catch (error) {
         throw failed(address, `read ${sizeBytes} bytes at 0x${offset.toString(16)} of`, error);
       }
-      if (done === sizeBytes) return view;
+      if (done === sizeBytes) {
+        if (of.physicalFunction !== undefined) putIds(offset, sizeBytes);
+        return view;
+      }
       const why = offset >= PUBLIC_BYTES ? "beyond byte 64 it needs root: run it with sudo" : "it is gone";
       throw new BusError(
         `can't read ${sizeBytes} bytes at 0x${offset.toString(16)} of configuration space of ${address}: ${why}`,

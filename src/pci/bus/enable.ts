@@ -1,12 +1,13 @@
 /** Memory decode, I/O decode and bus mastering of a function, on and off. */
 import { join } from "node:path";
-import { ALL_ONES, Command, Config } from "../config.ts";
+import { Command, Config } from "../config.ts";
 import { readAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { openConfigFile } from "./config-file.ts";
 import { type PciFunction, ResourceFlag } from "./functions.ts";
 import { isForUserSpace } from "./group.ts";
 import { findUses, findUsesBehind } from "./in-use.ts";
+import { isSilent } from "./presence.ts";
 
 /** Which bits of the Command register, PCIe 6.0 section 7.5.1.1.3. */
 export interface CommandBits {
@@ -37,26 +38,33 @@ export function commandBits(command: number): CommandBits {
 /**
  * Turns the chosen bits on or off; all others stay as they are. Where no driver is bound the kernel's own switch, the
  * `enable` file, is turned first: pci_enable_device wakes the function up, and turns on the bridges above it, without
- * which an access never reaches it. The Command register is what counts in the end, and is read back.
- * Throws BusError.
+ * which an access never reaches it. The Command register is what counts in the end: it is written where the switch did
+ * not do, which kernel lockdown forbids, and read back. A virtual function has no memory decode of its own: its physical
+ * function's SR-IOV capability turns it on (PCIe 6.0, section 9.3.4.1.3). Throws BusError; the switch is as it was then.
  */
 export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): CommandChange {
   const mask = maskOf(bits);
   using config = openConfigFile(of, "r+");
   const before = config.read16(Config.COMMAND);
-  if (before === ALL_ONES)
+  if (isSilent({ command: before }))
     throw new BusError(
-      `${of.address} answers all ones: the link is down, or the device is gone or in reset; bun run rescan.ts ${of.address} looks for it anew`,
+      `${of.address} answers all ones: the link is down, or the device is gone or in reset; bun run rescan.ts ${of.physicalFunction ?? of.address} looks for it anew`,
     );
   if (on && bits.memory) requireAddresses(of);
   const idle = !on && (before & ~mask & ANY) === 0;
-  if (of.driver === undefined && (on || idle)) turnKernelSwitch(of, on);
-  config.write16(Config.COMMAND, on ? before | mask : before & ~mask);
+  const turned = of.driver === undefined && (on || idle) && turnKernelSwitch(of, on);
+  const wanted = on ? before | mask : before & ~mask;
+  try {
+    if (config.read16(Config.COMMAND) !== wanted) config.write16(Config.COMMAND, wanted);
+  } catch (error) {
+    if (turned) turnKernelSwitch(of, !on);
+    throw error;
+  }
   const after = config.read16(Config.COMMAND);
-  const stuck = (after ^ (on ? 0xffff : 0)) & mask;
-  if (stuck !== 0)
+  const own = of.physicalFunction === undefined ? mask : mask & ~Command.MEMORY;
+  if (((after ^ wanted) & own) !== 0)
     throw new BusError(
-      `${of.address}: Command is 0x${hex(after)} after writing 0x${hex(on ? before | mask : before & ~mask)}: the function does not have these bits`,
+      `${of.address}: Command is 0x${hex(after)} after writing 0x${hex(wanted)}: the function does not have these bits`,
     );
   return { before, after };
 }
@@ -87,9 +95,13 @@ function requireAddresses(of: PciFunction): void {
     );
 }
 
-/** Counted by the kernel: each 1 takes a 0. With a driver bound it is that driver's, and writing gives EBUSY. */
-function turnKernelSwitch(of: PciFunction, on: boolean): void {
+/**
+ * Counted by the kernel: each 1 takes a 0. With a driver bound it is that driver's, and writing gives EBUSY. Returns
+ * whether it had to be turned.
+ */
+function turnKernelSwitch(of: PciFunction, on: boolean): boolean {
   const isOn = Number(readAttribute(join(of.path, "enable")) ?? 0) > 0;
-  if (isOn === on) return;
+  if (isOn === on) return false;
   writeAttribute(join(of.path, "enable"), on ? "1" : "0", `${on ? "enable" : "disable"} ${of.address}`);
+  return true;
 }

@@ -7,6 +7,7 @@ import { attach, driverState, isStillWaiting, remove, requireRights, restore } f
 import { listFunctions, type PciFunction, readFunction } from "./functions.ts";
 import { isForUserSpace } from "./group.ts";
 import { findUses } from "./in-use.ts";
+import { isSilent, readAnswer } from "./presence.ts";
 
 export interface RescanOptions {
   /** Functions to take off the bus, each with all others of its device. */
@@ -22,9 +23,10 @@ export interface RescanOptions {
 }
 
 /**
- * What became of a function: "back" as it was, "changed" into one with other ids or another class, "gone", or "new".
+ * What became of a function: "back" as it was, "changed" into one with other ids or another class, "silent", that is there
+ * and answering nothing but ones, "gone", or "new".
  */
-export type Fate = "back" | "changed" | "gone" | "new";
+export type Fate = "back" | "changed" | "silent" | "gone" | "new";
 
 export interface RescanOutcome {
   readonly address: string;
@@ -153,7 +155,10 @@ async function giveBack(before: PciFunction): Promise<RescanOutcome> {
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
   }
-  return { address, fate: same ? "back" : "changed", before, after: readFunction(address), failure };
+  const after = readFunction(address);
+  const answer = readAnswer(after);
+  const silent = answer !== undefined && isSilent(answer);
+  return { address, fate: silent ? "silent" : same ? "back" : "changed", before, after, failure };
 }
 
 function identity(of: PciFunction): string {
