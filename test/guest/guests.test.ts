@@ -49,7 +49,7 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
         "cd /sys/kernel/mm/hugepages && echo 8 > hugepages-2048kB/nr_hugepages && echo 1 > hugepages-1048576kB/nr_hugepages && cd /vfiokit";
       await runInside(
         { arch, memoryMib: 6144, devices: ["edu", "nvme", "pci-testdev,membar-backed=on", ...PAIR] },
-        62,
+        63,
         hugepages,
         "edu",
         "nvme",
@@ -63,8 +63,14 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   );
 
   test(
-    "with an IOMMU: list, bind, release, rescan, enable and doctor, 50 times over, and nothing is left",
-    () => runInside({ arch, devices: ["edu", "nvme", "e1000e", ...PAIR] }, 28, "true", "bus"),
+    "with an IOMMU: list, bind, release, rescan, enable and doctor, 50 times over, and nothing is left; virtual functions, lockdown",
+    () =>
+      runInside(
+        { arch, devices: ["edu", "nvme", "e1000e", "igb", ...PAIR] },
+        37,
+        "true",
+        ...["bus", "bus-dependents", "bus-lockdown"],
+      ),
     TIMEOUT_MS,
   );
 

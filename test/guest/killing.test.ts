@@ -27,8 +27,8 @@ async function encodeOnHost(device: string, name: string): Promise<Buffer> {
   return readFileSync(output);
 }
 
-/** Encodes in a guest without end; what comes once frames flow is up to `begun`. */
-async function encodeForever(options: Omit<GuestOptions, "command">, begun: () => void) {
+/** Encodes in a guest without end; what comes once frames flow is up to `begun`, and then `after` runs there. */
+async function encodeForever(options: Omit<GuestOptions, "command">, begun: () => void, after = "true") {
   let text = "";
   let flowing = false;
   const collect = (bytes: Uint8Array) => {
@@ -45,6 +45,9 @@ async function encodeForever(options: Omit<GuestOptions, "command">, begun: () =
     'while [ "$(stat -c %s forever.ivf 2> /dev/null || echo 0)" -lt 100000 ]; do sleep 0.2; done',
     "echo frames flow",
     "wait $!",
+    "code=$?",
+    after,
+    "exit $code",
   ];
   const { exitCode } = await runGuest({
     ...options,
@@ -97,12 +100,17 @@ test.each(["x86_64", "aarch64"] as const)(
     const logged: string[] = [];
     const log = (line: string) => void logged.push(line);
     const options = { arch, devices, outputs: [output], log };
-    const { exitCode, text } = await encodeForever(options, kill);
+    const look = "bun run doctor.ts 00:01.0 | grep link; bun run rescan.ts 00:01.0";
+    const { exitCode, text } = await encodeForever(options, kill, look);
     console.log(`${arch}: ${text}`);
     expect(exitCode).toBe(1);
     expect(logged.join("\n")).toContain(
       "model:vp9 has ended (SIGKILL): a dead device to the guest from now on",
     );
+    expect(text).toMatch(
+      /PROBLEM +link +its configuration space answers, but the first word of region 0, 1 is all ones: what is behind it is dead/,
+    );
+    expect(text).toMatch(/0000:00:01\.0 +silent +10ee:7022 +driver vfio-pci\n/);
     const [, holds] =
       /ERROR {2}0000:00:01\.0: STATUS reads as all ones: the device is gone\nforever\.ivf holds the (\d+) frames before that/.exec(
         text,

@@ -1,6 +1,6 @@
 /** What users of VFIO stumble over, provoked for real: the message says what, why, and what to do. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, chownSync } from "node:fs";
+import { chmodSync, chownSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { openGroup } from "../../../src/device/vfio/group.ts";
 import { readRegionInfo, regionTransfers } from "../../../src/device/vfio/regions.ts";
@@ -168,6 +168,19 @@ test("pages of a size that there is not are refused", () => {
   expect(messageOf(() => device.allocateDma(2 ** 20, { pageBytes: 8192 }))).toBe(
     `${edu}: this machine has no pages of 8192 bytes; ls /sys/kernel/mm/hugepages shows what it has`,
   );
+});
+
+test("more mappings than the kernel lets a container make are refused with the command that allows more", async () => {
+  const limit = "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit";
+  const before = readFileSync(limit, "utf8");
+  writeFileSync(limit, "1");
+  try {
+    expect((await outcome(edu, "--dma", "4096", "--dma", "4096")).split("\n")[1]).toEndWith(
+      `ENOSPC: the container takes 0 more mappings; as root: echo N > ${limit}, and open the device again`,
+    );
+  } finally {
+    writeFileSync(limit, before);
+  }
 });
 
 test("no addresses are left below what the device reaches", () => {
