@@ -6,6 +6,7 @@ export {
   type DmaOptions,
   type Interrupt,
   type InterruptKind,
+  type OpenOptions,
   type PciDevice,
   type Region,
 } from "./device/device.ts";

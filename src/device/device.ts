@@ -6,6 +6,17 @@ import type { ConfigSpace } from "../pci/config-space.ts";
 
 export type { ConfigSpace };
 
+/** What a program asks of a device when it opens it. A device of this machine's bus needs none of it. */
+export interface OpenOptions {
+  /** Milliseconds that a server, or a model, may take for each answer; 5000 where absent. */
+  readonly timeoutMs?: number;
+  /**
+   * Writes to a server's BARs do not wait for its answer: they take half the time, and one that the server refuses is
+   * lost without a word. Absent: each is answered, and one that is refused throws DeviceError.
+   */
+  readonly postWrites?: boolean;
+}
+
 /** One PCI function, opened. Dispose turns bus mastering off and gives back whatever it still holds. */
 export interface PciDevice extends Disposable {
   /** As openDevice took it, for messages. */
@@ -21,7 +32,7 @@ export interface PciDevice extends Disposable {
   interruptCount(kind: InterruptKind): number;
   /**
    * Enables `count` vectors from 0 on. They are closed with the device, or when their kind is enabled anew; the caller may
-   * dispose of them earlier. Throws DeviceError.
+   * dispose of them earlier. Throws DeviceError; the new ones are not enabled then.
    */
   enableInterrupts(kind: InterruptKind, count: number): Interrupt[];
   disableInterrupts(kind: InterruptKind): void;
@@ -41,7 +52,10 @@ export interface PciDevice extends Disposable {
  */
 export type InterruptKind = "intx" | "msi" | "msix" | "err" | "req";
 
-/** An enabled vector, which counts its interrupts. */
+/**
+ * An enabled vector, which counts its interrupts. What the device wrote to memory before an interrupt is there when its
+ * count is given.
+ */
 export interface Interrupt extends Disposable {
   /** Takes the count without waiting. */
   take(): number;
@@ -52,8 +66,9 @@ export interface Interrupt extends Disposable {
 }
 
 /**
- * A BAR. Accesses have the width they say and happen once, in order, naturally aligned. Writes are posted: a read
- * after them sees them done. Throws RangeError outside the region, DeviceError where the device can't be reached.
+ * A BAR. Accesses have the width they say and happen once, in order, naturally aligned. Writes are posted, as PCI has
+ * it: a read after them sees them done. Throws RangeError outside the region, DeviceError where the device can't be
+ * reached, or where a server refuses the access (for writes see OpenOptions.postWrites).
  */
 export interface Region {
   readonly index: number;
@@ -81,7 +96,11 @@ export interface DmaOptions {
   readonly pageBytes?: number;
 }
 
-/** Memory shared with a device. Dispose unmaps it on both sides: only when the device no longer uses it. */
+/**
+ * Memory shared with a device. Dispose unmaps it on both sides: only when the device no longer uses it. A vfio-user
+ * server that does not map it reads and writes it by messages; they are carried out whenever the event loop turns, a
+ * request is made to the device or an interrupt is waited for, but not while a program polls the memory and does nothing else.
+ */
 export interface DmaMemory extends Disposable {
   /** Its address as the device sees it; below 2^53. */
   readonly iova: number;

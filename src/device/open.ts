@@ -1,18 +1,21 @@
 import { SystemError } from "../os/errno.ts";
 import { connectUnix } from "../os/socket.ts";
-import { DeviceError, type PciDevice } from "./device.ts";
+import { DeviceError, type OpenOptions, type PciDevice } from "./device.ts";
 import { openModel } from "./model.ts";
 import { isPciSpec, openPci } from "./pci.ts";
 import { openVfioUser } from "./vfio-user/client.ts";
 
 /**
  * Opens a device: `0000:00:09.0` for a function of this machine, by VFIO where vfio-pci drives it and else through
- * sysfs (`vfio:` or `sysfs:` before the address asks for one way); `vfio-user:/path/to.sock` for any vfio-user server, `model:vp9` for the encoder's software model in a
- * child process. Memory decode is on afterwards, and bus mastering where the way has DMA. Throws DeviceError.
+ * sysfs (`vfio:` or `sysfs:` before the address asks for one way); `vfio-user:/path/to.sock` for any vfio-user server,
+ * `model:vp9` for the encoder's software model in a child process. Memory decode is on afterwards, and bus mastering
+ * where the way has DMA. Throws DeviceError.
  */
-export function openDevice(spec: string): PciDevice {
-  if (spec.startsWith("model:")) return openModel(spec);
-  if (spec.startsWith("vfio-user:")) return connect(spec);
+export function openDevice(spec: string, options: OpenOptions = {}): PciDevice {
+  if (options.timeoutMs !== undefined && !(options.timeoutMs > 0))
+    throw new RangeError(`timeoutMs is ${options.timeoutMs}; it must be more than 0`);
+  if (spec.startsWith("model:")) return openModel(spec, options);
+  if (spec.startsWith("vfio-user:")) return connect(spec, options);
   if (isPciSpec(spec)) return openPci(spec);
   throw new DeviceError(
     `"${spec}" names no device that can be opened; use an address such as 0000:00:09.0, vfio-user:/path/to.sock for a server, or model:vp9 for the software model`,
@@ -26,10 +29,10 @@ const advice: Readonly<Record<string, string>> = {
   EACCES: "this user may not connect; run as the user who started the server",
 };
 
-function connect(spec: string): PciDevice {
+function connect(spec: string, options: OpenOptions): PciDevice {
   const path = spec.slice("vfio-user:".length);
   try {
-    return openVfioUser(connectUnix(path), spec);
+    return openVfioUser(connectUnix(path), spec, options);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "is it a UNIX socket?"}`, {

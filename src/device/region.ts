@@ -7,7 +7,7 @@ import type { Region } from "./device.ts";
 export interface RegionTransfers {
   /** A view that the next transfer overwrites. */
   read(offset: number, sizeBytes: number): DataView;
-  write(offset: number, bytes: Uint8Array, posted: boolean): void;
+  write(offset: number, bytes: Uint8Array): void;
   readonly maxDataBytes: number;
 }
 
@@ -56,7 +56,7 @@ export function openRegion(
     checkRange(name, sizeBytes, offset, width);
     return addressOf(offset, width);
   };
-  const post = (offset: number, width: 1 | 2 | 4 | 8) => transfers.write(offset, bytesOf[width], true);
+  const writeWord = (offset: number, width: 1 | 2 | 4 | 8) => transfers.write(offset, bytesOf[width]);
 
   return {
     index,
@@ -82,25 +82,25 @@ export function openRegion(
       const address = locate(offset, 1);
       if (address) return write8(address, value);
       word.setUint8(0, value);
-      post(offset, 1);
+      writeWord(offset, 1);
     },
     write16: (offset, value) => {
       const address = locate(offset, 2);
       if (address) return write16(address, value);
       word.setUint16(0, value, true);
-      post(offset, 2);
+      writeWord(offset, 2);
     },
     write32: (offset, value) => {
       const address = locate(offset, 4);
       if (address) return write32(address, value);
       word.setUint32(0, value, true);
-      post(offset, 4);
+      writeWord(offset, 4);
     },
     write64: (offset, value) => {
       const address = locate(offset, 8);
       if (address) return write64(address, value);
       word.setBigUint64(0, value, true);
-      post(offset, 8);
+      writeWord(offset, 8);
     },
     copyIn: (offset, from) => {
       const wholeBytes = from.byteLength - (from.byteLength % 8);
@@ -109,17 +109,13 @@ export function openRegion(
       const address = locate(offset, padded);
       if (address && wholeBytes) copy64(address, ptr(from), wholeBytes / 8);
       for (let at = 0; !address && at < wholeBytes; at += transfers.maxDataBytes) {
-        transfers.write(
-          offset + at,
-          from.subarray(at, Math.min(at + transfers.maxDataBytes, wholeBytes)),
-          true,
-        );
+        transfers.write(offset + at, from.subarray(at, Math.min(at + transfers.maxDataBytes, wholeBytes)));
       }
       if (padded === wholeBytes) return;
       word.setBigUint64(0, 0n);
       bytesOf[8].set(from.subarray(wholeBytes));
       if (address) write64(address + wholeBytes, word.getBigUint64(0, true));
-      else post(offset + wholeBytes, 8);
+      else writeWord(offset + wholeBytes, 8);
     },
     copyOut: (offset, to) => {
       const wholeBytes = to.byteLength - (to.byteLength % 8);

@@ -28,7 +28,6 @@ export interface StreamSettings {
   readonly threads: number;
 }
 
-const START_TIMEOUT_MS = 5000;
 /** Without a sign of life for this long the driver looks at the device itself. */
 const LOOK_MS = 100;
 const ALL_ONES = 0xffff_ffff;
@@ -110,14 +109,14 @@ export class EndpointDriver implements Disposable {
     if (path === "dma") this.#armInterrupt();
     this.#submitted = 0;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
-    const deadline = performance.now() + START_TIMEOUT_MS;
+    const deadline = performance.now() + this.#timeoutMs;
     // The stream may be stopped meanwhile, which is whoever stopped it's to tell.
     while (this.#memory) {
       const state = this.#state();
       if (state === State.RUNNING) return;
       if (performance.now() >= deadline) {
         throw new EncoderError(
-          `${device.spec}: waited ${START_TIMEOUT_MS} ms for STATUS.STATE to be RUNNING; it is ${valueName(STATE, state)}`,
+          `${device.spec}: waited ${this.#timeoutMs} ms for STATUS.STATE to be RUNNING; it is ${valueName(STATE, state)}`,
         );
       }
       await Bun.sleep(1);

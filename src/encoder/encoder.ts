@@ -97,11 +97,13 @@ export function openEncoder(options: EncoderOptions): Encoder {
   if (typeof options.output !== "function")
     throw new TypeError("openEncoder needs output, a function that takes each chunk");
   const spec = options.device ?? "model:vp9";
-  const device = typeof spec === "string" ? openDevice(spec) : spec;
+  const { timeoutMs = 10_000 } = options;
+  // Each frame costs a register write, the doorbell: its answer is not waited for.
+  const device = typeof spec === "string" ? openDevice(spec, { timeoutMs, postWrites: true }) : spec;
   const owned = typeof spec === "string" ? device : undefined;
   try {
     const path = options.path ?? (device.hasDma ? "dma" : "window");
-    return new Encoder({ ...options, path }, new EndpointDriver(device, options.timeoutMs ?? 10_000), owned);
+    return new Encoder({ ...options, path }, new EndpointDriver(device, timeoutMs), owned);
   } catch (error) {
     owned?.[Symbol.dispose]();
     throw error;

@@ -3,25 +3,29 @@
  * calling thread, which takes microseconds on a local socket.
  */
 import { fence } from "../../os/access.ts";
-import { EventFd } from "../../os/eventfd.ts";
 import type { Fd } from "../../os/fd.ts";
 import { PAGE_SIZE } from "../../os/memory.ts";
+import { MAX_FDS } from "../../os/socket.ts";
 import { ALL_ONES, Config, Command as PciCommand } from "../../pci/config.ts";
 import { openConfigSpace } from "../../pci/config-space.ts";
 import {
   type ConfigSpace,
   DeviceError,
   type DmaOptions,
+  type Interrupt,
   type InterruptKind,
+  type OpenOptions,
   type PciDevice,
   type Region,
 } from "../device.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
 import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionIndex } from "../vfio-abi.ts";
-import { Connection } from "./connection.ts";
+import { Connection, REPLY_TIMEOUT_MS, type ServeRequest } from "./connection.ts";
 import { DmaMemories } from "./dma.ts";
-import { Command, getVersion, MAX_DATA_BYTES, putVersion } from "./protocol.ts";
+import { VectorInterrupt } from "./interrupt.ts";
+import { Command, commandName, getVersion, MAX_DATA_BYTES, putVersion } from "./protocol.ts";
 import { type RegionInfo, readRegionInfo } from "./region-info.ts";
+import { RequestWatch } from "./request-watch.ts";
 
 const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
   intx: IrqIndex.INTX,
@@ -32,21 +36,22 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
 };
 
 /**
- * Speaks VERSION on a connected socket and reads what the device offers. Owns the socket, also when it throws.
+ * Speaks VERSION on a connected socket and reads what the device offers. Owns the socket, also when it throws. A server
+ * that has just been started may take `startMs` for its first answer, if that is longer than the time limit.
  * Throws DeviceError: no reply in time, a closed connection, a peer that speaks something else.
  */
-export function openVfioUser(socket: Fd, spec: string): PciDevice {
+export function openVfioUser(socket: Fd, spec: string, options: OpenOptions, startMs = 0): PciDevice {
+  const { timeoutMs = REPLY_TIMEOUT_MS, postWrites = false } = options;
   const memories = new DmaMemories();
-  const connection: Connection = new Connection(socket, spec, (message) =>
-    memories.serve(connection, message),
-  );
+  const serve: ServeRequest = (message) => memories.serve(connection, message);
+  const connection: Connection = new Connection(socket, spec, serve, timeoutMs);
   const regions: RegionInfo[] = [];
   try {
-    negotiate(connection);
+    negotiate(connection, Math.max(timeoutMs, startMs));
     const { canReset, irqCount } = readDeviceInfo(connection);
     for (const index of [...Array(BARS).keys(), RegionIndex.CONFIG])
       regions.push(readRegionInfo(connection, index));
-    const client = new Client(connection, memories, regions, canReset, irqCount);
+    const client = new Client(connection, memories, regions, canReset, irqCount, postWrites);
     client.enable();
     return client;
   } catch (error) {
@@ -55,11 +60,15 @@ export function openVfioUser(socket: Fd, spec: string): PciDevice {
   }
 }
 
-function negotiate(connection: Connection): void {
-  const capabilities = { max_msg_fds: 16, max_data_xfer_size: MAX_DATA_BYTES, pgsizes: PAGE_SIZE };
-  const { payload } = connection.request(Command.VERSION, putVersion(connection.messages, capabilities));
-  const { max_data_xfer_size } = connection.guard(Command.VERSION, () => getVersion(payload));
+function negotiate(connection: Connection, timeoutMs: number): void {
+  const capabilities = { max_msg_fds: MAX_FDS, max_data_xfer_size: MAX_DATA_BYTES, pgsizes: PAGE_SIZE };
+  const payloadBytes = putVersion(connection.messages, capabilities);
+  const { payload } = connection.request(Command.VERSION, payloadBytes, [], false, timeoutMs);
+  const { max_data_xfer_size, max_msg_fds } = connection.guard(commandName(Command.VERSION), timeoutMs, () =>
+    getVersion(payload),
+  );
   connection.maxDataBytes = Math.min(MAX_DATA_BYTES, max_data_xfer_size) & ~7;
+  connection.maxFds = Math.min(MAX_FDS, max_msg_fds);
 }
 
 function readDeviceInfo(connection: Connection): { canReset: boolean; irqCount: number } {
@@ -81,8 +90,8 @@ function release(connection: Connection, memories: DmaMemories, regions: readonl
   }
 }
 
-/** REGION_READ and REGION_WRITE: u64 offset, u32 region, u32 count, data. */
-function regionMessages(connection: Connection, index: number): RegionTransfers {
+/** REGION_READ and REGION_WRITE: u64 offset, u32 region, u32 count, data. A posted write gets no answer. */
+function regionMessages(connection: Connection, index: number, postWrites: boolean): RegionTransfers {
   const access = (offset: number, count: number, dataBytes: number): DataView => {
     const view = connection.messages.payload(16 + dataBytes);
     view.setBigUint64(0, BigInt(offset), true);
@@ -102,10 +111,10 @@ function regionMessages(connection: Connection, index: number): RegionTransfers 
       }
       return new DataView(payload.buffer, payload.byteOffset + 16, sizeBytes);
     },
-    write: (offset, bytes, posted) => {
+    write: (offset, bytes) => {
       const view = access(offset, bytes.byteLength, bytes.byteLength);
       new Uint8Array(view.buffer, view.byteOffset + 16, bytes.byteLength).set(bytes);
-      if (posted) connection.post(Command.REGION_WRITE, view.byteLength);
+      if (postWrites) connection.post(Command.REGION_WRITE, view.byteLength);
       else connection.request(Command.REGION_WRITE, view.byteLength);
     },
   };
@@ -120,11 +129,12 @@ class Client implements PciDevice {
   readonly #connection: Connection;
   readonly #memories: DmaMemories;
   readonly #regions: readonly RegionInfo[];
+  readonly #watch: RequestWatch;
   readonly #canReset: boolean;
   readonly #irqCount: number;
   readonly #enabled = new Set<InterruptKind>();
   /** The last ones of each kind, enabled or not: whoever got them may still read them. */
-  readonly #eventFds = new Map<InterruptKind, readonly EventFd[]>();
+  readonly #interrupts = new Map<InterruptKind, readonly VectorInterrupt[]>();
   #closed = false;
 
   constructor(
@@ -133,11 +143,13 @@ class Client implements PciDevice {
     regions: readonly RegionInfo[],
     canReset: boolean,
     irqCount: number,
+    postWrites: boolean,
   ) {
     this.spec = connection.spec;
     this.#connection = connection;
     this.#memories = memories;
     this.#regions = regions;
+    this.#watch = new RequestWatch(connection);
     this.#canReset = canReset;
     this.#irqCount = irqCount;
     this.bars = regions.slice(0, BARS).map(({ sizeBytes, areas }, index) =>
@@ -145,14 +157,11 @@ class Client implements PciDevice {
         index,
         sizeBytes,
         areas.map(({ offset, mapping }) => ({ offset, sizeBytes: mapping.sizeBytes, mapping, from: 0 })),
-        regionMessages(connection, index),
+        regionMessages(connection, index, postWrites),
       ),
     );
-    const messages = regionMessages(connection, RegionIndex.CONFIG);
-    this.config = openConfigSpace(regions[BARS]!.sizeBytes, {
-      read: messages.read,
-      write: (offset, bytes) => messages.write(offset, bytes, false),
-    });
+    const configMessages = regionMessages(connection, RegionIndex.CONFIG, false);
+    this.config = openConfigSpace(regions[BARS]!.sizeBytes, configMessages);
   }
 
   /** Memory decode and bus mastering on; each open and each reset turns them off. */
@@ -170,43 +179,62 @@ class Client implements PciDevice {
     return this.#connection.requestFixed(Command.DEVICE_GET_IRQ_INFO, 16, 16).getUint32(12, true);
   }
 
-  enableInterrupts(kind: InterruptKind, count: number): EventFd[] {
-    const eventFds = Array.from({ length: count }, () => new EventFd());
+  enableInterrupts(kind: InterruptKind, count: number): Interrupt[] {
+    const { maxFds } = this.#connection;
+    if (maxFds === 0)
+      throw this.#connection.error(
+        "the server takes no file descriptors (max_msg_fds is 0), and it signals interrupts through them",
+      );
+    // Vectors beyond `count` must not stay enabled, and not every server lets an enabled kind grow.
+    if (this.#enabled.has(kind)) this.disableInterrupts(kind);
+    this.#close(kind);
+    const interrupts = Array.from({ length: count }, () => new VectorInterrupt(this.#connection));
+    let accepted = 0;
     try {
-      this.#setIrqs(kind, IrqSet.DATA_EVENTFD, eventFds);
+      while (accepted < count) {
+        const part = interrupts.slice(accepted, accepted + maxFds);
+        const fds = part.map(({ eventFd }) => eventFd.fd.number);
+        this.#setIrqs(kind, IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, accepted, part.length, fds);
+        accepted += part.length;
+      }
     } catch (error) {
-      for (const eventFd of eventFds) eventFd[Symbol.dispose]();
+      for (const interrupt of interrupts) interrupt[Symbol.dispose]();
+      // All or none: the parts before the one that was refused are taken back.
+      if (accepted > 0 && this.#connection.usable) this.disableInterrupts(kind);
       throw error;
     }
-    for (const eventFd of this.#eventFds.get(kind) ?? []) eventFd[Symbol.dispose]();
-    this.#eventFds.set(kind, eventFds);
+    this.#interrupts.set(kind, interrupts);
     this.#enabled.add(kind);
-    return eventFds;
+    return interrupts;
+  }
+
+  #close(kind: InterruptKind): void {
+    for (const interrupt of this.#interrupts.get(kind) ?? []) interrupt[Symbol.dispose]();
   }
 
   disableInterrupts(kind: InterruptKind): void {
     this.#enabled.delete(kind);
-    this.#setIrqs(kind, IrqSet.DATA_NONE, []);
+    this.#setIrqs(kind, IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER, 0, 0);
   }
 
   unmaskIntx(): void {
-    this.#setIrqs("intx", IrqSet.DATA_NONE, [], IrqSet.ACTION_UNMASK, 1);
+    this.#setIrqs("intx", IrqSet.DATA_NONE | IrqSet.ACTION_UNMASK, 0, 1);
   }
 
   /** u32 argsz, flags, index, start, count. */
   #setIrqs(
     kind: InterruptKind,
-    data: number,
-    eventFds: readonly EventFd[],
-    action = IrqSet.ACTION_TRIGGER as number,
-    count = eventFds.length,
+    flags: number,
+    start: number,
+    count: number,
+    fds: readonly number[] = [],
   ): void {
     const view = this.#connection.messages.payload(20);
     view.setUint32(0, 20, true);
-    view.setUint32(4, data | action, true);
+    view.setUint32(4, flags, true);
     view.setUint32(8, irqIndexOf[kind], true);
+    view.setUint32(12, start, true);
     view.setUint32(16, count, true);
-    const fds = eventFds.map((eventFd) => eventFd.fd.number);
     this.#connection.request(Command.DEVICE_SET_IRQS, 20, fds);
   }
 
@@ -215,7 +243,9 @@ class Client implements PciDevice {
   }
 
   allocateDma(sizeBytes: number, options?: DmaOptions) {
-    return this.#memories.allocate(this.#connection, sizeBytes, options);
+    const memory = this.#memories.allocate(this.#connection, sizeBytes, options);
+    this.#watch.start();
+    return memory;
   }
 
   reset(): void {
@@ -227,6 +257,7 @@ class Client implements PciDevice {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watch[Symbol.dispose]();
     try {
       if (this.#connection.usable) {
         const command = this.config.read16(Config.COMMAND);
@@ -238,7 +269,7 @@ class Client implements PciDevice {
       // A server that is gone has nothing left to give back; what is held here is released below.
       if (!(error instanceof DeviceError)) throw error;
     } finally {
-      for (const eventFd of [...this.#eventFds.values()].flat()) eventFd[Symbol.dispose]();
+      for (const kind of this.#interrupts.keys()) this.#close(kind);
       release(this.#connection, this.#memories, this.#regions);
     }
   }

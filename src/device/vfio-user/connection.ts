@@ -1,32 +1,46 @@
-/** The client's end of a vfio-user connection: requests that wait for their reply, with a time limit each. */
+/**
+ * The client's end of a vfio-user connection: requests that wait for their reply, with a time limit each, and answers
+ * to the server's own requests. All of it runs to its end before the event loop turns again, so that no message of
+ * either side is ever handled in the middle of another.
+ */
 import { errnoName } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
-import { Disconnected, FdStream, SocketTimeout } from "../../os/socket.ts";
+import { Disconnected, FdStream, MAX_FDS, SocketTimeout } from "../../os/socket.ts";
 import { DeviceError } from "../device.ts";
 import { commandName, MAX_DATA_BYTES, type Message, MessageStream, ProtocolError } from "./protocol.ts";
 
-/** How long a server may take to answer one request. */
-const REPLY_TIMEOUT_MS = 5000;
+/** How long a server may take to answer one request, where nothing else is asked for. */
+export const REPLY_TIMEOUT_MS = 5000;
+/** How long a server that sends one request after the other may keep serveWaiting busy. */
+const SERVE_LIMIT_MS = 1000;
+const SERVING = "serving its requests";
 
-/** A request of the server's own, answered while one of ours waits. Returns the reply's payload size, or an errno. */
+/** Carries out a request of the server's own. Returns the reply's payload size, or an errno. */
 export type ServeRequest = (
   message: Message,
 ) => { readonly payloadBytes: number } | { readonly errno: number };
 
 export class Connection implements Disposable {
   readonly spec: string;
+  /** How long the server may take to answer one request. */
+  readonly timeoutMs: number;
   readonly #messages: MessageStream;
   readonly #serve: ServeRequest;
   #nextId = 0;
   #closed = false;
+  /** The server closed its end; the next request finds out and says so. */
+  #ended = false;
   /** The connection is of no use any more; why. */
   #broken: string | undefined;
   /** Most data of one region access; the server may lower it. */
   maxDataBytes = MAX_DATA_BYTES;
+  /** Most descriptors of one message; the server may lower it. */
+  maxFds = MAX_FDS;
 
   /** Owns the socket from now on. */
-  constructor(socket: Fd, spec: string, serve: ServeRequest) {
+  constructor(socket: Fd, spec: string, serve: ServeRequest, timeoutMs: number) {
     this.spec = spec;
+    this.timeoutMs = timeoutMs;
     this.#messages = new MessageStream(new FdStream(socket));
     this.#serve = serve;
   }
@@ -41,16 +55,27 @@ export class Connection implements Disposable {
     return this.#messages;
   }
 
+  /** The socket, to wait for; whatever arrives is for this connection to receive. */
+  get socket(): Fd {
+    return this.#messages.stream.fd;
+  }
+
   /**
-   * Sends a request and waits for its reply, serving the server's own requests meanwhile. The descriptors of the reply
-   * are the caller's when it `takesFds`, and closed otherwise. Throws DeviceError.
+   * Sends a request and waits for its reply, serving the server's own requests until it comes. The descriptors of the
+   * reply are the caller's when it `takesFds`, and closed otherwise. Throws DeviceError.
    */
-  request(command: number, payloadBytes: number, fds: readonly number[] = [], takesFds = false): Message {
+  request(
+    command: number,
+    payloadBytes: number,
+    fds: readonly number[] = [],
+    takesFds = false,
+    timeoutMs = this.timeoutMs,
+  ): Message {
     const id = this.#send(command, payloadBytes, fds, false);
-    const deadline = performance.now() + REPLY_TIMEOUT_MS;
-    return this.guard(command, () => {
+    const deadline = performance.now() + timeoutMs;
+    return this.guard(commandName(command), timeoutMs, () => {
       for (;;) {
-        const message = this.#messages.receive(Math.max(0, deadline - performance.now()));
+        const message = this.#messages.receive(Math.max(0, deadline - performance.now()), timeoutMs);
         if (!message.reply || message.errno || !takesFds || message.id !== id) closeAll(message.fds);
         if (!message.reply) {
           this.#answer(message);
@@ -88,8 +113,49 @@ export class Connection implements Disposable {
     const id = this.#nextId;
     this.#nextId = (id + 1) & 0xffff;
     const header = { id, command, reply: false, noReply, errno: 0 };
-    this.guard(command, () => this.#messages.send(header, payloadBytes, fds, REPLY_TIMEOUT_MS));
+    this.guard(commandName(command), this.timeoutMs, () =>
+      this.#messages.send(header, payloadBytes, fds, this.timeoutMs),
+    );
     return id;
+  }
+
+  /** Whether the server's own requests can still come. */
+  get listening(): boolean {
+    return this.usable && !this.#ended;
+  }
+
+  /**
+   * Answers the requests that the server has sent; `patienceMs` is how long it waits for one more after each. Returns
+   * whether there were any. Throws nothing: the next request says what is wrong with the connection.
+   */
+  serveWaiting(limitMs = SERVE_LIMIT_MS, patienceMs = 0): boolean {
+    const deadline = performance.now() + limitMs;
+    let served = false;
+    while (this.listening && performance.now() < deadline) {
+      if (!this.#messages.stream.readable(served ? patienceMs : 0)) break;
+      try {
+        this.guard(SERVING, this.timeoutMs, () => this.#serveOne());
+      } catch (error) {
+        if (!(error instanceof DeviceError)) throw error;
+      }
+      served = true;
+    }
+    return served;
+  }
+
+  #serveOne(): void {
+    let message: Message;
+    try {
+      message = this.#messages.receive(this.timeoutMs, this.timeoutMs);
+    } catch (error) {
+      if (!(error instanceof Disconnected)) throw error;
+      this.#ended = true;
+      return;
+    }
+    closeAll(message.fds);
+    if (message.reply)
+      throw new ProtocolError(`a reply to ${commandName(message.command)} ${message.id} came unasked`);
+    this.#answer(message);
   }
 
   #answer(request: Message): void {
@@ -98,18 +164,26 @@ export class Connection implements Disposable {
     if (noReply) return;
     const errno = "errno" in answer ? answer.errno : 0;
     const payloadBytes = "errno" in answer ? 0 : answer.payloadBytes;
-    this.#messages.send({ id, command, reply: true, noReply: false, errno }, payloadBytes);
+    this.#messages.send(
+      { id, command, reply: true, noReply: false, errno },
+      payloadBytes,
+      [],
+      this.timeoutMs,
+    );
   }
 
-  /** Runs a part of a command; what breaks the connection becomes a DeviceError that says so, now and later. */
-  guard<T>(command: number, run: () => T): T {
+  /**
+   * Runs a part of what `name` says; what breaks the connection becomes a DeviceError that says so, now and later.
+   * `timeoutMs` is the time limit that it has.
+   */
+  guard<T>(name: string, timeoutMs: number, run: () => T): T {
     try {
       return run();
     } catch (error) {
       // A RangeError is the caller's: nothing was sent.
       if (!(error instanceof Error) || error instanceof DeviceError || error instanceof RangeError)
         throw error;
-      this.#broken = `${this.spec}: ${reason(error, commandName(command))}`;
+      this.#broken = `${this.spec}: ${reason(error, name, timeoutMs)}`;
       throw new DeviceError(this.#broken, { cause: error });
     }
   }
@@ -124,12 +198,15 @@ export class Connection implements Disposable {
   }
 }
 
-function reason(error: Error, name: string): string {
+function reason(error: Error, name: string, timeoutMs: number): string {
   if (error instanceof Disconnected) {
     return `the server is gone (${name}: ${error.message}); start it again and open the device anew`;
   }
+  if (error instanceof SocketTimeout && name === SERVING) {
+    return `the server has stopped in the middle of a request of its own, or of taking the answer, for ${timeoutMs} ms`;
+  }
   if (error instanceof SocketTimeout) {
-    return `no answer to ${name} within ${REPLY_TIMEOUT_MS} ms; the server hangs, is serving another client, or is no vfio-user server`;
+    return `no answer to ${name} within ${timeoutMs} ms; the server hangs, is serving another client, or is no vfio-user server`;
   }
   if (error instanceof ProtocolError) return `${error.message}; is it a vfio-user server?`;
   return `${name} failed: ${error.message}`;

@@ -32,7 +32,9 @@ export class DmaMemories implements Disposable {
         if (connection.usable) send(connection, Command.DMA_UNMAP, dma, 0, []);
       });
       try {
-        send(connection, Command.DMA_MAP, dma, DmaFlag.READ | DmaFlag.WRITE, [fd.number]);
+        // Without the descriptor the server reads and writes the memory by messages.
+        const fds = connection.maxFds > 0 ? [fd.number] : [];
+        send(connection, Command.DMA_MAP, dma, DmaFlag.READ | DmaFlag.WRITE, fds);
       } catch (error) {
         dma.unmapHere();
         throw error;

@@ -95,9 +95,10 @@ export class MessageStream {
 
   /**
    * Receives one whole message: exactly its header, then exactly its payload, so that descriptors stay with their
-   * message. Throws as FdStream.receive, or ProtocolError where the announced size is impossible.
+   * message. The header may be `timeoutMs` in coming and the payload `restMs`, as it follows at once: a peer that stops
+   * in the middle is gone. Throws as FdStream.receive, or ProtocolError where the announced size is impossible.
    */
-  receive(timeoutMs: number): Message {
+  receive(timeoutMs: number, restMs = 5000): Message {
     const fds = this.stream.receive(this.#inHeader, timeoutMs);
     const flags = this.#inView.getUint32(8, true);
     const sizeBytes = this.#inView.getUint32(4, true);
@@ -115,8 +116,7 @@ export class MessageStream {
         );
       }
       if (sizeBytes > HEADER_BYTES) {
-        // The rest of a message follows at once; a peer that stops in the middle is gone.
-        fds.push(...this.stream.receive(this.#in.subarray(HEADER_BYTES, sizeBytes), 5000));
+        fds.push(...this.stream.receive(this.#in.subarray(HEADER_BYTES, sizeBytes), restMs));
       }
     } catch (error) {
       for (const fd of fds) fd[Symbol.dispose]();

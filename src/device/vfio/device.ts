@@ -76,10 +76,7 @@ class VfioDevice implements PciDevice {
 
     const config = readRegionInfo(fd, RegionIndex.CONFIG);
     const configTransfers = regionTransfers(fd, "configuration space", config.fileOffset, spec);
-    this.config = openConfigSpace(config.sizeBytes, {
-      read: configTransfers.read,
-      write: (offset, bytes) => configTransfers.write(offset, bytes, false),
-    });
+    this.config = openConfigSpace(config.sizeBytes, configTransfers);
     const msixTable = findMsixTable(this.config);
     this.bars = Array.from({ length: BARS }, (_, index) => {
       const region = readRegionInfo(fd, index);

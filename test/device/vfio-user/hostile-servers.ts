@@ -297,13 +297,17 @@ export const servers = {
   "refuses memory": refuses(Command.DMA_MAP, 12),
   "keeps memory": refuses(Command.DMA_UNMAP, 16),
   "refuses interrupts": refuses(Command.DEVICE_SET_IRQS, 22),
+  "refuses writes": except({
+    [Command.REGION_WRITE]: (request, peer) =>
+      isBar0(request) && (request.posted || peer.reply(request, undefined, { errno: 22 })),
+  }),
   "refuses a reset": refuses(Command.DEVICE_RESET, 9999),
 
   "takes 64 bytes a message": except({
     [Command.VERSION]: (request, peer) => peer.reply(request, version({ max_data_xfer_size: 64 })),
     [Command.REGION_WRITE]: (request) => {
-      if (!isBar0(request)) return false;
-      writeSizes.push(request.payload.getUint32(12, true));
+      if (isBar0(request)) writeSizes.push(request.payload.getUint32(12, true));
+      return false;
     },
     [Command.REGION_READ]: (request, peer) =>
       isBar0(request) && peer.reply(request, access(request, ...writeSizes)),

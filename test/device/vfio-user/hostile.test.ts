@@ -107,6 +107,18 @@ describe("Opening throws a DeviceError that says what the server did, and leaves
   );
 });
 
+test("The time limit of a request is the one that was asked for", () => {
+  const spec = specOf("never answers");
+  for (const timeoutMs of [50, 6000])
+    expectError(spec, new RegExp(`^no answer to VERSION within ${timeoutMs} ms;`), () =>
+      openDevice(spec, { timeoutMs })[Symbol.dispose](),
+    );
+  for (const timeoutMs of [0, -1, Number.NaN])
+    expect(() => openDevice(spec, { timeoutMs })).toThrow(
+      new RangeError(`timeoutMs is ${timeoutMs}; it must be more than 0`),
+    );
+}, 20_000);
+
 /** Opens, acts, closes; whatever the server did, nothing is left behind. */
 function withDevice(server: ServerName, act: (device: PciDevice, spec: string) => void): void {
   const before = held();
@@ -199,6 +211,23 @@ describe("An open device", () => {
       memory[Symbol.dispose]();
       device.allocateDma(4096);
     });
+  });
+
+  test("throws where a write is refused, and can be used on; posted writes are not answered", () => {
+    const refused = "the server refused REGION_WRITE: EINVAL";
+    withDevice("refuses writes", (device, spec) => {
+      const [bar] = device.bars;
+      expectError(spec, refused, () => bar!.write8(0, 1));
+      expectError(spec, refused, () => bar!.write16(2, 1));
+      expectError(spec, refused, () => bar!.write32(4, 1));
+      expectError(spec, refused, () => bar!.write64(8, 1n));
+      expectError(spec, refused, () => bar!.copyIn(0, new Uint8Array(16)));
+      expectError(spec, refused, () => bar!.copyIn(0, new Uint8Array(3)));
+      expect(bar!.read8(0)).toBe(0);
+    });
+    using posting = openDevice(specOf("refuses writes"), { postWrites: true });
+    posting.bars[0]!.write8(0, 1);
+    expect(posting.bars[0]!.read8(0)).toBe(0);
   });
 
   test("sends nothing for what the server said it lacks", () => {

@@ -51,7 +51,7 @@ function expectIds(
  * file of four pages, of which the first and third can be mapped; a message reads always from the file's start.
  */
 export function serverSession(spec: string, alarmSeconds: number): void {
-  using device = openDevice(spec);
+  using device = openDevice(spec, { postWrites: true });
   const { config } = device;
   const [bar0, bar1] = [device.bars[0]!, device.bars[1]!];
 
@@ -162,7 +162,7 @@ function copyOut(region: PciDevice["bars"][number], offset: number, sizeBytes: n
  * pins; ports 1 and 5 read a one where that count is a multiple of 3. Accesses of any width act on their first byte.
  */
 export function gpioSession(spec: string): void {
-  using device = openDevice(spec);
+  using device = openDevice(spec, { postWrites: true });
   expectIds(device, { VENDOR_ID: 0x494f, DEVICE_ID: 0x0dc8, SUBSYSTEM_VENDOR_ID: 0, SUBSYSTEM_ID: 0 });
   expect(device.bars.map((bar) => bar.sizeBytes)).toEqual([0, 0, 0x100, 0, 0, 0]);
   expect(() => device.bars[0]!.read8(0)).toThrow(RangeError);

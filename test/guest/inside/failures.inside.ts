@@ -113,11 +113,11 @@ test("decode off: an access by system call fails, and the message tells how to t
   );
   const bar0 = regionTransfers(fd, "BAR0", readRegionInfo(fd, 0).fileOffset, nvme);
   const [off, on] = [new Uint8Array([0, 0]), new Uint8Array([Command.MEMORY, 0])];
-  config.write(Config.COMMAND, off, false);
+  config.write(Config.COMMAND, off);
   expect(messageOf(() => bar0.read(0, 4))).toBe(
     `${nvme}: read 4 bytes at 0x0 of BAR0: EIO: memory decode is off, or the device is gone; bun run info.ts tells, and bun run enable.ts turns decode on`,
   );
-  config.write(Config.COMMAND, on, false);
+  config.write(Config.COMMAND, on);
   expect(bar0.read(0, 4).getUint32(0, true)).not.toBe(0xffffffff);
 });
 

@@ -1,0 +1,52 @@
+/** A vector of a device behind a vfio-user server: an eventfd that the server signals. */
+import { EventFd } from "../../os/eventfd.ts";
+import { POLLIN, poll } from "../../os/poll.ts";
+import type { Interrupt } from "../device.ts";
+import type { Connection } from "./connection.ts";
+
+/**
+ * Waiting for it serves the server's own requests. An interrupt comes after the writes that the device made before it
+ * (PCIe 6.0, section 2.4.1), so the DMA_WRITEs that arrived by then are carried out before its count is given.
+ */
+export class VectorInterrupt implements Interrupt {
+  readonly eventFd = new EventFd();
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  take(): number {
+    const count = this.eventFd.take();
+    if (count > 0) this.#connection.serveWaiting();
+    return count;
+  }
+
+  wait(timeoutMs: number): number {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const count = this.take();
+      if (count > 0) return count;
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) return 0;
+      const fds = [this.eventFd.fd];
+      // A connection that has ended stays readable for ever.
+      if (this.#connection.listening) fds.push(this.#connection.socket);
+      const [signalled] = poll(
+        fds.map((fd) => ({ fd: fd.number, events: POLLIN })),
+        leftMs,
+      );
+      if (!signalled) this.#connection.serveWaiting();
+    }
+  }
+
+  async waitAsync(timeoutMs: number): Promise<number> {
+    const count = await this.eventFd.waitAsync(timeoutMs);
+    if (count > 0) this.#connection.serveWaiting();
+    return count;
+  }
+
+  [Symbol.dispose](): void {
+    this.eventFd[Symbol.dispose]();
+  }
+}
