@@ -15,7 +15,8 @@ import {
 } from "./device/interrupts.ts";
 import { timeoutMs, UsageError, wholeNumber } from "./device/number.ts";
 import { openDeviceOf } from "./device/open.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
+import { checkPresent } from "./device/silence.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { ExitCode } from "./encode/exit-code.ts";
 import { interrupted } from "./encode/interrupt.ts";
 import { say } from "./say.ts";
@@ -61,14 +62,15 @@ first one ends the wait. --poke and --ack write 32 bits, several in the order gi
 
 --latency triggers one interrupt after the other, ${LATENCY_ROUNDS} where no --count is given: all writes of
 --poke are repeated in each round, and the time runs from before the last of them to the
-return of a blocking wait. --timeout applies to each.
+return of a blocking wait. --timeout applies to each. Writes to a vfio-user server are not
+answered then, so one that it refuses is an interrupt that does not come.
 
 --json: device, kind, interrupts (of each vector: vector, count, betweenMs) or latencyUs and
 rounds; the figures are median, p99, least and most, null where there are none.
 
 ${OPENING}
 Exit codes: 0 all of --count came (without it: at least one), 1 not, or the device failed,
-2 usage, 130 Ctrl-C before that.`,
+2 usage, 5 the device does not answer, 130 Ctrl-C before that.`,
   },
   args: {
     ...deviceArgs,
@@ -83,7 +85,12 @@ Exit codes: 0 all of --count came (without it: at least one), 1 not, or the devi
       description: "Watch this one (default: the first 16; with --latency 0)",
     },
     count: { type: "string", valueHint: "N", description: "Interrupts to wait for, or rounds of --latency" },
-    timeout: { type: "string", default: "10", valueHint: "S", description: "Seconds to wait at most" },
+    timeout: {
+      type: "string",
+      default: "10",
+      valueHint: "S",
+      description: "Seconds to wait at most, also for each answer of a server",
+    },
     poke: {
       type: "string",
       valueHint: "BAR:OFFSET=VALUE",
@@ -105,7 +112,7 @@ Exit codes: 0 all of --count came (without it: at least one), 1 not, or the devi
       if (args.latency && pokes.length === 0)
         throw new UsageError("--latency needs --poke BAR:OFFSET=VALUE, the write that triggers an interrupt");
 
-      using device = openDeviceOf(spec);
+      using device = openDeviceOf(spec, { timeoutMs: limitMs, postWrites: args.latency });
       const triggers = openWrites(device, pokes);
       const acknowledgements = openWrites(device, acks);
       using armed = arm(

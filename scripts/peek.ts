@@ -12,7 +12,8 @@ import {
   type Width,
   widths,
 } from "./device/place.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
+import { SILENCE, whySilentAt } from "./device/silence.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 import { ExitCode } from "./encode/exit-code.ts";
 import { say } from "./say.ts";
@@ -31,12 +32,15 @@ Examples:
   bun run peek.ts 0000:00:09.0 0:0x44 --wait 0xff=2 --timeout 0.5
 
 --json: device, space (BAR0 or config), offset and width (bits) as numbers, values as
-hexadecimal text; with --wait also outcome (met, timeout or interrupted).
+hexadecimal text, answers (whether the device does); with --wait also outcome (met, timeout or
+interrupted).
 
 ${OPENING}
+${SILENCE}
 Configuration space of a function that VFIO does not have is reached without opening the device,
 whatever driver has it.
-Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C.`,
+Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 5 the device does not
+answer (what was read is printed all the same), 130 Ctrl-C.`,
   },
   args: {
     ...deviceArgs,
@@ -52,7 +56,12 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
       valueHint: "MASK=VALUE",
       description: "Read until the bits in MASK are VALUE",
     },
-    timeout: { type: "string", default: "10", valueHint: "S", description: "Seconds that --wait may take" },
+    timeout: {
+      type: "string",
+      default: "10",
+      valueHint: "S",
+      description: "Seconds that --wait may take, and a server each answer",
+    },
   },
   run: ({ args }) =>
     endWith(async () => {
@@ -64,12 +73,11 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
       const count = wholeNumber("--count", args.count, 1, condition ? 1 : MAX_COUNT);
       checkPlace(place, width, count);
 
-      using device = openFor(spec, [place], "r");
+      using device = openFor(spec, [place], "r", { timeoutMs: limitMs });
       const words = openWords(device, place, width, count);
       const waited = condition && (await waitFor(() => words.read(0), condition, limitMs));
       const values = waited ? [waited.value] : Array.from({ length: count }, (_, i) => words.read(i));
-      const ones = (1n << BigInt(width)) - 1n;
-      if (values.includes(ones)) checkPresent(device);
+      const silent = whySilentAt(device, place, width, values);
 
       if (args.json) {
         const shown = values.map((value) => hex(value, width));
@@ -80,9 +88,15 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
           offset: place.offset,
           width,
           values: shown,
+          answers: silent === undefined,
           ...outcome,
         });
-      } else if (!waited || waited.outcome === "met") console.log(dumpWords(place.offset, width, values));
+      } else if (silent !== undefined || !waited || waited.outcome === "met")
+        console.log(dumpWords(place.offset, width, values));
+      if (silent !== undefined) {
+        await say("error", `${spec}: ${silent}`);
+        return ExitCode.SILENT;
+      }
       if (!condition || !waited || waited.outcome === "met") return 0;
       await say("error", `${spec}: ${unmet(place, width, condition, limitMs, waited)}`);
       return waited.outcome === "timeout" ? 1 : ExitCode.INTERRUPTED;

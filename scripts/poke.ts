@@ -14,7 +14,8 @@ import {
   type Width,
   widths,
 } from "./device/place.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
+import { SILENCE, whySilent, whySilentAt } from "./device/silence.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 import { ExitCode } from "./encode/exit-code.ts";
 import { say } from "./say.ts";
@@ -64,13 +65,16 @@ Examples:
   bun run poke.ts 0000:00:05.0 0:8 5 --wait 0:0x20:1=0
 
 --json: device, space (BAR0 or config), offset, width (bits) and count as numbers, and as
-hexadecimal text values (written), and where asked for wait (space, offset, value, outcome)
-and readBack.
+hexadecimal text values (written), answers (whether the device does), and where asked for wait
+(space, offset, value, outcome) and readBack.
 
 ${OPENING}
+A write that a vfio-user server refuses is an error. After the writes the Command register is read,
+to see that the device answers. ${SILENCE}
 Configuration space of a function that VFIO does not have is reached without opening the device,
 whatever driver has it.
-Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C.`,
+Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 5 the device does not
+answer (what was read is printed all the same), 130 Ctrl-C.`,
   },
   args: {
     ...deviceArgs,
@@ -98,7 +102,12 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
       valueHint: "[BAR:OFFSET:]MASK=VALUE",
       description: "Afterwards read (by default what was written) until the bits in MASK are VALUE",
     },
-    timeout: { type: "string", default: "10", valueHint: "S", description: "Seconds that --wait may take" },
+    timeout: {
+      type: "string",
+      default: "10",
+      valueHint: "S",
+      description: "Seconds that --wait may take, and a server each answer",
+    },
     "read-back": {
       type: "boolean",
       default: false,
@@ -120,14 +129,21 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
       const limitMs = timeoutMs(args.timeout);
       checkPlace(place, width, count);
 
-      using device = openFor(spec, [place, ...(wait ? [wait.place] : [])], "r+");
+      using device = openFor(spec, [place, ...(wait ? [wait.place] : [])], "r+", { timeoutMs: limitMs });
       const words = openWords(device, place, width, count);
       const watched = wait && openWords(device, wait.place, width, 1);
       const values = "values" in change ? change.values : [(words.read(0) & ~change.clear) | change.set];
       for (let i = 0; i < count; i++) words.write(i, single ? values[0]! : values[i]!);
-      checkPresent(device);
-      const waited = wait && (await waitFor(() => watched!.read(0), wait.condition, limitMs));
+      const gone = whySilent(device);
+      const waited =
+        wait && gone === undefined
+          ? await waitFor(() => watched!.read(0), wait.condition, limitMs)
+          : undefined;
       const readBack = args["read-back"] ? Array.from({ length: count }, (_, i) => words.read(i)) : undefined;
+      const silent =
+        gone ??
+        (waited && whySilentAt(device, wait!.place, width, [waited.value])) ??
+        (readBack && whySilentAt(device, place, width, readBack));
 
       if (args.json) {
         const shown = (list: readonly bigint[]) => list.map((value) => hex(value, width));
@@ -139,6 +155,7 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
           width,
           count,
           values: shown(values),
+          answers: silent === undefined,
           ...(wait &&
             waited && {
               wait: {
@@ -156,6 +173,10 @@ Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 130 Ctrl-C
         if (wait && waited?.outcome === "met")
           console.log(`${nameOf(wait.place)} -> ${hex(waited.value, width)}`);
         if (readBack) console.log(dumpWords(place.offset, width, readBack));
+      }
+      if (silent !== undefined) {
+        await say("error", `${spec}: ${silent}`);
+        return ExitCode.SILENT;
       }
       if (!wait || !waited || waited.outcome === "met") return 0;
       await say("error", `${spec}: ${unmet(wait.place, width, wait.condition, limitMs, waited)}`);

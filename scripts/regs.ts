@@ -6,8 +6,10 @@ import { hex, UsageError, wholeNumber } from "./device/number.ts";
 import { openDeviceOf } from "./device/open.ts";
 import { checkPlace, MAX_COUNT, openWords, type Place, spaceName } from "./device/place.ts";
 import { chooseRegisters, readRegisters, registersAsJson, showRegisters } from "./device/register-dump.ts";
+import { SILENCE, whySilentAt } from "./device/silence.ts";
 import { ENCODER, ENCODER_BAR, loadTable, type NamedTable, recognize, wrongMagic } from "./device/table.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
+import { ExitCode } from "./encode/exit-code.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -15,7 +17,6 @@ import { runVerb } from "./usage.ts";
 const RAW_BYTES = 256;
 const WORD_BITS = 32;
 const WORD_BYTES = 4;
-const ALL_ONES = 0xffff_ffff;
 
 interface Range {
   readonly offset: number;
@@ -36,33 +37,45 @@ function readRange(offset: string | undefined, bytes: string | undefined): Range
   return range;
 }
 
+/** Shows them; returns why the device does not answer, where it does not. */
 async function showTable(
   device: PciDevice,
   bar: number,
   named: NamedTable,
   names: readonly string[],
   json: boolean,
-): Promise<void> {
+): Promise<string | undefined> {
   const values = readRegisters(device.bars[bar]!, named.name, chooseRegisters(named, names));
-  if (values.some(({ value }) => value === ALL_ONES)) checkPresent(device);
-  const mistake = named === ENCODER ? wrongMagic(values) : undefined;
+  const read = values.flatMap(({ value }) => (value === undefined ? [] : [BigInt(value)]));
+  const silent = whySilentAt(device, { space: bar }, WORD_BITS, read);
+  const mistake = silent === undefined && named === ENCODER ? wrongMagic(values) : undefined;
   if (mistake !== undefined) await say("info", `${device.spec} is not the encoder: ${mistake}`);
-  const object = { device: device.spec, bar, table: named.name, registers: registersAsJson(values) };
+  const answers = silent === undefined;
+  const object = { device: device.spec, bar, table: named.name, answers, registers: registersAsJson(values) };
   if (json) printJson(object);
   else console.log(showRegisters(values));
+  return silent;
 }
 
-function showRaw(device: PciDevice, bar: number, { offset, sizeBytes }: Range, json: boolean): void {
+/** The same for words without names. */
+function showRaw(
+  device: PciDevice,
+  bar: number,
+  { offset, sizeBytes }: Range,
+  json: boolean,
+): string | undefined {
   const place: Place = { space: bar, offset };
   const left = Math.max(WORD_BYTES, device.bars[bar]!.sizeBytes - offset);
   const count = Math.floor((sizeBytes ?? Math.min(RAW_BYTES, left)) / WORD_BYTES);
   const words = openWords(device, place, WORD_BITS, count);
   const values = Array.from({ length: count }, (_, i) => words.read(i));
-  if (values.includes(BigInt(ALL_ONES))) checkPresent(device);
+  const silent = whySilentAt(device, place, WORD_BITS, values);
+  const answers = silent === undefined;
   const shown = values.map((value) => hex(value, WORD_BITS));
-  const object = { device: device.spec, bar, table: null, offset, width: WORD_BITS, values: shown };
+  const object = { device: device.spec, bar, table: null, answers, offset, width: WORD_BITS, values: shown };
   if (json) printJson(object);
   else console.log(dumpWords(offset, WORD_BITS, values));
+  return silent;
 }
 
 const command = defineCommand({
@@ -82,12 +95,14 @@ own is a file with "export const registers = { ... }", the same as src/endpoint/
 A register is read once, in the table's order; one that is write-only (wo) is not read. A table
 does not say which reads have side effects: if some do, name the registers that you want.
 
---json: device, bar, table (or null), and registers by name (offset, mode, value, fields; the
+--json: device, bar, table (or null), answers (whether the device does), and registers by name (offset, mode, value, fields; the
 value of one that is not read is null), or without a table offset, width and values.
 Values are hexadecimal text; offsets and the fields' values are numbers.
 
 ${OPENING}
-Exit codes: 0 done, 1 the device failed, 2 usage.`,
+${SILENCE}
+Exit codes: 0 done, 1 the device failed, 2 usage, 5 the device does not answer (what was read is
+printed all the same).`,
   },
   args: {
     ...deviceArgs,
@@ -128,18 +143,21 @@ Exit codes: 0 done, 1 the device failed, 2 usage.`,
         if ("why" in found) why = `${found.why}; `;
         else named = found;
       }
-      if (named) await showTable(device, bar, named, names, args.json);
+      let silent: string | undefined;
+      if (named) silent = await showTable(device, bar, named, names, args.json);
       else if (names.length > 0)
         throw new UsageError(`${spec}: ${why}registers have names only with --table FILE.ts`);
       else {
-        showRaw(device, bar, range ?? { offset: 0, sizeBytes: undefined }, args.json);
-        if (!range && barBytes > RAW_BYTES)
+        silent = showRaw(device, bar, range ?? { offset: 0, sizeBytes: undefined }, args.json);
+        if (silent === undefined && !range && barBytes > RAW_BYTES)
           await say(
             "info",
             `${why}the first ${RAW_BYTES} of ${barBytes} bytes of ${spaceName({ space: bar, offset: 0 })}; --bytes shows more, --table FILE.ts names them`,
           );
       }
-      return 0;
+      if (silent === undefined) return 0;
+      await say("error", `${spec}: ${silent}`);
+      return ExitCode.SILENT;
     }),
 });
 

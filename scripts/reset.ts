@@ -1,9 +1,10 @@
 /** Resets a device. */
 import { defineCommand } from "citty";
-import type { PciDevice } from "../src/device/device.ts";
+import { DeviceError, type PciDevice } from "../src/device/device.ts";
 import { Config } from "../src/pci/config.ts";
 import { openDeviceOf } from "./device/open.ts";
-import { checkPresent, deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
+import { checkPresent, whyBarsSilent } from "./device/silence.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { runVerb } from "./usage.ts";
 
 /** Vendor and device, as lspci has them: "10ee:7022". */
@@ -15,7 +16,8 @@ function idOf({ config }: PciDevice): string {
 const command = defineCommand({
   meta: {
     name: "reset.ts",
-    description: `Reset a device to its power-on state, by the means of its backend, and check that it answers again.
+    description: `Reset a device to its power-on state, by the means of its backend, and check that it answers again:
+its configuration space, and the first word of one of its BARs.
 
 Examples:
   bun run reset.ts 0000:00:09.0
@@ -24,7 +26,8 @@ Examples:
 --json: device, reachedBy, before and after (vendor:device), resetMs.
 
 ${OPENING}
-Exit codes: 0 done, 1 the reset failed or another device answers after it, 2 usage.`,
+Exit codes: 0 done, 1 the reset failed or another device answers after it, 2 usage, 5 the device
+does not answer.`,
   },
   args: deviceArgs,
   run: ({ args }) =>
@@ -37,6 +40,9 @@ Exit codes: 0 done, 1 the reset failed or another device answers after it, 2 usa
       device.reset();
       const resetMs = performance.now() - startMs;
       checkPresent(device);
+      const dead = whyBarsSilent(device);
+      if (dead !== undefined)
+        throw new DeviceError(`${spec}: after a reset by ${device.reachedBy} ${dead}`, { silent: true });
       const after = idOf(device);
       const { reachedBy } = device;
       if (args.json) printJson({ device: spec, reachedBy, before, after, resetMs });

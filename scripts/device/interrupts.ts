@@ -6,7 +6,7 @@ import { checkPlace, openWords, type Place, parsePlace } from "./place.ts";
 
 /** From the most to the least that a device can have. */
 export const kinds: readonly InterruptKind[] = ["msix", "msi", "intx", "err", "req"];
-/** As many descriptors as a vfio-user message carries, and vectors that a person can watch. */
+/** As many as a person can watch. */
 const MOST_WATCHED = 16;
 const WRITE_BITS = 32;
 /** How soon a waiter sees Ctrl-C, or that the others are done. */

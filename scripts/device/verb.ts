@@ -1,6 +1,6 @@
 /** What the verbs that open a device have in common. */
-import { DeviceError, type PciDevice } from "../../src/device/device.ts";
-import { Config } from "../../src/pci/config.ts";
+import { DeviceError } from "../../src/device/device.ts";
+import { ExitCode } from "../encode/exit-code.ts";
 import { say } from "../say.ts";
 import { UsageError } from "./number.ts";
 
@@ -40,7 +40,7 @@ export function printJson(value: unknown): void {
 
 /**
  * Carries out a verb, says what went wrong, with --json on standard output, too, unless its value is there already; and
- * ends the process: work's own exit code, 1 failed, 2 usage.
+ * ends the process: work's own exit code, 1 failed, 2 usage, 5 the device does not answer.
  */
 export async function endWith(work: () => Promise<number> | number): Promise<never> {
   let exitCode = 1;
@@ -50,8 +50,11 @@ export async function endWith(work: () => Promise<number> | number): Promise<nev
     const error = firstOf(thrown);
     const message = error instanceof Error ? error.message : String(error);
     await say("error", message);
-    if (process.argv.includes("--json") && !printed) printJson({ error: message });
-    if (error instanceof UsageError) exitCode = 2;
+    const silent = error instanceof DeviceError && error.silent;
+    if (process.argv.includes("--json") && !printed)
+      printJson({ error: message, ...(silent && { answers: false }) });
+    if (error instanceof UsageError) exitCode = ExitCode.USAGE;
+    if (silent) exitCode = ExitCode.SILENT;
   }
   process.exit(exitCode);
 }
@@ -60,15 +63,4 @@ export async function endWith(work: () => Promise<number> | number): Promise<nev
 export function required(word: string | undefined, what: string): string {
   if (word === undefined) throw new UsageError(`${what} is missing; --help has examples`);
   return word;
-}
-
-/**
- * Throws DeviceError where the device is gone: it answers all ones then (PCIe 6.0, section 2.3.2), but its vendor id
- * never reads so while it is there. The answer also comes after all writes made before, so those have arrived.
- */
-export function checkPresent(device: Pick<PciDevice, "spec" | "config">): void {
-  if (device.config.read16(Config.VENDOR_ID) !== 0xffff) return;
-  throw new DeviceError(
-    `${device.spec}: its vendor id reads 0xffff: it no longer answers (link down, powered off, or being programmed); once it is back, bun run rescan.ts finds it again`,
-  );
 }

@@ -118,4 +118,11 @@ export interface DmaMemory extends Disposable {
 /** A device that can't be opened or used: what was tried, on what, why, and what to do. */
 export class DeviceError extends Error {
   override readonly name = "DeviceError";
+  /** The device does not answer: what is read of it is all ones. */
+  readonly silent: boolean;
+
+  constructor(message: string, options: ErrorOptions & { readonly silent?: boolean } = {}) {
+    super(message, options);
+    this.silent = options.silent ?? false;
+  }
 }

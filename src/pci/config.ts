@@ -70,6 +70,18 @@ export const CONFIG_BYTES = 4096;
 /** Command register, PCIe 6.0 section 7.5.1.1.3. */
 export const Command = { IO: 1 << 0, MEMORY: 1 << 1, BUS_MASTER: 1 << 2, INTX_DISABLE: 1 << 10 } as const;
 
+/** Reserved in Command: 0 in every function. */
+const COMMAND_RESERVED = 0xf800;
+
+/**
+ * Whether a function whose Command register reads so does not answer: reads give all ones then (PCIe 6.0, section 2.3.2).
+ * The vendor id does not tell. A virtual function's is 0xffff by specification (section 9.3.4.1.1), and VFIO answers it
+ * from memory. VFIO does the same for INTx Disable, so it is the reserved bits that count.
+ */
+export function isSilentCommand(command: number): boolean {
+  return (command & COMMAND_RESERVED) === COMMAND_RESERVED;
+}
+
 /** Status register, PCIe 6.0 section 7.5.1.1.4. */
 export const Status = { INTERRUPT: 1 << 3, CAPABILITIES: 1 << 4 } as const;
 

@@ -29,6 +29,8 @@ const Special = {
   READS: 0x30,
   /** After any write the device answers all ones until its next client comes. */
   UNPLUG: 0x34,
+  /** After a write of 1 BARs answer all ones for good, as what is behind them has died; after one of 2 all of it. */
+  KILL: 0x38,
 } as const;
 const MSI_VECTORS = 4;
 const EINVAL = 22;
@@ -42,6 +44,7 @@ new DataView(regions.get(RegionIndex.CONFIG)!.buffer).setUint32(0, 0x11e8_1234, 
 const registers = new DataView(regions.get(0)!.buffer);
 
 let unplugged = false;
+let killed: "BARs" | "all" | undefined;
 const intx = { eventFd: undefined as EventFd | undefined, asserted: false, masked: false };
 const msi: EventFd[] = [];
 
@@ -56,7 +59,7 @@ function note(line: string): void {
 }
 
 function read(region: number, offset: number, bytes: Uint8Array, to: Uint8Array): void {
-  if (unplugged) {
+  if (unplugged || killed === "all" || (killed === "BARs" && region < BARS)) {
     to.fill(0xff);
     return;
   }
@@ -67,10 +70,11 @@ function read(region: number, offset: number, bytes: Uint8Array, to: Uint8Array)
 }
 
 function write(region: number, offset: number, bytes: Uint8Array, from: Uint8Array): void {
-  if (unplugged) return;
+  if (unplugged || killed) return;
   bytes.set(from, offset);
   if (region !== 0) return;
   if (offset === Special.UNPLUG) unplugged = true;
+  if (offset === Special.KILL) killed = from[0] === 1 ? "BARs" : "all";
   if (offset === Special.ACKNOWLEDGE) intx.asserted = false;
   if (offset !== Special.TRIGGER) return;
   const vector = msi[from[0]!];

@@ -6,7 +6,7 @@ import { fence } from "../../os/access.ts";
 import type { Fd } from "../../os/fd.ts";
 import { PAGE_SIZE } from "../../os/memory.ts";
 import { MAX_FDS } from "../../os/socket.ts";
-import { ALL_ONES, Config, Command as PciCommand } from "../../pci/config.ts";
+import { Config, isSilentCommand, Command as PciCommand } from "../../pci/config.ts";
 import { openConfigSpace } from "../../pci/config-space.ts";
 import {
   type ConfigSpace,
@@ -63,7 +63,7 @@ export function openVfioUser(socket: Fd, spec: string, options: OpenOptions, sta
 function negotiate(connection: Connection, timeoutMs: number): void {
   const capabilities = { max_msg_fds: MAX_FDS, max_data_xfer_size: MAX_DATA_BYTES, pgsizes: PAGE_SIZE };
   const payloadBytes = putVersion(connection.messages, capabilities);
-  const { payload } = connection.request(Command.VERSION, payloadBytes, [], false, timeoutMs);
+  const { payload } = connection.request(Command.VERSION, payloadBytes, { timeoutMs });
   const { max_data_xfer_size, max_msg_fds } = connection.guard(commandName(Command.VERSION), timeoutMs, () =>
     getVersion(payload),
   );
@@ -99,11 +99,14 @@ function regionMessages(connection: Connection, index: number, postWrites: boole
     view.setUint32(12, count, true);
     return view;
   };
+  const name = index === RegionIndex.CONFIG ? "config" : `BAR${index}`;
+  const of = (sizeBytes: number, offset: number) =>
+    ` of ${sizeBytes} byte${sizeBytes === 1 ? "" : "s"} at ${name}:0x${offset.toString(16)}`;
   return {
     maxDataBytes: connection.maxDataBytes,
     read: (offset, sizeBytes) => {
       access(offset, sizeBytes, 0);
-      const { payload } = connection.request(Command.REGION_READ, 16);
+      const { payload } = connection.request(Command.REGION_READ, 16, { of: of(sizeBytes, offset) });
       if (payload.byteLength !== 16 + sizeBytes) {
         throw connection.error(
           `region ${index} answered a read of ${sizeBytes} bytes at 0x${offset.toString(16)} with a payload of ${payload.byteLength} bytes, not ${16 + sizeBytes}`,
@@ -115,7 +118,7 @@ function regionMessages(connection: Connection, index: number, postWrites: boole
       const view = access(offset, bytes.byteLength, bytes.byteLength);
       new Uint8Array(view.buffer, view.byteOffset + 16, bytes.byteLength).set(bytes);
       if (postWrites) connection.post(Command.REGION_WRITE, view.byteLength);
-      else connection.request(Command.REGION_WRITE, view.byteLength);
+      else connection.request(Command.REGION_WRITE, view.byteLength, { of: of(bytes.byteLength, offset) });
     },
   };
 }
@@ -235,7 +238,7 @@ class Client implements PciDevice {
     view.setUint32(8, irqIndexOf[kind], true);
     view.setUint32(12, start, true);
     view.setUint32(16, count, true);
-    this.#connection.request(Command.DEVICE_SET_IRQS, 20, fds);
+    this.#connection.request(Command.DEVICE_SET_IRQS, 20, { fds });
   }
 
   fence(): void {
@@ -261,7 +264,7 @@ class Client implements PciDevice {
     try {
       if (this.#connection.usable) {
         const command = this.config.read16(Config.COMMAND);
-        if (command !== ALL_ONES) this.config.write16(Config.COMMAND, command & ~PciCommand.BUS_MASTER);
+        if (!isSilentCommand(command)) this.config.write16(Config.COMMAND, command & ~PciCommand.BUS_MASTER);
       }
       for (const kind of [...this.#enabled]) this.disableInterrupts(kind);
       this.#memories[Symbol.dispose]();

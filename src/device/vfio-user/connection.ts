@@ -20,6 +20,15 @@ export type ServeRequest = (
   message: Message,
 ) => { readonly payloadBytes: number } | { readonly errno: number };
 
+export interface RequestOptions {
+  readonly fds?: readonly number[];
+  readonly takesFds?: boolean;
+  /** Instead of the connection's. */
+  readonly timeoutMs?: number;
+  /** Follows the command's name where the server refuses it, e.g. " of 4 bytes at BAR0:0x10". */
+  readonly of?: string;
+}
+
 export class Connection implements Disposable {
   readonly spec: string;
   /** How long the server may take to answer one request. */
@@ -64,13 +73,8 @@ export class Connection implements Disposable {
    * Sends a request and waits for its reply, serving the server's own requests until it comes. The descriptors of the
    * reply are the caller's when it `takesFds`, and closed otherwise. Throws DeviceError.
    */
-  request(
-    command: number,
-    payloadBytes: number,
-    fds: readonly number[] = [],
-    takesFds = false,
-    timeoutMs = this.timeoutMs,
-  ): Message {
+  request(command: number, payloadBytes: number, options: RequestOptions = {}): Message {
+    const { fds = [], takesFds = false, timeoutMs = this.timeoutMs, of = "" } = options;
     const id = this.#send(command, payloadBytes, fds, false);
     const deadline = performance.now() + timeoutMs;
     return this.guard(commandName(command), timeoutMs, () => {
@@ -87,7 +91,7 @@ export class Connection implements Disposable {
           );
         }
         if (message.errno)
-          throw this.error(`the server refused ${commandName(command)}: ${errnoName(message.errno)}`);
+          throw this.error(`the server refused ${commandName(command)}${of}: ${errnoName(message.errno)}`);
         return message;
       }
     });

@@ -94,5 +94,5 @@ function send(
   view.setUint32(4, flags, true);
   view.setBigUint64(sizeBytes - 16, BigInt(dma.iova), true);
   view.setBigUint64(sizeBytes - 8, BigInt(dma.sizeBytes), true);
-  connection.request(command, sizeBytes, fds);
+  connection.request(command, sizeBytes, { fds });
 }

@@ -22,12 +22,9 @@ export function readRegionInfo(connection: Connection, index: number): RegionInf
     const request = connection.messages.payload(REGION_INFO_BYTES);
     request.setUint32(0, argsz, true);
     request.setUint32(8, index, true);
-    const { payload: info, fds } = connection.request(
-      Command.DEVICE_GET_REGION_INFO,
-      REGION_INFO_BYTES,
-      [],
-      true,
-    );
+    const { payload: info, fds } = connection.request(Command.DEVICE_GET_REGION_INFO, REGION_INFO_BYTES, {
+      takesFds: true,
+    });
     try {
       if (info.byteLength < REGION_INFO_BYTES) {
         throw connection.error(`region ${index}'s information is ${info.byteLength} bytes long`);

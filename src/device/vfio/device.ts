@@ -3,7 +3,7 @@ import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
-import { ALL_ONES, Command, Config } from "../../pci/config.ts";
+import { Command, Config, isSilentCommand } from "../../pci/config.ts";
 import { type ConfigSpace, openConfigSpace } from "../../pci/config-space.ts";
 import {
   DeviceError,
@@ -96,9 +96,10 @@ class VfioDevice implements PciDevice {
   /** Memory decode and bus mastering on: the kernel turned bus mastering off when it opened the device. */
   enable(): void {
     const command = this.config.read16(Config.COMMAND);
-    if (command === ALL_ONES)
+    if (isSilentCommand(command))
       throw new DeviceError(
         `${this.spec}: its configuration space reads as all ones: the link is down, or the device is gone or in reset; bun run rescan.ts ${this.#address} looks for it anew`,
+        { silent: true },
       );
     this.config.write16(Config.COMMAND, command | Command.IO | Command.MEMORY | Command.BUS_MASTER);
   }
@@ -153,7 +154,7 @@ class VfioDevice implements PciDevice {
     const steps = [
       () => {
         const command = config.read16(Config.COMMAND);
-        if (command !== ALL_ONES) config.write16(Config.COMMAND, command & ~Command.BUS_MASTER);
+        if (!isSilentCommand(command)) config.write16(Config.COMMAND, command & ~Command.BUS_MASTER);
       },
       () => this.#irqs[Symbol.dispose](),
       () => this.#memories[Symbol.dispose](),

@@ -214,15 +214,15 @@ describe("An open device", () => {
   });
 
   test("throws where a write is refused, and can be used on; posted writes are not answered", () => {
-    const refused = "the server refused REGION_WRITE: EINVAL";
+    const refused = (what: string) => `the server refused REGION_WRITE of ${what}: EINVAL`;
     withDevice("refuses writes", (device, spec) => {
       const [bar] = device.bars;
-      expectError(spec, refused, () => bar!.write8(0, 1));
-      expectError(spec, refused, () => bar!.write16(2, 1));
-      expectError(spec, refused, () => bar!.write32(4, 1));
-      expectError(spec, refused, () => bar!.write64(8, 1n));
-      expectError(spec, refused, () => bar!.copyIn(0, new Uint8Array(16)));
-      expectError(spec, refused, () => bar!.copyIn(0, new Uint8Array(3)));
+      expectError(spec, refused("1 byte at BAR0:0x0"), () => bar!.write8(0, 1));
+      expectError(spec, refused("2 bytes at BAR0:0x2"), () => bar!.write16(2, 1));
+      expectError(spec, refused("4 bytes at BAR0:0x4"), () => bar!.write32(4, 1));
+      expectError(spec, refused("8 bytes at BAR0:0x8"), () => bar!.write64(8, 1n));
+      expectError(spec, refused("16 bytes at BAR0:0x0"), () => bar!.copyIn(0, new Uint8Array(16)));
+      expectError(spec, refused("8 bytes at BAR0:0x0"), () => bar!.copyIn(0, new Uint8Array(3)));
       expect(bar!.read8(0)).toBe(0);
     });
     using posting = openDevice(specOf("refuses writes"), { postWrites: true });

@@ -68,7 +68,7 @@ export function serverSession(spec: string, alarmSeconds: number): void {
   expect(config.read8(Config.INTERRUPT_LINE)).toBe(11);
   config.write32(Config.BAR0 + 4, 0xffff_ffff);
   expect(config.read32(Config.BAR0 + 4) & ~0xf).toBe(-0x4000 & ~0xf);
-  expectRefusal(spec, "REGION_WRITE", () => config.write16(Config.VENDOR_ID, 1));
+  expectRefusal(spec, "REGION_WRITE of 2 bytes at config:0x0", () => config.write16(Config.VENDOR_ID, 1));
 
   expect(device.bars.map((bar) => bar.sizeBytes)).toEqual([8, 0x4000, 0, 0, 0, 0]);
   expect(bar0.isMapped(0, 8)).toBe(false);
@@ -108,7 +108,7 @@ export function serverSession(spec: string, alarmSeconds: number): void {
   expect(bar1.read64(0xff8)).toBe(new DataView(pattern(8, 4).buffer).getBigUint64(0, true));
 
   // The clock takes 64-bit accesses only.
-  expectRefusal(spec, "REGION_READ", () => bar0.read32(0));
+  expectRefusal(spec, "REGION_READ of 4 bytes at BAR0:0x0", () => bar0.read32(0));
   bar0.write32(0, 1);
   const clock = Number(bar0.read64(0));
   expect(alarmSeconds - clock).toBeWithin(0, 60);

@@ -1,0 +1,76 @@
+/** Whether an open device still answers. One that is gone reads as all ones (PCIe 6.0, section 2.3.2), as a register may. */
+import { DeviceError, type PciDevice, type Region } from "../../src/device/device.ts";
+import { isPciSpec } from "../../src/device/pci.ts";
+import { Config, isSilentCommand } from "../../src/pci/config.ts";
+import type { Place, Width } from "./place.ts";
+
+type Opened = Pick<PciDevice, "spec" | "config" | "bars">;
+
+const ALL_ONES = 0xffff_ffff;
+/** Fewer bits than these are all ones too often to ask further for it. */
+const TELLING_BITS = 32;
+
+/** For --help. */
+export const SILENCE = `A device that is gone reads as all ones. Where such a value comes, the Command register is
+read, too; and where at least 32 bits of a BAR and nothing else came, the first word of each BAR,
+until one is not all ones.`;
+
+/** Why configuration space says that the device does not answer; undefined where it answers. */
+export function whySilent({ spec, config }: Pick<Opened, "spec" | "config">): string | undefined {
+  if (!isSilentCommand(config.read16(Config.COMMAND))) return undefined;
+  const back = isPciSpec(spec)
+    ? `once it is back, bun run rescan.ts ${addressOf(spec)} finds it again`
+    : "look after its server";
+  return `its configuration space reads as all ones: it no longer answers (link down, powered off, or being programmed); ${back}`;
+}
+
+/** The same of what was read of one place, width by width: further reads are made only where all ones are among it. */
+export function whySilentAt(
+  device: Opened,
+  { space }: Pick<Place, "space">,
+  width: Width,
+  values: readonly bigint[],
+): string | undefined {
+  const ones = (1n << BigInt(width)) - 1n;
+  if (!values.includes(ones)) return undefined;
+  const why = whySilent(device);
+  if (why !== undefined || space === "config") return why;
+  const telling = values.length * width >= TELLING_BITS && values.every((value) => value === ones);
+  return telling ? whyBarsSilent(device) : undefined;
+}
+
+/**
+ * Why the device's registers do not answer although its configuration space does, which may be another part of the chip:
+ * the first words of all BARs are all ones.
+ */
+export function whyBarsSilent({ spec, bars }: Opened): string | undefined {
+  const read: number[] = [];
+  for (const bar of bars) {
+    const word = firstWord(bar);
+    if (word === undefined) continue;
+    if (word !== ALL_ONES) return undefined;
+    read.push(bar.index);
+  }
+  if (read.length === 0) return undefined;
+  const more = isPciSpec(spec) ? `; bun run doctor.ts ${addressOf(spec)} examines it` : "";
+  return `its configuration space answers, but the first word of BAR ${read.join(", ")} is all ones: what is behind it is dead, in reset or being programmed${more}`;
+}
+
+/** Undefined where there is none, or it can't be reached in this way. */
+function firstWord(bar: Region): number | undefined {
+  if (bar.sizeBytes < 4) return undefined;
+  try {
+    return bar.read32(0);
+  } catch (error) {
+    if (error instanceof DeviceError) return undefined;
+    throw error;
+  }
+}
+
+const addressOf = (spec: string) => spec.replace(/^(vfio|sysfs):/, "");
+
+/** Throws DeviceError where the device does not answer. The answer comes after all writes made before, so they have arrived. */
+export function checkPresent(device: Opened): void {
+  const why = whySilent(device);
+  if (why !== undefined) throw new DeviceError(`${device.spec}: ${why}`, { silent: true });
+}
