@@ -12,8 +12,8 @@ const TELLING_BITS = 32;
 
 /** For --help. */
 export const SILENCE = `A device that is gone reads as all ones. Where such a value comes, the Command register is
-read, too; and where at least 32 bits of a BAR and nothing else came, the first word of each BAR,
-until one is not all ones.`;
+read, too; and where at least 32 bits of a BAR and nothing else came, the first word of that BAR
+and of the lowest one.`;
 
 /** Why configuration space says that the device does not answer; undefined where it answers. */
 export function whySilent({ spec, config }: Pick<Opened, "spec" | "config">): string | undefined {
@@ -36,24 +36,26 @@ export function whySilentAt(
   const why = whySilent(device);
   if (why !== undefined || space === "config") return why;
   const telling = values.length * width >= TELLING_BITS && values.every((value) => value === ones);
-  return telling ? whyBarsSilent(device) : undefined;
+  return telling ? whyBarsSilent(device, space) : undefined;
 }
 
 /**
  * Why the device's registers do not answer although its configuration space does, which may be another part of the chip:
- * the first words of all BARs are all ones.
+ * the first words of this BAR and of the lowest one, where registers mostly are, are all ones. Memory in another BAR tells
+ * nothing: where a server shared it with a guest, it is still there when the server has died.
  */
-export function whyBarsSilent({ spec, bars }: Opened): string | undefined {
-  const read: number[] = [];
+export function whyBarsSilent({ spec, bars }: Opened, space?: number): string | undefined {
+  const silent: number[] = [];
   for (const bar of bars) {
+    if (silent.length > 0 && bar.index !== space) continue;
     const word = firstWord(bar);
     if (word === undefined) continue;
     if (word !== ALL_ONES) return undefined;
-    read.push(bar.index);
+    silent.push(bar.index);
   }
-  if (read.length === 0) return undefined;
+  if (silent.length === 0) return undefined;
   const more = isPciSpec(spec) ? `; bun run doctor.ts ${addressOf(spec)} examines it` : "";
-  return `its configuration space answers, but the first word of BAR ${read.join(", ")} is all ones: what is behind it is dead, in reset or being programmed${more}`;
+  return `its configuration space answers, but the first word of BAR${silent.join(" and BAR")} is all ones: what is behind it is dead, in reset or being programmed${more}`;
 }
 
 /** Undefined where there is none, or it can't be reached in this way. */

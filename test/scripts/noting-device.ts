@@ -29,7 +29,7 @@ const Special = {
   READS: 0x30,
   /** After any write the device answers all ones until its next client comes. */
   UNPLUG: 0x34,
-  /** After a write of 1 BARs answer all ones for good, as what is behind them has died; after one of 2 all of it. */
+  /** After a write of 1 BAR0 answers all ones for good, after one of 2 both BARs, after one of 3 all of it. */
   KILL: 0x38,
 } as const;
 const MSI_VECTORS = 4;
@@ -44,7 +44,7 @@ new DataView(regions.get(RegionIndex.CONFIG)!.buffer).setUint32(0, 0x11e8_1234, 
 const registers = new DataView(regions.get(0)!.buffer);
 
 let unplugged = false;
-let killed: "BARs" | "all" | undefined;
+let killed = 0;
 const intx = { eventFd: undefined as EventFd | undefined, asserted: false, masked: false };
 const msi: EventFd[] = [];
 
@@ -59,7 +59,7 @@ function note(line: string): void {
 }
 
 function read(region: number, offset: number, bytes: Uint8Array, to: Uint8Array): void {
-  if (unplugged || killed === "all" || (killed === "BARs" && region < BARS)) {
+  if (unplugged || killed === 3 || (killed === 2 && region < BARS) || (killed === 1 && region === 0)) {
     to.fill(0xff);
     return;
   }
@@ -70,11 +70,11 @@ function read(region: number, offset: number, bytes: Uint8Array, to: Uint8Array)
 }
 
 function write(region: number, offset: number, bytes: Uint8Array, from: Uint8Array): void {
-  if (unplugged || killed) return;
+  if (unplugged || killed > 0) return;
   bytes.set(from, offset);
   if (region !== 0) return;
   if (offset === Special.UNPLUG) unplugged = true;
-  if (offset === Special.KILL) killed = from[0] === 1 ? "BARs" : "all";
+  if (offset === Special.KILL) killed = from[0]!;
   if (offset === Special.ACKNOWLEDGE) intx.asserted = false;
   if (offset !== Special.TRIGGER) return;
   const vector = msi[from[0]!];
