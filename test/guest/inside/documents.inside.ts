@@ -1,11 +1,13 @@
 /** What the documents show at a root prompt is what the commands print in this guest. */
 import { expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dir, "../../..");
 const work = join(root, "work");
 mkdirSync(work, { recursive: true });
+// As --in edu.ts does.
+copyFileSync(join(root, "docs/drivers/edu.ts"), join(work, "edu.ts"));
 
 /** Times differ from run to run. */
 const comparable = (text: string) =>
