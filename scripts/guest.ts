@@ -1,4 +1,5 @@
 /** Boots a guest with chosen PCI devices and runs a command in it. */
+import { fstatSync, statSync } from "node:fs";
 import { type ArgsDef, defineCommand } from "citty";
 import { type Arch, arches, hostArch } from "../src/guest/arch.ts";
 import { GuestError } from "../src/guest/boot.ts";
@@ -8,7 +9,9 @@ import { type GuestOptions, OptionError } from "../src/guest/options.ts";
 import { timeoutMs, UsageError, wholeNumber } from "./device/number.ts";
 import { interrupted } from "./encode/interrupt.ts";
 import { terminalColumns } from "./encode/progress.ts";
+import { bootProgress } from "./guest/boot-progress.ts";
 import { splitCommandLine } from "./guest/command-line.ts";
+import { asksForHelp, deviceHelp } from "./guest/device-help.ts";
 import { say } from "./say.ts";
 import { runVerb } from "./usage.ts";
 
@@ -29,12 +32,13 @@ const args = {
   device: {
     type: "string",
     valueHint: "SPEC",
-    description: `A PCI device; may be repeated: ${deviceNames.join(", ")}, model:vp9, vfio-user:/path.sock, or QEMU's -device option`,
+    description: `A PCI device; may be repeated: ${deviceNames.join(", ")}, model:vp9, vfio-user:/path.sock, or QEMU's -device option; help lists them`,
   },
   in: {
     type: "string",
     valueHint: "FILE",
-    description: "A file to copy into the command's working directory; may be repeated",
+    description:
+      "A file, or a pipe such as /dev/stdin, to copy into the command's working directory; may be repeated",
   },
   out: {
     type: "string",
@@ -112,17 +116,32 @@ vfio-user:/path.sock the device of any vfio-user server.
 The first device is 0000:00:01.0, the next one 0000:00:02.0. Needs no root. QEMU and Debian's kernel are fetched on
 first use (docs/guest.md).
 --json: exitCode, stdout (text), arch, accelerator (kvm, tcg), kernel, bootMs, commandMs; or error.
-Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not there though the command succeeded,
+Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not written though the command succeeded,
 2 usage (before anything boots), 130 interrupted, 141 the reader of the output closed the pipe.`,
   },
   args,
   async run({ args }) {
     let exitCode: number;
     let output = "";
+    const progress = bootProgress(!args.verbose);
+    const log = (text: string) => {
+      progress.end();
+      void say("info", text);
+    };
     try {
       const arch = (args.arch as Arch | undefined) ?? hostArch;
       if (arch === undefined) throw new UsageError("--arch is missing");
+      const question = line.all("device").find(asksForHelp);
+      if (question !== undefined) {
+        await write(process.stdout, Buffer.from(await deviceHelp(arch, question, log)));
+        process.exit(0);
+      }
       if (line.command.length === 0) throw new UsageError("the command is missing; --help has examples");
+      if (stdinIsLost(line.all("in")))
+        await say(
+          "info",
+          "standard input does not reach the guest; --in /dev/stdin makes it the file stdin there",
+        );
       const decoder = new TextDecoder();
       const result = await runGuest({
         arch,
@@ -146,18 +165,20 @@ Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not t
           : (bytes) => write(process.stdout, bytes),
         onStderr: (bytes) => write(process.stderr, bytes),
         ...(args.verbose ? { onConsole: (text) => void process.stderr.write(text) } : {}),
-        log: (text) => void say("info", text),
+        onBoot: progress.begin,
+        onCommand: progress.end,
+        log,
       });
-      const { missing, ...rest } = result;
+      const { unwritten, ...rest } = result;
       exitCode = result.exitCode;
-      for (const path of missing)
-        await say("error", `${path}: the command left no such file in its working directory`);
-      if (missing.length > 0 && exitCode === 0) exitCode = 1;
+      for (const { path, reason } of unwritten) await say("error", `${path}: ${reason}`);
+      if (unwritten.length > 0 && exitCode === 0) exitCode = 1;
       if (exitCode === NOT_FOUND && line.command.length === 1 && /[\s;&|<>]/.test(line.command[0]!))
         await say("error", "the command is one word; use sh -c '...'");
       if (args.json) console.log(JSON.stringify({ ...rest, stdout: output }));
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code === "EPIPE") process.exit(OUTPUT_CLOSED);
+      progress.end();
       const error = explain(thrown);
       const isUsage = thrown instanceof UsageError || thrown instanceof OptionError;
       exitCode = isUsage ? 2 : interrupted.aborted ? INTERRUPTED : GUEST_FAILED;
@@ -168,18 +189,29 @@ Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not t
   },
 });
 
+/** Whether something was given on standard input that no --in takes. */
+function stdinIsLost(inputs: readonly string[]): boolean {
+  const stdin = fstatSync(0);
+  const isGiven = stdin.isFIFO() || (stdin.isFile() && stdin.size > 0);
+  return isGiven && !inputs.some((path) => statSync(path, { throwIfNoEntry: false })?.ino === stdin.ino);
+}
+
 /** What went wrong, in terms of this command line. */
 function explain(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const { message } = thrown;
-  if (thrown instanceof OptionError)
-    return `${optionNames[thrown.option] ?? thrown.option} ${thrown.mistake}`;
+  if (thrown instanceof OptionError) {
+    const mistake = `${optionNames[thrown.option] ?? thrown.option} ${thrown.mistake}`;
+    return /^--in \/dev\/fd\/\d+: .*ENOENT/.test(mistake)
+      ? `${mistake}; bun run hands on standard input only: give it that as /dev/stdin, or start scripts/guest.ts without run`
+      : mistake;
+  }
   if (thrown instanceof GuestError && message.includes("reboot: Restarting system"))
     return `${message}\nthe command rebooted the guest; --reboot lets it`;
   if (thrown instanceof GuestError && thrown.timedOut)
     return `${message}\n--timeout S gives it longer, --verbose shows the console`;
   if (message.includes("is not a valid device model name"))
-    return `${message}\n--device knows ${deviceNames.join(", ")}, model:vp9 and vfio-user:/path.sock; QEMU's own are what qemu-system-ARCH -device help lists`;
+    return `${message}\n--device knows ${deviceNames.join(", ")}, model:vp9 and vfio-user:/path.sock; --device help lists QEMU's own`;
   return message;
 }
 

@@ -26,7 +26,7 @@ export const DEFAULT_KERNEL = "6.12";
 
 type Log = (line: string) => void;
 
-const qemuPackages = ["qemu-system-x86", "qemu-system-arm", "libslirp0"];
+const qemuPackages = ["qemu-system-x86", "qemu-system-arm", "libslirp0", "virtiofsd"];
 const guestPackages = ["busybox-static", "libgcc-s1", "pciutils"];
 const modules = [...bootModules, ...deviceModules];
 
@@ -34,7 +34,7 @@ const modules = [...bootModules, ...deviceModules];
 const recipe = (...parts: unknown[]) =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 8);
 
-/** A folder with QEMU for both guests and all that it needs, below usr. */
+/** A folder with QEMU for both guests, virtiofsd and all that they need, below usr. */
 export async function fetchQemu(log: Log): Promise<string> {
   const arch = hostArch;
   if (arch === undefined) throw new Error(`guests run on x86-64 and aarch64, not on ${process.arch}`);

@@ -28,6 +28,9 @@ export interface BootOptions {
   onStderr?: ByteSink | undefined;
   /** The kernel's console, and QEMU's own words. */
   onConsole?: ((text: string) => void) | undefined;
+  /** Called when QEMU starts, and when the guest has booted and starts the command. */
+  onBoot?: (() => void) | undefined;
+  onCommand?: (() => void) | undefined;
   /** Ends the guest. */
   signal?: AbortSignal | undefined;
 }
@@ -46,6 +49,9 @@ export interface BootResult {
 const CONSOLE_LINES = 50;
 /** Time that QEMU has for an orderly end. */
 const QUIT_MS = 2000;
+/** What a guest sends at the command's end is believed when it looks like this. */
+const EXIT_CODE = /^\d{1,3}$/;
+const LONGEST_LINE = 20;
 /** The kernel's last words. */
 const PANIC = /Kernel panic - not syncing.*/;
 /** QEMU says so when the processor's virtualization is there but does not work, and stops the guest. */
@@ -70,6 +76,7 @@ export async function boot(
   await using stderr = await openPort(folder, "stderr");
   const { command, env } = qemuCommand(tree, { ...machine, ports: [stdout, stderr] });
 
+  options.onBoot?.();
   const startMs = performance.now();
   let commandStartMs: number | undefined;
   const qemu = Bun.spawn(command, {
@@ -84,12 +91,17 @@ export async function boot(
   // What it says when it is killed is our doing, and no news.
   const errors = keepText(qemu.stderr, (text) => killed || options.onConsole?.(text));
 
+  const onCommand = () => {
+    commandStartMs = performance.now();
+    options.onCommand?.();
+  };
   const exitCode = (async () => {
-    const [rest] = await Promise.all([
-      readPort(stdout, options.token, options.onStdout, () => (commandStartMs = performance.now())),
+    const [line] = await Promise.all([
+      readPort(stdout, options.token, options.onStdout, onCommand),
       readPort(stderr, options.token, options.onStderr),
     ]);
-    return Number(rest);
+    if (!EXIT_CODE.test(line)) return `gave ${JSON.stringify(line)} for the command's exit code`;
+    return Number(line);
   })();
   exitCode.catch(() => {}); // a sink's failure counts only while the race below is on
   let timer: Timer | undefined;
@@ -164,7 +176,7 @@ async function openPort(folder: string, name: string): Promise<OpenPort> {
   };
 }
 
-/** Passes on what the command writes to a port; returns what follows its end: a line, or nothing. */
+/** Passes on what the command writes to a port; returns the line that follows its end, which may be empty. */
 async function readPort(
   port: OpenPort,
   token: string,
@@ -177,7 +189,8 @@ async function readPort(
     const data = stream.feed(chunk as Uint8Array);
     if (stream.started && !before) onStart();
     if (data.length > 0) await sink(data);
-    if (stream.rest?.endsWith("\n")) return stream.rest;
+    const [line = "", ...more] = stream.rest?.split("\n", 2) ?? [];
+    if (more.length > 0 || line.length > LONGEST_LINE) return line.slice(0, LONGEST_LINE);
   }
   return await new Promise(() => {}); // QEMU is gone, and boot() knows
 }

@@ -1,34 +1,34 @@
 /** Runs one command in a guest that is booted for it. */
 import { randomBytes } from "node:crypto";
-import {
-  constants,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { chooseAccelerator } from "./accelerator.ts";
 import type { Arch } from "./arch.ts";
 import { checkout, DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "./assets.ts";
 import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
-import { deviceOption, driverModules, needsDisk } from "./devices.ts";
+import { areMixed, deviceOption, driverModules, needsDisk, placeDevices } from "./devices.ts";
+import { openWorkFolder, removeFolder } from "./files.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { isModel, serveModel } from "./model.ts";
 import { checkOptions, type GuestOptions } from "./options.ts";
-import type { Disk } from "./qemu.ts";
+import { type Disk, pciDevices } from "./qemu.ts";
+import { serveShare } from "./share.ts";
+
+/** An output that was not written. */
+export interface UnwrittenFile {
+  path: string;
+  /** Why: what stands after the path and a colon. */
+  reason: string;
+}
 
 export interface GuestResult extends BootResult {
   arch: Arch;
   accelerator: "kvm" | "tcg";
   /** The kernel's release, as `uname -r` has it. */
   kernel: string;
-  /** Those of the outputs that the command did not leave. */
-  missing: string[];
+  /** Those of the outputs that were not written. */
+  unwritten: UnwrittenFile[];
 }
 
 const DEFAULT_TIMEOUT_MS = 600_000;
@@ -64,9 +64,9 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     initramfs,
     trace: options.trace,
     shares: [
-      { name: "programs", path: programs, writable: false },
-      { name: "bun", path: dirname(bun), writable: false },
-      { name: "checkout", path: checkout, writable: false },
+      { name: "programs", path: programs },
+      { name: "bun", path: dirname(bun) },
+      { name: "checkout", path: checkout },
     ],
   };
 
@@ -95,11 +95,17 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
         .join(""),
     );
     writeFileSync(join(share, "command"), `exec ${command.map(quote).join(" ")}\n`);
-    const shares = [{ name: "guest", path: share, writable: true }, ...machine.shares];
+    let deviceOptions = devices.map(deviceOption);
+    if (areMixed(deviceOptions)) {
+      const names = new Set((await pciDevices(tree, arch)).flatMap(({ name, alias }) => [name, alias]));
+      deviceOptions = placeDevices(deviceOptions, (name) => names.has(name));
+    }
+    const workSocket = join(folder.path, `${name}.sock`);
+    await using _served = await serveShare(tree, share, workSocket);
     return await boot(
       tree,
       folder.path,
-      { ...machine, accelerator, shares, disks, devices: devices.map(deviceOption) },
+      { ...machine, accelerator, workSocket, disks, devices: deviceOptions },
       { ...options, token },
     );
   }
@@ -111,7 +117,12 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
 
   const work = join(folder.path, "guest", "work");
   mkdirSync(work, { recursive: true });
-  for (const path of inputs) copyFileSync(path, join(work, basename(path)), constants.COPYFILE_FICLONE);
+  using files = openWorkFolder(work);
+  for (const path of inputs) {
+    if (statSync(path).isFIFO())
+      log(`reading the pipe ${path} to its end; the guest has it as the file ${basename(path)}`);
+    await untilAborted(files.put(path), options.signal);
+  }
   await using models = new AsyncDisposableStack();
   const specs: string[] = [];
   const disks: Disk[] = [];
@@ -127,21 +138,21 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
       specs.push(`${spec},drive=${disk.name}`);
     } else specs.push(spec);
   }
-  const missing: string[] = [];
-  let result: BootResult;
-  try {
-    result = await bootWith(accelerator.name, "guest", options.command, specs, disks, {
-      ...options,
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-    });
-  } finally {
-    for (const path of outputs) {
-      const left = join(work, basename(path));
-      if (existsSync(left)) copyFileSync(left, path, constants.COPYFILE_FICLONE);
-      else missing.push(path);
-    }
+  const running = bootWith(accelerator.name, "guest", options.command, specs, disks, {
+    ...options,
+    timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+  });
+  const [ended] = await Promise.allSettled([running]);
+  const unwritten: UnwrittenFile[] = [];
+  for (const path of outputs) {
+    const reason = await files.take(path);
+    if (reason !== undefined) unwritten.push({ path, reason });
   }
-  return { ...result, arch, accelerator: accelerator.name, kernel: kernel.release, missing };
+  if (ended.status === "rejected") {
+    for (const { path, reason } of unwritten) log(`${path}: ${reason}`);
+    throw ended.reason;
+  }
+  return { ...ended.value, arch, accelerator: accelerator.name, kernel: kernel.release, unwritten };
 }
 
 async function fetchAssets({ arch, kernel = DEFAULT_KERNEL }: GuestOptions, log: (line: string) => void) {
@@ -166,7 +177,7 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined
 
 function temporaryFolder(): Disposable & { path: string } {
   const path = mkdtempSync(join(tmpdir(), "vfiokit-guest-"));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+  return { path, [Symbol.dispose]: () => removeFolder(path) };
 }
 
 /** A word as the shell takes it literally. */

@@ -18,17 +18,21 @@ ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 ip link set lo up
 
-share() { # share NAME OPTIONS: mounts a folder of the host at /run/NAME
-  mkdir -p "/run/$1" && mount -t 9p -o "trans=virtio,version=9p2000.L,msize=512000,$2" "$1" "/run/$1"
+share() { # share TYPE NAME OPTIONS: mounts a folder of the host at /run/NAME
+  mkdir "/run/$2"
+  # Where there is a virtio-iommu, devices wait for its driver, and appear a moment after it.
+  for wait in 1 2 3 4 5 6 7 8 9 10; do
+    mount -t "$1" -o "$3" "$2" "/run/$2" && return
+    sleep 0.5
+  done
+  return 1
 }
-# Where there is a virtio-iommu, devices wait for its driver, and appear a moment after it.
 modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
-for wait in 1 2 3 4 5 6 7 8 9 10; do
-  ls /sys/bus/virtio/drivers/9pnet_virtio/ | grep -q ^virtio && break
-  sleep 0.5
+modprobe -q virtiofs # where it is not built in
+share virtiofs guest rw || exit
+for name in programs bun checkout; do
+  share 9p "$name" ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose || exit
 done
-share guest cache=mmap || exit
-for name in programs bun checkout; do share "$name" ro,cache=loose || exit; done
 . /run/guest/settings # token, bun, modules, columns
 ln -s "/run/bun/$bun" /usr/local/bin/bun
 

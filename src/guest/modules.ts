@@ -5,6 +5,7 @@ import { run } from "./process.ts";
 
 /** What every guest has: file systems for the shares, then what drives devices from user space. */
 export const bootModules = [
+  "virtiofs",
   "9pnet_virtio",
   "9p",
   "overlay",

@@ -15,9 +15,9 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
    * first one is 0000:00:01.0 unless it says otherwise.
    */
   devices?: readonly string[];
-  /** Files that are put into the command's working directory, under their base names. */
+  /** Files that are put into the command's working directory, under their base names; a pipe is read to its end. */
   inputs?: readonly string[];
-  /** Files to write with what is in that directory under their base names in the end, however the command ended. */
+  /** Files to write with the regular files in that directory under their base names in the end, however the command ended. */
   outputs?: readonly string[];
   /** The beginning of a version that Debian's archive has, or the file of a package linux-image-*.deb. */
   kernel?: string | undefined;
@@ -74,7 +74,7 @@ export function checkOptions(options: GuestOptions & { memoryMib: number }): voi
       `${kernel}: it is neither a kernel's version, such as 6.12, nor a linux-image .deb`,
     );
   for (const [index, path] of inputs.entries()) {
-    checkReadable("inputs", path);
+    checkInput(path);
     const name = basename(path);
     if (inputs.findIndex((other) => basename(other) === name) < index)
       throw new OptionError("inputs", `${path}: another one is called ${name}, too`);
@@ -93,6 +93,13 @@ export function checkOptions(options: GuestOptions & { memoryMib: number }): voi
 function checkReadable(option: keyof GuestOptions, path: string): void {
   attempt(option, `${path}: it can't be read`, () => accessSync(path, constants.R_OK));
   if (statSync(path).isDirectory()) throw new OptionError(option, `${path}: it is a folder, not a file`);
+}
+
+function checkInput(path: string): void {
+  checkReadable("inputs", path);
+  const stats = statSync(path);
+  if (!stats.isFile() && !stats.isFIFO())
+    throw new OptionError("inputs", `${path}: it is neither a regular file nor a pipe`);
 }
 
 function checkWritable(option: keyof GuestOptions, path: string): void {

@@ -2,7 +2,7 @@
 import { basename, join } from "node:path";
 import { type Arch, arches, hostArch } from "./arch.ts";
 import { isVfioUser } from "./devices.ts";
-import { findTool } from "./process.ts";
+import { findTool, run } from "./process.ts";
 
 export interface Machine {
   arch: Arch;
@@ -21,8 +21,10 @@ export interface Machine {
   devices: readonly string[];
   /** Files behind the devices that name them as their drive. */
   disks: readonly Disk[];
-  /** Folders that the guest sees, by the name that it mounts them by. */
+  /** Folders that the guest reads, by the name that it mounts them by. */
   shares: readonly Share[];
+  /** virtiofsd's socket for the folder that the guest writes to; it is mounted by the name "guest". */
+  workSocket: string;
   /** What QEMU shall note. */
   trace?: Trace | undefined;
   /** UNIX sockets that QEMU connects to, by the name that the guest finds the port by. */
@@ -44,7 +46,6 @@ export interface Disk {
 export interface Share {
   name: string;
   path: string;
-  writable: boolean;
 }
 
 export interface Port {
@@ -54,26 +55,63 @@ export interface Port {
 
 /** Slots of the guest's PCI bus for what the guest itself needs; those below are the devices' own. */
 const PORTS_SLOT = 0x17;
-const FIRST_SHARE_SLOT = 0x18;
+const WORK_SLOT = 0x18;
+const FIRST_SHARE_SLOT = 0x19;
+
+export interface Command {
+  command: [string, ...string[]];
+  env: Record<string, string>;
+}
+
+/** The command that runs QEMU for a machine. Its standard output is the guest's console. */
+export function qemuCommand(tree: string, machine: Machine): Command {
+  return qemu(tree, machine.arch, [
+    ...["qemu", "seabios"].flatMap((name) => ["-L", join(tree, "usr/share", name)]),
+    ...qemuOptions(machine),
+  ]);
+}
+
+/** A PCI device of QEMU's. */
+export interface QemuDevice {
+  name: string;
+  /** Another name for it. */
+  alias?: string | undefined;
+  description: string;
+}
+
+/** Asks QEMU which PCI devices it has. */
+export async function pciDevices(tree: string, arch: Arch): Promise<QemuDevice[]> {
+  const { command, env } = qemu(tree, arch, ["-device", "help"]);
+  const text = new TextDecoder().decode(await run(command, { env }));
+  const lines = text.matchAll(/^name "([^"]+)", bus PCI(?:, alias "([^"]*)")?(?:, desc "(.*)")?$/gm);
+  return [...lines].map(([, name, alias, description = ""]) => ({ name: name!, alias, description }));
+}
+
+/** What QEMU says of a device's properties. Throws when it has no such device. */
+export async function deviceProperties(tree: string, arch: Arch, name: string): Promise<string> {
+  const { command, env } = qemu(tree, arch, ["-device", `${name},help`]);
+  const text = new TextDecoder().decode(await run(command, { env }));
+  if (text === "") throw new Error(`'${name}' is not a valid device model name`);
+  return text;
+}
+
+const qemu = (tree: string, arch: Arch, options: readonly string[]) =>
+  treeCommand(tree, join("usr/bin", arches[arch].qemu), options);
 
 /**
- * The command that runs QEMU out of an unpacked tree of Debian's packages, by the tree's own loader and libraries.
- * Its standard output is the guest's console. It ends when the thread that starts it does, however that ends.
+ * A program out of an unpacked tree of Debian's packages, by the tree's own loader and libraries. It ends when the thread
+ * that starts it does, however that ends.
+ * @param program its path in the tree
  */
-export function qemuCommand(
-  tree: string,
-  machine: Machine,
-): { command: string[]; env: Record<string, string> } {
+export function treeCommand(tree: string, program: string, options: readonly string[]): Command {
   if (hostArch === undefined) throw new Error(`guests run on x86-64 and aarch64, not on ${process.arch}`);
   const { triplet, loader } = arches[hostArch];
   const libraries = join(tree, "usr/lib", triplet);
   return {
     command: [
-      ...[findTool("setpriv"), "--pdeathsig", "KILL"],
+      ...([findTool("setpriv"), "--pdeathsig", "KILL"] as const),
       ...[join(libraries, basename(loader)), "--library-path", libraries],
-      join(tree, "usr/bin", arches[machine.arch].qemu),
-      ...["qemu", "seabios"].flatMap((name) => ["-L", join(tree, "usr/share", name)]),
-      ...qemuOptions(machine),
+      ...[join(tree, program), ...options],
     ],
     env: { QEMU_MODULE_DIR: join(libraries, "qemu") },
   };
@@ -95,19 +133,15 @@ function qemuOptions(machine: Machine): string[] {
     ...platform.qemu,
     ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=256"],
     ...["-m", `${memoryMib}M`, "-smp", String(cpus)],
-    // A vfio-user server reads and writes the guest's memory where it lies.
-    ...(vfioUser
-      ? [
-          "-object",
-          `memory-backend-memfd,id=memory,size=${memoryMib}M,share=on`,
-          "-machine",
-          "memory-backend=memory",
-        ]
-      : []),
+    // virtiofsd and vfio-user servers read and write the guest's memory where it lies.
+    ...["-object", `memory-backend-memfd,id=memory,size=${memoryMib}M,share=on`],
+    ...["-machine", "memory-backend=memory"],
     ...["-kernel", machine.image, "-initrd", machine.initramfs, "-append", kernel.join(" ")],
     ...(machine.trace ? traceOptions(machine.trace) : []),
     ...machine.disks.flatMap(diskOptions),
     ...machine.devices.flatMap((device) => ["-device", device]),
+    ...["-chardev", `socket,id=guest,path=${doubled(machine.workSocket)}`],
+    ...["-device", `vhost-user-fs-pci,chardev=guest,tag=guest,addr=${WORK_SLOT.toString(16)}`],
     ...machine.shares.flatMap(shareOptions),
     ...["-device", `virtio-serial-pci,id=ports,addr=${PORTS_SLOT.toString(16)},disable-legacy=on`],
     ...machine.ports.flatMap(portOptions),
@@ -122,15 +156,13 @@ function diskOptions({ name, path }: Disk): string[] {
   return ["-blockdev", `driver=file,node-name=${name},filename=${doubled(path)}`];
 }
 
-function shareOptions({ name, path, writable }: Share, index: number): string[] {
-  const access = writable ? "" : ",readonly=on";
+function shareOptions({ name, path }: Share, index: number): string[] {
   const slot = FIRST_SHARE_SLOT + index;
   return [
-    ...["-fsdev", `local,id=${name},path=${doubled(path)},security_model=none,multidevs=remap${access}`],
-    ...[
-      "-device",
-      `virtio-9p-pci,fsdev=${name},mount_tag=${name},addr=${slot.toString(16)},disable-legacy=on`,
-    ],
+    "-fsdev",
+    `local,id=${name},path=${doubled(path)},security_model=none,multidevs=remap,readonly=on`,
+    "-device",
+    `virtio-9p-pci,fsdev=${name},mount_tag=${name},addr=${slot.toString(16)},disable-legacy=on`,
   ];
 }
 

@@ -61,12 +61,13 @@ test(
     ).ended();
     expect({ exitCode, stdout: stdout.length }).toEqual({ exitCode: 3, stdout: 0 });
     expect(stderr).toContain('cannot open "none.y4m" for reading: ENOENT');
+    expect(stderr).not.toContain("booting"); // that is for terminals
   },
   TIMEOUT_MS,
 );
 
 test(
-  "on a terminal the encoder's progress is seen as it goes, from inside the guest",
+  "on a terminal it is seen that the guest boots, and the encoder's progress as it goes, from inside the guest",
   async () => {
     const output = join(folder, "seen.webm");
     const line = `bun run guest.ts --device model:vp9 --in ${clip} --out ${output} sh -c '${inGuest.replace("clip.webm", "seen.webm")}'`;
@@ -77,6 +78,10 @@ test(
       shown: expect.stringMatching(/<CR>frame \d\/9, [\d.]+ fps, \d+ kbit\/s, \d\d:\d\d left<CLEAR>/),
     });
     expect(shown).toMatch(/<CR><CLEAR>.*9 frames \(1 key\)/s);
+    // Before that, that it boots; the line is gone when the command begins.
+    expect(shown).toMatch(
+      /<CR>the guest is booting, 0 s<CLEAR><CR>the guest is booting, 1 s<CLEAR>.*<CR><CLEAR>.*<CR>frame/s,
+    );
   },
   TIMEOUT_MS,
 );
@@ -108,6 +113,48 @@ test(
     const { exitCode, stderr } = await startScript("guest.ts", "reboot", "-f").ended();
     expect(exitCode).toBe(125);
     expect(stderr).toContain("the command rebooted the guest; --reboot lets it");
+  },
+  TIMEOUT_MS,
+);
+
+test("--device help lists the devices, and help after a device's name its properties; nothing is booted", async () => {
+  const all = await startScript("guest.ts", "--arch", "aarch64", "--device", "help").ended();
+  const text = new TextDecoder().decode(all.stdout);
+  expect({ exitCode: all.exitCode, stderr: all.stderr }).toEqual({ exitCode: 0, stderr: "" });
+  for (const name of ["edu", "nvme", "pci-testdev", "igb", "e1000e", "model:vp9", "vfio-user:/path.sock"])
+    expect(text).toMatch(new RegExp(`^  ${name} +\\S`, "m"));
+  expect(text).toContain("QEMU's PCI devices for aarch64");
+  expect(text).toMatch(/^ {2}rtl8139$/m);
+  expect(text).not.toContain("usb-kbd");
+  const one = await startScript("guest.ts", "--device", "edu,help").ended();
+  expect(new TextDecoder().decode(one.stdout)).toContain("dma_mask=<");
+  expect(one.exitCode).toBe(0);
+  const none = await startScript("guest.ts", "--device", "nothing,help").ended();
+  expect(none.stderr).toContain("'nothing' is not a valid device model name");
+  expect(none.exitCode).toBe(125);
+});
+
+test(
+  "devices lie in the order given, those that a program serves and QEMU's own",
+  async () => {
+    const devices = ["edu", "model:vp9", '{"driver":"edu"}', "igb", "model:vp9"];
+    const words = devices.flatMap((spec) => ["--device", spec]);
+    const run = startScript("guest.ts", ...words, "sh", "-c", "lspci -n | head -n 6");
+    const { exitCode, stdout } = await run.ended();
+    const text = new TextDecoder().decode(stdout).split("\n");
+    expect({
+      exitCode,
+      ids: text.slice(1, 6).map((line) => line.replace(/ .*: | \(.*/g, " ").trim()),
+    }).toEqual({
+      exitCode: 0,
+      ids: [
+        "00:01.0 1234:11e8",
+        "00:02.0 10ee:7022",
+        "00:03.0 1234:11e8",
+        "00:04.0 8086:10c9",
+        "00:05.0 10ee:7022",
+      ],
+    });
   },
   TIMEOUT_MS,
 );

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { ArgsDef } from "citty";
 import { splitCommandLine } from "../../scripts/guest/command-line.ts";
 import { mirrorOf } from "../../src/guest/archive.ts";
-import { deviceOption, driverModules, needsDisk } from "../../src/guest/devices.ts";
+import { areMixed, deviceOption, driverModules, needsDisk, placeDevices } from "../../src/guest/devices.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";
 import { modulesDep } from "../../src/guest/modules.ts";
 
@@ -35,6 +35,34 @@ test("a short name gets the properties that it needs, and keeps those that it wa
   expect(deviceOption("pci-testdev")).toBe("pci-testdev,membar=8M,membar-backed=on");
   expect(deviceOption("pcie-pci-bridge,id=b")).toBe("pcie-pci-bridge,id=b");
   expect(deviceOption('{"driver":"edu","addr":"5"}')).toBe('{"driver":"edu","addr":"5"}');
+});
+
+test("devices of both forms get slots in the order given; an address or a bus of their own stays", () => {
+  const vfioUser = deviceOption("vfio-user:/a.sock");
+  expect([["edu", "nvme"], [vfioUser], [vfioUser, "edu"]].map(areMixed)).toEqual([false, false, true]);
+  const options = [
+    vfioUser,
+    "edu",
+    "edu,addr=0x3",
+    "edu,bus=b",
+    '{"driver":"edu","addr":"5.1"}',
+    "usb-kbd",
+    "igb",
+    '{"driver":"edu","addr":48}',
+    '{"driver":"edu","bus":"pcie.0"}',
+    "igb",
+    "{broken",
+  ];
+  expect(placeDevices(options, (name) => name !== "usb-kbd" && name !== "undefined")).toEqual([
+    '{"driver":"vfio-user-pci","socket":{"path":"/a.sock","type":"unix"},"addr":"1"}',
+    "edu,addr=2",
+    ...options.slice(2, 6),
+    "igb,addr=4",
+    '{"driver":"edu","addr":48}',
+    '{"driver":"edu","bus":"pcie.0","addr":"5"}',
+    "igb,addr=7",
+    "{broken",
+  ]);
 });
 
 test("an nvme has a disk, unless it is given one", () => {

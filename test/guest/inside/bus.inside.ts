@@ -280,12 +280,12 @@ describe("what the machine itself needs", () => {
     const shares = readFileSync("/proc/mounts", "utf8")
       .split("\n")
       .map((line) => line.split(" "))
-      .filter(([, , type]) => type === "9p");
-    expect(shares).not.toEqual([]);
-    for (const [source, where] of shares)
-      expect(mounted).toContainEqual(expect.stringContaining(`9p ${source} is mounted on ${where}`));
+      .filter(([, , type]) => type === "9p" || type === "virtiofs");
+    expect(new Set(shares.map(([, , type]) => type)).size).toBe(2);
+    for (const [source, where, type] of shares)
+      expect(mounted).toContainEqual(expect.stringContaining(`${type} ${source} is mounted on ${where}`));
     // Each by its own tag, so on one function only.
-    expect(mounted.filter((use) => use.includes(": 9p "))).toHaveLength(shares.length);
+    expect(mounted.filter((use) => / (9p|virtiofs) /.test(use))).toHaveLength(shares.length);
   });
 
   test("the host bridge is in use", async () => {

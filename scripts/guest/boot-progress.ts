@@ -1,0 +1,27 @@
+/** That a guest is booting, on a terminal: it takes many seconds and says nothing. */
+import { openProgress } from "../encode/progress.ts";
+
+export interface BootProgress {
+  begin(): void;
+  /** Removes the line; harmless when there is none. */
+  end(): void;
+}
+
+export function bootProgress(enabled: boolean): BootProgress {
+  let shown: { timer: Timer; end: () => void } | undefined;
+  return {
+    begin() {
+      const startMs = performance.now();
+      const { update, end } = openProgress(enabled);
+      const show = () =>
+        update(() => `the guest is booting, ${Math.round((performance.now() - startMs) / 1000)} s`);
+      show();
+      shown = { timer: setInterval(show, 1000), end };
+    },
+    end() {
+      clearInterval(shown?.timer);
+      shown?.end();
+      shown = undefined;
+    },
+  };
+}
