@@ -1,6 +1,6 @@
 /** Serves the VP9 encoder endpoint over vfio-user, in the foreground. */
 import { defineCommand } from "citty";
-import type { CodecName } from "../src/model/codec/codec.ts";
+import { type CodecName, codecNames } from "../src/model/codec/engine.ts";
 import { faultKinds } from "../src/model/vp9/faults.ts";
 import { startModel } from "../src/model/vp9/process.ts";
 import { startTrustingModel } from "../src/model/vp9/trusting.ts";
@@ -8,7 +8,7 @@ import { say } from "./say.ts";
 import { twoColumns } from "./usage/layout.ts";
 import { runVerb } from "./usage.ts";
 
-const codecs = ["auto", "libvpx", "webcodecs", "null"];
+const codecs = ["auto", ...codecNames];
 
 const command = defineCommand({
   meta: {
@@ -32,7 +32,7 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
       type: "enum",
       options: codecs,
       default: "auto",
-      description: "auto: libvpx, or webcodecs where that is absent",
+      description: "auto: libvpx, else Debian's libvpx, fetched once, else libav.js, slow",
     },
     heir: {
       type: "boolean",
@@ -65,6 +65,7 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
         codec: args.codec as CodecName | "auto",
         faults: args.fault,
         log: (line) => void say("info", line),
+        notice: (line) => void say("info", line),
       });
       stop = () => model.stop();
       void say("info", `VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);

@@ -6,6 +6,7 @@ const root = resolve(import.meta.dir, "..");
 /** From the ground up, as the README's picture has them. */
 const floors = [
   "src/os",
+  "src/debian",
   "src/pci",
   "src/device",
   "src/media",
@@ -17,10 +18,13 @@ const floors = [
 ];
 /** What a floor must not see, although it lies lower. */
 const hidden: Record<string, readonly string[]> = {
-  "src/media": ["src/os", "src/pci", "src/device"],
-  "src/endpoint": ["src/os", "src/device", "src/media"],
+  "src/debian": ["src/os"],
+  "src/pci": ["src/debian"],
+  "src/device": ["src/debian"],
+  "src/media": ["src/os", "src/debian", "src/pci", "src/device"],
+  "src/endpoint": ["src/os", "src/debian", "src/device", "src/media"],
   "src/model": ["src/media"],
-  "src/encoder": ["src/model", "src/os"],
+  "src/encoder": ["src/model", "src/debian", "src/os"],
   "src/guest": ["src/os", "src/pci", "src/device", "src/media", "src/endpoint", "src/model", "src/encoder"],
 };
 

@@ -53,7 +53,7 @@ export async function buildStandalone(
       // All in one folder, where the program looks for the Workers' files.
       naming: { entry: "[name].[ext]" },
       splitting: true,
-      external: ["@napi-rs/webcodecs"],
+      external: ["@libav.js/variant-webm-vp9"],
       plugins: [wording],
       define: { "process.env.VFIOKIT_BUILD": JSON.stringify(`${version} for ${target}`) },
       compile: {

@@ -1,10 +1,12 @@
 /** Encodes raw video as VP9 on a PCIe encoder. */
 import { defineCommand } from "citty";
+import { modelReady } from "../../src/device/model-process.ts";
 import { EncodeFileError, type EncodeReport, encodeFile, untilAborted } from "../../src/encoder/file.ts";
 import { PCI_ID } from "../../src/endpoint/registers.ts";
 import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
 import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
+import { codecNames } from "../../src/model/codec/engine.ts";
 import { findFunctions } from "../../src/pci/bus/functions.ts";
 import { listIommus } from "../../src/pci/bus/iommu.ts";
 import { say } from "../say.ts";
@@ -146,8 +148,9 @@ Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted.`,
     },
     codec: {
       type: "enum",
-      options: ["libvpx", "webcodecs", "null"],
-      description: "The software model's codec (default: libvpx, else webcodecs)",
+      options: [...codecNames],
+      description:
+        "The software model's codec (default: libvpx, else Debian's, fetched, else libav.js, slow)",
     },
     json: { type: "boolean", default: false, description: "Print one JSON object instead of the summary" },
     quiet: { type: "boolean", default: false, description: "Print errors only" },
@@ -222,6 +225,10 @@ Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted.`,
           : await untilAborted(openFrameSource(args.input, options.rawVideo), interrupted);
       if (!source) throw new Interrupted("interrupted");
       settings = { ...source.video, ...options.config };
+      exitCode = ExitCode.DEVICE;
+      // Ctrl-C must end the wait for a model that fetches its codec, too.
+      if (device.startsWith("model:")) await untilAborted(modelReady(device), interrupted);
+      if (interrupted.aborted) throw new Interrupted("interrupted");
 
       const progress = openProgress(talks);
       const startMs = performance.now();

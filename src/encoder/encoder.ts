@@ -90,13 +90,16 @@ interface Waiter {
   reject(error: Error): void;
 }
 
+/** What is opened where no device is named. */
+export const DEFAULT_DEVICE = "model:vp9";
+
 /** Opens the encoder on a device. Throws TypeError, RangeError, DeviceError, EncoderError. */
 export function openEncoder(options: EncoderOptions): Encoder {
   refuseUnknown("openEncoder's options", options, optionNames);
   oneOf("path", options.path, ["dma", "window"]);
   if (typeof options.output !== "function")
     throw new TypeError("openEncoder needs output, a function that takes each chunk");
-  const spec = options.device ?? "model:vp9";
+  const spec = options.device ?? DEFAULT_DEVICE;
   const { timeoutMs = 10_000 } = options;
   // Each frame costs a register write, the doorbell: its answer is not waited for.
   const device = typeof spec === "string" ? openDevice(spec, { timeoutMs, postWrites: true }) : spec;

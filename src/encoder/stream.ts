@@ -1,5 +1,7 @@
+import { modelReady } from "../device/model-process.ts";
 import type { EncoderConfig } from "./config.ts";
 import {
+  DEFAULT_DEVICE,
   type EncodedChunk,
   type EncodeOptions,
   type EncoderOptions,
@@ -27,8 +29,11 @@ export async function* encodeFrames(
     news = Promise.withResolvers<void>();
   };
   let fed: { readonly error?: unknown } | undefined;
+  const device = options.device ?? DEFAULT_DEVICE;
+  if (typeof device === "string" && device.startsWith("model:")) await modelReady(device);
   using encoder = openEncoder({
     ...options,
+    device,
     output: (chunk) => {
       chunks.push(chunk);
       tell();

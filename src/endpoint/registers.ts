@@ -87,7 +87,7 @@ export const registers = {
       ID: {
         bits: [0, 7],
         about: "The engine",
-        values: { HARDWARE: 0, LIBVPX: 1, WEBCODECS: 2, NULL: 3 },
+        values: { HARDWARE: 0, LIBVPX: 1, NULL: 3, "LIBAV.JS": 4 },
       },
       PATCH: { bits: [8, 15], about: "Its version, third number" },
       MINOR: { bits: [16, 23], about: "Its version, second number" },

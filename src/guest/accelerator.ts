@@ -1,9 +1,9 @@
 /** Whether a guest can run on this machine's processor itself (KVM), or must be emulated (TCG). */
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { cacheFolder, makeCacheFolder } from "../debian/cache.ts";
 import { type Arch, hostArch } from "./arch.ts";
 import { GuestError } from "./boot.ts";
-import { cacheFolder, makeCacheFolder } from "./cache.ts";
 
 export interface Accelerator {
   name: "kvm" | "tcg";

@@ -1,10 +1,12 @@
 /** What differs between the two architectures of a guest: Debian's names, the loader, QEMU's machine. */
 
+import type { DebianArch } from "../debian/archive.ts";
+
 export type Arch = "x86_64" | "aarch64";
 
 export interface ArchFacts {
   /** Debian's name, as in linux-image-6.12.48+deb13-ARCH. */
-  debian: string;
+  debian: DebianArch;
   /** Folder of libraries under usr/lib (Debian's multiarch triplet). */
   triplet: string;
   /** The dynamic loader, by the path that programs name it by. */

@@ -11,12 +11,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
+import { type Archive, openArchive } from "../debian/archive.ts";
+import { cached } from "../debian/cache.ts";
+import { run } from "../debian/process.ts";
 import { type Arch, arches, hostArch } from "./arch.ts";
-import { type Archive, openArchive } from "./archive.ts";
-import { cached } from "./cache.ts";
 import { bootModules, collectModules, deviceModules, modulesDep } from "./modules.ts";
 import { OptionError } from "./options.ts";
-import { run } from "./process.ts";
 
 /** The folder of this checkout, with package.json. */
 export const checkout = resolve(import.meta.dir, "../..");
@@ -40,7 +40,7 @@ export async function fetchQemu(log: Log): Promise<string> {
   if (arch === undefined) throw new Error(`guests run on x86-64 and aarch64, not on ${process.arch}`);
   return await cached(`qemu-${arch}-${recipe(qemuPackages)}`, async (folder) => {
     log("fetching QEMU from Debian's archive (70 MB, once)");
-    const archive = await openArchive(arch, folder);
+    const archive = await openArchive(arches[arch].debian, folder);
     const tree = join(folder, "tree");
     await archive.unpack(qemuPackages, tree, { dependencies: true, backports: true });
     prune(tree);
@@ -52,7 +52,7 @@ export async function fetchQemu(log: Log): Promise<string> {
 export async function fetchPrograms(arch: Arch, log: Log): Promise<string> {
   return await cached(`programs-${arch}-${recipe(guestPackages)}`, async (folder) => {
     log(`fetching the ${arch} guest's programs from Debian's archive (8 MB, once)`);
-    const archive = await openArchive(arch, folder);
+    const archive = await openArchive(arches[arch].debian, folder);
     const tree = join(folder, "tree");
     await archive.unpack(guestPackages, tree, { dependencies: true });
     prune(tree);
@@ -88,7 +88,7 @@ export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise
     if (isFile) await run(["dpkg-deb", "--extract", resolve(wanted), tree]);
     else {
       log(`fetching an ${arch} kernel ${wanted} from Debian's archive (100 MB, once)`);
-      const archive = await openArchive(arch, folder);
+      const archive = await openArchive(arches[arch].debian, folder);
       await archive.unpack(await findKernelPackages(archive, arch, wanted), tree, { dependencies: false });
     }
     return await takeKernel(tree, join(folder, "kernel"));

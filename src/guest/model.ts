@@ -3,8 +3,8 @@
  * guest. This floor knows the program's command line, not its code.
  */
 import { join } from "node:path";
+import { findTool } from "../debian/process.ts";
 import { checkout } from "./assets.ts";
-import { findTool } from "./process.ts";
 
 const MODEL = "model:vp9";
 /** What a spec may say; the rest of the program's options are guest.ts's own. */

@@ -1,7 +1,7 @@
 /** Kernel modules: which of a kernel package a guest needs, in modprobe's terms. */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { run } from "./process.ts";
+import { run } from "../debian/process.ts";
 
 /** What every guest has: file systems for the shares, then what drives devices from user space. */
 export const bootModules = [

@@ -1,8 +1,8 @@
 /** QEMU's command line, in one place. */
 import { basename, join } from "node:path";
+import { findTool, run } from "../debian/process.ts";
 import { type Arch, arches, hostArch } from "./arch.ts";
 import { isVfioUser } from "./devices.ts";
-import { findTool, run } from "./process.ts";
 
 export interface Machine {
   arch: Arch;

@@ -4,9 +4,9 @@
  */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { openArchive } from "../../src/debian/archive.ts";
+import { cached } from "../../src/debian/cache.ts";
 import { type Arch, arches } from "../../src/guest/arch.ts";
-import { openArchive } from "../../src/guest/archive.ts";
-import { cached } from "../../src/guest/cache.ts";
 
 /** GCC's release in Debian's suite. */
 const GCC = "14";
@@ -31,7 +31,7 @@ export async function fetchMusl(arch: Arch): Promise<Musl> {
   // Made anew when this file changes.
   const recipe = Bun.hash(readFileSync(import.meta.path)).toString(16);
   const entry = await cached(`musl-${arch}-${recipe}`, async (folder) => {
-    const archive = await openArchive(arch, folder);
+    const archive = await openArchive(arches[arch].debian, folder);
     const tree = join(folder, "tree");
     await archive.unpack(["musl", `libstdc++-${GCC}-dev`, `libgcc-${GCC}-dev`], tree, {
       dependencies: false,

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import type { ArgsDef } from "citty";
 import { splitCommandLine } from "../../scripts/guest/command-line.ts";
-import { mirrorOf } from "../../src/guest/archive.ts";
+import { mirrorOf } from "../../src/debian/archive.ts";
 import { areMixed, deviceOption, driverModules, needsDisk, placeDevices } from "../../src/guest/devices.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";
 import { modulesDep } from "../../src/guest/modules.ts";

@@ -131,15 +131,15 @@ describe("the binary", () => {
     expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
   });
 
-  test("is without the webcodecs fallback, and says so", async () => {
+  test("is without libav.js, and says so", async () => {
     // What it would find where it is started.
-    const name = "@napi-rs/webcodecs";
+    const name = "@libav.js/variant-webm-vp9";
     mkdirSync(folder.file(`away/node_modules/${name}`), { recursive: true });
     writeFileSync(folder.file(`away/node_modules/${name}/index.js`), 'console.error("loaded");\n');
     const output = folder.file("none.ivf");
-    const { exitCode, stderr } = await vfiokit("encode", "--codec", "webcodecs", "-o", output);
+    const { exitCode, stderr } = await vfiokit("encode", "--codec", "libav.js", "-o", output);
     expect(stderr).toContain(
-      "webcodecs: a standalone binary is without it; use libvpx, or a clone of the project\n",
+      "libav.js: a standalone binary is without it; use libvpx, or a clone of the project\n",
     );
     expect(stderr).not.toContain("loaded");
     expect(exitCode).toBe(1);

@@ -1,8 +1,14 @@
 /** The model's codec: which engines there are, which one to take, and how one is opened. */
-import { type Codec, CodecError, type CodecName, type CodecSettings } from "./engine.ts";
-import { loadLibvpx, openLibvpx } from "./libvpx.ts";
-import { nullVersion, openNull } from "./null.ts";
-import { loadWebcodecs, openWebcodecs } from "./webcodecs.ts";
+import {
+  type Codec,
+  CodecError,
+  type CodecName,
+  type CodecSettings,
+  codecNames,
+  type Engine,
+} from "./engine.ts";
+import { loadLibvpx } from "./libvpx.ts";
+import { nullEngine } from "./null.ts";
 
 export {
   type Codec,
@@ -13,27 +19,50 @@ export {
   type CodecSettings,
 } from "./engine.ts";
 
-const engines = {
-  libvpx: { load: loadLibvpx, open: openLibvpx },
-  webcodecs: { load: loadWebcodecs, open: openWebcodecs },
-  null: { load: () => ({ version: nullVersion }), open: openNull },
-} as const satisfies Record<CodecName, unknown>;
+type Notice = (line: string) => void;
+
+/** How each is had; what most machines don't need is loaded when it is. */
+const loaders: Readonly<Record<CodecName, (notice: Notice) => Engine | Promise<Engine>>> = {
+  libvpx: () => loadLibvpx(),
+  debian: async (notice) => (await import("./debian.ts")).loadDebian(notice),
+  "libav.js": async () => (await import("./libav.ts")).loadLibav(),
+  null: () => nullEngine,
+};
+
+/** What "auto" tries, in this order. */
+const automatic: readonly CodecName[] = ["libvpx", "debian", "libav.js"];
+
+const loaded = new Map<CodecName, Engine>();
+
+async function load(name: CodecName, notice: Notice): Promise<Engine> {
+  const engine = loaded.get(name) ?? (await loaders[name](notice));
+  loaded.set(name, engine);
+  return engine;
+}
 
 /**
- * Finds an engine that can be had on this machine, without opening a stream: the one asked for, or with "auto" libvpx,
- * and webcodecs where that is missing; "null" only when asked for.
+ * Finds an engine that can be had on this machine, without opening a stream: the one asked for, or with "auto" this
+ * machine's libvpx, else Debian's, else libav.js; "null" only when asked for.
  *
+ * @param notice is told, in one line each, what is fetched, and what a slower engine than libvpx costs
  * @throws {CodecError} with everything that was tried and the command that installs it
  */
-export async function chooseCodec(wanted: CodecName | "auto"): Promise<{ name: CodecName; version: string }> {
-  if (wanted !== "auto" && !Object.hasOwn(engines, wanted)) {
-    throw new CodecError(`there is no codec "${wanted}"; there are ${Object.keys(engines).join(", ")}`);
+export async function chooseCodec(
+  wanted: CodecName | "auto",
+  notice: Notice = () => {},
+): Promise<{ name: CodecName; version: string }> {
+  if (wanted !== "auto" && !Object.hasOwn(loaders, wanted)) {
+    throw new CodecError(`there is no codec "${wanted}"; there are ${codecNames.join(", ")}`);
   }
-  const names: readonly CodecName[] = wanted === "auto" ? ["libvpx", "webcodecs"] : [wanted];
   const failures: CodecError[] = [];
-  for (const name of names) {
+  const find: Notice = (line) => notice(wanted === "auto" ? `no libvpx on this machine; ${line}` : line);
+  for (const name of wanted === "auto" ? automatic : [wanted]) {
     try {
-      const { version } = await engines[name].load();
+      const { version } = await load(name, find);
+      if (wanted === "auto" && name === "libav.js")
+        find(
+          `encoding with ${version} in WebAssembly, at a tenth of its pace: ${failures.at(-1)?.message}; apt-get install libvpx7 (libvpx9 on Debian 13) is better`,
+        );
       return { name, version };
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
@@ -51,5 +80,5 @@ export async function chooseCodec(wanted: CodecName | "auto"): Promise<{ name: C
  * @throws {CodecError} when the engine is missing or refuses the settings
  */
 export async function openCodec(name: CodecName, settings: CodecSettings): Promise<Codec> {
-  return engines[name].open(settings);
+  return (await load(name, () => {})).open(settings);
 }

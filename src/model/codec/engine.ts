@@ -1,7 +1,19 @@
 /** What every codec engine is: the settings it is opened with, the frames it takes, the packets it gives. */
 
-/** The engines by name: the system's libvpx, the npm package `@napi-rs/webcodecs`, or a checksum in place of a codec. */
-export type CodecName = "libvpx" | "webcodecs" | "null";
+/**
+ * The engines by name: this machine's libvpx, the one of Debian's archive, FFmpeg and libvpx in WebAssembly (the npm package
+ * `@libav.js/variant-webm-vp9`), or a checksum in place of a codec.
+ */
+export const codecNames = ["libvpx", "debian", "libav.js", "null"] as const;
+export type CodecName = (typeof codecNames)[number];
+
+/** An engine that is there. */
+export interface Engine {
+  /** Its name and version, e.g. "libvpx v1.12.0". */
+  readonly version: string;
+  /** Opens it for one stream. Throws {@link CodecError}, or rejects with it, when it refuses the settings. */
+  open(settings: CodecSettings): Codec | Promise<Codec>;
+}
 
 /** One stream's settings. A `null` leaves the choice to the engine's own default. */
 export interface CodecSettings {
@@ -17,7 +29,7 @@ export interface CodecSettings {
   readonly format: "i420" | "nv12";
   /** Seconds of one tick of `pts` and `duration`, e.g. 1/1000. */
   readonly timebase: { readonly num: number; readonly den: number };
-  /** Nominal frame rate: only webcodecs uses it, the others go by each frame's duration. */
+  /** Nominal frame rate; the engines go by each frame's duration. */
   readonly fps: { readonly num: number; readonly den: number };
   readonly rateControl: "cbr" | "vbr" | "cq";
   readonly bitrateKbps: number | null;

@@ -1,7 +1,7 @@
 import { type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { pointer } from "../../os/libc.ts";
 import { LibraryError, type OpenLibrary, openLibrary } from "../../os/library.ts";
-import { type Codec, CodecError, type CodecPacket, type CodecSettings } from "./engine.ts";
+import { type Codec, CodecError, type CodecPacket, type CodecSettings, type Engine } from "./engine.ts";
 import { checkFrame, checkSettings, frameLayout } from "./layout.ts";
 import * as abi from "./libvpx-abi.ts";
 
@@ -13,18 +13,16 @@ interface Libvpx {
   readonly version: string;
 }
 
-let loaded: Libvpx | undefined;
-
 /**
- * Opens the system's libvpx, once in a process, and makes sure that its structures are the ones known here.
+ * Opens a libvpx, by default the system's, and makes sure that its structures are the ones known here.
  *
+ * @param candidates names or paths, of which the first that opens is taken
  * @throws {CodecError} when there is none, or one of another layout
  */
-export function loadLibvpx(): Libvpx {
-  if (loaded !== undefined) return loaded;
+export function loadLibvpx(candidates: readonly string[] = abi.sonames): Engine {
   let library: OpenLibrary<typeof abi.symbols>;
   try {
-    library = openLibrary(abi.sonames, abi.symbols);
+    library = openLibrary(candidates, abi.symbols);
   } catch (cause) {
     if (!(cause instanceof LibraryError)) throw cause;
     throw new CodecError(
@@ -49,8 +47,7 @@ export function loadLibvpx(): Libvpx {
     if (abiVersion === undefined)
       throw new CodecError(`${version} (${library.soname}): unknown encoder ABI version`);
     const libvpx = { calls, encoderInterface, abiVersion, version };
-    loaded = libvpx;
-    return libvpx;
+    return { version, open: (settings) => openStream(libvpx, settings) };
   } catch (error) {
     library.close();
     throw error;
@@ -106,15 +103,15 @@ function describeImage(settings: CodecSettings, strides: readonly number[]): Dat
 }
 
 /**
- * A VP9 encoder in the system's libvpx that reads frames where they lie. Its packets are byte for byte those of
+ * A VP9 encoder in libvpx that reads frames where they lie. Its packets are byte for byte those of
  * `vpxenc --rt --lag-in-frames=0` with the same settings: like vpxenc it starts from libvpx's defaults and changes only
  * what is asked for.
  *
- * @throws {CodecError} when libvpx is missing, or refuses the settings (with its own words)
+ * @throws {CodecError} when libvpx refuses the settings (with its own words)
  */
-export function openLibvpx(settings: CodecSettings): Codec {
+function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
   checkSettings(settings);
-  const { calls, encoderInterface, abiVersion, version } = loadLibvpx();
+  const { calls, encoderInterface, abiVersion, version } = libvpx;
   const layout = frameLayout(settings);
 
   const config = defaultConfig(calls, encoderInterface, version);

@@ -1,8 +1,10 @@
-import { type Codec, CodecError, type CodecSettings } from "./engine.ts";
+import { type Codec, CodecError, type CodecSettings, type Engine } from "./engine.ts";
 import { checkFrame, checkSettings, frameLayout, frameViews } from "./layout.ts";
 
 /** What stands for a version where there is no codec. */
-export const nullVersion = "null (CRC-32 of each frame)";
+const version = "null (CRC-32 of each frame)";
+
+export const nullEngine: Engine = { version, open: openNull };
 
 /**
  * A codec that does no work but reading the frame, to measure the road without it. A packet has 16 bytes: "NULL", then
@@ -10,7 +12,7 @@ export const nullVersion = "null (CRC-32 of each frame)";
  *
  * @throws {CodecError} for settings out of range
  */
-export function openNull(settings: CodecSettings): Codec {
+function openNull(settings: CodecSettings): Codec {
   checkSettings(settings);
   const layout = frameLayout(settings);
   const bytesAt = frameViews(layout.sizeBytes);
@@ -18,7 +20,7 @@ export function openNull(settings: CodecSettings): Codec {
   let sinceKey = 0;
   let closed = false;
   return {
-    version: nullVersion,
+    version,
     encode(frame) {
       if (closed) throw new CodecError("null codec: closed");
       checkFrame(frame, layout);

@@ -13,8 +13,9 @@ export interface CodecThreadData {
   readonly bellFd: number;
 }
 
-/** What it answers: the codec that it found, or why there is none. */
+/** What it answers: lines for whoever waits meanwhile, and then the codec that it found, or why there is none. */
 export type CodecThreadReport =
+  | { readonly notice: string }
   | { readonly name: CodecName; readonly version: string }
   | { readonly error: string };
 
@@ -24,7 +25,7 @@ const report = (message: CodecThreadReport) => self.postMessage(message);
 
 self.onmessage = async ({ data }: MessageEvent<CodecThreadData>) => {
   try {
-    const { name, version } = await chooseCodec(data.codec);
+    const { name, version } = await chooseCodec(data.codec, (notice) => report({ notice }));
     serveCodecJobs(name, data.channel, new EventFd(new Fd(data.bellFd)), () => process.exit());
     report({ name, version });
   } catch (error) {

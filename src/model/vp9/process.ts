@@ -33,6 +33,8 @@ export interface ModelOptions {
   /** As parseFaults reads it. */
   readonly faults: string;
   readonly log: (line: string) => void;
+  /** Is told, in one line each, what is fetched first, and what a slower codec than libvpx costs. */
+  readonly notice?: (line: string) => void;
 }
 
 export interface RunningModel {
@@ -68,7 +70,8 @@ export async function startModel(
     const bell = held.use(new EventFd());
     const bellFd = bell.fd.number;
     const { ours, theirs } = codecChannel();
-    const { name, version } = await begin(codec, { codec: options.codec, channel: theirs, bellFd }, fail);
+    const first: CodecThreadData = { codec: options.codec, channel: theirs, bellFd };
+    const { name, version } = await begin(codec, first, fail, options.notice);
     // From here on nothing waits, so whoever ends this process before leaves no socket behind.
     const listenerFd =
       "socketPath" in clients
@@ -120,16 +123,18 @@ export async function startModel(
 
 /**
  * Tells a codec thread what to do; gives the codec that it found. Rejects with Error where it has none; `fail` is told
- * whatever ends it later.
+ * whatever ends it later, `notice` what it fetches first.
  */
 function begin(
   thread: Worker,
   data: CodecThreadData,
   fail: (error: Error) => void,
+  notice: (line: string) => void = () => {},
 ): Promise<{ name: CodecName; version: string }> {
   return new Promise((resolve, reject) => {
     thread.onmessage = ({ data: report }: MessageEvent<CodecThreadReport>) => {
-      if ("error" in report) reject(new Error(report.error));
+      if ("notice" in report) notice(report.notice);
+      else if ("error" in report) reject(new Error(report.error));
       else resolve(report);
     };
     thread.onerror = (event) => {
@@ -148,7 +153,7 @@ function codecIdentity(name: CodecName, version: string): number {
     Number,
   );
   return packFields(registers.CODEC, {
-    ID: { libvpx: ids.LIBVPX, webcodecs: ids.WEBCODECS, null: ids.NULL }[name],
+    ID: { libvpx: ids.LIBVPX, debian: ids.LIBVPX, "libav.js": ids["LIBAV.JS"], null: ids.NULL }[name],
     MAJOR: major & 0xff,
     MINOR: minor & 0xff,
     PATCH: patch & 0xff,

@@ -1,20 +1,25 @@
-import { expect, test } from "bun:test";
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { cacheFolder } from "../../../src/debian/cache.ts";
 import { chooseCodec } from "../../../src/model/codec/codec.ts";
 import { openLibrary } from "../../../src/os/library.ts";
 import { run, temporaryFolder } from "./reference.ts";
 
 const project = join(import.meta.dir, "../../..");
 
+// Debian's libvpx is fetched the first time.
+setDefaultTimeout(120_000);
+
 /**
  * Runs a script in a process that has a copy of the engines with one piece of libvpx-abi.ts changed: a machine without
- * libvpx, or with a libvpx unlike any known one. The script sees `chooseCodec` and `openCodec`.
+ * libvpx, or with a libvpx unlike any known one; without programs, nothing is fetched. The script sees `chooseCodec` and `openCodec`.
  */
 function elsewhere(known: string, instead: string, packages: boolean, script: string) {
   using folder = temporaryFolder();
   cpSync(join(project, "src/model/codec"), join(folder.path, "src/model/codec"), { recursive: true });
-  cpSync(join(project, "src/os"), join(folder.path, "src/os"), { recursive: true });
+  for (const floor of ["os", "debian"])
+    cpSync(join(project, "src", floor), join(folder.path, "src", floor), { recursive: true });
   if (packages) symlinkSync(join(project, "node_modules"), join(folder.path, "node_modules"));
   const table = join(folder.path, "src/model/codec/libvpx-abi.ts");
   const text = readFileSync(table, "utf8");
@@ -22,7 +27,8 @@ function elsewhere(known: string, instead: string, packages: boolean, script: st
   writeFileSync(table, text.replaceAll(known, instead));
   const head = `import { chooseCodec, openCodec } from "./src/model/codec/codec.ts";`;
   writeFileSync(join(folder.path, "script.ts"), `${head}\n${script}`);
-  const { stdout, stderr } = run([process.execPath, "--no-install", "script.ts"], folder.path);
+  const away = ["env", "PATH=", `XDG_CACHE_HOME=${folder.path}`];
+  const { stdout, stderr } = run([...away, process.execPath, "--no-install", "script.ts"], folder.path);
   expect(stderr).toBe("");
   return new TextDecoder().decode(stdout);
 }
@@ -35,11 +41,12 @@ test("the codec is libvpx where there is one, and otherwise the one asked for", 
     version: expect.stringMatching(/^libvpx v\d+\.\d+/),
   });
   expect(await chooseCodec("libvpx")).toEqual(await chooseCodec("auto"));
-  expect((await chooseCodec("webcodecs")).version).toMatch(/^@napi-rs\/webcodecs \d/);
+  expect((await chooseCodec("debian")).version).toMatch(/^libvpx v1\.1[5-9]/);
+  expect((await chooseCodec("libav.js")).version).toMatch(/^libav\.js \d+\.\d+\.\d+$/);
   expect((await chooseCodec("null")).name).toBe("null");
 });
 
-test("without libvpx it is webcodecs, which prints nothing and lets the process end", () => {
+test("without libvpx it is libav.js where nothing can be fetched, which prints nothing and lets the process end", () => {
   const script = `
     import { ptr } from "bun:ffi";
     const { name } = await chooseCodec("auto");
@@ -52,7 +59,7 @@ test("without libvpx it is webcodecs, which prints nothing and lets the process 
     const memory = new Uint8Array(new ArrayBuffer(6144)).fill(128);
     const frame = { address: Number(ptr(memory)), sizeBytes: 6144, pts: 0, duration: 40, forceKey: false };
     console.log(name, (await codec.encode(frame)).length);`;
-  expect(elsewhere("libvpx.so", "libabsent.so", true, script)).toBe("webcodecs 1\n");
+  expect(elsewhere("libvpx.so", "libabsent.so", true, script)).toBe("libav.js 1\n");
 });
 
 test("without any engine the error names all that was tried and what installs them", () => {
@@ -61,8 +68,30 @@ test("without any engine the error names all that was tried and what installs th
   for (const major of [12, 11, 10, 9, 8, 7, 6])
     expect(message).toContain(`libabsent.so.${major} (not found)`);
   expect(message).toContain("apt-get install libvpx7");
-  expect(message).toContain("webcodecs: Cannot find package");
-  expect(message).toContain("npm install @napi-rs/webcodecs");
+  expect(message).toContain("Debian's libvpx9: apt-config is needed and is not on the PATH");
+  expect(message).toContain("libav.js: Cannot find package");
+  expect(message).toContain("npm install @libav.js/variant-webm-vp9");
+});
+
+test("Debian's libvpx is not loaded from a cache folder that others can write to", async () => {
+  await chooseCodec("debian");
+  using folder = temporaryFolder();
+  cpSync(cacheFolder(), join(folder.path, "vfiokit"), {
+    recursive: true,
+    filter: (path) => path === cacheFolder() || basename(path).startsWith("libvpx9-"),
+  });
+  const script = `
+    import { cacheFolder } from "../../../src/debian/cache.ts";
+import { chooseCodec } from "${project}/src/model/codec/codec.ts";
+    await chooseCodec("debian").then(({ name }) => console.log(name), (error) => console.log(error.message));`;
+  writeFileSync(join(folder.path, "script.ts"), script);
+  const choose = () =>
+    new TextDecoder().decode(
+      run(["env", `XDG_CACHE_HOME=${folder.path}`, process.execPath, "script.ts"], folder.path).stdout,
+    );
+  expect(choose()).toBe("debian\n");
+  chmodSync(join(folder.path, "vfiokit"), 0o777);
+  expect(choose()).toContain("can be written by others than user");
 });
 
 test("a libvpx of another layout or interface version is refused, not called", () => {

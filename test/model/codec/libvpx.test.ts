@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { type CodecPacket, type CodecSettings, openCodec } from "../../../src/model/codec/codec.ts";
 import {
@@ -13,6 +13,9 @@ import {
   timing,
   vpxenc,
 } from "./reference.ts";
+
+// The slow settings take seconds on a busy machine.
+setDefaultTimeout(60_000);
 
 const people = peopleClip();
 const hash = (data: Uint8Array) => Bun.hash(data).toString(16);

@@ -29,10 +29,16 @@ export function makeCacheFolder(): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new Error(
-      `what guests are made of is kept in ${folder}, which can't be written (${code}); XDG_CACHE_HOME=/another/folder moves it`,
+      `what was fetched is kept in ${folder}, which can't be written (${code}); XDG_CACHE_HOME=/another/folder moves it`,
     );
   }
   return folder;
+}
+
+/** The path of an entry of the cache; undefined where it is missing. */
+export function cachedEntry(name: string): string | undefined {
+  const entry = join(cacheFolder(), name);
+  return existsSync(entry) ? entry : undefined;
 }
 
 /**
@@ -41,7 +47,7 @@ export function makeCacheFolder(): string {
  */
 export async function cached(name: string, make: (folder: string) => Promise<string>): Promise<string> {
   const entry = join(cacheFolder(), name);
-  if (existsSync(entry)) return entry;
+  if (cachedEntry(name) !== undefined) return entry;
   const cache = makeCacheFolder();
   using _lock = await lock(join(cache, `.${name}.lock`));
   if (existsSync(entry)) return entry;

@@ -1,8 +1,10 @@
 /** Debian's archive, through apt itself in a folder of its own: no root, and its signatures and checksums are verified. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Arch, arches } from "./arch.ts";
 import { MissingToolError, run } from "./process.ts";
+
+/** Debian's names of the architectures that vfiokit runs on. */
+export type DebianArch = "amd64" | "arm64";
 
 const SUITE = "trixie";
 const BACKPORTS = "trixie-backports";
@@ -26,11 +28,13 @@ export interface UnpackOptions {
 /**
  * Reads the archive's index for an architecture.
  * @param folder an empty folder for apt's state; it may go when the packages are unpacked
+ * @param limit ends what takes longer, here and in the archive's functions
+ * @throws MissingToolError when this machine lacks what reads it, Error with apt's words when it can't be read
  */
-export async function openArchive(arch: Arch, folder: string): Promise<Archive> {
+export async function openArchive(arch: DebianArch, folder: string, limit?: AbortSignal): Promise<Archive> {
   if (!existsSync(KEYRING)) {
     throw new MissingToolError(
-      `a guest is made of Debian's packages, and ${KEYRING} with the archive's keys is not there; it is in the package debian-archive-keyring`,
+      `${KEYRING}, with the keys of Debian's archive, is not there; it is in the package debian-archive-keyring`,
     );
   }
   const mirror = findMirror();
@@ -43,9 +47,11 @@ export async function openArchive(arch: Arch, folder: string): Promise<Archive> 
     join(folder, "sources.list"),
     [SUITE, BACKPORTS].map((suite) => `deb [signed-by=${KEYRING}] ${mirror} ${suite} main\n`).join(""),
   );
-  writeFileSync(config, `${await aptConfig(folder, arches[arch].debian)}\n`);
+  writeFileSync(config, `${await aptConfig(folder, arch)}\n`);
   const apt = async (tool: "apt-get" | "apt-cache", ...args: string[]) =>
-    new TextDecoder().decode(await run([tool, ...args], { cwd: debs, env: { APT_CONFIG: config } }));
+    new TextDecoder().decode(
+      await run([tool, ...args], { cwd: debs, env: { APT_CONFIG: config }, ...(limit && { limit }) }),
+    );
   await apt("apt-get", "update", "--quiet=2", "--error-on=any");
 
   return {
@@ -61,8 +67,26 @@ export async function openArchive(arch: Arch, folder: string): Promise<Archive> 
   };
 }
 
+/**
+ * Finds out whether the archive answers, before anything is asked of it: apt alone would try for minutes. A machine that
+ * goes through a proxy of apt's is believed to have one that works.
+ * @throws Error when no answer comes in time
+ */
+export async function reachArchive(limitMs: number): Promise<void> {
+  const machine = new TextDecoder().decode(await run(["apt-config", "dump"]));
+  if (/^Acquire::https?::Proxy.* "./m.test(machine)) return;
+  const mirror = findMirror();
+  try {
+    const release = `${mirror}/dists/${SUITE}/InRelease`;
+    const { status } = await fetch(release, { method: "HEAD", signal: AbortSignal.timeout(limitMs) });
+    if (status >= 400) throw new Error(`HTTP status ${status}`);
+  } catch (cause) {
+    throw new Error(`${new URL(mirror).host} does not answer (${(cause as Error).message})`, { cause });
+  }
+}
+
 /** A configuration that knows the folder only, but reaches the network as the machine's own apt does (proxies). */
-async function aptConfig(folder: string, architecture: string): Promise<string> {
+async function aptConfig(folder: string, architecture: DebianArch): Promise<string> {
   const machine = new TextDecoder().decode(await run(["apt-config", "dump"]));
   const acquire = machine.split("\n").filter((line) => line.startsWith("Acquire::"));
   return [

@@ -1,0 +1,96 @@
+/** Debian's libvpx for machines that have none: fetched into the cache folder once, without root. */
+import { lstatSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type DebianArch, openArchive, reachArchive } from "../../debian/archive.ts";
+import { cached, cachedEntry } from "../../debian/cache.ts";
+import { LibraryError, openLibrary } from "../../os/library.ts";
+import { CodecError, type Engine } from "./engine.ts";
+import { loadLibvpx } from "./libvpx.ts";
+
+const PACKAGE = "libvpx9";
+const SONAME = "libvpx.so.9";
+/** What the package's library asks of glibc. */
+const GLIBC_MINOR = 34;
+/** Time for the archive to answer at all. */
+const REACH_MS = 5_000;
+/** Time to fetch it: the archive's index has 10 MB. */
+const FETCH_MS = 60_000;
+
+/**
+ * Loads Debian's libvpx9 from the cache folder, after fetching it from Debian's archive where it is not there.
+ *
+ * @param notice is told before something is fetched
+ * @throws {CodecError} where this machine can't run it, or it can't be fetched, in one line
+ */
+export async function loadDebian(notice: (line: string) => void): Promise<Engine> {
+  try {
+    return loadLibvpx([await fetchLibvpx(notice)]);
+  } catch (cause) {
+    if (cause instanceof CodecError) throw cause;
+    throw new CodecError(`Debian's ${PACKAGE}: ${oneLine(cause)}`, { cause });
+  }
+}
+
+/** The path of the library. */
+async function fetchLibvpx(notice: (line: string) => void): Promise<string> {
+  const arch = debianArch();
+  const name = `${PACKAGE}-${arch}.so`;
+  if (cachedEntry(name) === undefined) {
+    await reachArchive(REACH_MS);
+    notice(`fetching Debian's ${PACKAGE} (1 MB and the archive's index, once)`);
+  }
+  const path = await cached(name, async (folder) => {
+    const archive = await openArchive(arch, folder, AbortSignal.timeout(FETCH_MS));
+    const tree = join(folder, "tree");
+    await archive.unpack([PACKAGE], tree, { dependencies: false });
+    const [library] = new Bun.Glob(`usr/lib/*/${SONAME}`).scanSync({ cwd: tree });
+    if (library === undefined) throw new Error(`the package has no ${SONAME}`);
+    return realpathSync(join(tree, library));
+  });
+  checkOwner(path);
+  return path;
+}
+
+/** Throws CodecError where Debian's library can't run: musl, an older glibc, another processor. */
+function debianArch(): DebianArch {
+  const arch = ({ x64: "amd64", arm64: "arm64" } as const)[process.arch as string];
+  if (arch === undefined) throw new CodecError(`Debian's ${PACKAGE}: not for ${process.arch} here`);
+  const needed = `2.${GLIBC_MINOR}`;
+  const glibc = glibcVersion();
+  if (glibc === undefined)
+    throw new CodecError(`Debian's ${PACKAGE}: it needs glibc ${needed}, and this is musl`);
+  const [major = 0, minor = 0] = glibc.split(".").map(Number);
+  if (major === 2 && minor < GLIBC_MINOR)
+    throw new CodecError(`Debian's ${PACKAGE}: it needs glibc ${needed}, and this is ${glibc}`);
+  return arch;
+}
+
+function glibcVersion(): string | undefined {
+  try {
+    const libc = openLibrary(["libc.so.6"], { gnu_get_libc_version: { args: [], returns: "cstring" } });
+    const version = String(libc.symbols.gnu_get_libc_version());
+    libc.close();
+    return version;
+  } catch (error) {
+    if (!(error instanceof LibraryError)) throw error;
+    return undefined;
+  }
+}
+
+/** Another user's cache folder (sudo may keep HOME) is no place to take code from. */
+function checkOwner(path: string): void {
+  const user = process.geteuid?.();
+  for (const name of [path, dirname(path)]) {
+    const { uid, mode } = lstatSync(name);
+    if (uid !== user || (mode & 0o022) !== 0)
+      throw new CodecError(
+        `Debian's ${PACKAGE}: ${name} can be written by others than user ${user}, so it is not loaded; XDG_CACHE_HOME=/another/folder moves it`,
+      );
+  }
+}
+
+/** apt's errors are lines of their own among others. */
+function oneLine(error: unknown): string {
+  const lines = (error instanceof Error ? error.message : String(error)).split("\n");
+  return lines.find((line) => line.startsWith("E: "))?.slice(3) ?? lines[0]!;
+}
