@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, where it is missing: Debian's packages, and Bun for aarch64 in the cache folder.
+# Installs what the tests need, where it is missing: Debian's packages, and what is kept in the cache folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,23 +39,5 @@ if [ ${#missing[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends $packages > /dev/null
 fi
 
-# Bun for aarch64, the version that the project pins, with the checksum that package-lock.json has for it.
-if [ "$(uname -m)" = x86_64 ]; then
-  cache="${XDG_CACHE_HOME:-$HOME/.cache}/vfiokit"
-  version=$(node -p 'require("./package.json").dependencies.bun')
-  target="$cache/bun-aarch64-$version"
-  if [ ! -x "$target" ]; then
-    mkdir -p "$cache"
-    work=$(mktemp -d "$cache/fetch.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-    archive=$work/$(cd "$work" && npm pack --silent "@oven/bun-linux-aarch64@$version")
-    want=$(node -p 'require("./package-lock.json").packages["node_modules/@oven/bun-linux-aarch64"].integrity')
-    got=$(node -p '"sha512-" + crypto.createHash("sha512").update(fs.readFileSync(process.argv[1])).digest("base64")' "$archive")
-    if [ "$got" != "$want" ]; then
-      echo "@oven/bun-linux-aarch64@$version has the checksum $got, not $want" >&2
-      exit 1
-    fi
-    tar -xzf "$archive" -C "$work" package/bin/bun
-    mv "$work/package/bin/bun" "$target"
-  fi
-fi
+# QEMU, kernels, Bun for other machines and Debian's libvpx, in the cache folder.
+node_modules/.bin/bun test/fetch.ts
