@@ -1,4 +1,6 @@
 /** vfiokit as a library. */
+import "./os/bun-version.ts";
+
 export {
   type ConfigSpace,
   DeviceError,

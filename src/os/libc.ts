@@ -3,6 +3,7 @@
  * variadic functions (`open`, `fcntl`, `ioctl`) are declared with the one shape used here, which is correct on
  * x86-64 and on aarch64.
  */
+import "./bun-version.ts";
 import { dlopen, FFIType, type Pointer } from "bun:ffi";
 
 /** A failed `mmap`, as bun:ffi hands over `(void *)-1`. */
