@@ -1,3 +1,4 @@
+import "./own-settings.ts";
 import "../src/os/bun-version.ts";
 import { basename } from "node:path";
 import { type ArgDef, type ArgsDef, type CommandDef, parseArgs, runMain } from "citty";

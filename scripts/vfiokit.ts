@@ -1,5 +1,5 @@
-/** All verbs in one program, `vfiokit VERB ...`: where a standalone binary begins. scripts/build.ts makes it. */
-import { basename } from "node:path";
+/** All verbs in one program, `vfiokit VERB ...`: where bin/vfiokit and a standalone binary (scripts/build.ts) begin. */
+import { basename, join } from "node:path";
 import { say } from "./say.ts";
 import { leftOut, verbs } from "./vfiokit/verbs.ts";
 
@@ -18,10 +18,17 @@ else if (word.startsWith(INSIDE) && Object.hasOwn(programs, basename(word)))
   await programs[basename(word)]!();
 else if (Object.hasOwn(verbs, word)) await verbs[word]!.run();
 else if (word === "--help" || word === "-h") await (await import("./vfiokit/help.ts")).printHelp();
-else if (word === "--version") console.log(`vfiokit ${process.env.VFIOKIT_BUILD}, Bun ${Bun.version}`);
+else if (word === "--version") console.log(`vfiokit ${await version()}, Bun ${Bun.version}`);
+else if (leftOut.includes(word) && !Bun.isStandaloneExecutable)
+  await import(join(import.meta.dir, `${word}.ts`));
 else if (leftOut.includes(word))
   await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in this program`);
 else await refuse(`there is no verb "${word}"`);
+
+async function version(): Promise<string> {
+  if (process.env.VFIOKIT_BUILD) return process.env.VFIOKIT_BUILD;
+  return (await Bun.file(join(import.meta.dir, "../package.json")).json()).version;
+}
 
 async function refuse(mistake: string): Promise<never> {
   await say("error", `${mistake}; --help says what there is`);

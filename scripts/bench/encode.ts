@@ -22,8 +22,7 @@ async function prepare(folder: string): Promise<Contest> {
   const [ours, theirs] = [join(folder, "ours.ivf"), join(folder, "theirs.ivf")];
   return {
     ours: [
-      process.execPath,
-      ENCODE,
+      ...bunProgram(ENCODE),
       input,
       "-o",
       ours,

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { EncodeReport, Portions } from "../../src/encoder/file.ts";
 import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
 import { serveModel } from "../../src/guest/model.ts";
+import { bunProgram } from "../../src/os/bun-program.ts";
 import { interrupted } from "../encode/interrupt.ts";
 import type { BenchCase } from "./case.ts";
 import { decodeStreet } from "./clip.ts";
@@ -71,7 +72,7 @@ export const penalty: BenchCase = {
 /** The model is up before the clock runs, as the guest's is; the files lie in the cache, as the guest's in its memory. */
 async function onHost(clip: string, output: string): Promise<Measured> {
   await using model = await serveModel("model:vp9", join(dirname(output), "model.sock"), console.error);
-  const words = [process.execPath, ENCODE, clip, ...SETTINGS, `--device=${model.spec}`, "-o", output];
+  const words = [...bunProgram(ENCODE), clip, ...SETTINGS, `--device=${model.spec}`, "-o", output];
   const limits = { timeout: TIMEOUT_MS, signal: interrupted };
   const child = Bun.spawn(words, { stdio: ["ignore", "pipe", "pipe"], ...limits });
   const [text, errors] = await Promise.all([

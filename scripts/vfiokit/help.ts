@@ -1,4 +1,4 @@
-/** The --help of a standalone binary. */
+/** The --help of all verbs in one. */
 import { defineCommand } from "citty";
 import { printUsage } from "../usage.ts";
 import { leftOut, verbs } from "./verbs.ts";
@@ -12,8 +12,11 @@ Examples:
   vfiokit list
   vfiokit encode clip.y4m -o clip.webm
 
---version says which vfiokit this is, for which machines, and with which Bun. Not in this program,
-because they need a clone of the project: ${leftOut.join(", ")}.`,
+--version says which vfiokit this is and with which Bun. ${
+      Bun.isStandaloneExecutable
+        ? `Not in this program, because\nthey need a clone of the project: ${leftOut.join(", ")}.`
+        : `There are also ${leftOut.join(", ")}.`
+    }`,
   },
   subCommands: Object.fromEntries(
     Object.entries(verbs).map(([name, { about }]) => [name, defineCommand({ meta: { description: about } })]),

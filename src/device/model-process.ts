@@ -3,6 +3,7 @@
  * its one client. This floor knows the program's command line, not its code.
  */
 import { fileURLToPath } from "node:url";
+import { bunProgram } from "../os/bun-program.ts";
 import type { Fd } from "../os/fd.ts";
 import { POLLIN, poll } from "../os/poll.ts";
 import { socketPair } from "../os/socket.ts";
@@ -80,11 +81,11 @@ function startModel(spec: string): StartedModel {
   const unknown = [...options.keys()].find((key) => key !== "codec" && key !== "fault");
   if (unknown) throw new DeviceError(`${spec}: model:vp9 has no option "${unknown}"; it has codec and fault`);
   const fds = [CHILD_FD, CHILD_READY_FD].map(String);
-  const command = [PROGRAM, ...fds, options.get("codec") ?? "auto", options.get("fault") ?? ""];
+  const command = [...fds, options.get("codec") ?? "auto", options.get("fault") ?? ""];
   const [socket, theirs] = socketPair();
   const [ready, theirReady] = socketPair();
   try {
-    const child = Bun.spawn([process.execPath, ...command], {
+    const child = Bun.spawn([...bunProgram(PROGRAM), ...command], {
       // The model's JavaScript is little; compiling it again, better, costs 10 MiB and gains nothing measurable.
       env: { ...process.env, BUN_JSC_useDFGJIT: "0" },
       stdio: ["ignore", "ignore", "inherit", theirs.number, theirReady.number],

@@ -49,7 +49,8 @@ export async function serveModel(
   const options = modelOptions(spec);
   const program = join(checkout, "scripts/model.ts");
   // It ends with this process, however that ends; --heir: when it is killed itself, the guest lives on.
-  const words = [findTool("setpriv"), "--pdeathsig", "TERM", process.execPath, program];
+  const own = [process.execPath, "--no-env-file", "--config=/dev/null", program]; // not the folder's settings
+  const words = [findTool("setpriv"), "--pdeathsig", "TERM", ...own];
   const server = Bun.spawn([...words, "--socket", socketPath, "--heir", ...options], {
     detached: true, // the terminal's Ctrl-C is ours to handle
     stdin: "ignore",

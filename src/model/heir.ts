@@ -5,6 +5,7 @@
  * registers read as all ones (inherit.ts). A request that the model had taken and not answered stays without a reply; one
  * of which it had taken the header alone ends the connection after all.
  */
+import { bunProgram } from "../os/bun-program.ts";
 import type { Fd } from "../os/fd.ts";
 import { FdStream, socketPair } from "../os/socket.ts";
 
@@ -50,7 +51,7 @@ export class Heir {
 export function startHeir(program: string): Fd {
   const [ours, theirs] = socketPair();
   try {
-    Bun.spawn([process.execPath, program, "3"], {
+    Bun.spawn([...bunProgram(program), "3"], {
       detached: true, // it outlives whoever signals the model's process group
       stdio: ["ignore", "ignore", "inherit", theirs.number],
     }).unref();

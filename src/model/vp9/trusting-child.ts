@@ -15,6 +15,7 @@ try {
     faults,
     trusting: true,
     log: (line) => console.error(line),
+    notice: (line) => console.error(line),
   });
   console.log(model.codec);
   process.stdin.on("end", () => model.stop()).resume();

@@ -3,7 +3,9 @@
  * that does it (SIGBUS), so it serves in a child, and whenever that is killed so, another one takes the next client. The
  * listening socket is held here: clients that come meanwhile wait.
  */
+
 import { join } from "node:path";
+import { bunProgram } from "../../os/bun-program.ts";
 import { listenPrivately } from "../private-socket.ts";
 import type { ModelOptions, RunningModel } from "./process.ts";
 
@@ -52,8 +54,8 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
 /** Resolves when it takes clients. Throws Error with what it said when it does not come up. */
 async function startChild({ clients, codec, faults, log }: TrustingOptions, listenerFd: number) {
   const program = join(import.meta.dir, "trusting-child.ts");
-  const words = [program, "3", codec, faults, clients.heir ? "heir" : ""];
-  const child = Bun.spawn([process.execPath, ...words], {
+  const words = ["3", codec, faults, clients.heir ? "heir" : ""];
+  const child = Bun.spawn([...bunProgram(program), ...words], {
     stdio: ["pipe", "pipe", "pipe", listenerFd],
     detached: true, // the terminal's Ctrl-C is for the starting process
   });
@@ -75,6 +77,7 @@ async function startChild({ clients, codec, faults, log }: TrustingOptions, list
     throw new Error(said.join("\n") || `the model's process did not start (exit code ${await child.exited})`);
   }
   started = true;
+  for (const line of said) log(line); // what it fetched first, or falls back to
   return {
     codec: version,
     exited: child.exited,

@@ -1,0 +1,34 @@
+/**
+ * Imported by every verb, first, for what it does: Bun has read `.env` and `bunfig.toml` of the folder that the verb was
+ * started in by now, unless it was told not to, as bin/vfiokit does. Variables of .env are dropped, since they would
+ * choose which QEMU or which libvpx runs; for root, code that bunfig.toml had run ends the verb.
+ */
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+const given = new Set(
+  readFileSync("/proc/self/environ", "latin1")
+    .split("\0")
+    .map((variable) => variable.split("=", 1)[0]),
+);
+for (const name of Object.keys(process.env)) if (!given.has(name)) delete process.env[name];
+
+const root = resolve(import.meta.dir, "..");
+const told = Bun.isStandaloneExecutable || process.execArgv.some((word) => /^(-c|--config)/.test(word));
+if (!told && process.geteuid?.() === 0) {
+  const foreign = bytesOf("bunfig.toml");
+  if (foreign !== undefined && !foreign.equals(bytesOf(join(root, "bunfig.toml")) ?? Buffer.alloc(0))) {
+    console.error(
+      `${resolve("bunfig.toml")} is not vfiokit's, and Bun has read it and run what it preloads, as root. Nothing else was done; ${join(root, "bin/vfiokit")} VERB does not read it.`,
+    );
+    process.exit(2);
+  }
+}
+
+function bytesOf(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
