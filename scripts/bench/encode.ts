@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bunProgram } from "../../src/os/bun-program.ts";
 import { type BenchCase, program } from "./case.ts";
 import { decodeStreet } from "./clip.ts";
 import { type Contest, hold } from "./contest.ts";
