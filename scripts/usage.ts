@@ -1,4 +1,4 @@
-import "./own-settings.ts";
+import "./usage/own-settings.ts";
 import "../src/os/bun-version.ts";
 import { basename } from "node:path";
 import { type ArgDef, type ArgsDef, type CommandDef, parseArgs, runMain } from "citty";

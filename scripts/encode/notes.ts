@@ -47,7 +47,7 @@ function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[]
 }
 
 /**
- * @param codec as the device reports it: others have other defaults
+ * @param codec as the device reports it: libvpx and libav.js have the default above, others their own
  * @param input as on the command line
  */
 export function notesOn(
@@ -58,7 +58,7 @@ export function notesOn(
   output: string,
 ): string[] {
   return [
-    ...(codec.startsWith("libvpx") ? bitrateNote(video, config) : []),
+    ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(video, config) : []),
     ...lossNotes(video, input, output.toLowerCase().endsWith(".webm")),
   ];
 }

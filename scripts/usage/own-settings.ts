@@ -13,7 +13,7 @@ const given = new Set(
 );
 for (const name of Object.keys(process.env)) if (!given.has(name)) delete process.env[name];
 
-const root = resolve(import.meta.dir, "..");
+const root = resolve(import.meta.dir, "../..");
 const told = Bun.isStandaloneExecutable || process.execArgv.some((word) => /^(-c|--config)/.test(word));
 if (!told && process.geteuid?.() === 0) {
   const foreign = bytesOf("bunfig.toml");
