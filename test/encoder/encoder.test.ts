@@ -1,7 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { registers } from "../../src/endpoint/registers.ts";
 import { EncoderError, openDevice, openEncoder, type RawFrame, WindowTooSmall } from "../../src/index.ts";
 import { failure } from "../media/rig.ts";
 import { until } from "../scripts/rig.ts";
+import { between } from "./between.ts";
 import { children, config, encodeClip, frames, record, summary } from "./rig.ts";
 
 setDefaultTimeout(30_000);
@@ -293,11 +295,22 @@ describe("settings that the device refuses name their register, and others may b
   });
 
   test("what only the codec refuses", async () => {
-    using recorded = record();
-    // The device's field goes further than libvpx's speeds.
-    await expect(recorded.encoder.configure({ ...config, speed: 50 })).rejects.toThrow(
+    // No engine here refuses what the endpoint takes: the registers say so in its place.
+    let refuses = true;
+    using device = openDevice("model:vp9");
+    const { STATUS, ERROR } = registers;
+    const failed: Record<number, number> = {
+      [STATUS.offset]: STATUS.fields.STATE.values.FAILED,
+      [ERROR.offset]: ERROR.fields.CODE.values.CODEC_REFUSED,
+    };
+    const refusing = between(device, ({ index, read32 }) => ({
+      read32: (offset) => (refuses && index === 0 ? failed[offset] : undefined) ?? read32(offset),
+    }));
+    using recorded = record({ device: refusing });
+    await expect(recorded.encoder.configure(config)).rejects.toThrow(
       "model:vp9: the stream failed with CODEC_REFUSED: its codec refused these settings",
     );
+    refuses = false;
     await recorded.encoder.configure(config);
   });
 
