@@ -15,7 +15,15 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 /** What is shown on a terminal of 80 columns, line ends as in a file. */
 async function onTerminal(command: string): Promise<string> {
-  const { stdout } = await start(["script", "-qec", `stty cols 80; ${command}`, "/dev/null"]).ended();
+  const { stdout } = await start([
+    "env",
+    "-u",
+    "CI",
+    "script",
+    "-qec",
+    `stty cols 80; ${command}`,
+    "/dev/null",
+  ]).ended();
   return text(stdout).replaceAll("\r\n", "\n");
 }
 
