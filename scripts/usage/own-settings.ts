@@ -6,12 +6,17 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-const given = new Set(
-  readFileSync("/proc/self/environ", "latin1")
-    .split("\0")
-    .map((variable) => variable.split("=", 1)[0]),
-);
-for (const name of Object.keys(process.env)) if (!given.has(name)) delete process.env[name];
+const environ = bytesOf("/proc/self/environ");
+// It can't be read by a process that gave its rights up, which has none to lose.
+if (environ !== undefined) {
+  const given = new Set(
+    environ
+      .toString("latin1")
+      .split("\0")
+      .map((variable) => variable.split("=", 1)[0]),
+  );
+  for (const name of Object.keys(process.env)) if (!given.has(name)) delete process.env[name];
+}
 
 const root = resolve(import.meta.dir, "../..");
 const told = Bun.isStandaloneExecutable || process.execArgv.some((word) => /^(-c|--config)/.test(word));
