@@ -67,7 +67,7 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
     () =>
       runInside(
         { arch, devices: ["edu", "nvme", "e1000e", "igb", ...PAIR] },
-        37,
+        38,
         "true",
         ...["bus", "bus-dependents", "bus-lockdown"],
       ),

@@ -28,16 +28,16 @@ const ALL_ONES = 0xffff_ffff;
 /**
  * Reads the first word of each memory region, where nobody can mind: of a function that no kernel driver has and nobody
  * uses. One that VFIO has is opened for that, which resets it; another one must decode memory already. Undefined
- * where that is not so, or the kernel refuses.
+ * where that is not so, or the kernel refuses. A virtual function's own Command does not say whether it decodes memory
+ * (PCIe 6.0, section 9.3.4.1.3), so it is asked through VFIO only.
  */
 export function askRegisters(of: PciFunction): RegisterAnswer | undefined {
   const answer = readAnswer(of);
   if (of.isBridge || answer === undefined || isSilent(answer) || findUses(of).length > 0) return undefined;
   try {
     if (isVfioDriver(of.driver)) return throughVfio(of);
-    const decodes = commandBits(answer.command).memory || of.physicalFunction !== undefined;
     const mappable = of.driver === undefined || of.driver === "uio_pci_generic";
-    return decodes && mappable ? judge(throughSysfs(of)) : undefined;
+    return commandBits(answer.command).memory && mappable ? judge(throughSysfs(of)) : undefined;
   } catch (error) {
     if (error instanceof DeviceError || error instanceof SystemError || error instanceof BusError)
       return undefined;
