@@ -15,7 +15,7 @@ const command = defineCommand({
     name: "doctor.ts",
     description: `Examine this machine and a PCI function: what stands in the way of driving it from user space,
 and the command that repairs it. Changes nothing, with one exception: of a function that is named,
-and that no kernel driver and no process has, it reads a word of each region. Where VFIO has that
+and that no kernel driver and no process has, it reads a word of the lowest region. Where VFIO has that
 function, this opens it, and so resets it. Without an address it examines all functions that are
 bound to a driver for user space, or meant to be.
 

@@ -38,13 +38,12 @@ function link({ function: { address, physicalFunction }, config, registers }: Fu
       rescan,
     );
   if (registers === undefined) return finding(check, "ok", "its configuration space answers");
-  const regions = registers.regions.join(", ");
   if (!registers.silent)
-    return finding(check, "ok", `it answers: configuration space, and region ${regions}`);
+    return finding(check, "ok", `it answers: configuration space, and region ${registers.region}`);
   return finding(
     check,
     "problem",
-    `its configuration space answers, but the first word of region ${regions} is all ones: what is behind it is dead, in reset or being programmed`,
+    `its configuration space answers, but the first word of region ${registers.region} is all ones: what is behind it is dead, in reset or being programmed`,
     `bring that back (its program, image or power), then ${rescan}`,
   );
 }

@@ -15,18 +15,21 @@ import { DeviceError } from "../device.ts";
 import { openPci } from "../pci.ts";
 import { BARS } from "../vfio-abi.ts";
 
-/** What its memory regions' first words said. */
+/**
+ * What its lowest memory region, where registers mostly are, says in its first word. Memory in another region tells
+ * nothing: where a server shared it with a guest, it is still there when the server has died.
+ */
 export interface RegisterAnswer {
-  /** Indices of the regions that were read; at least one. */
-  readonly regions: readonly number[];
-  /** Whether all of them read as all ones, as of a function that is gone (PCIe 6.0, section 2.3.2). */
+  /** The region's index. */
+  readonly region: number;
+  /** Whether the word reads as all ones, as that of a function that is gone (PCIe 6.0, section 2.3.2). */
   readonly silent: boolean;
 }
 
 const ALL_ONES = 0xffff_ffff;
 
 /**
- * Reads the first word of each memory region, where nobody can mind: of a function that no kernel driver has and nobody
+ * Reads the first word of the lowest memory region, where nobody can mind: of a function that no kernel driver has and nobody
  * uses. One that VFIO has is opened for that, which resets it; another one must decode memory already. Undefined
  * where that is not so, or the kernel refuses. A virtual function's own Command does not say whether it decodes memory
  * (PCIe 6.0, section 9.3.4.1.3), so it is asked through VFIO only.
@@ -37,7 +40,7 @@ export function askRegisters(of: PciFunction): RegisterAnswer | undefined {
   try {
     if (isVfioDriver(of.driver)) return throughVfio(of);
     const mappable = of.driver === undefined || of.driver === "uio_pci_generic";
-    return commandBits(answer.command).memory && mappable ? judge(throughSysfs(of)) : undefined;
+    return commandBits(answer.command).memory && mappable ? throughSysfs(of) : undefined;
   } catch (error) {
     if (error instanceof DeviceError || error instanceof SystemError || error instanceof BusError)
       return undefined;
@@ -62,31 +65,22 @@ export function askFound(of: PciFunction): RegisterAnswer | undefined {
   }
 }
 
-type Words = readonly { readonly region: number; readonly word: number }[];
-
-function judge(words: Words): RegisterAnswer | undefined {
-  if (words.length === 0) return undefined;
-  return {
-    regions: words.map(({ region }) => region),
-    silent: words.every(({ word }) => word === ALL_ONES),
-  };
-}
-
 function throughVfio(of: PciFunction): RegisterAnswer | undefined {
   using device = openPci(`vfio:${of.address}`);
-  const mapped = device.bars.filter((bar) => bar.sizeBytes >= 4 && bar.isMapped(0, 4));
-  return judge(mapped.map((bar) => ({ region: bar.index, word: bar.read32(0) })));
+  const bar = device.bars.find((bar) => bar.sizeBytes >= 4 && bar.isMapped(0, 4));
+  return bar && { region: bar.index, silent: bar.read32(0) === ALL_ONES };
 }
 
 /** Writes nothing, not even the Command register. */
-function throughSysfs(of: PciFunction): Words {
-  return of.resources.slice(0, BARS).flatMap(({ start, flags }, region) => {
+function throughSysfs(of: PciFunction): RegisterAnswer | undefined {
+  for (const [region, { start, flags }] of of.resources.slice(0, BARS).entries()) {
     const path = join(of.path, `resource${region}`);
     const isThere = (flags & ResourceFlag.MEMORY) !== 0n && (flags & ResourceFlag.UNSET) === 0n && start > 0n;
-    if (!isThere || !existsSync(path)) return [];
+    if (!isThere || !existsSync(path)) continue;
     using file = openFile(path, O_RDONLY);
     const inPage = Number(start % BigInt(PAGE_SIZE));
     using mapping = mapShared(file.number, inPage + 4, 0, false);
-    return [{ region, word: read32(mapping.address + inPage) }];
-  });
+    return { region, silent: read32(mapping.address + inPage) === ALL_ONES };
+  }
+  return undefined;
 }

@@ -154,7 +154,7 @@ test("a function whose registers answer is asked for them by doctor and by resca
   changeCommand(readFunction(behind), memory, false);
   // It is not turned on to be asked.
   expect(finding(behind, "link")).toMatchObject({ verdict: "ok", text: "its configuration space answers" });
-  expect(askFound(readFunction(behind))).toEqual({ regions: [0], silent: false });
+  expect(askFound(readFunction(behind))).toEqual({ region: 0, silent: false });
   expect(readFunction(behind)).toMatchObject({ driver: undefined });
   await bindTo(behind, "vfio-pci");
   expect(finding(behind, "link")).toMatchObject(alive);
