@@ -47,7 +47,6 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
     },
     fault: {
       type: "string",
-      default: "",
       valueHint: "LIST",
       description: "Faults to inject",
     },
@@ -63,7 +62,7 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
       const model = await (args.trust ? startTrustingModel : startModel)({
         clients: { socketPath: args.socket, heir: args.heir },
         codec: args.codec as CodecName | "auto",
-        faults: args.fault,
+        faults: args.fault ?? "",
         log: (line) => void say("info", line),
         notice: (line) => void say("info", line),
       });

@@ -99,8 +99,8 @@ function explained({ description = "", default: preset }: ArgDef): string {
 }
 
 /**
- * What is wrong with a command line, as far as citty would let it pass (an unknown option, a word too many) or end with
- * an exit code of its own (a choice that is none). Undefined when nothing is; what the values mean is the verb's business.
+ * What is wrong with a command line, as far as citty would let it pass (an unknown option, one without its value, a word
+ * too many) or end with an exit code of its own (a choice that is none). Undefined when nothing is; what the values mean is the verb's business.
  */
 function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): string | undefined {
   const definitions = Object.entries(plain(args ?? {}) as ArgsDef);
@@ -125,6 +125,8 @@ function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): stri
 
   for (const [name, definition] of definitions) {
     const value: unknown = given[name];
+    if (value === "" && definition.type !== "positional")
+      return `${spelled([name, definition])}: the value is missing`;
     if (definition.type === "enum" && value !== undefined && !definition.options?.includes(String(value)))
       return `--${name} ${value}: it must be one of ${definition.options?.join(", ")}`;
   }

@@ -83,6 +83,17 @@ test.each([
   expect(exitCode).toBe(2);
 });
 
+test.each([
+  ["encode.ts", ["clip.y4m", "-o"], "-o, --output OUT: the value is missing;"],
+  ["encode.ts", ["clip.y4m", "-o", "x.ivf", "--device="], "--device SPEC: the value is missing;"],
+  ["bench.ts", ["encode", "--json"], "--json F: the value is missing;"],
+  ["model.ts", ["--socket="], "--socket PATH: the value is missing;"],
+])("an option without its value is named: %s %p", async (verb, words, message) => {
+  const { exitCode, stderr } = await startScript(verb, ...words).ended();
+  expect(stderr).toContain(message);
+  expect(exitCode).toBe(2);
+});
+
 test("an error on a terminal has no clock", async () => {
   const shown = await onTerminal("bun scripts/peek.ts nonsense:1 0:0");
   expect(shown).toMatch(/^\s*ERROR {2}"nonsense:1" names no device that can be opened/);
