@@ -1,13 +1,21 @@
 /** Shows a device's registers. */
 import { defineCommand } from "citty";
 import type { PciDevice } from "../src/device/device.ts";
+import { readRegisters, registersAsJson, showRegisters } from "../src/registers/dump.ts";
 import { dumpWords } from "./device/dump.ts";
 import { hex, UsageError, wholeNumber } from "./device/number.ts";
 import { openDeviceOf } from "./device/open.ts";
 import { checkPlace, MAX_COUNT, openWords, type Place, spaceName } from "./device/place.ts";
-import { chooseRegisters, readRegisters, registersAsJson, showRegisters } from "./device/register-dump.ts";
 import { SILENCE, whySilentAt } from "./device/silence.ts";
-import { ENCODER, ENCODER_BAR, loadTable, type NamedTable, recognize, wrongMagic } from "./device/table.ts";
+import {
+  chooseRegisters,
+  ENCODER,
+  ENCODER_BAR,
+  loadTable,
+  type NamedTable,
+  recognize,
+  wrongMagic,
+} from "./device/table.ts";
 import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { ExitCode } from "./encode/exit-code.ts";
 import { say } from "./say.ts";

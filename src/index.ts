@@ -27,4 +27,4 @@ export {
 export { EncoderError } from "./encoder/failure.ts";
 export { type TransferPath, WindowTooSmall } from "./encoder/memory.ts";
 export { encodeFrames } from "./encoder/stream.ts";
-export { openRegisters, type RegisterTable } from "./pci/registers.ts";
+export { openRegisters, type RegisterTable } from "./registers/table.ts";

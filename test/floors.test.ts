@@ -7,7 +7,9 @@ const root = resolve(import.meta.dir, "..");
 const floors = [
   "src/os",
   "src/debian",
+  "src/registers",
   "src/pci",
+  "src/protocol",
   "src/device",
   "src/media",
   "src/endpoint",
@@ -19,9 +21,11 @@ const floors = [
 /** What a floor must not see, although it lies lower. */
 const hidden: Record<string, readonly string[]> = {
   "src/debian": ["src/os"],
-  "src/pci": ["src/debian"],
+  "src/registers": ["src/os", "src/debian"],
+  "src/pci": ["src/debian", "src/registers"],
+  "src/protocol": ["src/debian", "src/pci", "src/registers"],
   "src/device": ["src/debian"],
-  "src/media": ["src/os", "src/debian", "src/pci", "src/device"],
+  "src/media": ["src/os", "src/debian", "src/pci", "src/registers", "src/protocol", "src/device"],
   "src/endpoint": ["src/os", "src/debian", "src/device", "src/media"],
   "src/model": ["src/media"],
   "src/encoder": ["src/model", "src/debian", "src/os"],

@@ -4,9 +4,9 @@ import { pathToFileURL } from "node:url";
 import type { PciDevice } from "../../src/device/device.ts";
 import { registers as encoderRegisters, MAGIC, PCI_ID } from "../../src/endpoint/registers.ts";
 import { Config } from "../../src/pci/config.ts";
-import type { RegisterTable } from "../../src/pci/registers.ts";
+import { findMistake } from "../../src/registers/mistake.ts";
+import type { Register, RegisterTable } from "../../src/registers/table.ts";
 import { UsageError } from "./number.ts";
-import { findMistake } from "./table-mistake.ts";
 
 export interface NamedTable {
   /** "encoder", or the file's path as given. */
@@ -32,6 +32,23 @@ export async function loadTable(name: string): Promise<NamedTable> {
   const mistake = findMistake(loaded.registers);
   if (mistake !== undefined) throw new UsageError(`--table ${name}: ${mistake}`);
   return { name, table: loaded.registers as RegisterTable };
+}
+
+/** The registers of these names, in the order given; all of the table in its own order where there are none. Throws UsageError. */
+export function chooseRegisters(
+  { name: tableName, table }: NamedTable,
+  names: readonly string[],
+): [name: string, register: Register][] {
+  const entries = Object.entries<Register>(table);
+  if (names.length === 0) return entries;
+  return names.map((wanted) => {
+    const entry = entries.find(([name]) => name.toLowerCase() === wanted.toLowerCase());
+    if (!entry)
+      throw new UsageError(
+        `there is no register ${wanted} in table ${tableName}; it has ${Object.keys(table).join(", ")}`,
+      );
+    return entry;
+  });
 }
 
 /**

@@ -6,7 +6,7 @@ import { DeviceError, type Interrupt, type PciDevice } from "../device/device.ts
 import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../endpoint/registers.ts";
 import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../endpoint/rings.ts";
 import { frameSizeBytes } from "../media/video.ts";
-import { openRegisters, packFields, type Registers, valueName } from "../pci/registers.ts";
+import { openRegisters, packFields, type Registers, valueName } from "../registers/table.ts";
 import { type CompletedFrame, CompletionRing, FLUSH_TAG } from "./completions.ts";
 import { describeFailure, EncoderError } from "./failure.ts";
 import { allocateHostMemory, openWindowMemory, type StreamMemory, type TransferPath } from "./memory.ts";

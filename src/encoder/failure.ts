@@ -1,6 +1,6 @@
 /** What goes wrong with the endpoint, in words. */
 import { registerMeaning, registers } from "../endpoint/registers.ts";
-import { openRegisters, type RegisterIo, registerName, valueName } from "../pci/registers.ts";
+import { openRegisters, type RegisterIo, registerName, valueName } from "../registers/table.ts";
 
 /** Something that the device did or did not do: what was waited for or refused, and what to do about it. */
 export class EncoderError extends Error {

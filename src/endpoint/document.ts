@@ -1,5 +1,5 @@
 /** docs/encoder.md, made from the tables. */
-import type { Field, Register, RegisterTable } from "../pci/registers.ts";
+import { markdownTable, registersMarkdown } from "../registers/document.ts";
 import { DEFAULT, PCI_ID, registerMeaning, registers, WINDOW_BYTES } from "./registers.ts";
 import {
   COMPLETION_BYTES,
@@ -12,34 +12,6 @@ import {
   segmentFields,
   submissionFields,
 } from "./rings.ts";
-
-const hex = (value: number, digits: number) => `0x${value.toString(16).padStart(digits, "0")}`;
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
-}
-
-function fieldText(name: string, { bits: [low, high], about, values }: Field): string {
-  const named = values
-    ? ` (${Object.entries(values)
-        .map(([value, code]) => `${code} ${value}`)
-        .join(", ")})`
-    : "";
-  return `${low === high ? `bit ${low}` : `bits ${low}-${high}`} **${name}**: ${about}${named}`;
-}
-
-function registerRow(name: string, register: Register): string[] {
-  const fields = Object.entries(register.fields ?? {}).map(([field, value]) => fieldText(field, value));
-  const reset = register.reset === DEFAULT ? "DEFAULT" : hex(register.reset ?? 0, 1);
-  return [
-    hex(register.offset, 3),
-    name,
-    register.mode,
-    reset,
-    [registerMeaning(register), ...fields].join("<br>"),
-  ];
-}
 
 function entryRows(fields: Readonly<Record<string, EntryField>>): string[][] {
   return Object.entries(fields).map(([name, { offset, bits, about }]) => [
@@ -85,7 +57,7 @@ offsets into BAR1, and neither DMA nor an interrupt is needed.
 
 A function-level reset, a device reset and COMMAND.RESET bring every register back to its reset value at any moment;
 frames under way are dropped, and the window is cleared: read a register after COMMAND.RESET before writing to a mapped
-BAR1. DEFAULT is ${hex(DEFAULT, 8)} and leaves a setting at the codec's own default.
+BAR1. DEFAULT is 0x${DEFAULT.toString(16)} and leaves a setting at the codec's own default.
 
 ## Registers in BAR0
 
@@ -93,34 +65,34 @@ BAR1. DEFAULT is ${hex(DEFAULT, 8)} and leaves a setting at the codec's own defa
 
 Access: ro read only, rw read and write, wo write only, rw1c a written 1 clears the bit.
 
-${table(
-  ["Offset", "Name", "Access", "Reset", "Meaning"],
-  Object.entries(registers as RegisterTable).map(([name, register]) => registerRow(name, register)),
-)}
+${registersMarkdown(registers, {
+  reset: ({ reset }) => (reset === DEFAULT ? "DEFAULT" : undefined),
+  meaning: registerMeaning,
+})}
 
 CODEC has no reset value of its own: it says what the endpoint was built with.
 
 ## Submission entry, ${SUBMISSION_BYTES} bytes
 
-${table(entryHead, entryRows(submissionFields))}
+${markdownTable(entryHead, entryRows(submissionFields))}
 
 Only rings have an alignment. A packet is hardly ever larger than its frame; room for a frame and 64 KiB is enough in
 practice. Bytes of entries that no table lists are written as 0 and not looked at.
 
 Opcodes:
 
-${table(codeHead, codeRows(opcodes))}
+${markdownTable(codeHead, codeRows(opcodes))}
 
 A frame in several pieces has a segment list, entries of ${SEGMENT_BYTES} bytes:
 
-${table(entryHead, entryRows(segmentFields))}
+${markdownTable(entryHead, entryRows(segmentFields))}
 
 ## Completion entry, ${COMPLETION_BYTES} bytes
 
-${table(entryHead, entryRows(completionFields))}
+${markdownTable(entryHead, entryRows(completionFields))}
 
 Status:
 
-${table(codeHead, codeRows(completionStatuses))}
+${markdownTable(codeHead, codeRows(completionStatuses))}
 `;
 }

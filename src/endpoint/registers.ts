@@ -5,7 +5,7 @@
  * The order of work: write the stream registers and the ring registers, write COMMAND.START, wait until STATUS.STATE
  * is RUNNING (or FAILED, with the reason in ERROR), then fill submission entries and ring SQ_TAIL.
  */
-import type { Register, RegisterTable } from "../pci/registers.ts";
+import type { Register, RegisterTable } from "../registers/table.ts";
 
 /** BDF identity is not proof: 10ee:7022 is a stock id of FPGA designs. The magic register is. */
 export const PCI_ID = { vendor: 0x10ee, device: 0x7022, subsystemVendor: 0x10ee, subsystem: 0x0007 } as const;

@@ -2,9 +2,9 @@
 
 import { fstatSync } from "node:fs";
 import { constants } from "node:os";
-import { DmaFlag } from "../device/vfio-abi.ts";
 import type { Fd } from "../os/fd.ts";
 import { keepsItsPages, mapShared, PAGE_SIZE } from "../os/memory.ts";
+import { DmaFlag } from "../protocol/vfio.ts";
 import { type DmaRange, SharedMapping } from "./shared-mapping.ts";
 
 interface DmaMapping {

@@ -1,9 +1,9 @@
 /** The interrupts that a client has armed, and how the device raises them. */
 
-import { IrqIndex, IrqInfoFlag, IrqSet } from "../device/vfio-abi.ts";
 import { SystemError } from "../os/errno.ts";
 import type { Fd } from "../os/fd.ts";
 import { isEventFd, signalPeer } from "../os/peer-eventfd.ts";
+import { IrqIndex, IrqInfoFlag, IrqSet } from "../protocol/vfio.ts";
 import type { ConfigSpaceModel } from "./config-space.ts";
 
 /** A SET_IRQS that makes no sense. */

@@ -5,7 +5,13 @@
  */
 
 import { constants } from "node:os";
-import { DeviceFlag, DMA_UNMAP_ALL, IrqIndex, RegionFlag, RegionIndex } from "../device/vfio-abi.ts";
+import { errnoName, SystemError } from "../os/errno.ts";
+import type { EventFd } from "../os/eventfd.ts";
+import type { Fd } from "../os/fd.ts";
+import { POLLIN, poll } from "../os/poll.ts";
+import { acceptUnix, Disconnected, FdStream, SocketTimeout } from "../os/socket.ts";
+import { CONFIG_BYTES, Config } from "../pci/config.ts";
+import { DeviceFlag, DMA_UNMAP_ALL, IrqIndex, RegionFlag, RegionIndex } from "../protocol/vfio.ts";
 import {
   Command,
   getVersion,
@@ -14,13 +20,7 @@ import {
   MessageStream,
   ProtocolError,
   putVersion,
-} from "../device/vfio-user/protocol.ts";
-import { errnoName, SystemError } from "../os/errno.ts";
-import type { EventFd } from "../os/eventfd.ts";
-import type { Fd } from "../os/fd.ts";
-import { POLLIN, poll } from "../os/poll.ts";
-import { acceptUnix, Disconnected, FdStream, SocketTimeout } from "../os/socket.ts";
-import { CONFIG_BYTES, Config } from "../pci/config.ts";
+} from "../protocol/vfio-user.ts";
 import type { BarModel, DeviceModel, Host } from "./device-model.ts";
 import { DmaMapError, DmaTable } from "./dma.ts";
 import type { Heir } from "./heir.ts";

@@ -12,7 +12,7 @@ import {
   segmentFields,
   submissionFields,
 } from "../../src/endpoint/rings.ts";
-import type { RegisterTable } from "../../src/pci/registers.ts";
+import type { RegisterTable } from "../../src/registers/table.ts";
 
 test("docs/encoder.md is what the tables say; bun run docs.ts writes it anew", () => {
   expect(readFileSync(join(import.meta.dir, "../../docs/encoder.md"), "utf8")).toBe(encoderDocument());

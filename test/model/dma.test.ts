@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { DmaFlag } from "../../src/device/vfio-abi.ts";
 import { DmaMapError, DmaTable } from "../../src/model/dma.ts";
 import { errnoName } from "../../src/os/errno.ts";
 import { type Fd, O_RDONLY, openFile } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";
 import { createMemfd, viewMemory } from "../../src/os/memory.ts";
+import { DmaFlag } from "../../src/protocol/vfio.ts";
 import { looseMemfd } from "../os/loose-memfd.ts";
 import { mappings } from "./rig.ts";
 

@@ -15,7 +15,7 @@ import {
 import type { CodecJob, CodecResult } from "../../src/model/codec/jobs.ts";
 import { DmaTable } from "../../src/model/dma.ts";
 import { Vp9Endpoint } from "../../src/model/vp9/endpoint.ts";
-import { packFields } from "../../src/pci/registers.ts";
+import { packFields } from "../../src/registers/table.ts";
 import { CommandCode, WINDOW } from "./stream-rig.ts";
 
 type RegisterName = keyof typeof registers;

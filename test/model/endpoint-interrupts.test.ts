@@ -1,13 +1,13 @@
 /** When the endpoint interrupts, by MSI and by INTA#, and when it must not. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Interrupt, PciDevice } from "../../src/device/device.ts";
-import { IrqIndex, RegionIndex } from "../../src/device/vfio-abi.ts";
-import { Command as Request } from "../../src/device/vfio-user/protocol.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { Opcode } from "../../src/endpoint/rings.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { Command, Config } from "../../src/pci/config.ts";
-import { packFields } from "../../src/pci/registers.ts";
+import { IrqIndex, RegionIndex } from "../../src/protocol/vfio.ts";
+import { Command as Request } from "../../src/protocol/vfio-user.ts";
+import { packFields } from "../../src/registers/table.ts";
 import { LIMIT_MS, pack, type RawClient, type Server, startServer } from "./rig.ts";
 import { CommandCode, Rig, WINDOW } from "./stream-rig.ts";
 

@@ -4,7 +4,7 @@ import type { PciDevice } from "../../src/device/device.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { COMPLETION_BYTES, Opcode } from "../../src/endpoint/rings.ts";
 import { Command, Config } from "../../src/pci/config.ts";
-import type { RegisterTable } from "../../src/pci/registers.ts";
+import type { RegisterTable } from "../../src/registers/table.ts";
 import { mappings, openFds, type Server, startServer, until } from "./rig.ts";
 import { CommandCode, noise, Place, Rig, States } from "./stream-rig.ts";
 

@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PciDevice } from "../../src/device/device.ts";
 import { openDevice } from "../../src/device/open.ts";
-import { Command, MessageStream, putVersion } from "../../src/device/vfio-user/protocol.ts";
 import { SystemError } from "../../src/os/errno.ts";
 import type { Fd } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";
 import { connectUnix, Disconnected, FdStream } from "../../src/os/socket.ts";
+import { Command, MessageStream, putVersion } from "../../src/protocol/vfio-user.ts";
 
 /** Longer than anything here takes, and shorter than bun's own limit, which says nothing about what it waited for. */
 export const LIMIT_MS = 4500;

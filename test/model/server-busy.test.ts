@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import type { PciDevice } from "../../src/device/device.ts";
 import { openDevice } from "../../src/device/open.ts";
-import { Command } from "../../src/device/vfio-user/protocol.ts";
+import { Command } from "../../src/protocol/vfio-user.ts";
 import { children } from "../encoder/rig.ts";
 import { mappings, pack, startServer, until } from "./rig.ts";
 import { CommandCode, noise, Place, Rig, States } from "./stream-rig.ts";

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MAGIC, registers } from "../../src/endpoint/registers.ts";
-import { openRegisters } from "../../src/pci/registers.ts";
+import { openRegisters } from "../../src/registers/table.ts";
 import { children } from "../encoder/rig.ts";
 import { LIMIT_MS, PROGRAM, startServer, startServerAt, tempFolder, until } from "./rig.ts";
 import { noise, Place, Rig } from "./stream-rig.ts";

@@ -2,8 +2,6 @@
 import { ptr } from "bun:ffi";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { IrqIndex, RegionIndex } from "../../src/device/vfio-abi.ts";
-import { Command } from "../../src/device/vfio-user/protocol.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { Fd, O_NONBLOCK, O_RDONLY, O_RDWR, openFile } from "../../src/os/fd.ts";
@@ -11,6 +9,8 @@ import { libc } from "../../src/os/libc.ts";
 import { createMemfd, mapShared } from "../../src/os/memory.ts";
 import { socketPair } from "../../src/os/socket.ts";
 import { Config } from "../../src/pci/config.ts";
+import { IrqIndex, RegionIndex } from "../../src/protocol/vfio.ts";
+import { Command } from "../../src/protocol/vfio-user.ts";
 import { looseMemfd, truncate } from "../os/loose-memfd.ts";
 import {
   concat,

@@ -1,9 +1,9 @@
 /** model.ts --trust: memory is mapped that the client can take away again. */
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { Command } from "../../src/device/vfio-user/protocol.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { Config } from "../../src/pci/config.ts";
+import { Command } from "../../src/protocol/vfio-user.ts";
 import { children } from "../encoder/rig.ts";
 import { looseMemfd, truncate } from "../os/loose-memfd.ts";
 import { pack, type RawClient, startServer, until } from "./rig.ts";

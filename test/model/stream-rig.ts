@@ -12,7 +12,7 @@ import {
   Submission,
 } from "../../src/endpoint/rings.ts";
 import { fence } from "../../src/os/access.ts";
-import { openRegisters, type Registers, valueName } from "../../src/pci/registers.ts";
+import { openRegisters, type Registers, valueName } from "../../src/registers/table.ts";
 import { until } from "./rig.ts";
 
 type RegisterName = keyof typeof registers;

@@ -501,7 +501,7 @@ describe("on a device that notes what it sees", () => {
     const table = folder.file("noting.ts");
     writeFileSync(
       table,
-      `import type { RegisterTable } from "${ROOT}/src/pci/registers.ts";
+      `import type { RegisterTable } from "${ROOT}/src/registers/table.ts";
 export const registers = {
   MODE: { offset: 0x40, mode: "rw", about: "", fields: {
     SPEED: { bits: [0, 3], about: "", values: { SLOW: 0, FAST: 5 } },

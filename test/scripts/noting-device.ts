@@ -6,7 +6,10 @@
  *
  * BAR0 and BAR2 are memory that lasts from client to client, but for these registers of BAR0, 32 bits each.
  */
-import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionFlag, RegionIndex } from "../../src/device/vfio-abi.ts";
+
+import { EventFd } from "../../src/os/eventfd.ts";
+import { acceptUnix, Disconnected, FdStream, listenUnix } from "../../src/os/socket.ts";
+import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionFlag, RegionIndex } from "../../src/protocol/vfio.ts";
 import {
   Command,
   getVersion,
@@ -14,9 +17,7 @@ import {
   type Message,
   MessageStream,
   putVersion,
-} from "../../src/device/vfio-user/protocol.ts";
-import { EventFd } from "../../src/os/eventfd.ts";
-import { acceptUnix, Disconnected, FdStream, listenUnix } from "../../src/os/socket.ts";
+} from "../../src/protocol/vfio-user.ts";
 
 const Special = {
   /** A read clears it. */

@@ -11,9 +11,9 @@ import { type PciFunction, ResourceFlag } from "../../pci/bus/functions.ts";
 import { isVfioDriver } from "../../pci/bus/group.ts";
 import { findUses } from "../../pci/bus/in-use.ts";
 import { isSilent, readAnswer } from "../../pci/bus/presence.ts";
+import { BARS } from "../../protocol/vfio.ts";
 import { DeviceError } from "../device.ts";
 import { openPci } from "../pci.ts";
-import { BARS } from "../vfio-abi.ts";
 
 /**
  * What its lowest memory region, where registers mostly are, says in its first word. Memory in another region tells

@@ -18,6 +18,7 @@ import { isVfioDriver } from "../../pci/bus/group.ts";
 import { isBeyondVfio } from "../../pci/bus/iommu.ts";
 import { isSilent } from "../../pci/bus/presence.ts";
 import { Command, Config } from "../../pci/config.ts";
+import { BARS } from "../../protocol/vfio.ts";
 import {
   type ConfigSpace,
   DeviceError,
@@ -30,7 +31,6 @@ import {
 import { fileTransfers } from "../file-transfers.ts";
 import { lockFunction } from "../lock.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
-import { BARS } from "../vfio-abi.ts";
 import { findUio, UioInterrupt } from "./uio.ts";
 
 /** Why sysfs is used although VFIO may do. */

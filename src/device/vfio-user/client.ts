@@ -8,6 +8,8 @@ import { PAGE_SIZE } from "../../os/memory.ts";
 import { MAX_FDS } from "../../os/socket.ts";
 import { Config, isSilentCommand, Command as PciCommand } from "../../pci/config.ts";
 import { openConfigSpace } from "../../pci/config-space.ts";
+import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionIndex } from "../../protocol/vfio.ts";
+import { Command, commandName, getVersion, MAX_DATA_BYTES, putVersion } from "../../protocol/vfio-user.ts";
 import {
   type ConfigSpace,
   DeviceError,
@@ -19,11 +21,9 @@ import {
   type Region,
 } from "../device.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
-import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionIndex } from "../vfio-abi.ts";
 import { Connection, REPLY_TIMEOUT_MS, type ServeRequest } from "./connection.ts";
 import { DmaMemories } from "./dma.ts";
 import { VectorInterrupt } from "./interrupt.ts";
-import { Command, commandName, getVersion, MAX_DATA_BYTES, putVersion } from "./protocol.ts";
 import { type RegionInfo, readRegionInfo } from "./region-info.ts";
 import { RequestWatch } from "./request-watch.ts";
 

@@ -6,8 +6,14 @@
 import { errnoName } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
 import { Disconnected, FdStream, MAX_FDS, SocketTimeout } from "../../os/socket.ts";
+import {
+  commandName,
+  MAX_DATA_BYTES,
+  type Message,
+  MessageStream,
+  ProtocolError,
+} from "../../protocol/vfio-user.ts";
 import { DeviceError } from "../device.ts";
-import { commandName, MAX_DATA_BYTES, type Message, MessageStream, ProtocolError } from "./protocol.ts";
 
 /** How long a server may take to answer one request, where nothing else is asked for. */
 export const REPLY_TIMEOUT_MS = 5000;

@@ -2,12 +2,12 @@
 import { constants } from "node:os";
 import { SystemError } from "../../os/errno.ts";
 import { createMemfd, mapShared, PAGE_SIZE } from "../../os/memory.ts";
+import { DmaFlag } from "../../protocol/vfio.ts";
+import { Command, MAX_DATA_BYTES } from "../../protocol/vfio-user.ts";
 import type { DmaMemory, DmaOptions } from "../device.ts";
 import { MappedDma } from "../dma-memory.ts";
 import { IovaAllocator } from "../iova.ts";
-import { DmaFlag } from "../vfio-abi.ts";
 import type { Connection, ServeRequest } from "./connection.ts";
-import { Command, MAX_DATA_BYTES } from "./protocol.ts";
 
 const { EINVAL, ENOTSUP } = constants.errno;
 

@@ -3,9 +3,14 @@ import { fstatSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
 import { keepsItsPages, type Mapping, mapShared, PAGE_SIZE } from "../../os/memory.ts";
-import { type ParsedRegionInfo, parseRegionInfo, REGION_INFO_BYTES, VfioFormatError } from "../vfio-abi.ts";
+import {
+  type ParsedRegionInfo,
+  parseRegionInfo,
+  REGION_INFO_BYTES,
+  VfioFormatError,
+} from "../../protocol/vfio.ts";
+import { Command } from "../../protocol/vfio-user.ts";
 import { type Connection, closeAll } from "./connection.ts";
-import { Command } from "./protocol.ts";
 
 const MAX_ARGSZ = 64 * 1024;
 

@@ -1,4 +1,4 @@
-/** The kernel's VFIO calls: _IO(';', 100 + n) of linux/vfio.h. What vfio-user shares is in ../vfio-abi.ts. */
+/** The kernel's VFIO calls: _IO(';', 100 + n) of linux/vfio.h. What vfio-user shares is in src/protocol/vfio.ts. */
 
 export const Vfio = {
   GET_API_VERSION: 0x3b64,

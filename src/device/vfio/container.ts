@@ -2,9 +2,9 @@
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
 import type { Mapping } from "../../os/memory.ts";
+import { DmaFlag, findCapability } from "../../protocol/vfio.ts";
 import { DeviceError } from "../device.ts";
 import type { IovaRange } from "../iova.ts";
-import { DmaFlag, findCapability } from "../vfio-abi.ts";
 import { API_VERSION, IommuCapability, TYPE1V2, Vfio } from "./abi.ts";
 import { readStructure } from "./structure.ts";
 

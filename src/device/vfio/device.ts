@@ -5,6 +5,7 @@ import { type Fd, ioctl } from "../../os/fd.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import { Command, Config, isSilentCommand } from "../../pci/config.ts";
 import { type ConfigSpace, openConfigSpace } from "../../pci/config-space.ts";
+import { BARS, DeviceFlag, RegionIndex, VfioFormatError } from "../../protocol/vfio.ts";
 import {
   DeviceError,
   type DmaOptions,
@@ -15,7 +16,6 @@ import {
 } from "../device.ts";
 import { lockFunction } from "../lock.ts";
 import { openRegion } from "../region.ts";
-import { BARS, DeviceFlag, RegionIndex, VfioFormatError } from "../vfio-abi.ts";
 import { Vfio } from "./abi.ts";
 import { DmaMemories } from "./dma.ts";
 import { type Group, openGroup } from "./group.ts";

@@ -3,8 +3,8 @@ import { constants } from "node:os";
 import { SystemError } from "../../os/errno.ts";
 import { EventFd } from "../../os/eventfd.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
+import { IrqIndex, IrqSet } from "../../protocol/vfio.ts";
 import type { InterruptKind } from "../device.ts";
-import { IrqIndex, IrqSet } from "../vfio-abi.ts";
 import { Vfio } from "./abi.ts";
 
 const indexOf: Readonly<Record<InterruptKind, number>> = {

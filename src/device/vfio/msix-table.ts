@@ -1,7 +1,7 @@
 /** Where a function's MSI-X table lies: PCIe 6.0 section 7.7.2. The kernel keeps it; drivers have no business there. */
 import { CapabilityId, Config, Status } from "../../pci/config.ts";
 import type { ConfigSpace } from "../../pci/config-space.ts";
-import type { SparseArea } from "../vfio-abi.ts";
+import type { SparseArea } from "../../protocol/vfio.ts";
 
 const ENTRY_BYTES = 16;
 /** Capabilities that fit into 256 bytes, and then the list is a circle. */

@@ -2,9 +2,14 @@
 import { SystemError } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
 import { type Mapping, mapShared } from "../../os/memory.ts";
+import {
+  type ParsedRegionInfo,
+  parseRegionInfo,
+  REGION_INFO_BYTES,
+  type SparseArea,
+} from "../../protocol/vfio.ts";
 import { fileTransfers } from "../file-transfers.ts";
 import type { MappedArea, RegionTransfers } from "../region.ts";
-import { type ParsedRegionInfo, parseRegionInfo, REGION_INFO_BYTES, type SparseArea } from "../vfio-abi.ts";
 import { Vfio } from "./abi.ts";
 import { readStructure } from "./structure.ts";
 

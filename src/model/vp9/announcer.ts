@@ -1,6 +1,6 @@
 /** When the endpoint raises its interrupt: IRQ_STATUS, IRQ_ENABLE and IRQ_MODERATION. */
 import { registers } from "../../endpoint/registers.ts";
-import { fieldMask, getField } from "../../pci/registers.ts";
+import { fieldMask, getField } from "../../registers/table.ts";
 import type { Host } from "../device-model.ts";
 import type { RegisterFile } from "./register-file.ts";
 

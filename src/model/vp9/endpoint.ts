@@ -11,7 +11,7 @@ import {
   SubmitFlag,
 } from "../../endpoint/rings.ts";
 import { fence } from "../../os/access.ts";
-import { getField } from "../../pci/registers.ts";
+import { getField } from "../../registers/table.ts";
 import type { CodecResult } from "../codec/jobs.ts";
 import { frameLayout } from "../codec/layout.ts";
 import type { CodecLink } from "../codec/pool.ts";

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { registers } from "../../endpoint/registers.ts";
 import { EventFd } from "../../os/eventfd.ts";
-import { packFields } from "../../pci/registers.ts";
+import { packFields } from "../../registers/table.ts";
 import type { CodecName } from "../codec/codec.ts";
 import { codecChannel } from "../codec/pool.ts";
 import { Heir, startHeir } from "../heir.ts";

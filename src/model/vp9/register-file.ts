@@ -1,6 +1,6 @@
 /** The register file as the table lays it out: values, and which of them software may write. */
 import { REGISTER_BYTES, registers } from "../../endpoint/registers.ts";
-import type { RegisterTable } from "../../pci/registers.ts";
+import type { RegisterTable } from "../../registers/table.ts";
 
 export type RegisterName = keyof typeof registers;
 

@@ -1,6 +1,6 @@
 /** Checks the endpoint's stream registers and turns them into the codec's settings. */
 import { DEFAULT, registers } from "../../endpoint/registers.ts";
-import { getField } from "../../pci/registers.ts";
+import { getField } from "../../registers/table.ts";
 import type { CodecSettings } from "../codec/codec.ts";
 
 type RegisterName = keyof typeof registers;

@@ -5,13 +5,13 @@
  *     bun hostile-servers.ts DIRECTORY
  */
 import { ptr } from "bun:ffi";
-import { DeviceFlag, RegionFlag, RegionIndex, SPARSE_MMAP_CAP } from "../../../src/device/vfio-abi.ts";
-import { Command } from "../../../src/device/vfio-user/protocol.ts";
 import { type Fd, O_RDONLY, openFile } from "../../../src/os/fd.ts";
 import { libc } from "../../../src/os/libc.ts";
 import { createMemfd } from "../../../src/os/memory.ts";
 import { POLLIN, poll } from "../../../src/os/poll.ts";
 import { acceptUnix, FdStream, listenUnix } from "../../../src/os/socket.ts";
+import { DeviceFlag, RegionFlag, RegionIndex, SPARSE_MMAP_CAP } from "../../../src/protocol/vfio.ts";
+import { Command } from "../../../src/protocol/vfio-user.ts";
 import { looseMemfd } from "../../os/loose-memfd.ts";
 import { headerOf, receiveRaw } from "./wire.ts";
 

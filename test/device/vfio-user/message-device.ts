@@ -8,10 +8,11 @@
  * nothing of them, which means 1. Prints "SET_IRQS start count descriptors" for each that it took. BAR0 takes accesses
  * of 32 and 64 bits and refuses others.
  */
-import { BARS, DeviceFlag, IrqIndex, RegionFlag, RegionIndex } from "../../../src/device/vfio-abi.ts";
-import { Command, type Message, MessageStream, putVersion } from "../../../src/device/vfio-user/protocol.ts";
+
 import { EventFd } from "../../../src/os/eventfd.ts";
 import { acceptUnix, Disconnected, FdStream, listenUnix } from "../../../src/os/socket.ts";
+import { BARS, DeviceFlag, IrqIndex, RegionFlag, RegionIndex } from "../../../src/protocol/vfio.ts";
+import { Command, type Message, MessageStream, putVersion } from "../../../src/protocol/vfio-user.ts";
 
 export const VECTORS = 32;
 /** Registers of BAR0. */

@@ -1,8 +1,8 @@
 /** Whole vfio-user messages as raw bytes, and what the descriptors that come with them are. */
 import { fstatSync, readlinkSync } from "node:fs";
-import { commandName, HEADER_BYTES } from "../../../src/device/vfio-user/protocol.ts";
 import type { Fd } from "../../../src/os/fd.ts";
 import { Disconnected, type FdStream } from "../../../src/os/socket.ts";
+import { commandName, HEADER_BYTES } from "../../../src/protocol/vfio-user.ts";
 
 export interface RawMessage {
   readonly bytes: Uint8Array<ArrayBuffer>;

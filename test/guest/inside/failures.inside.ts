@@ -4,12 +4,12 @@ import { chmodSync, chownSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { openGroup } from "../../../src/device/vfio/group.ts";
 import { readRegionInfo, regionTransfers } from "../../../src/device/vfio/regions.ts";
-import { RegionIndex } from "../../../src/device/vfio-abi.ts";
 import { openDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { openConfigFile } from "../../../src/pci/bus/config-file.ts";
 import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { Command, Config } from "../../../src/pci/config.ts";
+import { RegionIndex } from "../../../src/protocol/vfio.ts";
 import { addressesOf, bindTo, messageOf } from "./rig.ts";
 
 const [edu] = addressesOf("edu");

@@ -6,13 +6,13 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:te
 import { Vfio } from "../../../src/device/vfio/abi.ts";
 import { type Group, openGroup } from "../../../src/device/vfio/group.ts";
 import { readRegionInfo } from "../../../src/device/vfio/regions.ts";
-import { BARS, DMA_UNMAP_ALL, IrqIndex, IrqSet, RegionIndex } from "../../../src/device/vfio-abi.ts";
 import { openDevice, type PciDevice } from "../../../src/index.ts";
 import { SystemError } from "../../../src/os/errno.ts";
 import { EventFd } from "../../../src/os/eventfd.ts";
 import { type Fd, ioctl, readAt, writeAt } from "../../../src/os/fd.ts";
 import { mapAnonymous } from "../../../src/os/memory.ts";
 import { type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
+import { BARS, DMA_UNMAP_ALL, IrqIndex, IrqSet, RegionIndex } from "../../../src/protocol/vfio.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 
 const KIB = 2 ** 10;

@@ -1,5 +1,5 @@
 /** What is wrong in a register table: what the compiler would have said, and more, since nobody compiles a user's file. */
-import type { Field, Mode, Register } from "../../src/pci/registers.ts";
+import type { Field, Mode, Register } from "./table.ts";
 
 const modes: Record<Mode, true> = { ro: true, rw: true, wo: true, rw1c: true };
 const registerKeys: Record<keyof Register, true> = {

@@ -1,10 +1,10 @@
 /**
  * The vfio-user protocol's messages, as both sides of it need them: docs/interop/vfio-user.rst in QEMU. All fields are
- * little-endian. Index and flag numbers are those of the kernel's VFIO: vfio-abi.ts.
+ * little-endian. Index and flag numbers are those of the kernel's VFIO: vfio.ts.
  */
 
-import type { Fd } from "../../os/fd.ts";
-import type { FdStream } from "../../os/socket.ts";
+import type { Fd } from "../os/fd.ts";
+import type { FdStream } from "../os/socket.ts";
 
 export const Command = {
   VERSION: 1,

@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { openRegisters, packFields, registerName, unpackFields, valueName } from "../../src/pci/registers.ts";
+import {
+  openRegisters,
+  packFields,
+  registerName,
+  unpackFields,
+  valueName,
+} from "../../src/registers/table.ts";
 
 const table = {
   ID: { offset: 0, mode: "ro", about: "who" },

@@ -1,8 +1,5 @@
 /** Registers of a table, read and shown with their names. */
-import type { Region } from "../../src/device/device.ts";
-import { getField, type Register, valueName } from "../../src/pci/registers.ts";
-import { hex, UsageError } from "./number.ts";
-import type { NamedTable } from "./table.ts";
+import { getField, type Register, type RegisterIo, valueName } from "./table.ts";
 
 export interface RegisterValue {
   readonly name: string;
@@ -11,26 +8,9 @@ export interface RegisterValue {
   readonly value: number | undefined;
 }
 
-/** The registers of these names, in the order given; all of the table in its own order where there are none. Throws UsageError. */
-export function chooseRegisters(
-  { name: tableName, table }: NamedTable,
-  names: readonly string[],
-): [name: string, register: Register][] {
-  const entries = Object.entries<Register>(table);
-  if (names.length === 0) return entries;
-  return names.map((wanted) => {
-    const entry = entries.find(([name]) => name.toLowerCase() === wanted.toLowerCase());
-    if (!entry)
-      throw new UsageError(
-        `there is no register ${wanted} in table ${tableName}; it has ${Object.keys(table).join(", ")}`,
-      );
-    return entry;
-  });
-}
-
-/** Reads each register once, in order. Throws Error where the BAR does not hold them all; nothing was read then. */
+/** Reads each register once, in order. Throws Error where the region does not hold them all; nothing was read then. */
 export function readRegisters(
-  bar: Region,
+  bar: Pick<RegisterIo, "read32"> & { readonly index: number; readonly sizeBytes: number },
   tableName: string,
   chosen: readonly [name: string, register: Register][],
 ): RegisterValue[] {
@@ -45,6 +25,9 @@ export function readRegisters(
     return { name, register, value };
   });
 }
+
+/** In hexadecimal, with all its digits. */
+const hex = (value: number) => `0x${value.toString(16).padStart(8, "0")}`;
 
 /** `NAME+` and `NAME-` for single bits without names, as lspci has them; `NAME=VALUE` for the rest. */
 function showFields({ fields = {} }: Register, value: number): string {
@@ -63,7 +46,7 @@ export function showRegisters(values: readonly RegisterValue[]): string {
   const lines = values.map(({ name, register, value }) => {
     const place = `0x${register.offset.toString(16).padStart(offsetDigits, "0")}  ${name.padEnd(nameWidth)}`;
     if (value === undefined) return `${place}  write-only`;
-    return `${place}  ${hex(value, 32)}  ${register.fields ? showFields(register, value) : value}`;
+    return `${place}  ${hex(value)}  ${register.fields ? showFields(register, value) : value}`;
   });
   return lines.join("\n");
 }
@@ -82,7 +65,7 @@ export function registersAsJson(values: readonly RegisterValue[]): Record<string
         }),
       ),
     };
-    return [name, { offset, mode, value: hex(value, 32), ...parts }];
+    return [name, { offset, mode, value: hex(value), ...parts }];
   });
   return Object.fromEntries(described);
 }
