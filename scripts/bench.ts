@@ -4,11 +4,11 @@ import { defineCommand } from "citty";
 import type { BenchCase, BenchResult } from "./bench/case.ts";
 import { encode } from "./bench/encode.ts";
 import { penalty } from "./bench/penalty.ts";
-import { ExitCode } from "./encode/exit-code.ts";
-import { interrupted } from "./encode/interrupt.ts";
-import { say } from "./say.ts";
-import { twoColumns } from "./usage/layout.ts";
-import { runVerb } from "./usage.ts";
+import { ExitCode } from "./cli/exit-code.ts";
+import { interrupted } from "./cli/interrupt.ts";
+import { twoColumns } from "./cli/layout.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
 
 const cases: readonly BenchCase[] = [encode, penalty];
 

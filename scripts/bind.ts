@@ -4,9 +4,9 @@ import { bind, planBind } from "../src/pci/bus/binding.ts";
 import { isVfioDriver } from "../src/pci/bus/group.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { describeGroup, groupJson } from "./bus/group.ts";
-import { endWith, jsonArg, printJson } from "./device/verb.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 
 const command = defineCommand({
   meta: {

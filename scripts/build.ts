@@ -1,12 +1,12 @@
 /** Builds standalone binaries. */
 import { type ArgsDef, defineCommand } from "citty";
 import { buildStandalone, type Standalone, type Target, targets } from "./build/standalone.ts";
-import { columns } from "./bus/table.ts";
-import { UsageError } from "./device/number.ts";
-import { endWith, jsonArg, printJson } from "./device/verb.ts";
-import { splitCommandLine } from "./guest/command-line.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
+import { columns } from "./cli/columns.ts";
+import { splitCommandLine } from "./cli/command-line.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { UsageError } from "./cli/usage-error.ts";
+import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 import { leftOut } from "./vfiokit/verbs.ts";
 
 const args = {

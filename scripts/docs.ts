@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { defineCommand } from "citty";
 import { encoderDocument } from "../src/endpoint/document.ts";
-import { runVerb } from "./usage.ts";
+import { runVerb } from "./cli/usage.ts";
 
 const command = defineCommand({
   meta: {

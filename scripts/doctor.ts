@@ -1,14 +1,14 @@
 /** Says what stands in the way of driving devices from user space, and what to do about it. */
 import { defineCommand } from "citty";
-import type { Finding, Verdict } from "../src/device/doctor/facts.ts";
-import { examineFunction } from "../src/device/doctor/function.ts";
-import { gatherFunction, gatherSystem } from "../src/device/doctor/gather.ts";
-import { examineSystem } from "../src/device/doctor/system.ts";
+import type { Finding, Verdict } from "../src/doctor/facts.ts";
+import { examineFunction } from "../src/doctor/function.ts";
+import { gatherFunction, gatherSystem } from "../src/doctor/gather.ts";
+import { examineSystem } from "../src/doctor/system.ts";
 import { listFunctions, readFunction } from "../src/pci/bus/functions.ts";
 import { isForUserSpace } from "../src/pci/bus/group.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
-import { endWith, jsonArg, printJson } from "./device/verb.ts";
-import { runVerb } from "./usage.ts";
+import { runVerb } from "./cli/usage.ts";
+import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 
 const command = defineCommand({
   meta: {

@@ -3,10 +3,10 @@ import { defineCommand } from "citty";
 import { changeCommand, commandBits, requireIdle } from "../src/pci/bus/enable.ts";
 import { readFunction } from "../src/pci/bus/functions.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
-import { hex } from "./device/number.ts";
-import { endWith, jsonArg, printJson } from "./device/verb.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
+import { hex } from "./cli/number.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 
 const command = defineCommand({
   meta: {

@@ -2,8 +2,8 @@
  * Encodes raw video on a PCIe encoder. What the verb does is in encode/verb.ts; this starts the software model first
  * where it will surely be wanted, so that both processes start at the same time.
  */
-import "./usage/own-settings.ts";
-import "./encode/interrupt.ts";
+import "./cli/own-settings.ts";
+import "./cli/interrupt.ts";
 import { prepareModel } from "../src/device/model-process.ts";
 import { PCI_ID } from "../src/endpoint/registers.ts";
 import { findFunctions } from "../src/pci/bus/functions.ts";

@@ -6,14 +6,15 @@ import { GuestError } from "../src/guest/boot.ts";
 import { deviceNames } from "../src/guest/devices.ts";
 import { runGuest } from "../src/guest/guest.ts";
 import { type GuestOptions, OptionError } from "../src/guest/options.ts";
-import { timeoutMs, UsageError, wholeNumber } from "./device/number.ts";
-import { interrupted } from "./encode/interrupt.ts";
-import { terminalColumns } from "./encode/progress.ts";
+import { splitCommandLine } from "./cli/command-line.ts";
+import { interrupted } from "./cli/interrupt.ts";
+import { timeoutMs, wholeNumber } from "./cli/number.ts";
+import { terminalColumns } from "./cli/progress.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { UsageError } from "./cli/usage-error.ts";
 import { bootProgress } from "./guest/boot-progress.ts";
-import { splitCommandLine } from "./guest/command-line.ts";
 import { asksForHelp, deviceHelp } from "./guest/device-help.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
 
 /** The guest failed, not the command in it; the numbers below are the command's to use. */
 const GUEST_FAILED = 125;

@@ -3,11 +3,11 @@ import { defineCommand } from "citty";
 import { decodeConfig } from "../src/pci/decode/decode.ts";
 import { describe } from "../src/pci/decode/describe.ts";
 import { openNames } from "../src/pci/decode/names.ts";
-import { endWith, jsonArg, printJson } from "./device/verb.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 import { toJson } from "./info/json.ts";
 import { fromFile, fromMachine, fromTarget, isCutShort } from "./info/source.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
 
 const command = defineCommand({
   meta: {

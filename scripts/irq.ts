@@ -1,6 +1,13 @@
 /** Waits for a device's interrupts, counts them, and measures how long they take. */
 import { defineCommand } from "citty";
 import type { InterruptKind } from "../src/device/device.ts";
+import { ExitCode } from "./cli/exit-code.ts";
+import { interrupted } from "./cli/interrupt.ts";
+import { timeoutMs, wholeNumber } from "./cli/number.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { UsageError } from "./cli/usage-error.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
 import {
   arm,
   between,
@@ -13,14 +20,8 @@ import {
   parseWrites,
   type Seen,
 } from "./device/interrupts.ts";
-import { timeoutMs, UsageError, wholeNumber } from "./device/number.ts";
 import { openDeviceOf } from "./device/open.ts";
 import { checkPresent } from "./device/silence.ts";
-import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
-import { ExitCode } from "./encode/exit-code.ts";
-import { interrupted } from "./encode/interrupt.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
 
 const MOST_INTERRUPTS = 1_000_000;
 /** Those of MSI-X, PCIe 6.0, section 7.7.2. */

@@ -3,11 +3,11 @@ import { defineCommand } from "citty";
 import { listFunctions, type PciFunction } from "../src/pci/bus/functions.ts";
 import { openNames, type PciNames } from "../src/pci/decode/names.ts";
 import { parseFilter } from "./bus/filter.ts";
-import { columns } from "./bus/table.ts";
-import { hex } from "./device/number.ts";
-import { endWith, jsonArg, printJson } from "./device/verb.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
+import { columns } from "./cli/columns.ts";
+import { hex } from "./cli/number.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 
 const command = defineCommand({
   meta: {

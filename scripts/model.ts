@@ -4,9 +4,9 @@ import { type CodecName, codecNames } from "../src/model/codec/engine.ts";
 import { faultKinds } from "../src/model/vp9/faults.ts";
 import { startModel } from "../src/model/vp9/process.ts";
 import { startTrustingModel } from "../src/model/vp9/trusting.ts";
-import { say } from "./say.ts";
-import { twoColumns } from "./usage/layout.ts";
-import { runVerb } from "./usage.ts";
+import { twoColumns } from "./cli/layout.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
 
 const codecs = ["auto", ...codecNames];
 

@@ -1,7 +1,11 @@
 /** Reads registers of a device. */
 import { defineCommand } from "citty";
+import { ExitCode } from "./cli/exit-code.ts";
+import { hex, timeoutMs, wholeNumber } from "./cli/number.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
 import { dumpWords } from "./device/dump.ts";
-import { hex, timeoutMs, wholeNumber } from "./device/number.ts";
 import { openFor } from "./device/open.ts";
 import {
   checkPlace,
@@ -13,11 +17,7 @@ import {
   widths,
 } from "./device/place.ts";
 import { SILENCE, whySilentAt } from "./device/silence.ts";
-import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
-import { ExitCode } from "./encode/exit-code.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
 
 const command = defineCommand({
   meta: {

@@ -1,7 +1,12 @@
 /** Writes registers of a device. */
 import { defineCommand } from "citty";
+import { ExitCode } from "./cli/exit-code.ts";
+import { hex, timeoutMs, wholeNumber, word } from "./cli/number.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { UsageError } from "./cli/usage-error.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
 import { dumpWords } from "./device/dump.ts";
-import { hex, timeoutMs, UsageError, wholeNumber, word } from "./device/number.ts";
 import { openFor } from "./device/open.ts";
 import {
   checkPlace,
@@ -15,11 +20,7 @@ import {
   widths,
 } from "./device/place.ts";
 import { SILENCE, whySilent, whySilentAt } from "./device/silence.ts";
-import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
-import { ExitCode } from "./encode/exit-code.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
 
 /** What to write: these values one after the other, or the value read with some bits changed. */
 type Change = { readonly values: readonly bigint[] } | { readonly set: bigint; readonly clear: bigint };

@@ -2,8 +2,13 @@
 import { defineCommand } from "citty";
 import type { PciDevice } from "../src/device/device.ts";
 import { readRegisters, registersAsJson, showRegisters } from "../src/registers/dump.ts";
+import { ExitCode } from "./cli/exit-code.ts";
+import { hex, wholeNumber } from "./cli/number.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { UsageError } from "./cli/usage-error.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
 import { dumpWords } from "./device/dump.ts";
-import { hex, UsageError, wholeNumber } from "./device/number.ts";
 import { openDeviceOf } from "./device/open.ts";
 import { checkPlace, MAX_COUNT, openWords, type Place, spaceName } from "./device/place.ts";
 import { SILENCE, whySilentAt } from "./device/silence.ts";
@@ -16,10 +21,6 @@ import {
   recognize,
   wrongMagic,
 } from "./device/table.ts";
-import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
-import { ExitCode } from "./encode/exit-code.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
 
 /** Of a BAR that nothing is known about, where a read can have any effect: enough to see what it is. */
 const RAW_BYTES = 256;

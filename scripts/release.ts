@@ -2,10 +2,10 @@
 import { defineCommand } from "citty";
 import { boundAddresses, type DriverChange, release } from "../src/pci/bus/binding.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
-import { UsageError } from "./device/number.ts";
-import { endWith, jsonArg, printJson } from "./device/verb.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { UsageError } from "./cli/usage-error.ts";
+import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 
 const command = defineCommand({
   meta: {

@@ -1,16 +1,17 @@
 /** Takes PCI devices off the bus and finds them anew. */
 import { defineCommand } from "citty";
-import { askFound } from "../src/device/doctor/registers.ts";
+import { askFound } from "../src/doctor/registers.ts";
 import { isAddress } from "../src/pci/bus/address.ts";
 import type { PciFunction } from "../src/pci/bus/functions.ts";
 import { type RescanOutcome, rescan } from "../src/pci/bus/hotplug.ts";
 import { functionAddress } from "./bus/address.ts";
 import { programStep } from "./bus/program.ts";
-import { columns } from "./bus/table.ts";
-import { hex, timeoutMs, UsageError } from "./device/number.ts";
-import { endWith, jsonArg, printJson } from "./device/verb.ts";
-import { say } from "./say.ts";
-import { runVerb } from "./usage.ts";
+import { columns } from "./cli/columns.ts";
+import { hex, timeoutMs } from "./cli/number.ts";
+import { say } from "./cli/say.ts";
+import { runVerb } from "./cli/usage.ts";
+import { UsageError } from "./cli/usage-error.ts";
+import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 
 const words = process.argv.splice(2);
 const dashes = words.indexOf("--");

@@ -2,10 +2,10 @@
 import { defineCommand } from "citty";
 import { DeviceError, type PciDevice } from "../src/device/device.ts";
 import { Config } from "../src/pci/config.ts";
+import { runVerb } from "./cli/usage.ts";
+import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
 import { openDeviceOf } from "./device/open.ts";
 import { checkPresent, whyBarsSilent } from "./device/silence.ts";
-import { deviceArgs, endWith, OPENING, printJson, required } from "./device/verb.ts";
-import { runVerb } from "./usage.ts";
 
 /** Vendor and device, as lspci has them: "10ee:7022". */
 function idOf({ config }: PciDevice): string {

@@ -1,6 +1,6 @@
 /** All verbs in one program, `vfiokit VERB ...`: where bin/vfiokit and a standalone binary (scripts/build.ts) begin. */
 import { basename, join } from "node:path";
-import { say } from "./say.ts";
+import { say } from "./cli/say.ts";
 import { leftOut, verbs } from "./vfiokit/verbs.ts";
 
 /** Where the files of a standalone binary are, for itself. */

@@ -7,7 +7,7 @@ import type { EncodeReport, Portions } from "../../src/encoder/file.ts";
 import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
 import { serveModel } from "../../src/guest/model.ts";
 import { bunProgram } from "../../src/os/bun-program.ts";
-import { interrupted } from "../encode/interrupt.ts";
+import { interrupted } from "../cli/interrupt.ts";
 import type { BenchCase } from "./case.ts";
 import { decodeStreet } from "./clip.ts";
 import { drawPenalty } from "./penalty-chart.ts";

@@ -1,7 +1,7 @@
 /** The address of a function on a command line. */
 import { canonicalAddress } from "../../src/pci/bus/address.ts";
 import { BusError } from "../../src/pci/bus/bus-error.ts";
-import { UsageError } from "../device/number.ts";
+import { UsageError } from "../cli/usage-error.ts";
 
 export const ADDRESS = "The function: 0000:00:09.0, or 00:09.0";
 

@@ -1,6 +1,7 @@
 /** Which functions a person wants to see. */
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
-import { UsageError, wholeNumber } from "../device/number.ts";
+import { wholeNumber } from "../cli/number.ts";
+import { UsageError } from "../cli/usage-error.ts";
 
 export interface FilterOptions {
   readonly driver: string | undefined;

@@ -1,6 +1,6 @@
 /** An IOMMU group, told to a person or in JSON. */
 import type { GroupMember } from "../../src/pci/bus/group.ts";
-import { columns } from "./table.ts";
+import { columns } from "../cli/columns.ts";
 
 export function groupJson(members: readonly GroupMember[]) {
   const group = members[0]?.function.iommuGroup;

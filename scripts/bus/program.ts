@@ -2,8 +2,8 @@
 
 import { BusError } from "../../src/pci/bus/bus-error.ts";
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
-import { interrupted } from "../encode/interrupt.ts";
-import { say } from "../say.ts";
+import { interrupted } from "../cli/interrupt.ts";
+import { say } from "../cli/say.ts";
 
 type Step = (removed: readonly PciFunction[]) => Promise<void>;
 

@@ -1,4 +1,4 @@
-import { hex } from "./number.ts";
+import { hex } from "../cli/number.ts";
 import type { Width } from "./place.ts";
 
 /** So many words stand one on a line, with 0x; more of them as in a hex dump. */

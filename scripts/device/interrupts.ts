@@ -1,7 +1,8 @@
 /** Counting a device's interrupts, and measuring how long one takes from its trigger to whoever waits. */
 import type { Interrupt, InterruptKind, PciDevice } from "../../src/device/device.ts";
-import { interrupted } from "../encode/interrupt.ts";
-import { UsageError, word } from "./number.ts";
+import { interrupted } from "../cli/interrupt.ts";
+import { word } from "../cli/number.ts";
+import { UsageError } from "../cli/usage-error.ts";
 import { checkPlace, openWords, type Place, parsePlace } from "./place.ts";
 
 /** From the most to the least that a device can have. */

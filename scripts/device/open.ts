@@ -2,7 +2,7 @@
 import type { OpenOptions, PciDevice } from "../../src/device/device.ts";
 import { openDevice } from "../../src/device/open.ts";
 import { isPciSpec, openPciConfig } from "../../src/device/pci.ts";
-import { UsageError } from "./number.ts";
+import { UsageError } from "../cli/usage-error.ts";
 import type { Opened, Place } from "./place.ts";
 
 /** Opens the device. Throws UsageError where the word is of no form that a device has, DeviceError where it can't be opened. */

@@ -1,7 +1,8 @@
 /** Where a device verb reads and writes: a BAR or configuration space, and an offset in it. */
 import type { ConfigSpace, PciDevice, Region } from "../../src/device/device.ts";
 import { CONFIG_BYTES } from "../../src/pci/config.ts";
-import { UsageError, wholeNumber } from "./number.ts";
+import { wholeNumber } from "../cli/number.ts";
+import { UsageError } from "../cli/usage-error.ts";
 
 export type Width = 8 | 16 | 32 | 64;
 /** As `--width` takes them. */

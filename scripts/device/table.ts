@@ -6,7 +6,7 @@ import { registers as encoderRegisters, MAGIC, PCI_ID } from "../../src/endpoint
 import { Config } from "../../src/pci/config.ts";
 import { findMistake } from "../../src/registers/mistake.ts";
 import type { Register, RegisterTable } from "../../src/registers/table.ts";
-import { UsageError } from "./number.ts";
+import { UsageError } from "../cli/usage-error.ts";
 
 export interface NamedTable {
   /** "encoder", or the file's path as given. */

@@ -1,6 +1,7 @@
 /** Waiting until a register says so. */
-import { interrupted } from "../encode/interrupt.ts";
-import { hex, UsageError, word } from "./number.ts";
+import { interrupted } from "../cli/interrupt.ts";
+import { hex, word } from "../cli/number.ts";
+import { UsageError } from "../cli/usage-error.ts";
 import { nameOf, type Place, type Width } from "./place.ts";
 
 /** Fulfilled by a value of which the bits in `mask` are `value`. */

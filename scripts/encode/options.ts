@@ -1,12 +1,11 @@
 /** encode.ts's command line, as numbers, lists and choices. */
+
 import type { TransferPath } from "../../src/encoder/memory.ts";
 import { registers } from "../../src/endpoint/registers.ts";
 import { checkFps, checkSize, type PixelFormat, type Rational } from "../../src/media/video.ts";
+import { UsageError } from "../cli/usage-error.ts";
 
 const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;
-
-/** A command line that makes no sense. */
-export class UsageError extends Error {}
 
 function whole(name: string, text: string | undefined, low: number, high: number): number | undefined {
   if (text === undefined) return undefined;

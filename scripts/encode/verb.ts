@@ -9,13 +9,14 @@ import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
 import { codecNames } from "../../src/model/codec/engine.ts";
 import { findFunctions } from "../../src/pci/bus/functions.ts";
 import { listIommus } from "../../src/pci/bus/iommu.ts";
-import { say } from "../say.ts";
-import { runVerb } from "../usage.ts";
-import { ExitCode } from "./exit-code.ts";
-import { interrupted } from "./interrupt.ts";
+import { ExitCode } from "../cli/exit-code.ts";
+import { interrupted } from "../cli/interrupt.ts";
+import { clock, openProgress } from "../cli/progress.ts";
+import { say } from "../cli/say.ts";
+import { runVerb } from "../cli/usage.ts";
+import { UsageError } from "../cli/usage-error.ts";
 import { notesOn } from "./notes.ts";
-import { readOptions, UsageError } from "./options.ts";
-import { clock, openProgress } from "./progress.ts";
+import { readOptions } from "./options.ts";
 
 const stageExitCodes = { input: ExitCode.INPUT, device: ExitCode.DEVICE, output: ExitCode.OUTPUT } as const;
 

@@ -1,5 +1,5 @@
 /** That a guest is booting, on a terminal: it takes many seconds and says nothing. */
-import { openProgress } from "../encode/progress.ts";
+import { openProgress } from "../cli/progress.ts";
 
 export interface BootProgress {
   begin(): void;

@@ -1,7 +1,7 @@
 import { isBridgeClass } from "../../src/pci/bus/functions.ts";
 import type { DecodedFunction } from "../../src/pci/decode/decode.ts";
 import type { PciNames } from "../../src/pci/decode/names.ts";
-import { hex } from "../device/number.ts";
+import { hex } from "../cli/number.ts";
 import type { Source } from "./source.ts";
 
 /**

@@ -17,7 +17,7 @@ import { doesAnswer } from "../../src/pci/decode/decode.ts";
 import type { Surroundings } from "../../src/pci/decode/describe.ts";
 import type { KnownRegion } from "../../src/pci/decode/header.ts";
 import { readDump } from "../../src/pci/decode/hex-dump.ts";
-import { UsageError } from "../device/number.ts";
+import { UsageError } from "../cli/usage-error.ts";
 import { openDeviceOf } from "../device/open.ts";
 
 /** One function's configuration space, and what else is known of it. */

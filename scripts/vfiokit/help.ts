@@ -1,6 +1,6 @@
 /** The --help of all verbs in one. */
 import { defineCommand } from "citty";
-import { printUsage } from "../usage.ts";
+import { printUsage } from "../cli/usage.ts";
 import { leftOut, verbs } from "./verbs.ts";
 
 const command = defineCommand({

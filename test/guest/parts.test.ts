@@ -1,7 +1,7 @@
 /** What guests are made with, piece by piece; boot.test.ts has them whole. */
 import { expect, test } from "bun:test";
 import type { ArgsDef } from "citty";
-import { splitCommandLine } from "../../scripts/guest/command-line.ts";
+import { splitCommandLine } from "../../scripts/cli/command-line.ts";
 import { mirrorOf } from "../../src/debian/archive.ts";
 import { areMixed, deviceOption, driverModules, needsDisk, placeDevices } from "../../src/guest/devices.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";

@@ -4,9 +4,9 @@
  */
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { examineFunction } from "../../../src/device/doctor/function.ts";
-import { gatherFunction } from "../../../src/device/doctor/gather.ts";
-import { askFound } from "../../../src/device/doctor/registers.ts";
+import { examineFunction } from "../../../src/doctor/function.ts";
+import { gatherFunction } from "../../../src/doctor/gather.ts";
+import { askFound } from "../../../src/doctor/registers.ts";
 import { openDevice } from "../../../src/index.ts";
 import { bind, boundAddresses, planBind, release } from "../../../src/pci/bus/binding.ts";
 import { virtualFunctions } from "../../../src/pci/bus/dependents.ts";

@@ -1,8 +1,8 @@
 /** Kernel lockdown, which stays until the guest ends: the last file of its boot. Devices: edu and nvme, with an IOMMU. */
 import { beforeAll, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { examineFunction } from "../../../src/device/doctor/function.ts";
-import { gatherFunction } from "../../../src/device/doctor/gather.ts";
+import { examineFunction } from "../../../src/doctor/function.ts";
+import { gatherFunction } from "../../../src/doctor/gather.ts";
 import { openDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { changeCommand } from "../../../src/pci/bus/enable.ts";

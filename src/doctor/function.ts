@@ -1,10 +1,10 @@
 /** Verdicts on one function: whether it can be driven from user space as it is. No facts are read here. */
 
-import { commandBits } from "../../pci/bus/enable.ts";
-import { ResourceFlag } from "../../pci/bus/functions.ts";
-import { isVfioDriver } from "../../pci/bus/group.ts";
-import { describeHolder } from "../../pci/bus/holders.ts";
-import { isSilent } from "../../pci/bus/presence.ts";
+import { commandBits } from "../pci/bus/enable.ts";
+import { ResourceFlag } from "../pci/bus/functions.ts";
+import { isVfioDriver } from "../pci/bus/group.ts";
+import { describeHolder } from "../pci/bus/holders.ts";
+import { isSilent } from "../pci/bus/presence.ts";
 import { type Finding, type FunctionFacts, finding } from "./facts.ts";
 
 /** BAR 0 to 5; the ROM has no bearing. */

@@ -1,8 +1,8 @@
 /** What the verbs that open a device have in common. */
 import { DeviceError } from "../../src/device/device.ts";
-import { ExitCode } from "../encode/exit-code.ts";
-import { say } from "../say.ts";
-import { UsageError } from "./number.ts";
+import { ExitCode } from "./exit-code.ts";
+import { say } from "./say.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** `--json`, of every verb that ends with {@link endWith}. */
 export const jsonArg = {

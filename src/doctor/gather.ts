@@ -1,17 +1,17 @@
 /** Reads the facts that the doctor judges. Nothing is changed; device nodes, and a device that is asked, are opened for a moment. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { codeOf, readAttribute } from "../../pci/bus/attribute.ts";
-import { readRecord } from "../../pci/bus/binding-record.ts";
-import { BusError } from "../../pci/bus/bus-error.ts";
-import type { PciFunction } from "../../pci/bus/functions.ts";
-import { groupNode, isVfioDriver, judgeGroup } from "../../pci/bus/group.ts";
-import { findHolders } from "../../pci/bus/holders.ts";
-import { findUses } from "../../pci/bus/in-use.ts";
-import { isBeyondVfio, listIommus, noiommuMode } from "../../pci/bus/iommu.ts";
-import { moduleState } from "../../pci/bus/module.ts";
-import { readAnswer } from "../../pci/bus/presence.ts";
-import { lockableBytes } from "../vfio/memlock.ts";
+import { lockableBytes } from "../device/vfio/memlock.ts";
+import { codeOf, readAttribute } from "../pci/bus/attribute.ts";
+import { readRecord } from "../pci/bus/binding-record.ts";
+import { BusError } from "../pci/bus/bus-error.ts";
+import type { PciFunction } from "../pci/bus/functions.ts";
+import { groupNode, isVfioDriver, judgeGroup } from "../pci/bus/group.ts";
+import { findHolders } from "../pci/bus/holders.ts";
+import { findUses } from "../pci/bus/in-use.ts";
+import { isBeyondVfio, listIommus, noiommuMode } from "../pci/bus/iommu.ts";
+import { moduleState } from "../pci/bus/module.ts";
+import { readAnswer } from "../pci/bus/presence.ts";
 import { closesSysfs, type FunctionFacts, type Opened, type SystemFacts } from "./facts.ts";
 import { askRegisters } from "./registers.ts";
 

@@ -1,5 +1,5 @@
 /** Verdicts on a machine: whether devices can be driven from user space here at all. No facts are read here. */
-import { FULL_KERNEL, type ModuleState } from "../../pci/bus/module.ts";
+import { FULL_KERNEL, type ModuleState } from "../pci/bus/module.ts";
 import { closesSysfs, type Finding, finding, type SystemFacts } from "./facts.ts";
 
 /** Less than this and a stream of large frames does not fit. */

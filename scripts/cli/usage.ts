@@ -1,9 +1,9 @@
-import "./usage/own-settings.ts";
-import "../src/os/bun-version.ts";
+import "./own-settings.ts";
+import "../../src/os/bun-version.ts";
 import { basename } from "node:path";
 import { type ArgDef, type ArgsDef, type CommandDef, parseArgs, runMain } from "citty";
+import { filled, twoColumns } from "./layout.ts";
 import { say } from "./say.ts";
-import { filled, twoColumns } from "./usage/layout.ts";
 
 /** What the usage line says beyond the options and the words that may be left out. */
 export interface UsageLine {

@@ -1,7 +1,5 @@
 /** Numbers on a device verb's command line: decimal, or hexadecimal after 0x; underscores may stand between digits. */
-
-/** A command line that makes no sense. */
-export class UsageError extends Error {}
+import { UsageError } from "./usage-error.ts";
 
 const number = /^(?:0x[0-9a-f]+(?:_[0-9a-f]+)*|\d+(?:_\d+)*)$/i;
 

@@ -1,8 +1,8 @@
 /** The doctor's verdicts on facts made up here; on real ones in test/guest/inside/bus.test.ts. */
 import { describe, expect, test } from "bun:test";
-import type { Finding, FunctionFacts, SystemFacts } from "../../src/device/doctor/facts.ts";
-import { examineFunction } from "../../src/device/doctor/function.ts";
-import { examineSystem } from "../../src/device/doctor/system.ts";
+import type { Finding, FunctionFacts, SystemFacts } from "../../src/doctor/facts.ts";
+import { examineFunction } from "../../src/doctor/function.ts";
+import { examineSystem } from "../../src/doctor/system.ts";
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
 
 const healthy: SystemFacts = {

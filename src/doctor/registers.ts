@@ -1,19 +1,19 @@
 /** Whether a function's registers answer, which its configuration space does not tell: that may be another part of the chip. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { read32 } from "../../os/access.ts";
-import { SystemError } from "../../os/errno.ts";
-import { O_RDONLY, openFile } from "../../os/fd.ts";
-import { mapShared, PAGE_SIZE } from "../../os/memory.ts";
-import { BusError } from "../../pci/bus/bus-error.ts";
-import { changeCommand, commandBits } from "../../pci/bus/enable.ts";
-import { type PciFunction, ResourceFlag } from "../../pci/bus/functions.ts";
-import { isVfioDriver } from "../../pci/bus/group.ts";
-import { findUses } from "../../pci/bus/in-use.ts";
-import { isSilent, readAnswer } from "../../pci/bus/presence.ts";
-import { BARS } from "../../protocol/vfio.ts";
-import { DeviceError } from "../device.ts";
-import { openPci } from "../pci.ts";
+import { DeviceError } from "../device/device.ts";
+import { openPci } from "../device/pci.ts";
+import { read32 } from "../os/access.ts";
+import { SystemError } from "../os/errno.ts";
+import { O_RDONLY, openFile } from "../os/fd.ts";
+import { mapShared, PAGE_SIZE } from "../os/memory.ts";
+import { BusError } from "../pci/bus/bus-error.ts";
+import { changeCommand, commandBits } from "../pci/bus/enable.ts";
+import { type PciFunction, ResourceFlag } from "../pci/bus/functions.ts";
+import { isVfioDriver } from "../pci/bus/group.ts";
+import { findUses } from "../pci/bus/in-use.ts";
+import { isSilent, readAnswer } from "../pci/bus/presence.ts";
+import { BARS } from "../protocol/vfio.ts";
 
 /**
  * What its lowest memory region, where registers mostly are, says in its first word. Memory in another region tells

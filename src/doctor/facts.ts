@@ -1,10 +1,10 @@
 /** What the doctor looks at. Gathered by gather.ts, judged by system.ts and function.ts, and made up by tests. */
-import type { BindingRecord } from "../../pci/bus/binding-record.ts";
-import type { PciFunction } from "../../pci/bus/functions.ts";
-import type { GroupMember } from "../../pci/bus/group.ts";
-import type { Holder } from "../../pci/bus/holders.ts";
-import type { ModuleState } from "../../pci/bus/module.ts";
-import type { ConfigAnswer } from "../../pci/bus/presence.ts";
+import type { BindingRecord } from "../pci/bus/binding-record.ts";
+import type { PciFunction } from "../pci/bus/functions.ts";
+import type { GroupMember } from "../pci/bus/group.ts";
+import type { Holder } from "../pci/bus/holders.ts";
+import type { ModuleState } from "../pci/bus/module.ts";
+import type { ConfigAnswer } from "../pci/bus/presence.ts";
 import type { RegisterAnswer } from "./registers.ts";
 
 /** How opening a device node went: "ok", or the errno's name. */
