@@ -1,13 +1,13 @@
 /** Writes docs/encoder.md anew from the register table. */
 import { writeFileSync } from "node:fs";
 import { defineCommand } from "citty";
-import { encoderDocument } from "../src/endpoint/document.ts";
+import { encoderDocument } from "../src/vp9/contract/document.ts";
 import { runVerb } from "./cli/usage.ts";
 
 const command = defineCommand({
   meta: {
     name: "docs.ts",
-    description: `Regenerate docs/encoder.md from the tables in src/endpoint, after one of them changed.
+    description: `Regenerate docs/encoder.md from the tables in src/vp9/contract, after one of them changed.
 
 Example:
   bun run docs.ts`,

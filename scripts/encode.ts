@@ -5,8 +5,8 @@
 import "./cli/own-settings.ts";
 import "./cli/interrupt.ts";
 import { prepareModel } from "../src/device/model-process.ts";
-import { PCI_ID } from "../src/endpoint/registers.ts";
 import { findFunctions } from "../src/pci/bus/functions.ts";
+import { PCI_ID } from "../src/vp9/contract/registers.ts";
 
 const words = process.argv.slice(2).map((word) => word.split("=")[0]!);
 const chosenOtherwise = ["--device", "--codec", "--help", "-h"].some((word) => words.includes(word));

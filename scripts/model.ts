@@ -1,9 +1,9 @@
 /** Serves the VP9 encoder endpoint over vfio-user, in the foreground. */
 import { defineCommand } from "citty";
-import { type CodecName, codecNames } from "../src/model/codec/engine.ts";
-import { faultKinds } from "../src/model/vp9/faults.ts";
-import { startModel } from "../src/model/vp9/process.ts";
-import { startTrustingModel } from "../src/model/vp9/trusting.ts";
+import { type CodecName, codecNames } from "../src/vp9/codec/engine.ts";
+import { faultKinds } from "../src/vp9/model/faults.ts";
+import { startModel } from "../src/vp9/model/process.ts";
+import { startTrustingModel } from "../src/vp9/model/trusting.ts";
 import { twoColumns } from "./cli/layout.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";

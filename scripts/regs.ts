@@ -100,7 +100,7 @@ Examples:
   bun run regs.ts 0000:00:05.0 --bar 2 --offset 0x100 --bytes 64
 
 The encoder (10ee:7022, subsystem 10ee:0007, and the right MAGIC) is known. A table of your
-own is a file with "export const registers = { ... }", the same as src/endpoint/registers.ts.
+own is a file with "export const registers = { ... }", the same as src/vp9/contract/registers.ts.
 A register is read once, in the table's order; one that is write-only (wo) is not read. A table
 does not say which reads have side effects: if some do, name the registers that you want.
 

@@ -13,7 +13,9 @@ export {
   type Region,
 } from "./device/device.ts";
 export { openDevice } from "./device/open.ts";
-export type { EncoderConfig } from "./encoder/config.ts";
+export { openRegisters, type RegisterTable } from "./registers/table.ts";
+export { EncoderError } from "./vp9/driver/failure.ts";
+export { type TransferPath, WindowTooSmall } from "./vp9/driver/stream-memory.ts";
 export {
   type EncodedChunk,
   type EncodeOptions,
@@ -23,8 +25,6 @@ export {
   type FrameBuffer,
   openEncoder,
   type RawFrame,
-} from "./encoder/encoder.ts";
-export { EncoderError } from "./encoder/failure.ts";
-export { type TransferPath, WindowTooSmall } from "./encoder/memory.ts";
-export { encodeFrames } from "./encoder/stream.ts";
-export { openRegisters, type RegisterTable } from "./registers/table.ts";
+} from "./vp9/encoder/encoder.ts";
+export type { EncoderConfig } from "./vp9/encoder/encoder-config.ts";
+export { encodeFrames } from "./vp9/encoder/stream.ts";

@@ -1,7 +1,7 @@
 /** Fetches into the cache folder what the tests would fetch, so that none of them waits for it: for test/setup.sh. */
 
 import { DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "../src/guest/assets.ts";
-import { chooseCodec } from "../src/model/codec/codec.ts";
+import { chooseCodec } from "../src/vp9/codec/codec.ts";
 import { fetchMusl } from "./guest/musl.ts";
 
 await fetchQemu(console.log);

@@ -13,10 +13,13 @@ const floors = [
   "src/device",
   "src/doctor",
   "src/media",
-  "src/endpoint",
   "src/model",
-  "src/encoder",
   "src/guest",
+  "src/vp9/contract",
+  "src/vp9/driver",
+  "src/vp9/encoder",
+  "src/vp9/codec",
+  "src/vp9/model",
   "scripts/cli",
   "scripts",
 ];
@@ -37,10 +40,13 @@ const hidden: Record<string, readonly string[]> = {
     "src/device",
     "src/doctor",
   ],
-  "src/endpoint": ["src/os", "src/debian", "src/device", "src/media"],
-  "src/model": ["src/media"],
-  "src/encoder": ["src/model", "src/debian", "src/os"],
-  "src/guest": ["src/os", "src/pci", "src/device", "src/media", "src/endpoint", "src/model", "src/encoder"],
+  "src/model": ["src/doctor", "src/media"],
+  "src/guest": ["src/os", "src/pci", "src/device", "src/media", "src/model", "src/doctor"],
+  "src/vp9/contract": ["src/os", "src/debian", "src/device", "src/media", "src/model", "src/guest"],
+  "src/vp9/driver": ["src/os", "src/debian", "src/model", "src/guest"],
+  "src/vp9/encoder": ["src/os", "src/debian", "src/model", "src/guest"],
+  "src/vp9/codec": ["src/guest", "src/media", "src/vp9/driver", "src/vp9/encoder"],
+  "src/vp9/model": ["src/guest", "src/media", "src/vp9/driver", "src/vp9/encoder"],
 };
 
 const sources = ["src", "scripts"].flatMap((folder) =>

@@ -20,7 +20,7 @@ export const targets = {
 export type Target = keyof typeof targets;
 
 /** What the model's process starts as Workers. */
-const workers = ["src/model/vp9/message-thread.ts", "src/model/vp9/codec-thread.ts"];
+const workers = ["src/vp9/model/message-thread.ts", "src/vp9/model/codec-thread.ts"];
 
 export interface Standalone {
   readonly target: Target;

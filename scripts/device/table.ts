@@ -2,10 +2,10 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { PciDevice } from "../../src/device/device.ts";
-import { registers as encoderRegisters, MAGIC, PCI_ID } from "../../src/endpoint/registers.ts";
 import { Config } from "../../src/pci/config.ts";
 import { findMistake } from "../../src/registers/mistake.ts";
 import type { Register, RegisterTable } from "../../src/registers/table.ts";
+import { registers as encoderRegisters, MAGIC, PCI_ID } from "../../src/vp9/contract/registers.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
 export interface NamedTable {

@@ -1,8 +1,9 @@
 /** What somebody who looks at the result should know beforehand, a sentence or two for each. */
-import type { EncoderConfig } from "../../src/encoder/config.ts";
+
 import { shellWord } from "../../src/media/media-error.ts";
 import type { VideoFormat } from "../../src/media/video.ts";
 import { displayWidth } from "../../src/media/webm.ts";
+import type { EncoderConfig } from "../../src/vp9/encoder/encoder-config.ts";
 
 /** What libvpx takes where no bitrate is given, whatever the size. */
 const DEFAULT_KBPS = 256;

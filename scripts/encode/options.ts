@@ -1,8 +1,8 @@
 /** encode.ts's command line, as numbers, lists and choices. */
 
-import type { TransferPath } from "../../src/encoder/memory.ts";
-import { registers } from "../../src/endpoint/registers.ts";
 import { checkFps, checkSize, type PixelFormat, type Rational } from "../../src/media/video.ts";
+import { registers } from "../../src/vp9/contract/registers.ts";
+import type { TransferPath } from "../../src/vp9/driver/stream-memory.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
 const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;

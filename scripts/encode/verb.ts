@@ -1,14 +1,14 @@
 /** Encodes raw video as VP9 on a PCIe encoder. */
 import { defineCommand } from "citty";
 import { modelReady } from "../../src/device/model-process.ts";
-import { EncodeFileError, type EncodeReport, encodeFile, untilAborted } from "../../src/encoder/file.ts";
-import { PCI_ID } from "../../src/endpoint/registers.ts";
 import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
 import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
-import { codecNames } from "../../src/model/codec/engine.ts";
 import { findFunctions } from "../../src/pci/bus/functions.ts";
 import { listIommus } from "../../src/pci/bus/iommu.ts";
+import { codecNames } from "../../src/vp9/codec/engine.ts";
+import { PCI_ID } from "../../src/vp9/contract/registers.ts";
+import { EncodeFileError, type EncodeReport, encodeFile, untilAborted } from "../../src/vp9/encoder/file.ts";
 import { ExitCode } from "../cli/exit-code.ts";
 import { interrupted } from "../cli/interrupt.ts";
 import { clock, openProgress } from "../cli/progress.ts";

@@ -9,7 +9,7 @@ import { POLLIN, poll } from "../os/poll.ts";
 import { socketPair } from "../os/socket.ts";
 import { DeviceError } from "./device.ts";
 
-const PROGRAM = fileURLToPath(new URL("../model/vp9/child.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../vp9/model/child.ts", import.meta.url));
 /** Where Bun.spawn puts the first descriptors after stdin, stdout and stderr. */
 const CHILD_FD = 3;
 const CHILD_READY_FD = 4;

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runGuest } from "../../src/guest/guest.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
-import { children } from "../encoder/rig.ts";
 import { startServer } from "../model/rig.ts";
+import { children } from "../vp9/encoder/rig.ts";
 
 const TIMEOUT_MS = 180_000;
 const encoder = join(import.meta.dir, "../../scripts/encode.ts");

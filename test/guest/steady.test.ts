@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { decodeStreet } from "../../scripts/bench/clip.ts";
-import { registers } from "../../src/endpoint/registers.ts";
 import { runGuest } from "../../src/guest/guest.ts";
+import { registers } from "../../src/vp9/contract/registers.ts";
 
 const TIMEOUT_MS = 400_000;
 const FRAMES = 3000;

@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from "node:fs";
 import type { PciDevice } from "../../src/device/device.ts";
 import { openDevice } from "../../src/device/open.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
-import { children } from "../encoder/rig.ts";
+import { children } from "../vp9/encoder/rig.ts";
+import { CommandCode, noise, Place, Rig, States } from "../vp9/model/stream-rig.ts";
 import { mappings, pack, startServer, until } from "./rig.ts";
-import { CommandCode, noise, Place, Rig, States } from "./stream-rig.ts";
 
 const SIDE = 3072;
 const FRAME_BYTES = SIDE * SIDE * 1.5;

@@ -3,11 +3,11 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { DeviceModel } from "../../src/model/device-model.ts";
 import { serve } from "../../src/model/server.ts";
-import { endpointConfigSpace } from "../../src/model/vp9/config.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { connectUnix, listenUnix, socketPair } from "../../src/os/socket.ts";
 import { Config } from "../../src/pci/config.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
+import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
 import { pack, RawClient, tempFolder } from "./rig.ts";
 
 /** A model of one register; all handlers do nothing. */

@@ -1,11 +1,17 @@
 /** The most work that a doorbell can ask for: 1,024 frames of 8,192 pieces each. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { registers } from "../../src/endpoint/registers.ts";
-import { Opcode, SEGMENT_BYTES, Segment, SUBMISSION_BYTES, Submission } from "../../src/endpoint/rings.ts";
 import { fence } from "../../src/os/access.ts";
+import { registers } from "../../src/vp9/contract/registers.ts";
+import {
+  Opcode,
+  SEGMENT_BYTES,
+  Segment,
+  SUBMISSION_BYTES,
+  Submission,
+} from "../../src/vp9/contract/rings.ts";
+import { Place, Rig } from "../vp9/model/stream-rig.ts";
 import { startServer, until } from "./rig.ts";
-import { Place, Rig } from "./stream-rig.ts";
 
 const ENTRIES = 1024;
 const SEGMENTS = 8192;

@@ -2,11 +2,11 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { MAGIC, registers } from "../../src/endpoint/registers.ts";
 import { openRegisters } from "../../src/registers/table.ts";
-import { children } from "../encoder/rig.ts";
+import { MAGIC, registers } from "../../src/vp9/contract/registers.ts";
+import { children } from "../vp9/encoder/rig.ts";
+import { noise, Place, Rig } from "../vp9/model/stream-rig.ts";
 import { LIMIT_MS, PROGRAM, startServer, startServerAt, tempFolder, until } from "./rig.ts";
-import { noise, Place, Rig } from "./stream-rig.ts";
 
 function isHeir(pid: number): boolean {
   try {

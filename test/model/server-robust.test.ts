@@ -2,7 +2,6 @@
 import { ptr } from "bun:ffi";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { registers } from "../../src/endpoint/registers.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { Fd, O_NONBLOCK, O_RDONLY, O_RDWR, openFile } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";
@@ -11,6 +10,7 @@ import { socketPair } from "../../src/os/socket.ts";
 import { Config } from "../../src/pci/config.ts";
 import { IrqIndex, RegionIndex } from "../../src/protocol/vfio.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
+import { registers } from "../../src/vp9/contract/registers.ts";
 import { looseMemfd, truncate } from "../os/loose-memfd.ts";
 import {
   concat,

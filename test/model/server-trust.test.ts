@@ -1,13 +1,13 @@
 /** model.ts --trust: memory is mapped that the client can take away again. */
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { registers } from "../../src/endpoint/registers.ts";
 import { Config } from "../../src/pci/config.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
-import { children } from "../encoder/rig.ts";
+import { registers } from "../../src/vp9/contract/registers.ts";
 import { looseMemfd, truncate } from "../os/loose-memfd.ts";
+import { children } from "../vp9/encoder/rig.ts";
+import { CommandCode, Rig, States } from "../vp9/model/stream-rig.ts";
 import { pack, type RawClient, startServer, until } from "./rig.ts";
-import { CommandCode, Rig, States } from "./stream-rig.ts";
 
 /** A stream that runs, with its rings in memory of this client's, at address 0. */
 async function runOn(client: RawClient, fd: number): Promise<void> {

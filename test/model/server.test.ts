@@ -1,11 +1,11 @@
 /** Messages in the order in which QEMU 11.1.3 was seen to send them, and what the server must answer. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { MAGIC, registers } from "../../src/endpoint/registers.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { createMemfd, mapShared } from "../../src/os/memory.ts";
 import { Config } from "../../src/pci/config.ts";
 import { IrqIndex, RegionIndex } from "../../src/protocol/vfio.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
+import { MAGIC, registers } from "../../src/vp9/contract/registers.ts";
 import { concat, pack, QEMU_VERSION, type RawClient, type Server, startServer } from "./rig.ts";
 
 let server: Server;

@@ -1,5 +1,4 @@
 import { expect, describe as group, test } from "bun:test";
-import { endpointConfigSpace } from "../../src/model/vp9/config.ts";
 import { CONFIG_BYTES, Config, Status } from "../../src/pci/config.ts";
 import type { CapabilityLayout } from "../../src/pci/decode/capabilities/capability.ts";
 import { scopeAt } from "../../src/pci/decode/capabilities/scope.ts";
@@ -7,6 +6,7 @@ import { extendedCapabilities, standardCapabilities } from "../../src/pci/decode
 import { decodeConfig } from "../../src/pci/decode/decode.ts";
 import { describe } from "../../src/pci/decode/describe.ts";
 import { openNames } from "../../src/pci/decode/names.ts";
+import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
 
 const noNames = openNames([]);
 

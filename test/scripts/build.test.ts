@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openDevice } from "../../src/device/open.ts";
-import { MAGIC } from "../../src/endpoint/registers.ts";
+import { MAGIC } from "../../src/vp9/contract/registers.ts";
 import { tempFolder } from "../media/rig.ts";
 import { type Ended, encode, ROOT, type Running, start, startScript, until } from "./rig.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readFileSync } from "node:fs";
 import { readIvf } from "../media/read-ivf.ts";
 import { CLIP, CLIP_FRAMES, decodedMd5, packetTimes, run, tempFolder } from "../media/rig.ts";
-import { psnr, street } from "../model/codec/reference.ts";
+import { psnr, street } from "../vp9/codec/reference.ts";
 import { encodeJson } from "./rig.ts";
 
 setDefaultTimeout(60_000);

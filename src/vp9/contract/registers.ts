@@ -1,0 +1,288 @@
+/**
+ * The VP9 endpoint's register file in BAR0: the one table that the driver, the device model, the messages and
+ * docs/encoder.md are all made from.
+ *
+ * The order of work: write the stream registers and the ring registers, write COMMAND.START, wait until STATUS.STATE
+ * is RUNNING (or FAILED, with the reason in ERROR), then fill submission entries and ring SQ_TAIL.
+ */
+import type { Register, RegisterTable } from "../../registers/table.ts";
+
+/** BDF identity is not proof: 10ee:7022 is a stock id of FPGA designs. The magic register is. */
+export const PCI_ID = { vendor: 0x10ee, device: 0x7022, subsystemVendor: 0x10ee, subsystem: 0x0007 } as const;
+/** "VP9E", read as a little-endian word. */
+export const MAGIC = 0x45395056;
+export const INTERFACE_MAJOR = 1;
+export const INTERFACE_MINOR = 0;
+export const REGISTER_BYTES = 4096;
+export const WINDOW_BYTES = 8 * 1024 * 1024;
+
+/** In a stream register: leave this setting at the codec's own default. */
+export const DEFAULT = 0xffff_ffff;
+
+export const registers = {
+  MAGIC: {
+    offset: 0x000,
+    mode: "ro",
+    reset: MAGIC,
+    about: 'Always 0x45395056, "VP9E": this is the endpoint',
+  },
+  VERSION: {
+    offset: 0x004,
+    mode: "ro",
+    reset: (INTERFACE_MAJOR << 16) | INTERFACE_MINOR,
+    about: "Version of this interface; a driver works with every minor version of a major one",
+    fields: {
+      MINOR: { bits: [0, 15], about: "Counts additions" },
+      MAJOR: { bits: [16, 31], about: "Counts incompatible changes" },
+    },
+  },
+  CAPS: {
+    offset: 0x008,
+    mode: "ro",
+    reset: 0x1ff,
+    about: "What the endpoint can do, a bit each",
+    fields: {
+      WINDOW: { bits: [0, 0], about: "Frames and packets through BAR1" },
+      DMA: { bits: [1, 1], about: "Frames and packets in host memory" },
+      SCATTER_GATHER: { bits: [2, 2], about: "Frames in several pieces of host memory" },
+      MODERATION: { bits: [3, 3], about: "Fewer interrupts than completions" },
+      I420: { bits: [4, 4], about: "Planar 4:2:0 input" },
+      NV12: { bits: [5, 5], about: "Semi-planar 4:2:0 input" },
+      CBR: { bits: [6, 6], about: "Constant bitrate" },
+      VBR: { bits: [7, 7], about: "Variable bitrate" },
+      CQ: { bits: [8, 8], about: "Constrained quality" },
+    },
+  },
+  MAX_SIZE: {
+    offset: 0x00c,
+    mode: "ro",
+    reset: (4096 << 16) | 4096,
+    about: "Largest coded picture",
+    fields: {
+      WIDTH: { bits: [0, 15], about: "Pixels" },
+      HEIGHT: { bits: [16, 31], about: "Pixels" },
+    },
+  },
+  LIMITS: {
+    offset: 0x010,
+    mode: "ro",
+    reset: (13 << 8) | 10,
+    about: "Limits of rings and descriptors",
+    fields: {
+      RING_LOG2: { bits: [0, 7], about: "Largest RING_LOG2" },
+      SEGMENTS_LOG2: { bits: [8, 15], about: "Most segments of one frame, as a power of two" },
+    },
+  },
+  WINDOW_SIZE: {
+    offset: 0x014,
+    mode: "ro",
+    reset: WINDOW_BYTES,
+    about: "Bytes of BAR1 that rings, frames and packets may use",
+  },
+  CODEC: {
+    offset: 0x018,
+    mode: "ro",
+    about: "What compresses the frames",
+    fields: {
+      ID: {
+        bits: [0, 7],
+        about: "The engine",
+        values: { HARDWARE: 0, LIBVPX: 1, NULL: 3, "LIBAV.JS": 4 },
+      },
+      PATCH: { bits: [8, 15], about: "Its version, third number" },
+      MINOR: { bits: [16, 23], about: "Its version, second number" },
+      MAJOR: { bits: [24, 31], about: "Its version, first number" },
+    },
+  },
+
+  COMMAND: {
+    offset: 0x040,
+    mode: "wo",
+    about: "Starts and stops the stream",
+    fields: {
+      CODE: {
+        bits: [0, 7],
+        about:
+          "START takes up the stream and ring registers. STOP drops what is in flight. RESET is a function-level reset of everything but configuration space",
+        values: { START: 1, STOP: 2, RESET: 3 },
+      },
+    },
+  },
+  STATUS: {
+    offset: 0x044,
+    mode: "ro",
+    about: "What the endpoint is doing",
+    fields: {
+      STATE: {
+        bits: [0, 7],
+        about: "FAILED is left by STOP or a reset only",
+        values: { IDLE: 0, STARTING: 1, RUNNING: 2, FAILED: 3 },
+      },
+    },
+  },
+  ERROR: {
+    offset: 0x048,
+    mode: "ro",
+    about: "Why STATE is FAILED",
+    fields: {
+      CODE: {
+        bits: [0, 15],
+        about: "The reason",
+        values: {
+          NONE: 0,
+          BAD_VALUE: 1,
+          CODEC_REFUSED: 2,
+          CODEC_FAILED: 3,
+          RING_FAULT: 4,
+          BUS_MASTER_OFF: 5,
+          BAD_TAIL: 6,
+          BAD_COMMAND: 7,
+        },
+      },
+      FIELD: { bits: [16, 31], about: "Offset of the register that was refused, for BAD_VALUE" },
+    },
+  },
+
+  VISIBLE_SIZE: {
+    offset: 0x080,
+    mode: "rw",
+    about: "The picture that is encoded",
+    fields: {
+      WIDTH: { bits: [0, 15], about: "Pixels, 1 or more" },
+      HEIGHT: { bits: [16, 31], about: "Pixels, 1 or more" },
+    },
+  },
+  CODED_SIZE: {
+    offset: 0x084,
+    mode: "rw",
+    about:
+      "How frames lie in memory: planes of this size, packed, chroma rounded up; at least the visible size, at most MAX_SIZE",
+    fields: {
+      WIDTH: { bits: [0, 15], about: "Pixels; also the luma pitch in bytes" },
+      HEIGHT: { bits: [16, 31], about: "Pixels" },
+    },
+  },
+  FORMAT: {
+    offset: 0x088,
+    mode: "rw",
+    about: "Pixel format of the input",
+    fields: { CODE: { bits: [0, 31], about: "8 bits a sample, 4:2:0", values: { I420: 0, NV12: 1 } } },
+  },
+  FPS_NUM: { offset: 0x08c, mode: "rw", range: [1, 1e9], about: "Nominal frame rate, numerator" },
+  FPS_DEN: { offset: 0x090, mode: "rw", range: [1, 1e9], about: "Nominal frame rate, denominator" },
+  TIMEBASE_NUM: {
+    offset: 0x094,
+    mode: "rw",
+    range: [1, 1e9],
+    about: "Seconds in a tick, the unit of times, numerator",
+  },
+  TIMEBASE_DEN: { offset: 0x098, mode: "rw", range: [1, 1e9], about: "The same, denominator" },
+  RATE_CONTROL: {
+    offset: 0x09c,
+    mode: "rw",
+    about: "How bits are spent",
+    fields: { MODE: { bits: [0, 31], about: "The mode", values: { VBR: 0, CBR: 1, CQ: 2 } } },
+  },
+  BITRATE: { offset: 0x0a0, mode: "rw", reset: DEFAULT, range: [1, 1e6], about: "Target in kbit/s" },
+  CQ_LEVEL: { offset: 0x0a4, mode: "rw", reset: DEFAULT, range: [0, 63], about: "Quality for CQ, 0 is best" },
+  GOP: {
+    offset: 0x0a8,
+    mode: "rw",
+    reset: DEFAULT,
+    range: [0, 1e6],
+    about: "Most frames from one key frame to the next",
+  },
+  SPEED: {
+    offset: 0x0ac,
+    mode: "rw",
+    reset: DEFAULT,
+    range: [-9, 9],
+    about: "Higher is faster, as 8 bits in two's complement",
+  },
+  THREADS: { offset: 0x0b0, mode: "rw", reset: 1, range: [1, 64], about: "Codec threads" },
+
+  SPACE: {
+    offset: 0x100,
+    mode: "rw",
+    about: "What the addresses of rings, frames and packets mean",
+    fields: {
+      CODE: {
+        bits: [0, 31],
+        about: "HOST: I/O virtual addresses, by DMA. WINDOW: offsets into BAR1",
+        values: { HOST: 0, WINDOW: 1 },
+      },
+    },
+  },
+  SQ_LO: { offset: 0x104, mode: "rw", about: "Address of the submission ring, low half; a multiple of 64" },
+  SQ_HI: { offset: 0x108, mode: "rw", about: "The same, high half" },
+  CQ_LO: { offset: 0x10c, mode: "rw", about: "Address of the completion ring, low half; a multiple of 64" },
+  CQ_HI: { offset: 0x110, mode: "rw", about: "The same, high half" },
+  RING_LOG2: { offset: 0x114, mode: "rw", about: "Entries of each ring, as a power of two; 1 or more" },
+  SQ_TAIL: {
+    offset: 0x140,
+    mode: "rw",
+    about: "Doorbell: how many entries were submitted since START, modulo 2^32",
+  },
+  SQ_HEAD: { offset: 0x144, mode: "ro", about: "How many submissions the endpoint has taken, modulo 2^32" },
+  CQ_TAIL: { offset: 0x148, mode: "ro", about: "How many completions the endpoint has written, modulo 2^32" },
+
+  IRQ_STATUS: {
+    offset: 0x180,
+    mode: "rw1c",
+    about: "What happened since it was last cleared; sets whether or not the interrupt is enabled",
+    fields: {
+      COMPLETION: { bits: [0, 0], about: "Completions were written" },
+      STATE: { bits: [1, 1], about: "STATUS.STATE changed" },
+    },
+  },
+  IRQ_ENABLE: {
+    offset: 0x184,
+    mode: "rw",
+    about: "Which of them raise the interrupt (MSI vector 0, or INTA# where MSI is off)",
+    fields: {
+      COMPLETION: { bits: [0, 0], about: "As in IRQ_STATUS" },
+      STATE: { bits: [1, 1], about: "As in IRQ_STATUS" },
+    },
+  },
+  IRQ_MODERATION: {
+    offset: 0x188,
+    mode: "rw",
+    about:
+      "Completions are announced once COUNT of them wait or the first of them is TIME_US old; a flush at once",
+    fields: {
+      COUNT: { bits: [0, 7], about: "Completions; 0 and 1: every one" },
+      TIME_US: { bits: [8, 31], about: "Microseconds" },
+    },
+  },
+
+  FRAMES_LO: {
+    offset: 0x200,
+    mode: "ro",
+    about: "Frames completed without error since the last reset, low half; reading it latches the high half",
+  },
+  FRAMES_HI: { offset: 0x204, mode: "ro", about: "The same, high half" },
+  BYTES_LO: {
+    offset: 0x208,
+    mode: "ro",
+    about: "Packet bytes written since the last reset, low half; reading it latches the high half",
+  },
+  BYTES_HI: { offset: 0x20c, mode: "ro", about: "The same, high half" },
+  BUSY_US_LO: {
+    offset: 0x210,
+    mode: "ro",
+    about: "Microseconds the codec worked since the last reset, low half; reading it latches the high half",
+  },
+  BUSY_US_HI: { offset: 0x214, mode: "ro", about: "The same, high half" },
+  STALLS: {
+    offset: 0x218,
+    mode: "ro",
+    about: "How often the codec ran out of frames while the stream ran, since the last reset",
+  },
+  ERRORS: { offset: 0x21c, mode: "ro", about: "Completions with an error since the last reset" },
+} as const satisfies RegisterTable;
+
+/** What a register is for and which values it takes, for messages and the document. */
+export function registerMeaning({ about, range, reset }: Register): string {
+  const values = range ? `; ${range[0]} to ${range[1]}${reset === DEFAULT ? ", or DEFAULT" : ""}` : "";
+  return about + values;
+}

@@ -1,0 +1,162 @@
+/** The reading side of a stream's completion ring. Everything in a completion that can be checked is checked. */
+import {
+  COMPLETION_BYTES,
+  Completion,
+  CompletionFlag,
+  CompletionStatus,
+  completionStatusName,
+} from "../contract/rings.ts";
+import { EncoderError } from "./failure.ts";
+import type { StreamMemory } from "./stream-memory.ts";
+
+/** Tag of a flush; frames have their slot. */
+export const FLUSH_TAG = 0xffff_ffff;
+
+/** A submission that the device has not completed. */
+interface Submitted {
+  /** A frame's slot, or FLUSH_TAG. */
+  readonly tag: number;
+  readonly pts: bigint;
+  /** Number of the frame in the stream, from 1. */
+  readonly frame: number;
+  readonly mustBeKey: boolean;
+}
+
+/** A frame that the device is done with. */
+export interface CompletedFrame {
+  readonly slot: number;
+  /** Undefined where rate control left the frame out. */
+  readonly packet: Uint8Array<ArrayBuffer> | undefined;
+  readonly key: boolean;
+  /** Time the codec worked on it. */
+  readonly busyUs: number;
+}
+
+function nameOf(tag: number): string {
+  return tag === FLUSH_TAG ? "the flush" : `slot ${tag}`;
+}
+
+export class CompletionRing {
+  readonly #spec: string;
+  readonly #memory: StreamMemory;
+  readonly #fence: () => void;
+  /** In the order of their submission, which is that of their completion. */
+  readonly #underWay: Submitted[] = [];
+  #frames = 0;
+  #completed = 0;
+  #hasPacket = false;
+  /** A completion made no sense, or its frame was lost: those after it are of no use. */
+  #spoiled = false;
+
+  /** Clears the ring: one of an earlier stream may hold the very sequence numbers that this one waits for. */
+  constructor(spec: string, memory: StreamMemory, fence: () => void) {
+    this.#spec = spec;
+    this.#memory = memory;
+    this.#fence = fence;
+    for (let at = 0; at < COMPLETION_BYTES << memory.ringLog2; at += 4)
+      memory.write32(memory.completionRing + at, 0);
+  }
+
+  /** A frame that is about to be submitted. */
+  expectFrame(slot: number, pts: bigint, mustBeKey: boolean): void {
+    this.#underWay.push({ tag: slot, pts, frame: ++this.#frames, mustBeKey });
+  }
+
+  /** A flush that is about to be submitted, with PTS 0. */
+  expectFlush(): void {
+    this.#underWay.push({ tag: FLUSH_TAG, pts: 0n, frame: this.#frames, mustBeKey: false });
+  }
+
+  /** Names of what is under way, for messages. */
+  get waitingFor(): string {
+    return this.#underWay.map(({ tag }) => nameOf(tag)).join(", ");
+  }
+
+  /** Address of the next completion, if it is there. */
+  #next(): number | undefined {
+    const { completionRing, ringLog2 } = this.#memory;
+    const entry = completionRing + (this.#completed % (1 << ringLog2)) * COMPLETION_BYTES;
+    const sequence = this.#memory.read32(entry + Completion.SEQUENCE);
+    return sequence === (this.#completed + 1) >>> 0 ? entry : undefined;
+  }
+
+  /** Whether `take` has a completion to give. */
+  get ready(): boolean {
+    return this.#next() !== undefined;
+  }
+
+  /**
+   * The next completion, if it is there; "flushed" for that of a flush. Throws EncoderError when the frame failed or the
+   * completion can't be right, and returns nothing more afterwards.
+   */
+  take(): CompletedFrame | "flushed" | undefined {
+    if (this.#spoiled) return undefined;
+    const entry = this.#next();
+    if (entry === undefined) return undefined;
+    // The sequence number is written last; what came before it must be read after it.
+    this.#fence();
+    this.#completed = (this.#completed + 1) >>> 0;
+    this.#spoiled = true;
+    const completed = this.#read(entry);
+    this.#spoiled = false;
+    return completed;
+  }
+
+  #read(entry: number): CompletedFrame | "flushed" {
+    const memory = this.#memory;
+    const word = memory.read32(entry + Completion.STATUS);
+    const [status, flags] = [word & 0xffff, word >>> 16];
+    const { tag, frame, mustBeKey } = this.#submissionOf(entry, status);
+    const packetBytes = memory.read32(entry + Completion.PACKET_BYTES);
+    const ok = status === CompletionStatus.OK;
+    if (status > CompletionStatus.DROPPED || (tag === FLUSH_TAG && !ok))
+      throw this.#failed(tag, frame, status, packetBytes);
+    const hasPacket = ok && tag !== FLUSH_TAG;
+    if (hasPacket !== packetBytes > 0)
+      throw this.#corrupt(`is ${completionStatusName(status)} and has a packet of ${packetBytes} bytes`);
+    if (tag === FLUSH_TAG) return "flushed";
+    const busyUs = memory.read32(entry + Completion.BUSY_US);
+    if (!hasPacket) return { slot: tag, packet: undefined, key: false, busyUs };
+    if (packetBytes > memory.packetBytes)
+      throw this.#failed(tag, frame, CompletionStatus.OUTPUT_TOO_SMALL, packetBytes);
+    const key = (flags & CompletionFlag.KEY) !== 0;
+    if (!key && (mustBeKey || !this.#hasPacket))
+      throw this.#corrupt(`has a delta frame where frame ${frame} must be a key frame`);
+    this.#hasPacket = true;
+    return { slot: tag, packet: memory.packet(tag, packetBytes), key, busyUs };
+  }
+
+  /**
+   * The submission that a completion is of: the oldest one under way, or a later one that failed before the codec had it.
+   * Throws EncoderError where it is neither.
+   */
+  #submissionOf(entry: number, status: number): Submitted {
+    const read32 = (field: number) => this.#memory.read32(entry + field);
+    const tag = read32(Completion.TAG);
+    const index = this.#underWay.findIndex((submitted) => submitted.tag === tag);
+    const submitted = this.#underWay[index];
+    if (!submitted) throw this.#corrupt(`names tag 0x${tag.toString(16)}, which is not under way`);
+    if (index > 0 && status <= CompletionStatus.DROPPED)
+      throw this.#corrupt(`is of ${nameOf(tag)}, where that of ${nameOf(this.#underWay[0]!.tag)} is due`);
+    const pts = (BigInt(read32(Completion.PTS + 4)) << 32n) | BigInt(read32(Completion.PTS));
+    if (pts !== submitted.pts)
+      throw this.#corrupt(`has PTS ${pts}, where ${nameOf(tag)} was submitted with ${submitted.pts}`);
+    this.#underWay.splice(index, 1);
+    return submitted;
+  }
+
+  #corrupt(what: string): EncoderError {
+    return new EncoderError(
+      `${this.#spec}: completion ${this.#completed} ${what}: the device or its memory is corrupt`,
+    );
+  }
+
+  #failed(tag: number, frame: number, status: number, packetBytes: number): EncoderError {
+    const what = tag === FLUSH_TAG ? "the flush" : `frame ${frame} of the stream`;
+    const reason =
+      status === CompletionStatus.OUTPUT_TOO_SMALL
+        ? `its packet of ${packetBytes} bytes does not fit the ${this.#memory.packetBytes} there are; lower the bitrate, or use the DMA path`
+        : completionStatusName(status);
+    return new EncoderError(`${this.#spec}: ${what} failed: ${reason}`);
+  }
+}

@@ -1,0 +1,313 @@
+/**
+ * The driver of the VP9 endpoint, from top to bottom: identify, start, submit, collect, stop. docs/encoder.md has the
+ * registers; what a frame is, and who waits for which, is the encoder's business.
+ */
+import { DeviceError, type Interrupt, type PciDevice } from "../../device/device.ts";
+import { frameSizeBytes } from "../../media/video.ts";
+import { openRegisters, packFields, type Registers, valueName } from "../../registers/table.ts";
+import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../contract/registers.ts";
+import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../contract/rings.ts";
+import { type CompletedFrame, CompletionRing, FLUSH_TAG } from "./completions.ts";
+import { describeFailure, EncoderError } from "./failure.ts";
+import {
+  allocateHostMemory,
+  openWindowMemory,
+  type StreamMemory,
+  type TransferPath,
+} from "./stream-memory.ts";
+
+/** What a stream is set up with. Absent: the codec's own default. */
+export interface StreamSettings {
+  readonly width: number;
+  readonly height: number;
+  readonly format: "i420" | "nv12";
+  readonly fps: { readonly num: number; readonly den: number };
+  /** Seconds in a tick, the unit of time stamps. */
+  readonly timebase: { readonly num: number; readonly den: number };
+  readonly rateControl: "vbr" | "cbr" | "cq";
+  readonly bitrateKbps?: number | undefined;
+  readonly cqLevel?: number | undefined;
+  /** Most frames from one key frame to the next. */
+  readonly gop?: number | undefined;
+  readonly speed: number;
+  readonly threads: number;
+}
+
+/** Without a sign of life for this long the driver looks at the device itself. */
+const LOOK_MS = 100;
+const ALL_ONES = 0xffff_ffff;
+const { STATE } = registers.STATUS.fields;
+const State = STATE.values;
+
+export class EndpointDriver implements Disposable {
+  readonly #device: PciDevice;
+  readonly #registers: Registers<typeof registers>;
+  readonly #timeoutMs: number;
+  #memory: StreamMemory | undefined;
+  #interrupt: Interrupt | undefined;
+  #submitted = 0;
+  #completions: CompletionRing | undefined;
+  /** Completions found although no interrupt announced them. */
+  missedInterrupts = 0;
+  /** Time that taking completions and their packets over took. */
+  collectMs = 0;
+
+  /** Checks that the device is the endpoint, and resets it. Throws EncoderError, DeviceError. */
+  constructor(device: PciDevice, timeoutMs: number) {
+    this.#device = device;
+    this.#timeoutMs = timeoutMs;
+    const bar = device.bars[0];
+    if (!bar?.sizeBytes)
+      throw new EncoderError(`${device.spec}: it has no BAR0, so it is not the VP9 encoder`);
+    this.#registers = openRegisters(registers, bar);
+    const magic = this.#registers.MAGIC.read();
+    if (magic === ALL_ONES)
+      throw new EncoderError(
+        `${device.spec}: every register reads as all ones: the device is gone, or its memory decode is off`,
+      );
+    if (magic !== MAGIC) {
+      throw new EncoderError(
+        `${device.spec}: MAGIC reads 0x${magic.toString(16)}, not 0x${MAGIC.toString(16)}: this is not the VP9 encoder`,
+      );
+    }
+    const { MAJOR, MINOR } = this.#registers.VERSION.readFields();
+    if (MAJOR !== INTERFACE_MAJOR) {
+      throw new EncoderError(
+        `${device.spec}: its interface is ${MAJOR}.${MINOR}; this driver knows ${INTERFACE_MAJOR}`,
+      );
+    }
+    this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
+  }
+
+  /** The codec behind the endpoint, e.g. "libvpx 1.12.0". */
+  get codec(): string {
+    const { ID, MAJOR, MINOR, PATCH } = this.#registers.CODEC.readFields();
+    return `${valueName(registers.CODEC.fields.ID, ID).toLowerCase()} ${MAJOR}.${MINOR}.${PATCH}`;
+  }
+
+  /** How many frames can be under way at once; known after start. */
+  get slots(): number {
+    return this.#stream.slots;
+  }
+
+  get #stream(): StreamMemory {
+    if (!this.#memory) throw new EncoderError(`${this.#device.spec}: no stream is set up`);
+    return this.#memory;
+  }
+
+  get #ring(): CompletionRing {
+    if (!this.#completions) throw new EncoderError(`${this.#device.spec}: no stream is set up`);
+    return this.#completions;
+  }
+
+  /** Sets a stream up and waits until the endpoint takes frames. Throws EncoderError, WindowTooSmall, DeviceError. */
+  async start(settings: StreamSettings, path: TransferPath, inFlight: number): Promise<void> {
+    const frameBytes = frameSizeBytes(settings);
+    const device = this.#device;
+    this.#memory =
+      path === "dma"
+        ? allocateHostMemory(device, inFlight, frameBytes)
+        : openWindowMemory(device.bars[1]!, this.#registers.WINDOW_SIZE.read(), inFlight, frameBytes);
+    this.#writeSettings(settings);
+    this.#writeRings(this.#memory);
+    this.#completions = new CompletionRing(device.spec, this.#memory, () => device.fence());
+    if (path === "dma") this.#armInterrupt();
+    this.#submitted = 0;
+    this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
+    const deadline = performance.now() + this.#timeoutMs;
+    // The stream may be stopped meanwhile, which is whoever stopped it's to tell.
+    while (this.#memory) {
+      const state = this.#state();
+      if (state === State.RUNNING) return;
+      if (performance.now() >= deadline) {
+        throw new EncoderError(
+          `${device.spec}: waited ${this.#timeoutMs} ms for STATUS.STATE to be RUNNING; it is ${valueName(STATE, state)}`,
+        );
+      }
+      await Bun.sleep(1);
+    }
+  }
+
+  #writeSettings(settings: StreamSettings): void {
+    const r = this.#registers;
+    const size = this.#fits("width and height", registers.CODED_SIZE, {
+      WIDTH: settings.width,
+      HEIGHT: settings.height,
+    });
+    r.CODED_SIZE.write(size);
+    r.VISIBLE_SIZE.write(size);
+    r.FORMAT.write(registers.FORMAT.fields.CODE.values[settings.format === "nv12" ? "NV12" : "I420"]);
+    r.FPS_NUM.write(settings.fps.num);
+    r.FPS_DEN.write(settings.fps.den);
+    r.TIMEBASE_NUM.write(settings.timebase.num);
+    r.TIMEBASE_DEN.write(settings.timebase.den);
+    const modes = registers.RATE_CONTROL.fields.MODE.values;
+    r.RATE_CONTROL.write({ vbr: modes.VBR, cbr: modes.CBR, cq: modes.CQ }[settings.rateControl]);
+    r.BITRATE.write(settings.bitrateKbps ?? DEFAULT);
+    r.CQ_LEVEL.write(settings.cqLevel ?? DEFAULT);
+    r.GOP.write(settings.gop ?? DEFAULT);
+    r.SPEED.write(settings.speed & 0xff);
+    r.THREADS.write(settings.threads);
+  }
+
+  #fits(
+    what: string,
+    register: typeof registers.CODED_SIZE,
+    values: { WIDTH: number; HEIGHT: number },
+  ): number {
+    try {
+      return packFields(register, values);
+    } catch (error) {
+      throw new EncoderError(
+        `${this.#device.spec}: ${what} ${values.WIDTH}x${values.HEIGHT}: the device takes 1 to 65535`,
+        { cause: error },
+      );
+    }
+  }
+
+  #writeRings(memory: StreamMemory): void {
+    const r = this.#registers;
+    r.SPACE.write(memory.space);
+    r.SQ_LO.write(memory.submissionRing >>> 0);
+    r.SQ_HI.write(Math.floor(memory.submissionRing / 2 ** 32));
+    r.CQ_LO.write(memory.completionRing >>> 0);
+    r.CQ_HI.write(Math.floor(memory.completionRing / 2 ** 32));
+    r.RING_LOG2.write(memory.ringLog2);
+  }
+
+  /** Without an interrupt the driver polls the completion ring, as it does on the window path. */
+  #armInterrupt(): void {
+    if (this.#interrupt || this.#device.interruptCount("msi") === 0) return;
+    this.#interrupt = this.#device.enableInterrupts("msi", 1)[0];
+    this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
+  }
+
+  /** The stream's state. Throws EncoderError when it failed or the device is gone. */
+  #state(): number {
+    const status = this.#registers.STATUS.read();
+    const spec = this.#device.spec;
+    if (status === ALL_ONES) throw new EncoderError(`${spec}: STATUS reads as all ones: the device is gone`);
+    if (status !== State.FAILED) return status;
+    throw new EncoderError(`${spec}: ${describeFailure(this.#device.bars[0]!)}`);
+  }
+
+  /** Where the frame of a slot goes before it is submitted. */
+  frame(slot: number): Uint8Array<ArrayBuffer> {
+    return this.#stream.frame(slot);
+  }
+
+  /** Hands a slot's frame to the device. Times are in ticks. Throws DeviceError. */
+  submit(slot: number, pts: number, duration: number, forceKey: boolean): void {
+    const memory = this.#stream;
+    memory.carryFrame(slot);
+    const entry = this.#nextEntry(slot, Opcode.ENCODE, BigInt(pts));
+    this.#ring.expectFrame(slot, BigInt(pts), forceKey);
+    memory.write32(entry + Submission.FLAGS, forceKey ? SubmitFlag.FORCE_KEY : 0);
+    memory.write32(entry + Submission.SOURCE_BYTES, memory.frame(slot).byteLength);
+    memory.write64(entry + Submission.SOURCE, BigInt(memory.frameAddress(slot)));
+    memory.write32(entry + Submission.SEGMENTS, 0);
+    memory.write32(entry + Submission.OUTPUT_BYTES, memory.packetBytes);
+    memory.write64(entry + Submission.OUTPUT, BigInt(memory.packetAddress(slot)));
+    memory.write32(entry + Submission.DURATION, duration);
+    this.#ringDoorbell();
+  }
+
+  /** Asks for everything submitted so far to be finished; `take` returns "flushed" once it is. Throws DeviceError. */
+  submitFlush(): void {
+    this.#nextEntry(FLUSH_TAG, Opcode.FLUSH, 0n);
+    this.#ring.expectFlush();
+    this.#ringDoorbell();
+  }
+
+  #nextEntry(tag: number, opcode: number, pts: bigint): number {
+    const memory = this.#stream;
+    const entry = memory.submissionRing + (this.#submitted % (1 << memory.ringLog2)) * SUBMISSION_BYTES;
+    memory.write32(entry + Submission.TAG, tag);
+    memory.write32(entry + Submission.OPCODE, opcode);
+    memory.write64(entry + Submission.PTS, pts);
+    return entry;
+  }
+
+  #ringDoorbell(): void {
+    this.#submitted = (this.#submitted + 1) >>> 0;
+    // The entry must be in memory before the device is told of it.
+    this.#device.fence();
+    this.#registers.SQ_TAIL.write(this.#submitted);
+  }
+
+  /**
+   * Waits until `take` has a completion to give. Throws EncoderError when the time limit is over or the stream failed,
+   * DeviceError when the device can't be reached.
+   */
+  async waitForCompletion(): Promise<void> {
+    const startMs = performance.now();
+    let lookedMs = startMs;
+    let announced = true;
+    while (!this.#ring.ready) {
+      const nowMs = performance.now();
+      if (nowMs - startMs >= this.#timeoutMs) throw this.#timeOut();
+      if (nowMs - lookedMs >= LOOK_MS) {
+        this.#state();
+        lookedMs = nowMs;
+      }
+      announced = await this.#pause(Math.min(LOOK_MS, startMs + this.#timeoutMs - nowMs));
+    }
+    if (!announced) this.missedInterrupts++;
+  }
+
+  /** Whether the interrupt came; polling is its own announcement. */
+  async #pause(limitMs: number): Promise<boolean> {
+    if (this.#interrupt) return (await this.#interrupt.waitAsync(limitMs)) > 0;
+    await Bun.sleep(1);
+    return true;
+  }
+
+  #timeOut(): EncoderError {
+    const state = valueName(STATE, this.#state());
+    const taken = this.#registers.SQ_HEAD.read();
+    return new EncoderError(
+      `${this.#device.spec}: waited ${this.#timeoutMs} ms for a completion of ${this.#ring.waitingFor}; the device is ${state}, has taken ${taken} of ${this.#submitted} submissions and completed ${this.#registers.CQ_TAIL.read()}: it hangs, or its codec is slower than this limit`,
+    );
+  }
+
+  /**
+   * The next completion, if it is there; "flushed" for that of a flush. It must be used in this turn of the event loop: a
+   * failure that comes in a later one takes the completions after it. Throws EncoderError when the frame failed or the
+   * device answers nonsense, and returns nothing more afterwards; DeviceError when it can't be reached.
+   */
+  take(): CompletedFrame | "flushed" | undefined {
+    const startMs = performance.now();
+    const completed = this.#ring.take();
+    if (completed) this.collectMs += performance.now() - startMs;
+    return completed;
+  }
+
+  /** Ends the stream; frames under way are dropped. */
+  stop(): void {
+    if (!this.#memory) return;
+    try {
+      this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.STOP });
+      // A read pushes the posted write through: afterwards the device no longer touches the memory.
+      this.#registers.STATUS.read();
+    } finally {
+      const memory = this.#memory;
+      this.#memory = undefined;
+      this.#completions = undefined;
+      memory[Symbol.dispose]();
+    }
+  }
+
+  /** Stops, and lets go of the interrupt. The device stays its owner's. */
+  [Symbol.dispose](): void {
+    try {
+      this.stop();
+      if (this.#interrupt) this.#device.disableInterrupts("msi");
+    } catch (error) {
+      // A device that is gone has nothing to stop; whoever used it last was told.
+      if (!(error instanceof DeviceError)) throw error;
+    } finally {
+      this.#interrupt?.[Symbol.dispose]();
+      this.#interrupt = undefined;
+    }
+  }
+}

@@ -1,0 +1,125 @@
+/** What a stream is configured with, in WebCodecs' words where it has them. */
+import { MILLISECONDS, type Rational } from "../../media/video.ts";
+import type { StreamSettings } from "../driver/driver.ts";
+
+export interface EncoderConfig {
+  /** Nothing to choose, but WebCodecs' callers name it: "vp9", or its profile 0 of 8 bits, such as "vp09.00.10.08". */
+  readonly codec?: string | undefined;
+  /** Pixels, 1 or more; any parity. */
+  readonly width: number;
+  readonly height: number;
+  /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
+  readonly format?: "i420" | "nv12" | undefined;
+  /** Frames in a second, whole or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
+  readonly framerate?: number | Rational | undefined;
+  /**
+   * Seconds in a tick of the device's clock, to which time stamps are rounded down. Rate control reckons with it.
+   * Default 1/1000; one over the frame rate makes every frame last exactly one tick.
+   */
+  readonly timebase?: Rational | undefined;
+  /** Default "variable". "quantizer" is libvpx's constrained quality. */
+  readonly bitrateMode?: "constant" | "variable" | "quantizer" | undefined;
+  /** Target in bits per second; kept in units of 1000. */
+  readonly bitrate?: number | undefined;
+  /** For "quantizer": 0, best, to 63. */
+  readonly cqLevel?: number | undefined;
+  /** Most frames from one key frame to the next. */
+  readonly gop?: number | undefined;
+  /** libvpx's cpu-used, -9 to 9; higher is faster. Default 8. */
+  readonly speed?: number | undefined;
+  /** Codec threads. Default 1. */
+  readonly threads?: number | undefined;
+}
+
+/** Largest number that a register of 32 bits holds; all ones mean the codec's default. */
+const LARGEST = 0xffff_fffe;
+const rateControls = { constant: "cbr", variable: "vbr", quantizer: "cq" } as const;
+
+const members: Readonly<Record<keyof EncoderConfig, true>> = {
+  codec: true,
+  width: true,
+  height: true,
+  format: true,
+  framerate: true,
+  timebase: true,
+  bitrateMode: true,
+  bitrate: true,
+  cqLevel: true,
+  gop: true,
+  speed: true,
+  threads: true,
+};
+
+/**
+ * Throws TypeError for a member that is unknown, RangeError for what no register can hold; the device refuses the rest
+ * itself, by name.
+ */
+export function toStreamSettings(config: EncoderConfig): StreamSettings {
+  refuseUnknown("the encoder's config", config, members);
+  if (config.codec !== undefined && !/^(vp9|vp09\.00\.\d\d\.08(\.\d\d)*)$/.test(config.codec)) {
+    throw new RangeError(
+      `codec is ${JSON.stringify(config.codec)}; the device makes VP9, 8-bit 4:2:0, and nothing else: leave codec out`,
+    );
+  }
+  const whole = (name: keyof EncoderConfig, low: number, high = LARGEST) => {
+    const value = config[name];
+    if (
+      value !== undefined &&
+      (typeof value !== "number" || !Number.isInteger(value) || value < low || value > high)
+    ) {
+      throw new RangeError(`${name} is ${String(value)}; it must be a whole number from ${low} to ${high}`);
+    }
+  };
+  oneOf("format", config.format, ["i420", "nv12"]);
+  oneOf("bitrateMode", config.bitrateMode, Object.keys(rateControls));
+  for (const name of ["width", "height", "threads"] as const) whole(name, 1);
+  for (const name of ["bitrate", "cqLevel", "gop"] as const) whole(name, 0);
+  whole("speed", -128, 127);
+  return {
+    width: config.width,
+    height: config.height,
+    format: config.format ?? "i420",
+    fps: frameRate(config),
+    timebase: fraction("timebase", config.timebase ?? MILLISECONDS),
+    rateControl: rateControls[config.bitrateMode ?? "variable"],
+    bitrateKbps: config.bitrate === undefined ? undefined : Math.round(config.bitrate / 1000),
+    cqLevel: config.cqLevel,
+    gop: config.gop,
+    speed: config.speed ?? 8,
+    threads: config.threads ?? 1,
+  };
+}
+
+/** Throws TypeError where `given` has a member that is not among the known ones: it would be ignored without a word. */
+export function refuseUnknown(what: string, given: object, known: Readonly<Record<string, true>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined && !Object.hasOwn(known, name)) {
+      throw new TypeError(`${what}: there is no ${name}; there are ${Object.keys(known).join(", ")}`);
+    }
+  }
+}
+
+/** Throws RangeError unless the value is one of the names, or absent: for callers without a type checker. */
+export function oneOf(name: string, value: string | undefined, names: readonly string[]): void {
+  if (value !== undefined && !names.includes(value)) {
+    throw new RangeError(`${name} is "${value}"; it must be one of ${names.join(", ")}`);
+  }
+}
+
+/** The frame rate as a fraction; a number with decimals keeps three of them. Throws RangeError. */
+export function frameRate(config: Pick<EncoderConfig, "framerate">): Rational {
+  const rate = config.framerate ?? 30;
+  if (typeof rate !== "number") return fraction("framerate", rate);
+  return fraction(
+    "framerate",
+    Number.isInteger(rate) ? { num: rate, den: 1 } : { num: Math.round(rate * 1000), den: 1000 },
+  );
+}
+
+function fraction(name: keyof EncoderConfig, { num, den }: Rational): Rational {
+  const fits = (value: number) => Number.isInteger(value) && value >= 1 && value <= LARGEST;
+  if (!fits(num) || !fits(den)) {
+    throw new RangeError(`${name} is ${num}/${den}; both must be whole numbers from 1 to ${LARGEST}`);
+  }
+  return { num, den };
+}

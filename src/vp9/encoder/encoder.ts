@@ -1,0 +1,427 @@
+/** The encoder as a library: the shape of WebCodecs' VideoEncoder over a PCIe endpoint. */
+import type { PciDevice } from "../../device/device.ts";
+import { openDevice } from "../../device/open.ts";
+import { type Rational, toTicks } from "../../media/video.ts";
+import { EndpointDriver, type StreamSettings } from "../driver/driver.ts";
+import { EncoderError } from "../driver/failure.ts";
+import type { TransferPath } from "../driver/stream-memory.ts";
+import { type EncoderConfig, frameRate, oneOf, refuseUnknown, toStreamSettings } from "./encoder-config.ts";
+
+export interface EncoderOptions {
+  /** As openDevice takes it, or a device that stays the caller's. Default "model:vp9". */
+  readonly device?: string | PciDevice;
+  /** How frames reach the device. Default: "dma" where the way to the device has it, else "window". */
+  readonly path?: TransferPath | undefined;
+  /** Frames under way at once, 1 to 1023; more hide more of the time between frames. Default 4. */
+  readonly inFlight?: number;
+  /** How long a frame or a flush may take before the device counts as hung. Default 10,000. */
+  readonly timeoutMs?: number;
+  /** Takes each chunk, in the order of the frames. */
+  readonly output: (chunk: EncodedChunk) => void;
+  /**
+   * Told once when the encoder fails; whatever waits is rejected with the same error. The device is let go of by close,
+   * not by this.
+   */
+  readonly error?: (error: Error) => void;
+}
+
+/** One compressed frame. */
+export interface EncodedChunk {
+  readonly type: "key" | "delta";
+  /** Microseconds, as the frame was submitted with. */
+  readonly timestamp: number;
+  readonly duration: number;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** A frame to encode. `data` may be reused once encode's promise is resolved. */
+export interface RawFrame {
+  /** Exactly width x height in the configured format. */
+  readonly data: Uint8Array;
+  /** Microseconds; must rise by at least a tick (EncoderConfig.timebase) from frame to frame. */
+  readonly timestamp: number;
+  /** Microseconds. Default: one frame at the configured rate. */
+  readonly duration?: number;
+}
+
+const optionNames: Readonly<Record<keyof EncoderOptions, true>> = {
+  device: true,
+  path: true,
+  inFlight: true,
+  timeoutMs: true,
+  output: true,
+  error: true,
+};
+
+export interface EncodeOptions {
+  /** Make this a key frame. */
+  readonly keyFrame?: boolean | undefined;
+}
+
+const encodeOptionNames: Readonly<Record<keyof EncodeOptions, true>> = { keyFrame: true };
+
+/**
+ * Memory that the device encodes from. Fill `data`, then pass it to encode as the frame's data, once: nothing is
+ * copied. It is the device's from then on, and gone after configure and close.
+ */
+export interface FrameBuffer {
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+export interface EncoderStatistics {
+  readonly codec: string;
+  readonly path: TransferPath;
+  readonly inFlight: number;
+  readonly frames: number;
+  /** Time the device's codec worked. */
+  readonly deviceUs: number;
+  /** Time that taking packets over from the device took here. */
+  readonly collectMs: number;
+  readonly missedInterrupts: number;
+}
+
+interface Submitted {
+  readonly timestamp: number;
+  readonly duration: number;
+}
+
+interface Waiter {
+  resolve(slot: number): void;
+  reject(error: Error): void;
+}
+
+/** What is opened where no device is named. */
+export const DEFAULT_DEVICE = "model:vp9";
+
+/** Opens the encoder on a device. Throws TypeError, RangeError, DeviceError, EncoderError. */
+export function openEncoder(options: EncoderOptions): Encoder {
+  refuseUnknown("openEncoder's options", options, optionNames);
+  oneOf("path", options.path, ["dma", "window"]);
+  if (typeof options.output !== "function")
+    throw new TypeError("openEncoder needs output, a function that takes each chunk");
+  const spec = options.device ?? DEFAULT_DEVICE;
+  const { timeoutMs = 10_000 } = options;
+  // Each frame costs a register write, the doorbell: its answer is not waited for.
+  const device = typeof spec === "string" ? openDevice(spec, { timeoutMs, postWrites: true }) : spec;
+  const owned = typeof spec === "string" ? device : undefined;
+  try {
+    const path = options.path ?? (device.hasDma ? "dma" : "window");
+    return new Encoder({ ...options, path }, new EndpointDriver(device, timeoutMs), owned);
+  } catch (error) {
+    owned?.[Symbol.dispose]();
+    throw error;
+  }
+}
+
+export class Encoder implements Disposable {
+  readonly #options: EncoderOptions & { readonly path: TransferPath };
+  readonly #driver: EndpointDriver;
+  readonly #ownedDevice: PciDevice | undefined;
+  #state: "unconfigured" | "configured" | "closed" = "unconfigured";
+  #failure: Error | undefined;
+  /** Ends when the calls so far have been carried out, as far as the device is told of them. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #configuring = false;
+  #frameDurationUs = 0;
+  #timebase: Rational = { num: 1, den: 1000 };
+  #frameBytes = 0;
+  #lastPts = -1;
+  #freeSlots: number[] = [];
+  readonly #lent = new Map<Uint8Array, number>();
+  /** Every memory that was ever lent; what of it is not lent now must not be read, it may be unmapped. */
+  readonly #everLent = new WeakSet<Uint8Array>();
+  readonly #waiters: Waiter[] = [];
+  /** Frames accepted that the device was not told of yet. */
+  #waiting = 0;
+  readonly #submitted = new Map<number, Submitted>();
+  #flush: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
+  #collecting = false;
+  #frames = 0;
+  #deviceUs = 0;
+  #codec = "";
+  #inFlight = 0;
+
+  /** Use openEncoder. */
+  constructor(
+    options: EncoderOptions & { readonly path: TransferPath },
+    driver: EndpointDriver,
+    ownedDevice: PciDevice | undefined,
+  ) {
+    this.#options = options;
+    this.#driver = driver;
+    this.#ownedDevice = ownedDevice;
+  }
+
+  /** "closed" after a failure, too; the device is held until close even then. */
+  get state(): "unconfigured" | "configured" | "closed" {
+    return this.#state;
+  }
+
+  /** Frames accepted, but not yet given to `output`. */
+  get encodeQueueSize(): number {
+    return this.#waiting + this.#submitted.size;
+  }
+
+  get statistics(): EncoderStatistics {
+    return {
+      codec: this.#codec,
+      path: this.#options.path,
+      inFlight: this.#inFlight,
+      frames: this.#frames,
+      deviceUs: this.#deviceUs,
+      collectMs: this.#driver.collectMs,
+      missedInterrupts: this.#driver.missedInterrupts,
+    };
+  }
+
+  /**
+   * Sets the stream up; a stream that runs is flushed first. Throws TypeError, RangeError, EncoderError (naming the setting that
+   * the device refused), WindowTooSmall, DeviceError.
+   */
+  async configure(config: EncoderConfig): Promise<void> {
+    this.#check("unconfigured", "configured");
+    const settings = toStreamSettings(config);
+    const inFlight = this.#options.inFlight ?? 4;
+    if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > 1023) {
+      throw new RangeError(`inFlight is ${inFlight}; it must be 1 to 1023`);
+    }
+    this.#configuring = true;
+    try {
+      await this.#inTurn(() => this.#start(config, settings, inFlight));
+    } finally {
+      this.#configuring = false;
+    }
+  }
+
+  async #start(config: EncoderConfig, settings: StreamSettings, inFlight: number): Promise<void> {
+    if (this.#state === "configured") await (await this.#startFlush()).promise;
+    this.#check("unconfigured", "configured");
+    this.#state = "unconfigured";
+    this.#lent.clear();
+    this.#driver.stop();
+    for (const waiter of this.#waiters.splice(0)) {
+      waiter.reject(new EncoderError("the encoder was configured anew while this call waited for memory"));
+    }
+    await this.#driver.start(settings, this.#options.path, inFlight);
+    this.#check("unconfigured");
+    this.#codec = this.#driver.codec;
+    this.#inFlight = this.#driver.slots;
+    const { num, den } = frameRate(config);
+    this.#frameDurationUs = (1_000_000 * den) / num;
+    this.#timebase = settings.timebase;
+    this.#lastPts = -1;
+    this.#frameBytes = this.#driver.frame(0).byteLength;
+    this.#freeSlots = Array.from({ length: this.#inFlight }, (_, slot) => slot);
+    this.#state = "configured";
+  }
+
+  /** Waits for memory that the device encodes from. It must be given to encode. Throws what ended the encoder. */
+  async acquireFrame(): Promise<FrameBuffer> {
+    this.#checkReady();
+    const slot = await this.#acquireSlot();
+    this.#check("configured");
+    const data = this.#driver.frame(slot);
+    this.#lent.set(data, slot);
+    this.#everLent.add(data);
+    return { data };
+  }
+
+  /**
+   * Encodes a frame; the promise resolves when the device has it, which waits for earlier frames when too many are
+   * under way. Frames are encoded in the order of the calls. Throws TypeError, RangeError, EncoderError, DeviceError.
+   */
+  async encode(frame: RawFrame, options: EncodeOptions = {}): Promise<void> {
+    this.#checkReady();
+    refuseUnknown("encode's options", options, encodeOptionNames);
+    if (frame.data.byteLength !== this.#frameBytes) {
+      throw new RangeError(
+        `a frame of ${frame.data.byteLength} bytes; the configured size needs ${this.#frameBytes}`,
+      );
+    }
+    const lentSlot = this.#lent.get(frame.data);
+    if (lentSlot === undefined && this.#everLent.has(frame.data)) {
+      throw new EncoderError("this frame's memory was given to encode already; acquire another");
+    }
+    const times = this.#times(frame);
+    this.#lent.delete(frame.data);
+    this.#waiting++;
+    // Asked for now, so that slots are given in the order of the calls, too.
+    const slotGiven = lentSlot === undefined ? this.#acquireSlot() : Promise.resolve(lentSlot);
+    slotGiven.catch(() => {}); // told below, when its turn comes
+    await this.#inTurn(async () => {
+      let slot: number;
+      try {
+        slot = await slotGiven;
+      } finally {
+        this.#waiting--;
+      }
+      this.#check("configured");
+      if (lentSlot === undefined) this.#driver.frame(slot).set(frame.data);
+      const { timestamp, duration, pts, ticks } = times;
+      this.#submitted.set(slot, { timestamp, duration });
+      try {
+        this.#driver.submit(slot, pts, ticks, options.keyFrame ?? false);
+      } catch (error) {
+        this.#rescue();
+        throw this.#fail(error);
+      }
+      void this.#collect();
+    });
+  }
+
+  /** A frame's times, in microseconds and in ticks. Throws RangeError where the device could not take them. */
+  #times(frame: RawFrame) {
+    const { timestamp, duration = this.#frameDurationUs } = frame;
+    if (!(timestamp >= 0 && duration >= 0 && timestamp + duration <= Number.MAX_SAFE_INTEGER)) {
+      throw new RangeError(
+        `a frame at ${timestamp} for ${duration}: both are microseconds, 0 or more, and together below 2^53`,
+      );
+    }
+    const { num, den } = this.#timebase;
+    const pts = toTicks(timestamp, this.#timebase);
+    const ticks = Math.max(1, toTicks(timestamp + duration, this.#timebase) - pts);
+    if (pts <= this.#lastPts) {
+      throw new RangeError(
+        `timestamp ${timestamp} is not later by a tick (${num}/${den} s) than that of the frame before`,
+      );
+    }
+    if (ticks > 0xffff_ffff)
+      throw new RangeError(
+        `duration ${duration} is ${ticks} ticks (${num}/${den} s); a frame can last 2^32 - 1`,
+      );
+    this.#lastPts = pts;
+    return { timestamp, duration, pts, ticks };
+  }
+
+  /** Resolves when `output` has had every frame that was encoded so far. Throws EncoderError, DeviceError. */
+  async flush(): Promise<void> {
+    this.#checkReady();
+    const { promise } = await this.#inTurn(() => this.#startFlush());
+    await promise;
+  }
+
+  /** Tells the device to flush, when the flush before is over: one at a time has a place in the ring. */
+  async #startFlush(): Promise<{ readonly promise: Promise<void> }> {
+    await this.#flush?.promise;
+    this.#check("configured");
+    const flush = Promise.withResolvers<void>();
+    this.#flush = flush;
+    try {
+      this.#driver.submitFlush();
+      void this.#collect();
+    } catch (error) {
+      this.#rescue();
+      this.#fail(error);
+    }
+    return flush;
+  }
+
+  /** Carries calls out one after the other, in their order. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  /** Drops what is under way, and lets go of the device; needed after a failure, too. Harmless when repeated. */
+  close(): void {
+    if (this.#state !== "closed") this.#end(new EncoderError("the encoder was closed"));
+    try {
+      this.#driver[Symbol.dispose]();
+    } finally {
+      this.#ownedDevice?.[Symbol.dispose]();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #check(...allowed: readonly string[]): void {
+    if (this.#failure) throw this.#failure;
+    if (!allowed.includes(this.#state))
+      throw new EncoderError(`the encoder is ${this.#state}, not ${allowed.join(" or ")}`);
+  }
+
+  #checkReady(): void {
+    this.#check("configured");
+    if (this.#configuring) throw new EncoderError("the encoder is being configured; await that first");
+  }
+
+  #acquireSlot(): Promise<number> {
+    const slot = this.#waiters.length === 0 ? this.#freeSlots.shift() : undefined;
+    if (slot !== undefined) return Promise.resolve(slot);
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Collects completions while any are due; runs once at a time. */
+  async #collect(): Promise<void> {
+    if (this.#collecting) return;
+    this.#collecting = true;
+    try {
+      while (this.#state === "configured" && (this.#submitted.size > 0 || this.#flush)) {
+        if (this.#deliverNext()) continue;
+        try {
+          await this.#driver.waitForCompletion();
+        } catch (error) {
+          this.#rescue();
+          throw error;
+        }
+      }
+    } catch (error) {
+      // Closing takes the memory away that collecting waits in: no failure.
+      if (this.#state === "configured") this.#fail(error);
+    } finally {
+      this.#collecting = false;
+    }
+  }
+
+  /** Takes the next completion and delivers it, in one turn; false where none is there. Throws as the driver's take. */
+  #deliverNext(): boolean {
+    const completed = this.#driver.take();
+    if (completed === undefined) return false;
+    if (completed === "flushed") {
+      const flush = this.#flush;
+      this.#flush = undefined;
+      flush?.resolve();
+      return true;
+    }
+    const { slot, packet, key, busyUs } = completed;
+    const frame = this.#submitted.get(slot)!;
+    this.#submitted.delete(slot);
+    this.#frames++;
+    this.#deviceUs += busyUs;
+    const waiter = this.#waiters.shift();
+    if (waiter) waiter.resolve(slot);
+    else this.#freeSlots.push(slot);
+    if (packet) this.#options.output({ type: key ? "key" : "delta", ...frame, data: packet });
+    return true;
+  }
+
+  /** A device that failed may have completed frames before that, which nobody collected yet: they are good. */
+  #rescue(): void {
+    try {
+      while (this.#state === "configured" && this.#deliverNext());
+    } catch {
+      // The failure that is being handled is the one to tell.
+    }
+  }
+
+  #fail(cause: unknown): Error {
+    const error = cause instanceof Error ? cause : new EncoderError(String(cause));
+    if (this.#failure) return this.#failure;
+    this.#failure = error;
+    this.#end(error);
+    this.#options.error?.(error);
+    return error;
+  }
+
+  #end(error: Error): void {
+    this.#state = "closed";
+    this.#flush?.reject(error);
+    this.#flush = undefined;
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    this.#submitted.clear();
+    this.#lent.clear();
+  }
+}

@@ -1,0 +1,80 @@
+/** What the library does with members that it does not have, and with WebCodecs' codec. */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { encodeFrames, openEncoder } from "../../../src/index.ts";
+import { failure } from "../../media/rig.ts";
+import { config, encodeClip, frames, record, summary } from "./rig.ts";
+
+setDefaultTimeout(60_000);
+
+const reference = await encodeClip();
+
+describe("a member that the library does not have is refused by name:", () => {
+  test.each([
+    ["latencyMode", "realtime"],
+    ["hardwareAcceleration", "prefer-hardware"],
+    ["cqlevel", 20],
+    ["displayWidth", 640],
+  ])("%s of the config", async (name, value) => {
+    using recorded = record();
+    const { encoder, chunks, errors } = recorded;
+    const error = await failure(() => encoder.configure({ ...config, [name]: value }));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toStartWith(
+      `the encoder's config: there is no ${name}; there are codec, width, height,`,
+    );
+    // Nothing happened: the right config works, and members that are undefined are none.
+    await encoder.configure({ ...config, [name]: undefined });
+    for (const frame of frames) await encoder.encode(frame);
+    await encoder.flush();
+    expect([summary(chunks), errors]).toEqual([reference, []]);
+  });
+
+  test("of encode's options, and the frame may be encoded then", async () => {
+    using recorded = record();
+    const { encoder, chunks } = recorded;
+    await encoder.configure(config);
+    const wrong = { keyframe: true } as { keyFrame?: boolean };
+    const error = await failure(() => encoder.encode(frames[0]!, wrong));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toBe("encode's options: there is no keyframe; there are keyFrame");
+    for (const frame of frames) await encoder.encode(frame);
+    await encoder.flush();
+    expect(summary(chunks)).toEqual(reference);
+  });
+
+  test("of openEncoder's options, before any device is opened", async () => {
+    const wrong = { device: "vfio-user:/nowhere", inflight: 8, output: () => {} };
+    const open = await failure(() => openEncoder(wrong));
+    expect(open).toBeInstanceOf(TypeError);
+    expect(open.message).toStartWith(
+      "openEncoder's options: there is no inflight; there are device, path, inFlight",
+    );
+    const stream = await failure(() => encodeFrames({ codec: "libvpx" } as object, config, frames).next());
+    expect(stream.message).toContain("there is no codec; there are device");
+  });
+});
+
+describe("codec, as WebCodecs' callers give it,", () => {
+  test.each(["vp8", "av01.0.04M.08", "avc1.42001f", "vp09.01.10.08", "vp09.02.10.10", "VP9"])(
+    "is refused by name where it is not the device's: %s",
+    async (codec) => {
+      using recorded = record();
+      const error = await failure(() => recorded.encoder.configure({ ...config, codec }));
+      expect(error).toBeInstanceOf(RangeError);
+      expect(error.message).toBe(
+        `codec is "${codec}"; the device makes VP9, 8-bit 4:2:0, and nothing else: leave codec out`,
+      );
+    },
+  );
+
+  test.each(["vp9", "vp09.00.10.08", "vp09.00.41.08.01.01.01.01.00"])(
+    "is taken where it is, and changes nothing: %s",
+    async (codec) => {
+      using recorded = record();
+      await recorded.encoder.configure({ ...config, codec });
+      for (const frame of frames) await recorded.encoder.encode(frame);
+      await recorded.encoder.flush();
+      expect(summary(recorded.chunks)).toEqual(reference);
+    },
+  );
+});

@@ -1,0 +1,79 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { type EncodedChunk, type Encoder, type EncoderConfig, openEncoder } from "../../../src/index.ts";
+import { frameTimeUs } from "../../../src/media/video.ts";
+import { CLIP, CLIP_FRAME_BYTES, CLIP_FRAMES } from "../../media/rig.ts";
+
+const clip = new Uint8Array(readFileSync(CLIP));
+
+/** Frames of the clip of people, with their times at 12 frames a second. */
+export const frames = Array.from({ length: CLIP_FRAMES }, (_, index) => ({
+  data: clip.subarray(index * CLIP_FRAME_BYTES, (index + 1) * CLIP_FRAME_BYTES),
+  timestamp: frameTimeUs(index, { num: 12, den: 1 }),
+  duration: frameTimeUs(index + 1, { num: 12, den: 1 }) - frameTimeUs(index, { num: 12, den: 1 }),
+}));
+
+export const config: EncoderConfig = {
+  width: 320,
+  height: 192,
+  framerate: 12,
+  bitrateMode: "constant",
+  bitrate: 300_000,
+};
+
+export interface Recorded extends Disposable {
+  readonly encoder: Encoder;
+  readonly chunks: EncodedChunk[];
+  readonly errors: Error[];
+}
+
+/** An encoder that keeps what it gives. */
+export function record(options: Partial<Parameters<typeof openEncoder>[0]> = {}): Recorded {
+  const chunks: EncodedChunk[] = [];
+  const errors: Error[] = [];
+  const encoder = openEncoder({
+    ...options,
+    output: (chunk) => chunks.push(chunk),
+    error: (error) => errors.push(error),
+  });
+  return { encoder, chunks, errors, [Symbol.dispose]: () => encoder.close() };
+}
+
+/** What can be compared of chunks, short enough for a message. */
+export function summary(chunks: readonly EncodedChunk[]): string[] {
+  return chunks.map(
+    ({ type, timestamp, duration, data }) =>
+      `${type} at ${timestamp} for ${duration}: ${data.byteLength} bytes, ${Bun.hash(data).toString(16)}`,
+  );
+}
+
+/** The clip's chunks, encoded one call after the other. */
+export async function encodeClip(options: Parameters<typeof record>[0] = {}): Promise<string[]> {
+  using recorded = record(options);
+  await recorded.encoder.configure(config);
+  for (const frame of frames) await recorded.encoder.encode(frame);
+  await recorded.encoder.flush();
+  return summary(recorded.chunks);
+}
+
+/** Process ids of a process's children; this one's, if none is named. */
+export function children(parent = process.pid): number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => {
+      if (!(pid > 0)) return false;
+      try {
+        return new RegExp(`^PPid:\t${parent}$`, "m").test(readFileSync(`/proc/${pid}/status`, "latin1"));
+      } catch {
+        return false; // gone meanwhile
+      }
+    });
+}
+
+/** Descriptors and named mappings (files, memfds, libraries) that this process holds. */
+export function holdings(): { fds: number; maps: number } {
+  const maps = readFileSync("/proc/self/maps", "latin1").split("\n");
+  return {
+    fds: readdirSync("/proc/self/fd").length,
+    maps: maps.filter((line) => line.includes("/")).length,
+  };
+}
