@@ -4,9 +4,10 @@
  */
 import "./cli/own-settings.ts";
 import "./cli/interrupt.ts";
-import { prepareModel } from "../src/device/model-process.ts";
+import { prepareModel } from "../src/model/hosting/child-process.ts";
 import { findFunctions } from "../src/pci/bus/functions.ts";
 import { PCI_ID } from "../src/vp9/contract/registers.ts";
+import "../src/vp9/model/register.ts";
 
 const words = process.argv.slice(2).map((word) => word.split("=")[0]!);
 const chosenOtherwise = ["--device", "--codec", "--help", "-h"].some((word) => words.includes(word));

@@ -6,6 +6,8 @@ import { GuestError } from "../src/guest/boot.ts";
 import { deviceNames } from "../src/guest/devices.ts";
 import { runGuest } from "../src/guest/guest.ts";
 import { type GuestOptions, OptionError } from "../src/guest/options.ts";
+import { UnknownDevice } from "../src/guest/qemu.ts";
+import "../src/schemes.ts";
 import { splitCommandLine } from "./cli/command-line.ts";
 import { interrupted } from "./cli/interrupt.ts";
 import { timeoutMs, wholeNumber } from "./cli/number.ts";
@@ -207,11 +209,12 @@ function explain(thrown: unknown): string {
       ? `${mistake}; bun run hands on standard input only: give it that as /dev/stdin, or start scripts/guest.ts without run`
       : mistake;
   }
-  if (thrown instanceof GuestError && message.includes("reboot: Restarting system"))
+  if (thrown instanceof GuestError && thrown.kind === "rebooted")
     return `${message}\nthe command rebooted the guest; --reboot lets it`;
-  if (thrown instanceof GuestError && thrown.timedOut)
+  if (thrown instanceof GuestError && thrown.kind === "timed-out")
     return `${message}\n--timeout S gives it longer, --verbose shows the console`;
-  if (message.includes("is not a valid device model name"))
+  const unknown = thrown instanceof GuestError && thrown.kind === "unknown-device";
+  if (unknown || thrown instanceof UnknownDevice)
     return `${message}\n--device knows ${deviceNames.join(", ")}, model:vp9 and vfio-user:/path.sock; --device help lists QEMU's own`;
   return message;
 }

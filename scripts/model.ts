@@ -1,9 +1,11 @@
 /** Serves the VP9 encoder endpoint over vfio-user, in the foreground. */
 import { defineCommand } from "citty";
-import { type CodecName, codecNames } from "../src/vp9/codec/engine.ts";
+import { startModel } from "../src/model/hosting/process.ts";
+import { startTrustingModel } from "../src/model/hosting/trusting.ts";
+import { parseModelSpec } from "../src/model/models.ts";
+import { codecNames } from "../src/vp9/codec/engine.ts";
+import "../src/vp9/model/register.ts";
 import { faultKinds } from "../src/vp9/model/faults.ts";
-import { startModel } from "../src/vp9/model/process.ts";
-import { startTrustingModel } from "../src/vp9/model/trusting.ts";
 import { twoColumns } from "./cli/layout.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
@@ -34,7 +36,7 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
       default: "auto",
       description: "auto: libvpx, else Debian's libvpx, fetched once, else libav.js, slow",
     },
-    heir: {
+    standby: {
       type: "boolean",
       default: false,
       description: "If this process is killed, another one answers its client, as a dead device",
@@ -59,15 +61,16 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
     let stop = (): void => process.exit(); // as long as it starts: a codec may have to be fetched
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
     try {
+      const query = new URLSearchParams({ codec: args.codec });
+      if (args.fault !== undefined) query.set("fault", args.fault);
       const model = await (args.trust ? startTrustingModel : startModel)({
-        clients: { socketPath: args.socket, heir: args.heir },
-        codec: args.codec as CodecName | "auto",
-        faults: args.fault ?? "",
+        model: parseModelSpec(`model:vp9?${query}`),
+        clients: { socketPath: args.socket, standby: args.standby },
         log: (line) => void say("info", line),
         notice: (line) => void say("info", line),
       });
       stop = () => model.stop();
-      void say("info", `VP9 encoder endpoint (${model.codec}) on vfio-user:${args.socket}; Ctrl-C ends it`);
+      void say("info", `${model.title} (${model.about}) on vfio-user:${args.socket}; Ctrl-C ends it`);
       await model.ended;
     } catch (error) {
       await say("error", error instanceof Error ? error.message : String(error));

@@ -7,9 +7,9 @@ import { leftOut, verbs } from "./vfiokit/verbs.ts";
 const INSIDE = "/$bunfs/";
 /** Those that are started as processes of their own, as `bun FILE ...` is elsewhere: by this program, of itself. */
 const programs: Readonly<Record<string, () => Promise<unknown>>> = {
-  "child.ts": () => import("../src/vp9/model/child.ts"),
-  "trusting-child.ts": () => import("../src/vp9/model/trusting-child.ts"),
-  "heir-program.ts": () => import("../src/vp9/model/heir-program.ts"),
+  "child.ts": () => import("../src/model/hosting/child.ts"),
+  "trusting-child.ts": () => import("../src/model/hosting/trusting-child.ts"),
+  "standby-program.ts": () => import("../src/model/hosting/standby-program.ts"),
 };
 
 const [word] = process.argv.splice(2, 1);

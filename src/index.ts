@@ -1,5 +1,6 @@
 /** vfiokit as a library. */
 import "./os/bun-version.ts";
+import "./schemes.ts";
 
 export {
   type ConfigSpace,

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
-import { serveModel } from "../../src/guest/model.ts";
+import { serveModel } from "../../src/model/hosting/served.ts";
+import { parseModelSpec } from "../../src/model/models.ts";
 import { bunProgram } from "../../src/os/bun-program.ts";
 import type { EncodeReport, Portions } from "../../src/vp9/encoder/file.ts";
+import "../../src/schemes.ts";
 import { interrupted } from "../cli/interrupt.ts";
 import type { BenchCase } from "./case.ts";
 import { decodeStreet } from "./clip.ts";
@@ -71,7 +73,11 @@ export const penalty: BenchCase = {
 
 /** The model is up before the clock runs, as the guest's is, and on every side the files are the host's: the files lie in its cache. */
 async function onHost(clip: string, output: string): Promise<Measured> {
-  await using model = await serveModel("model:vp9", join(dirname(output), "model.sock"), console.error);
+  await using model = await serveModel(
+    parseModelSpec("model:vp9"),
+    join(dirname(output), "model.sock"),
+    console.error,
+  );
   const words = [...bunProgram(ENCODE), clip, ...SETTINGS, `--device=${model.spec}`, "-o", output];
   const limits = { timeout: TIMEOUT_MS, signal: interrupted };
   const child = Bun.spawn(words, { stdio: ["ignore", "pipe", "pipe"], ...limits });

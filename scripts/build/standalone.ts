@@ -19,8 +19,12 @@ export const targets = {
 
 export type Target = keyof typeof targets;
 
-/** What the model's process starts as Workers. */
-const workers = ["src/vp9/model/message-thread.ts", "src/vp9/model/codec-thread.ts"];
+/** What a model's process loads by its path: Workers, and the model. */
+const loadedFiles = [
+  "src/model/hosting/message-thread.ts",
+  "src/vp9/model/codec-thread.ts",
+  "src/vp9/model/vp9.model.ts",
+];
 
 export interface Standalone {
   readonly target: Target;
@@ -49,8 +53,8 @@ export async function buildStandalone(
   makeFolder(folder);
   try {
     await Bun.build({
-      entrypoints: ["scripts/vfiokit.ts", ...workers].map((name) => join(checkout, name)),
-      // All in one folder, where the program looks for the Workers' files.
+      entrypoints: ["scripts/vfiokit.ts", ...loadedFiles].map((name) => join(checkout, name)),
+      // All in one folder, where the program looks for them (ownFile).
       naming: { entry: "[name].[ext]" },
       splitting: true,
       external: ["@libav.js/variant-webm-vp9"],

@@ -1,6 +1,7 @@
 /** Opening the device that a command line names. */
 import type { OpenOptions, PciDevice } from "../../src/device/device.ts";
-import { openDevice } from "../../src/device/open.ts";
+import { openDevice, UnknownSpec } from "../../src/device/open.ts";
+import "../../src/schemes.ts";
 import { isPciSpec, openPciConfig } from "../../src/device/pci.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import type { Opened, Place } from "./place.ts";
@@ -10,9 +11,8 @@ export function openDeviceOf(spec: string, options?: OpenOptions): PciDevice {
   try {
     return openDevice(spec, options);
   } catch (error) {
-    const { message } = error as Error;
-    if (isPciSpec(spec) || /^(model|vfio-user):/.test(spec)) throw error;
-    throw new UsageError(message, { cause: error });
+    if (error instanceof UnknownSpec) throw new UsageError(error.message, { cause: error });
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Encodes raw video as VP9 on a PCIe encoder. */
 import { defineCommand } from "citty";
-import { modelReady } from "../../src/device/model-process.ts";
+import { deviceReady } from "../../src/device/open.ts";
 import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
 import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
@@ -12,6 +12,7 @@ import { EncodeFileError, type EncodeReport, encodeFile, untilAborted } from "..
 import { ExitCode } from "../cli/exit-code.ts";
 import { interrupted } from "../cli/interrupt.ts";
 import { clock, openProgress } from "../cli/progress.ts";
+import "../../src/schemes.ts";
 import { say } from "../cli/say.ts";
 import { runVerb } from "../cli/usage.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -228,7 +229,7 @@ Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted.`,
       settings = { ...source.video, ...options.config };
       exitCode = ExitCode.DEVICE;
       // Ctrl-C must end the wait for a model that fetches its codec, too.
-      if (device.startsWith("model:")) await untilAborted(modelReady(device), interrupted);
+      await untilAborted(deviceReady(device), interrupted);
       if (interrupted.aborted) throw new Interrupted("interrupted");
 
       const progress = openProgress(talks);

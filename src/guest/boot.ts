@@ -4,17 +4,19 @@ import { join } from "node:path";
 import { type MarkedStream, markedStream } from "./marked-stream.ts";
 import { type Machine, qemuCommand } from "./qemu.ts";
 
+/** "rebooted": by its command, which it was not allowed. "unknown-device": QEMU has none of that name. */
+export type GuestFailure = "timed-out" | "rebooted" | "unknown-device" | "other";
+
 /** The guest failed, not the command in it. */
 export class GuestError extends Error {
   /** What became of the guest: what stands after "the guest" in a sentence. */
   readonly reason: string;
-  /** Whether its time was up. */
-  readonly timedOut: boolean;
+  readonly kind: GuestFailure;
 
-  constructor(message: string, reason: string, timedOut = false) {
+  constructor(message: string, reason: string, kind: GuestFailure = "other") {
     super(message);
     this.reason = reason;
-    this.timedOut = timedOut;
+    this.kind = kind;
   }
 }
 
@@ -54,6 +56,10 @@ const EXIT_CODE = /^\d{1,3}$/;
 const LONGEST_LINE = 20;
 /** The kernel's last words. */
 const PANIC = /Kernel panic - not syncing.*/;
+/** The kernel's when it is told to reboot. */
+const REBOOTS = "reboot: Restarting system";
+/** QEMU's of a -device that it does not have. */
+const UNKNOWN_DEVICE = "is not a valid device model name";
 /** QEMU says so when the processor's virtualization is there but does not work, and stops the guest. */
 const KVM_FAILURE = /^(KVM internal error|error: kvm run failed).*$/m;
 
@@ -145,7 +151,10 @@ export async function boot(
         timedOut ? "its console is empty" : undefined,
       ),
     ];
-    throw new GuestError(lines.join("\n"), end, timedOut);
+    const rebooted = commandStartMs !== undefined && console.text().includes(REBOOTS);
+    const unknown = errors.text().includes(UNKNOWN_DEVICE);
+    const kind = timedOut ? "timed-out" : rebooted ? "rebooted" : unknown ? "unknown-device" : "other";
+    throw new GuestError(lines.join("\n"), end, kind);
   }
   return { exitCode: end, bootMs: commandStartMs! - startMs, commandMs: endMs - commandStartMs! };
 }

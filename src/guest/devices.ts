@@ -1,4 +1,5 @@
-/** Devices of a guest by short names, in QEMU's terms. */
+/** Devices of a guest: what a spec says, parsed once, and QEMU's -device options that it becomes. */
+import { isModelSpec, type ModelSpec, parseModelSpec } from "../model/models.ts";
 
 interface KnownDevice {
   /** What it is, in a line. */
@@ -34,76 +35,95 @@ export const knownDevices = Object.entries(known).map(([name, { about }]) => ({ 
 
 export const deviceNames = Object.keys(known);
 
+/** What a guest can be given. */
+export type GuestDevice =
+  | { readonly kind: "model"; readonly model: ModelSpec }
+  /** What a vfio-user server has on that socket. */
+  | { readonly kind: "vfio-user"; readonly socketPath: string }
+  | QemuDevice;
+
+/** One of QEMU's -device options. */
+export interface QemuDevice {
+  readonly kind: "qemu";
+  /** As QEMU takes it: "NAME,PROPERTY=VALUE,...", or an object in JSON. */
+  readonly option: string;
+  /** QEMU's name for it. */
+  readonly driver: string;
+  /** What the option says of it; nothing where it is broken, which QEMU explains. */
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
 const VFIO_USER = "vfio-user:";
-
-/** Whether one of QEMU's -device options is a device served over vfio-user. */
-export function isVfioUser(option: string): boolean {
-  return option.includes('"vfio-user-pci"');
-}
-
-/** The path in vfio-user:/path/to.sock; undefined for what is no such spec. */
-export function socketOf(spec: string): string | undefined {
-  return spec.startsWith(VFIO_USER) ? spec.slice(VFIO_USER.length) : undefined;
-}
+/** QEMU's device for one that a vfio-user server has. */
+const VFIO_USER_DRIVER = "vfio-user-pci";
 
 /**
- * QEMU's -device option for a spec: a short name, or such an option, which gets the properties that it lacks;
- * vfio-user:/path/to.sock for a device that a vfio-user server has.
+ * A device by its spec: `model:NAME`, `vfio-user:/path/to.sock`, a short name, or QEMU's -device option; what a short name
+ * needs and lacks is added. Throws DeviceError: there is no such model.
  */
-export function deviceOption(spec: string): string {
-  const path = socketOf(spec);
-  if (path !== undefined) return JSON.stringify({ driver: "vfio-user-pci", socket: { path, type: "unix" } });
-  const [name, ...given] = spec.split(",") as [string, ...string[]];
-  const properties = Object.entries(known[name]?.properties ?? {})
-    .filter(([key]) => !given.some((property) => property.startsWith(`${key}=`)))
-    .map(([key, value]) => `${key}=${value}`);
-  return [name, ...given, ...properties].join(",");
+export function parseDevice(spec: string): GuestDevice {
+  if (isModelSpec(spec)) return { kind: "model", model: parseModelSpec(spec) };
+  if (spec.startsWith(VFIO_USER)) return { kind: "vfio-user", socketPath: spec.slice(VFIO_USER.length) };
+  const device = parseOption(spec);
+  return isJson(spec) ? device : withProperties(device, known[device.driver]?.properties ?? {});
 }
 
-/** Whether options have both of QEMU's forms: it creates the devices of JSON after all others. */
-export function areMixed(options: readonly string[]): boolean {
-  return new Set(options.map(isJson)).size > 1;
+/** A vfio-user server's device in QEMU. */
+export function vfioUserDevice(socketPath: string): QemuDevice {
+  const socket = { path: socketPath, type: "unix" };
+  return parseOption(JSON.stringify({ driver: VFIO_USER_DRIVER, socket }));
+}
+
+export const isVfioUser = ({ driver }: QemuDevice) => driver === VFIO_USER_DRIVER;
+
+/** The same device with those of the properties that it does not have. */
+export function withProperties(device: QemuDevice, more: Readonly<Record<string, string>>): QemuDevice {
+  const missing = Object.entries(more).filter(([key]) => !Object.hasOwn(device.properties, key));
+  if (missing.length === 0) return device;
+  const properties = { ...device.properties, ...Object.fromEntries(missing) };
+  const option = isJson(device.option)
+    ? JSON.stringify({ driver: device.driver, ...properties })
+    : [device.option, ...missing.map(([key, value]) => `${key}=${value}`)].join(",");
+  return { ...device, option, properties };
+}
+
+/** Whether the options have both of QEMU's forms: it creates the devices of JSON after all others. */
+export function areMixed(devices: readonly QemuDevice[]): boolean {
+  return new Set(devices.map(({ option }) => isJson(option))).size > 1;
 }
 
 /**
- * The same -device options with a slot for each PCI device on the root bus that has none, in the order given.
+ * The same devices with a slot for each PCI device on the root bus that has none, in the order given.
  * @param isPci tells PCI devices from others, by QEMU's name or alias
  */
-export function placeDevices(options: readonly string[], isPci: (name: string) => boolean): string[] {
-  const devices = options.map(propertiesOf);
-  const taken = new Set(devices.filter(isOnRoot).map(({ addr }) => slotOf(addr)));
+export function placeDevices(devices: readonly QemuDevice[], isPci: (name: string) => boolean): QemuDevice[] {
+  const taken = new Set(devices.filter(isOnRoot).map(({ properties }) => slotOf(properties.addr)));
   let slot = 0;
-  return devices.map((device, index) => {
-    const option = options[index]!;
-    if (!isOnRoot(device) || device.addr !== undefined || !isPci(String(device.driver))) return option;
+  return devices.map((device) => {
+    if (!isOnRoot(device) || Object.hasOwn(device.properties, "addr") || !isPci(device.driver)) return device;
     do slot++;
     while (taken.has(slot));
-    const addr = slot.toString(16);
-    return isJson(option) ? JSON.stringify({ ...device, addr }) : `${option},addr=${addr}`;
+    return withProperties(device, { addr: slot.toString(16) });
   });
 }
 
 const isJson = (option: string) => option.startsWith("{");
 
-type Properties = Record<string, unknown>;
-
-/** What a -device option says; nothing where it is broken, which QEMU explains. */
-function propertiesOf(option: string): Properties {
+function parseOption(option: string): QemuDevice {
   if (!isJson(option)) {
-    const [driver, ...given] = option.split(",");
-    return Object.fromEntries([
-      ["driver", driver],
-      ...given.map((property) => property.split(/=(.*)/s).slice(0, 2)),
-    ]);
+    const [driver = "", ...given] = option.split(",");
+    const properties = Object.fromEntries(given.map((property) => property.split(/=(.*)/s).slice(0, 2)));
+    return { kind: "qemu", option, driver, properties };
   }
   try {
-    return JSON.parse(option) as Properties;
+    const { driver, ...properties } = JSON.parse(option) as Record<string, unknown>;
+    return { kind: "qemu", option, driver: String(driver), properties };
   } catch {
-    return {};
+    return { kind: "qemu", option, driver: "", properties: {} };
   }
 }
 
-const isOnRoot = ({ bus }: Properties) => bus === undefined || bus === "pcie.0";
+const isOnRoot = ({ properties: { bus } }: QemuDevice) => bus === undefined || bus === "pcie.0";
 
 /** The slot of which a device at an address takes function 0: "SLOT" or "SLOT.FUNCTION" in hex, or QEMU's devfn as a number. */
 function slotOf(addr: unknown): number | undefined {
@@ -112,13 +132,12 @@ function slotOf(addr: unknown): number | undefined {
   return slot !== undefined && rest === "0" ? Number.parseInt(slot, 16) : undefined;
 }
 
-/** Whether a spec is that of a device with a disk, and names none (drive=NAME). */
-export function needsDisk(spec: string): boolean {
-  const [name, ...given] = spec.split(",") as [string, ...string[]];
-  return known[name]?.disk === true && !given.some((property) => property.startsWith("drive="));
+/** Whether a device has a disk, and names none (drive=NAME). */
+export function needsDisk({ option, driver, properties }: QemuDevice): boolean {
+  return !isJson(option) && known[driver]?.disk === true && !Object.hasOwn(properties, "drive");
 }
 
 /** Modules of the kernel's own drivers for these devices. */
-export function driverModules(specs: readonly string[]): string[] {
-  return [...new Set(specs.flatMap((spec) => known[spec.split(",")[0]!]?.module ?? []))];
+export function driverModules(devices: readonly QemuDevice[]): string[] {
+  return [...new Set(devices.flatMap(({ driver }) => known[driver]?.module ?? []))];
 }

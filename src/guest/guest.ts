@@ -3,14 +3,23 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { serveModel } from "../model/hosting/served.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import type { Arch } from "./arch.ts";
 import { checkout, DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "./assets.ts";
 import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
-import { areMixed, deviceOption, driverModules, needsDisk, placeDevices } from "./devices.ts";
+import {
+  areMixed,
+  driverModules,
+  type GuestDevice,
+  needsDisk,
+  placeDevices,
+  type QemuDevice,
+  vfioUserDevice,
+  withProperties,
+} from "./devices.ts";
 import { openWorkFolder, removeFolder } from "./files.ts";
 import { buildInitramfs } from "./initramfs.ts";
-import { isModel, serveModel } from "./model.ts";
 import { checkOptions, type GuestOptions } from "./options.ts";
 import { type Disk, pciDevices } from "./qemu.ts";
 import { serveShare } from "./share.ts";
@@ -44,9 +53,9 @@ const KVM_TIMEOUT_MS = 15_000;
  *   an option can't work (no such file or kernel, too little memory), and the errors of writing outputs
  */
 export async function runGuest(options: GuestOptions): Promise<GuestResult> {
-  const { arch, devices = [], inputs = [], outputs = [], terminalColumns = 0, log = () => {} } = options;
+  const { arch, inputs = [], outputs = [], terminalColumns = 0, log = () => {} } = options;
   const memoryMib = options.memoryMib ?? DEFAULT_MEMORY_MIB;
-  checkOptions({ ...options, memoryMib });
+  const devices = checkOptions({ ...options, memoryMib });
   const { tree, programs, kernel, bun } = await untilAborted(fetchAssets(options, log), options.signal);
 
   using folder = temporaryFolder();
@@ -75,7 +84,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     accelerator: "kvm" | "tcg",
     name: string,
     command: readonly string[],
-    devices: readonly string[],
+    devices: readonly QemuDevice[],
     disks: readonly Disk[],
     options: Omit<BootOptions, "token">,
   ): Promise<BootResult> {
@@ -95,17 +104,17 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
         .join(""),
     );
     writeFileSync(join(share, "command"), `exec ${command.map(quote).join(" ")}\n`);
-    let deviceOptions = devices.map(deviceOption);
-    if (areMixed(deviceOptions)) {
+    let placed = devices;
+    if (areMixed(devices)) {
       const names = new Set((await pciDevices(tree, arch)).flatMap(({ name, alias }) => [name, alias]));
-      deviceOptions = placeDevices(deviceOptions, (name) => names.has(name));
+      placed = placeDevices(devices, (name) => names.has(name));
     }
     const workSocket = join(folder.path, `${name}.sock`);
     await using _served = await serveShare(tree, share, workSocket);
     return await boot(
       tree,
       folder.path,
-      { ...machine, accelerator, workSocket, disks, devices: deviceOptions },
+      { ...machine, accelerator, workSocket, disks, devices: placed },
       { ...options, token },
     );
   }
@@ -124,21 +133,24 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     await untilAborted(files.put(path), options.signal);
   }
   await using models = new AsyncDisposableStack();
-  const specs: string[] = [];
   const disks: Disk[] = [];
-  for (const [index, spec] of devices.entries()) {
-    if (isModel(spec)) {
+  const inQemu = async (device: GuestDevice, index: number): Promise<QemuDevice> => {
+    if (device.kind === "vfio-user") return vfioUserDevice(device.socketPath);
+    if (device.kind === "model") {
       const path = join(folder.path, `model-${index}.sock`);
-      specs.push(models.use(await serveModel(spec, path, log)).spec);
-    } else if (needsDisk(spec)) {
-      const disk = { name: `disk-${index}`, path: join(folder.path, `disk-${index}`) };
-      writeFileSync(disk.path, "");
-      truncateSync(disk.path, DISK_BYTES); // all hole: it takes the space that the guest writes to
-      disks.push(disk);
-      specs.push(`${spec},drive=${disk.name}`);
-    } else specs.push(spec);
-  }
-  const running = bootWith(accelerator.name, "guest", options.command, specs, disks, {
+      models.use(await serveModel(device.model, path, log));
+      return vfioUserDevice(path);
+    }
+    if (!needsDisk(device)) return device;
+    const disk = { name: `disk-${index}`, path: join(folder.path, `disk-${index}`) };
+    writeFileSync(disk.path, "");
+    truncateSync(disk.path, DISK_BYTES); // all hole: it takes the space that the guest writes to
+    disks.push(disk);
+    return withProperties(device, { drive: disk.name });
+  };
+  const inOrder: QemuDevice[] = [];
+  for (const [index, device] of devices.entries()) inOrder.push(await inQemu(device, index));
+  const running = bootWith(accelerator.name, "guest", options.command, inOrder, disks, {
     ...options,
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
   });

@@ -1,9 +1,10 @@
 /** What a guest can be told, and whether that can work at all, before anything is fetched or booted. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
+import { DeviceError } from "../device/device.ts";
 import type { Arch } from "./arch.ts";
 import type { BootOptions } from "./boot.ts";
-import { socketOf } from "./devices.ts";
+import { type GuestDevice, parseDevice } from "./devices.ts";
 import type { Trace } from "./qemu.ts";
 
 export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
@@ -11,7 +12,7 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   /** Program and arguments; the program is looked for on the guest's PATH, where bun is. */
   command: readonly string[];
   /**
-   * Short names (devices.ts), `vfio-user:/path/to.sock`, `model:vp9` for the encoder's model, or QEMU's -device options; the
+   * Short names (devices.ts), `vfio-user:/path/to.sock`, `model:NAME` for a model (registerModel), or QEMU's -device options; the
    * first one is 0000:00:01.0 unless it says otherwise.
    */
   devices?: readonly string[];
@@ -54,10 +55,11 @@ const ROOM_MIB = 256;
 const HUGEPAGE_MIB = 2;
 
 /**
- * Looks at files and does sums; the archive knows whether it has the kernel, and QEMU whether it has the devices.
+ * Looks at files and does sums; the archive knows whether it has the kernel, and QEMU whether it has its devices. Gives the
+ * devices.
  * @throws OptionError
  */
-export function checkOptions(options: GuestOptions & { memoryMib: number }): void {
+export function checkOptions(options: GuestOptions & { memoryMib: number }): GuestDevice[] {
   const { devices = [], inputs = [], outputs = [], kernel, memoryMib, hugepages = 0 } = options;
   if (hugepages > 0 && hugepages * HUGEPAGE_MIB + ROOM_MIB > memoryMib) {
     const most = Math.max(0, Math.floor((memoryMib - ROOM_MIB) / HUGEPAGE_MIB));
@@ -80,14 +82,23 @@ export function checkOptions(options: GuestOptions & { memoryMib: number }): voi
       throw new OptionError("inputs", `${path}: another one is called ${name}, too`);
   }
   for (const path of outputs) checkWritable("outputs", path);
-  for (const spec of devices) {
-    const path = socketOf(spec);
-    if (path !== undefined && !existsSync(path))
-      throw new OptionError(
-        "devices",
-        `${spec}: there is no such socket; start the server first, e.g. bun run model.ts --heir --socket ${path}`,
-      );
+  return devices.map(checkDevice);
+}
+
+function checkDevice(spec: string): GuestDevice {
+  let device: GuestDevice;
+  try {
+    device = parseDevice(spec);
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    throw new OptionError("devices", error.message);
   }
+  if (device.kind === "vfio-user" && !existsSync(device.socketPath))
+    throw new OptionError(
+      "devices",
+      `${spec}: there is no such socket; start the server first, e.g. bun run model.ts --standby --socket ${device.socketPath}`,
+    );
+  return device;
 }
 
 function checkReadable(option: keyof GuestOptions, path: string): void {

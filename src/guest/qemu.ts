@@ -2,7 +2,7 @@
 import { basename, join } from "node:path";
 import { findTool, run } from "../debian/process.ts";
 import { type Arch, arches, hostArch } from "./arch.ts";
-import { isVfioUser } from "./devices.ts";
+import { isVfioUser, type QemuDevice } from "./devices.ts";
 
 export interface Machine {
   arch: Arch;
@@ -17,8 +17,7 @@ export interface Machine {
   /** Files of the kernel and of its first file system. */
   image: string;
   initramfs: string;
-  /** QEMU's -device options. */
-  devices: readonly string[];
+  devices: readonly QemuDevice[];
   /** Files behind the devices that name them as their drive. */
   disks: readonly Disk[];
   /** Folders that the guest reads, by the name that it mounts them by. */
@@ -71,27 +70,30 @@ export function qemuCommand(tree: string, machine: Machine): Command {
   ]);
 }
 
-/** A PCI device of QEMU's. */
-export interface QemuDevice {
+/** A kind of PCI device that QEMU has. */
+export interface KnownToQemu {
   name: string;
   /** Another name for it. */
   alias?: string | undefined;
   description: string;
 }
 
+/** QEMU has no device of that name. */
+export class UnknownDevice extends Error {}
+
 /** Asks QEMU which PCI devices it has. */
-export async function pciDevices(tree: string, arch: Arch): Promise<QemuDevice[]> {
+export async function pciDevices(tree: string, arch: Arch): Promise<KnownToQemu[]> {
   const { command, env } = qemu(tree, arch, ["-device", "help"]);
   const text = new TextDecoder().decode(await run(command, { env }));
   const lines = text.matchAll(/^name "([^"]+)", bus PCI(?:, alias "([^"]*)")?(?:, desc "(.*)")?$/gm);
   return [...lines].map(([, name, alias, description = ""]) => ({ name: name!, alias, description }));
 }
 
-/** What QEMU says of a device's properties. Throws when it has no such device. */
+/** What QEMU says of a device's properties. Throws UnknownDevice. */
 export async function deviceProperties(tree: string, arch: Arch, name: string): Promise<string> {
   const { command, env } = qemu(tree, arch, ["-device", `${name},help`]);
   const text = new TextDecoder().decode(await run(command, { env }));
-  if (text === "") throw new Error(`'${name}' is not a valid device model name`);
+  if (text === "") throw new UnknownDevice(`'${name}' is not a valid device model name`);
   return text;
 }
 
@@ -139,7 +141,7 @@ function qemuOptions(machine: Machine): string[] {
     ...["-kernel", machine.image, "-initrd", machine.initramfs, "-append", kernel.join(" ")],
     ...(machine.trace ? traceOptions(machine.trace) : []),
     ...machine.disks.flatMap(diskOptions),
-    ...machine.devices.flatMap((device) => ["-device", device]),
+    ...machine.devices.flatMap(({ option }) => ["-device", option]),
     ...["-chardev", `socket,id=guest,path=${doubled(machine.workSocket)}`],
     ...["-device", `vhost-user-fs-pci,chardev=guest,tag=guest,addr=${WORK_SLOT.toString(16)}`],
     ...machine.shares.flatMap(shareOptions),

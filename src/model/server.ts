@@ -1,49 +1,35 @@
 /**
  * Serves a device model over vfio-user, to one client after the other: QEMU's vfio-user-pci, or vfiokit's own client.
- * Runs as a blocking loop on a thread of its own, and never waits for a codec; for a client that stops in the middle of a
+ * Runs as a blocking loop on a thread of its own, and waits for nothing that a device does; for a client that stops in the middle of a
  * message at most five seconds.
  */
 
-import { constants } from "node:os";
-import { errnoName, SystemError } from "../os/errno.ts";
+import { SystemError } from "../os/errno.ts";
 import type { EventFd } from "../os/eventfd.ts";
 import type { Fd } from "../os/fd.ts";
 import { POLLIN, poll } from "../os/poll.ts";
-import { acceptUnix, Disconnected, FdStream, SocketTimeout } from "../os/socket.ts";
-import { CONFIG_BYTES, Config } from "../pci/config.ts";
-import { DeviceFlag, DMA_UNMAP_ALL, IrqIndex, RegionFlag, RegionIndex } from "../protocol/vfio.ts";
-import {
-  Command,
-  getVersion,
-  MAX_DATA_BYTES,
-  type Message,
-  MessageStream,
-  ProtocolError,
-  putVersion,
-} from "../protocol/vfio-user.ts";
-import type { BarModel, DeviceModel, Host } from "./device-model.ts";
-import { DmaMapError, DmaTable } from "./dma.ts";
-import type { Heir } from "./heir.ts";
-import { Interrupts, IrqError } from "./interrupts.ts";
-
-const { EINVAL, ENOTSUP } = constants.errno;
-
-/** Fails one request; the connection goes on. */
-class RequestError extends Error {
-  readonly errno: number;
-  constructor(errno: number) {
-    super(errnoName(errno));
-    this.errno = errno;
-  }
-}
+import { acceptUnix, Disconnected, SocketTimeout } from "../os/socket.ts";
+import { Config } from "../pci/config.ts";
+import { ProtocolError } from "../protocol/vfio-user.ts";
+import { ClientSession } from "./client-session.ts";
+import type { DeviceModel, Host } from "./device-model.ts";
+import { DmaTable } from "./dma.ts";
+import { Interrupts } from "./interrupts.ts";
 
 /**
  * How clients come: one that is connected already (and has had its VERSION where `agreed`), or any number through a
- * listening socket, each of them known to the heir.
+ * listening socket, each of them known to the standby.
  */
 export type Clients =
   | { readonly connection: Fd; readonly agreed?: boolean }
-  | { readonly listener: Fd; readonly heir?: Heir | undefined };
+  | { readonly listener: Fd; readonly standby?: ClientKeeper | undefined };
+
+/** Is told who the client is, so that it can go on in the server's place. */
+export interface ClientKeeper {
+  hold(connection: Fd): void;
+  /** The client left, or was sent away. */
+  drop(): void;
+}
 
 export interface ServeOptions {
   /** As DmaTable has it. */
@@ -71,11 +57,11 @@ export function serve(
 
   let connection =
     "connection" in clients
-      ? new Connection(clients.connection, model, dma, interrupts, log, clients.agreed)
+      ? new ClientSession(clients.connection, model, dma, interrupts, log, clients.agreed)
       : undefined;
-  const heir = "heir" in clients ? clients.heir : undefined;
+  const standby = "standby" in clients ? clients.standby : undefined;
   const forget = () => {
-    if (connection) heir?.drop();
+    if (connection) standby?.drop();
     connection?.[Symbol.dispose]();
     connection = undefined;
     interrupts.clear();
@@ -114,11 +100,11 @@ export function serve(
         listening,
         (fd) => {
           model.admit();
-          return new Connection(fd, model, dma, interrupts, log);
+          return new ClientSession(fd, model, dma, interrupts, log);
         },
         log,
       );
-      if (connection) heir?.hold(connection.fd);
+      if (connection) standby?.hold(connection.fd);
     } else guarded(() => connection?.handleOne());
   }
   forget();
@@ -127,9 +113,9 @@ export function serve(
 /** The next client; undefined where it is gone already, or there is no descriptor or no memory left for it. */
 function accept(
   listener: Fd,
-  open: (fd: Fd) => Connection,
+  open: (fd: Fd) => ClientSession,
   log: (line: string) => void,
-): Connection | undefined {
+): ClientSession | undefined {
   let fd: Fd | undefined;
   try {
     fd = acceptUnix(listener);
@@ -149,267 +135,4 @@ function describe(error: unknown): string {
     error instanceof ProtocolError || error instanceof SocketTimeout || error instanceof SystemError;
   if (known) return error.message;
   return `an error of the model's own: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
-}
-
-/** One client, from its VERSION on. */
-class Connection implements Disposable {
-  readonly #messages: MessageStream;
-  readonly #model: DeviceModel;
-  readonly #dma: DmaTable;
-  readonly #interrupts: Interrupts;
-  readonly #log: (line: string) => void;
-  #agreed: boolean;
-  /** Whether it was told that memory was refused: once is enough. */
-  #told = false;
-
-  constructor(
-    fd: Fd,
-    model: DeviceModel,
-    dma: DmaTable,
-    interrupts: Interrupts,
-    log: (line: string) => void,
-    agreed = false,
-  ) {
-    this.#messages = new MessageStream(new FdStream(fd));
-    this.#model = model;
-    this.#dma = dma;
-    this.#interrupts = interrupts;
-    this.#log = log;
-    this.#agreed = agreed;
-  }
-
-  get fd(): Fd {
-    return this.#messages.stream.fd;
-  }
-
-  [Symbol.dispose](): void {
-    const { stream } = this.#messages;
-    stream.hangUp(); // an heir may hold it, too
-    stream[Symbol.dispose]();
-  }
-
-  /** Receives one message and answers it. Throws Disconnected, SocketTimeout, ProtocolError: the client is to be dropped. */
-  handleOne(): void {
-    const message = this.#receive();
-    const fds = message.fds;
-    let replyBytes = 0;
-    let errno = 0;
-    const replyFds: number[] = [];
-    try {
-      if (message.reply) throw new ProtocolError("a reply to a request that was never sent");
-      if (!this.#agreed && message.command !== Command.VERSION)
-        throw new ProtocolError("the first message is not VERSION");
-      replyBytes = this.#handle(message, replyFds);
-    } catch (error) {
-      if (error instanceof ProtocolError) throw error;
-      errno = errnoOf(error);
-      replyBytes = 0;
-      if (error instanceof DmaMapError) this.#refused(error);
-    } finally {
-      for (const fd of fds) fd[Symbol.dispose]();
-    }
-    if (message.noReply) return;
-    this.#messages.send(
-      { id: message.id, command: message.command, reply: true, noReply: false, errno },
-      replyBytes,
-      replyFds,
-    );
-  }
-
-  /** A client that is refused memory may say no more than that, or end. */
-  #refused(error: DmaMapError): void {
-    if (!this.#told) this.#log(`did not map memory of the client: ${error.message}`);
-    this.#told = true;
-  }
-
-  /** Throws Disconnected, SocketTimeout, ProtocolError: whatever else goes wrong here, the client sent what it must not. */
-  #receive(): Message {
-    try {
-      return this.#messages.receive(5000);
-    } catch (error) {
-      if (!(error instanceof Error) || error instanceof Disconnected || error instanceof SocketTimeout)
-        throw error;
-      throw new ProtocolError(error.message, { cause: error });
-    }
-  }
-
-  /** Carries out a request, puts the reply's payload together and returns its size. Descriptors left in `fds` are closed. */
-  #handle({ command, payload, fds }: Message, replyFds: number[]): number {
-    switch (command) {
-      case Command.VERSION: {
-        getVersion(payload);
-        this.#agreed = true;
-        return putVersion(this.#messages, { max_msg_fds: 8, max_data_xfer_size: MAX_DATA_BYTES });
-      }
-      case Command.DMA_MAP: {
-        need(payload, 32);
-        const [offset, iova, size] = [u64(payload, 8), u64(payload, 16), u64(payload, 24)];
-        this.#dma.map(iova, size, payload.getUint32(4, true), fds[0], offset);
-        return 0;
-      }
-      case Command.DMA_UNMAP: {
-        need(payload, 24);
-        const flags = payload.getUint32(4, true);
-        if (flags === DMA_UNMAP_ALL) this.#dma.unmapAll();
-        else if (flags === 0) this.#dma.unmap(u64(payload, 8), u64(payload, 16));
-        else throw new RequestError(ENOTSUP);
-        return this.#echo(payload, 24);
-      }
-      case Command.DEVICE_GET_INFO: {
-        need(payload, 16);
-        const reply = this.#messages.payload(16);
-        reply.setUint32(0, 16, true);
-        reply.setUint32(4, DeviceFlag.RESET | DeviceFlag.PCI, true);
-        reply.setUint32(8, RegionIndex.COUNT, true);
-        reply.setUint32(12, IrqIndex.COUNT, true);
-        return 16;
-      }
-      case Command.DEVICE_GET_REGION_INFO:
-        return this.#regionInfo(payload, replyFds);
-      case Command.DEVICE_GET_IRQ_INFO: {
-        need(payload, 16);
-        const index = payload.getUint32(8, true);
-        if (index >= IrqIndex.COUNT) throw new RequestError(EINVAL);
-        const { flags, count } = this.#interrupts.info(index);
-        const reply = this.#messages.payload(16);
-        reply.setUint32(0, 16, true);
-        reply.setUint32(4, flags, true);
-        reply.setUint32(8, index, true);
-        reply.setUint32(12, count, true);
-        return 16;
-      }
-      case Command.DEVICE_SET_IRQS: {
-        need(payload, 20);
-        const at = (offset: number) => payload.getUint32(offset, true);
-        const data = new Uint8Array(payload.buffer, payload.byteOffset + 20, payload.byteLength - 20);
-        this.#interrupts.set(at(4), at(8), at(12), at(16), data, fds);
-        return 0;
-      }
-      case Command.REGION_READ:
-        return this.#read(payload);
-      case Command.REGION_WRITE: {
-        need(payload, 16);
-        const count = payload.getUint32(12, true);
-        if (count > MAX_DATA_BYTES || payload.byteLength !== 16 + count) throw new RequestError(EINVAL);
-        this.#write(
-          u64(payload, 0),
-          payload.getUint32(8, true),
-          payload.buffer,
-          payload.byteOffset + 16,
-          count,
-        );
-        return this.#echo(payload, 16);
-      }
-      case Command.DEVICE_RESET:
-        this.#reset();
-        return 0;
-      default:
-        throw new RequestError(ENOTSUP);
-    }
-  }
-
-  #echo(payload: DataView, sizeBytes: number): number {
-    const head = new Uint8Array(payload.buffer, payload.byteOffset, sizeBytes);
-    const reply = this.#messages.payload(sizeBytes);
-    new Uint8Array(reply.buffer, reply.byteOffset, sizeBytes).set(head);
-    return sizeBytes;
-  }
-
-  #regionInfo(payload: DataView, replyFds: number[]): number {
-    need(payload, 32);
-    const index = payload.getUint32(8, true);
-    if (index >= RegionIndex.COUNT) throw new RequestError(EINVAL);
-    const bar = this.#model.bars[index];
-    const sizeBytes = index === RegionIndex.CONFIG ? CONFIG_BYTES : (bar?.sizeBytes ?? 0);
-    let flags = sizeBytes ? RegionFlag.READ | RegionFlag.WRITE : 0;
-    if (bar?.kind === "memory") {
-      flags |= RegionFlag.MMAP;
-      replyFds.push(bar.fd);
-    }
-    const reply = this.#messages.payload(32);
-    reply.setUint32(0, 32, true);
-    reply.setUint32(4, flags, true);
-    reply.setUint32(8, index, true);
-    reply.setBigUint64(16, BigInt(sizeBytes), true);
-    return 32;
-  }
-
-  #read(payload: DataView): number {
-    need(payload, 16);
-    const [offset, index, count] = [u64(payload, 0), payload.getUint32(8, true), payload.getUint32(12, true)];
-    if (count > MAX_DATA_BYTES) throw new RequestError(EINVAL);
-    const bar = this.#region(index, offset, count);
-    const reply = this.#messages.payload(16 + count);
-    reply.setBigUint64(0, BigInt(offset), true);
-    reply.setUint32(8, index, true);
-    reply.setUint32(12, count, true);
-    const data = new Uint8Array(reply.buffer, reply.byteOffset + 16, count);
-    if (bar === "config") this.#model.config.read(offset, data);
-    else if (bar === "rom") data.fill(0);
-    else if (!this.#model.config.memoryEnabled) data.fill(0xff);
-    else if (bar.kind === "memory") data.set(bar.bytes(offset, count));
-    else readRegisters(bar, offset, data);
-    return 16 + count;
-  }
-
-  #write(offset: number, index: number, buffer: ArrayBufferLike, at: number, count: number): void {
-    const data = new Uint8Array(buffer, at, count);
-    const bar = this.#region(index, offset, count);
-    if (bar === "config") {
-      if (this.#model.config.write(offset, data)) this.#reset();
-      // INTx Disable may have been cleared.
-      this.#interrupts.deliverPin();
-    } else if (bar !== "rom" && this.#model.config.memoryEnabled) {
-      if (bar.kind === "memory") {
-        bar.bytes(offset, count).set(data);
-        return;
-      }
-      if (offset % 4 || count % 4) throw new RequestError(EINVAL);
-      const words = new DataView(buffer, at, count);
-      for (let i = 0; i < count; i += 4) bar.write32(offset + i, words.getUint32(i, true));
-    }
-  }
-
-  #reset(): void {
-    this.#model.config.reset();
-    this.#model.reset();
-    this.#interrupts.lower();
-  }
-
-  /** What a range of a region belongs to; the ROM reads as absent whatever its range. Throws RequestError. */
-  #region(index: number, offset: number, count: number): BarModel | "config" | "rom" {
-    if (index >= RegionIndex.COUNT) throw new RequestError(EINVAL);
-    const rom = index === RegionIndex.ROM;
-    const bar = this.#model.bars[index];
-    const sizeBytes =
-      index === RegionIndex.CONFIG ? CONFIG_BYTES : rom ? Number.MAX_SAFE_INTEGER : (bar?.sizeBytes ?? 0);
-    if (!(offset + count <= sizeBytes)) throw new RequestError(EINVAL);
-    return bar ?? (rom ? "rom" : "config");
-  }
-}
-
-/** Bytes of registers of any width, from aligned words: each word that the range touches is read once. */
-function readRegisters(bar: BarModel & { kind: "registers" }, offset: number, to: Uint8Array): void {
-  for (let word = offset & ~3; word < offset + to.byteLength; word += 4) {
-    const value = bar.read32(word);
-    for (let i = 0; i < 4; i++)
-      if (word + i >= offset && word + i < offset + to.byteLength) to[word + i - offset] = value >>> (8 * i);
-  }
-}
-
-function need(payload: DataView, sizeBytes: number): void {
-  if (payload.byteLength < sizeBytes) throw new RequestError(EINVAL);
-}
-
-/** A u64 of a message as a number; infinity where it is too large to be exact, which no range check lets through. */
-function u64(view: DataView, offset: number): number {
-  const value = view.getBigUint64(offset, true);
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.POSITIVE_INFINITY;
-}
-
-function errnoOf(error: unknown): number {
-  if (error instanceof RequestError || error instanceof DmaMapError || error instanceof SystemError)
-    return error.errno;
-  if (error instanceof IrqError) return EINVAL;
-  throw error;
 }

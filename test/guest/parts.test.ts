@@ -3,9 +3,23 @@ import { expect, test } from "bun:test";
 import type { ArgsDef } from "citty";
 import { splitCommandLine } from "../../scripts/cli/command-line.ts";
 import { mirrorOf } from "../../src/debian/archive.ts";
-import { areMixed, deviceOption, driverModules, needsDisk, placeDevices } from "../../src/guest/devices.ts";
+import {
+  areMixed,
+  driverModules,
+  needsDisk,
+  parseDevice,
+  placeDevices,
+  type QemuDevice,
+  vfioUserDevice,
+  withProperties,
+} from "../../src/guest/devices.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";
 import { modulesDep } from "../../src/guest/modules.ts";
+import "../../src/schemes.ts";
+
+/** QEMU's own devices, by their specs. */
+const qemuDevices = (...specs: string[]) => specs.map((spec) => parseDevice(spec) as QemuDevice);
+const optionsOf = (devices: readonly QemuDevice[]) => devices.map(({ option }) => option);
 
 test("what a command wrote is found between the tokens, wherever the stream is cut", () => {
   const stream = Buffer.from("noiseTOKENTOKETOTOKENS \0ÿ\nTO7\n".replace("TOKENS", "TOKEN"), "latin1");
@@ -29,19 +43,43 @@ test("nothing is held back for long: bytes that can't be the token's beginning c
 });
 
 test("a short name gets the properties that it needs, and keeps those that it was given", () => {
-  expect(deviceOption("edu")).toBe("edu");
-  expect(deviceOption("nvme")).toBe("nvme,serial=vfiokit");
-  expect(deviceOption("nvme,addr=5,serial=mine")).toBe("nvme,addr=5,serial=mine");
-  expect(deviceOption("pci-testdev")).toBe("pci-testdev,membar=8M,membar-backed=on");
-  expect(deviceOption("pcie-pci-bridge,id=b")).toBe("pcie-pci-bridge,id=b");
-  expect(deviceOption('{"driver":"edu","addr":"5"}')).toBe('{"driver":"edu","addr":"5"}');
+  const options = {
+    edu: "edu",
+    nvme: "nvme,serial=vfiokit",
+    "nvme,addr=5,serial=mine": "nvme,addr=5,serial=mine",
+    "pci-testdev": "pci-testdev,membar=8M,membar-backed=on",
+    "pcie-pci-bridge,id=b": "pcie-pci-bridge,id=b",
+    '{"driver":"edu","addr":"5"}': '{"driver":"edu","addr":"5"}',
+  };
+  expect(optionsOf(qemuDevices(...Object.keys(options)))).toEqual(Object.values(options));
+});
+
+test("a device of another kind is told by what stands before its colon", () => {
+  expect(parseDevice("vfio-user:/a,b.sock")).toEqual({ kind: "vfio-user", socketPath: "/a,b.sock" });
+  expect(parseDevice("model:vp9?codec=null")).toMatchObject({
+    kind: "model",
+    model: { query: "codec=null" },
+  });
+  expect(() => parseDevice("model:gpu")).toThrow('model:gpu: there is no model "gpu"; there is model:vp9');
+});
+
+test("a property is added in the form that the option has, and never twice", () => {
+  const [words, json] = qemuDevices("edu,addr=5", '{"driver":"edu","addr":"5"}');
+  expect(withProperties(words!, { addr: "6", drive: "d" }).option).toBe("edu,addr=5,drive=d");
+  expect(withProperties(json!, { addr: "6", drive: "d" }).option).toBe(
+    '{"driver":"edu","addr":"5","drive":"d"}',
+  );
 });
 
 test("devices of both forms get slots in the order given; an address or a bus of their own stays", () => {
-  const vfioUser = deviceOption("vfio-user:/a.sock");
-  expect([["edu", "nvme"], [vfioUser], [vfioUser, "edu"]].map(areMixed)).toEqual([false, false, true]);
+  const vfioUser = vfioUserDevice("/a.sock");
+  const [edu] = qemuDevices("edu");
+  expect([qemuDevices("edu", "nvme"), [vfioUser], [vfioUser, edu!]].map(areMixed)).toEqual([
+    false,
+    false,
+    true,
+  ]);
   const options = [
-    vfioUser,
     "edu",
     "edu,addr=0x3",
     "edu,bus=b",
@@ -53,20 +91,24 @@ test("devices of both forms get slots in the order given; an address or a bus of
     "igb",
     "{broken",
   ];
-  expect(placeDevices(options, (name) => name !== "usb-kbd" && name !== "undefined")).toEqual([
+  const placed = placeDevices(
+    [vfioUser, ...qemuDevices(...options)],
+    (name) => name !== "usb-kbd" && name !== "",
+  );
+  expect(optionsOf(placed)).toEqual([
     '{"driver":"vfio-user-pci","socket":{"path":"/a.sock","type":"unix"},"addr":"1"}',
     "edu,addr=2",
-    ...options.slice(2, 6),
-    "igb,addr=4",
+    ...options.slice(1, 5),
+    "igb,romfile=,addr=4",
     '{"driver":"edu","addr":48}',
     '{"driver":"edu","bus":"pcie.0","addr":"5"}',
-    "igb,addr=7",
+    "igb,romfile=,addr=7",
     "{broken",
   ]);
 });
 
 test("an nvme has a disk, unless it is given one", () => {
-  expect(["nvme", "nvme,addr=7", "nvme,drive=mine", "edu"].map(needsDisk)).toEqual([
+  expect(qemuDevices("nvme", "nvme,addr=7", "nvme,drive=mine", "edu").map(needsDisk)).toEqual([
     true,
     true,
     false,
@@ -75,7 +117,7 @@ test("an nvme has a disk, unless it is given one", () => {
 });
 
 test("the kernel's own drivers come with the devices that they are for", () => {
-  expect(driverModules(["edu", "nvme,addr=7", "igb", "nvme"])).toEqual(["nvme", "igb"]);
+  expect(driverModules(qemuDevices("edu", "nvme,addr=7", "igb", "nvme"))).toEqual(["nvme", "igb"]);
 });
 
 test("the archive's address is the one that the machine's own apt has for Debian", () => {

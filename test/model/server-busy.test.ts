@@ -76,7 +76,7 @@ test("a model ends with its parent although the codec works", async () => {
 }, 120_000);
 
 test("SIGTERM ends the model although a client has stopped in the middle of a message", async () => {
-  await using server = await startServer("--codec=null", "--heir");
+  await using server = await startServer("--codec=null", "--standby");
   using client = server.connect().agree();
   client.stream.send(pack("22", 0, Command.DEVICE_RESET));
   await Bun.sleep(100); // the server has taken what there is

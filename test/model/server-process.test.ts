@@ -8,9 +8,9 @@ import { children } from "../vp9/encoder/rig.ts";
 import { noise, Place, Rig } from "../vp9/model/stream-rig.ts";
 import { LIMIT_MS, PROGRAM, startServer, startServerAt, tempFolder, until } from "./rig.ts";
 
-function isHeir(pid: number): boolean {
+function isStandby(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("heir-program");
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("standby-program");
   } catch {
     return false; // it has ended
   }
@@ -79,9 +79,9 @@ test("a server that ends removes its own socket, and not that of another one whi
   expect(await Bun.file(first.path).text()).toBe("precious");
 }, 30_000);
 
-test("with --heir a server that is killed leaves a dead device, whose registers read as all ones, until its client leaves", async () => {
-  await using server = await startServer("--codec=null", "--heir");
-  const heir = await until("the heir", () => children(server.pid).find((pid) => isHeir(pid)));
+test("with --standby a server that is killed leaves a dead device, whose registers read as all ones, until its client leaves", async () => {
+  await using server = await startServer("--codec=null", "--standby");
+  const standby = await until("the standby", () => children(server.pid).find((pid) => isStandby(pid)));
   using device = server.open();
   const regs = openRegisters(registers, device.bars[0]!);
   expect(regs.MAGIC.read()).toBe(MAGIC);
@@ -92,26 +92,26 @@ test("with --heir a server that is killed leaves a dead device, whose registers 
   expect(device.config.read32(0)).toBe(0x7022_10ee);
   device.reset();
   expect(regs.MAGIC.read()).toBe(0xffff_ffff);
-  expect(isHeir(heir)).toBe(true);
+  expect(isStandby(standby)).toBe(true);
   device[Symbol.dispose]();
-  await until("the heir to be gone", () => !isHeir(heir));
+  await until("the standby to be gone", () => !isStandby(standby));
 });
 
-test("with --heir, a client that was sent away or hung up is not served by the heir, and a stuck heir holds nothing up", async () => {
-  await using server = await startServer("--codec=null", "--heir");
-  const heir = await until("the heir", () => children(server.pid).find((pid) => isHeir(pid)));
-  process.kill(heir, "SIGSTOP");
+test("with --standby, a client that was sent away or hung up is not served by the standby, and a stuck standby holds nothing up", async () => {
+  await using server = await startServer("--codec=null", "--standby");
+  const standby = await until("the standby", () => children(server.pid).find((pid) => isStandby(pid)));
+  process.kill(standby, "SIGSTOP");
   using client = server.connect().agree();
   expect(client.read32(7, 0)).toBe(0x7022_10ee);
   server.kill("SIGTERM");
   expect(await server.exited).toBe(0);
   expect(client.dropped()).toBe(true);
-  process.kill(heir, "SIGCONT");
-  await until("the heir to be gone", () => !isHeir(heir));
+  process.kill(standby, "SIGCONT");
+  await until("the standby to be gone", () => !isStandby(standby));
 });
 
-test("with --heir, too, clients come and go, and a server that ends in good order hangs up on the last one", async () => {
-  await using server = await startServer("--codec=null", "--heir");
+test("with --standby, too, clients come and go, and a server that ends in good order hangs up on the last one", async () => {
+  await using server = await startServer("--codec=null", "--standby");
   for (let i = 0; i < 3; i++) {
     using device = server.open();
     expect(openRegisters(registers, device.bars[0]!).MAGIC.read()).toBe(MAGIC);

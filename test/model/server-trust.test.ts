@@ -30,8 +30,8 @@ async function runOn(client: RawClient, fd: number): Promise<void> {
   await until("the stream to run", () => client.read32(0, registers.STATUS.offset) === States.RUNNING);
 }
 
-for (const options of [[], ["--heir"]])
-  test(`a client that truncates its memory under a server that trusts it ends its own service, and the next one is served (${options.join() || "no heir"})`, async () => {
+for (const options of [[], ["--standby"]])
+  test(`a client that truncates its memory under a server that trusts it ends its own service, and the next one is served (${options.join() || "no standby"})`, async () => {
     await using server = await startServer("--codec=null", "--trust", ...options);
     for (let round = 0; round < 2; round++) {
       using client = server.connect().agree();

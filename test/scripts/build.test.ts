@@ -192,17 +192,17 @@ describe("the binary", () => {
     expect(existsSync(socket)).toBe(false);
   });
 
-  test("serves the model with an heir that goes on as a dead device when the model is killed", async () => {
+  test("serves the model with a standby that goes on as a dead device when the model is killed", async () => {
     const socket = folder.file("mortal.sock");
-    const server = startVfiokit("model", "--socket", socket, "--heir", "--codec", "null");
+    const server = startVfiokit("model", "--socket", socket, "--standby", "--codec", "null");
     await until(() => existsSync(socket), "the server's socket");
-    await until(() => server.find("heir-program").length === 1, "the heir");
+    await until(() => server.find("standby-program").length === 1, "the standby");
     const device = openDevice(`vfio-user:${socket}`);
     expect(device.bars[0]!.read32(0)).toBe(MAGIC);
     for (const pid of server.find(" model --socket")) process.kill(pid, "SIGKILL");
     await until(() => server.find(" model --socket").length === 0, "the model to be gone");
     expect(device.bars[0]!.read32(0)).toBe(0xffff_ffff);
     device[Symbol.dispose]();
-    await server.ended(); // the heir, too
+    await server.ended(); // the standby, too
   });
 });

@@ -255,7 +255,7 @@ describe("on the encoder's model", () => {
     for (const verb of ["peek", "poke", "regs", "irq", "reset"]) {
       const rest = { peek: ["0:0"], poke: ["0:0", "1"] }[verb] ?? [];
       expect(await failure(1, verb, "model:no", ...rest)).toContain(
-        'model:no: there is no model "no"; the one there is is model:vp9',
+        'model:no: there is no model "no"; there is model:vp9',
       );
     }
   });

@@ -328,7 +328,7 @@ describe("what is said", () => {
 describe("a mistake on the command line is exit code 2, and touches no file:", () => {
   test.each<[string, RegExp]>([
     ["", /say where the video goes: -o OUT\.webm, -o OUT\.ivf, or -o - for standard output/],
-    ["-o", /say where the video goes/],
+    ["-o", /-o, --output OUT: the value is missing/],
     ["-o OUT --bogus 1", /there is no option --bogus; --help says what there is/],
     ["-o OUT -x", /there is no option -x/],
     ["-o OUT --no-json5", /there is no option --no-json5/],
@@ -340,7 +340,7 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
     ["-o OUT --bitrate 0", /--bitrate 0: it must be a whole number from 1 to 1000000/],
     ["-o OUT --bitrate 1e3", /--bitrate 1e3: it must be a whole number/],
     ["-o OUT --bitrate 1.5", /--bitrate 1\.5: it must be a whole number/],
-    ["-o OUT --bitrate", /--bitrate : it must be a whole number/],
+    ["-o OUT --bitrate", /--bitrate KBPS: the value is missing/],
     ["-o OUT --cq-level 64", /--cq-level 64: it must be a whole number from 0 to 63/],
     ["-o OUT --gop -1", /--gop -1: it must be a whole number from 0 to 1000000/],
     ["-o OUT --speed 10", /--speed 10: it must be a whole number from -9 to 9/],
@@ -575,7 +575,7 @@ describe("Ctrl-C", () => {
   test("while the device is still starting ends with 130, too", async () => {
     for (const delayMs of [0, 5, 10, 20, 40]) {
       const running = startScript("encode.ts", "/dev/zero", "--size", "320x192", "-o", output());
-      await until(() => running.find("model/vp9/child.ts").length > 0, "the model's process");
+      await until(() => running.find("hosting/child.ts").length > 0, "the model's process");
       await Bun.sleep(delayMs);
       running.signalGroup("SIGINT");
       expectFailure(await running.ended(), 130, /interrupted/);
@@ -591,7 +591,7 @@ test("a second Ctrl-C ends a run that can't finish its output", async () => {
   const taken = () =>
     script().map((pid) => Number(/^rchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "latin1"))?.[1]))[0] ??
     0;
-  await until(() => running.find("model/vp9/child.ts").length > 0, "the device to start");
+  await until(() => running.find("hosting/child.ts").length > 0, "the device to start");
   for (let before = -1; before !== taken() || before < 5 * CLIP_FRAME_BYTES; await Bun.sleep(300))
     before = taken();
   process.kill(script()[0]!, "SIGINT");
@@ -635,7 +635,7 @@ describe("a device that fails is exit code 1:", () => {
       const file = output(ending);
       const running = startScript("encode.ts", "/dev/zero", "--size", "320x192", "--quiet", "-o", file);
       await until(() => sizeOf(file) > 2000, "some packets in the output");
-      const [model] = running.find("model/vp9/child.ts");
+      const [model] = running.find("hosting/child.ts");
       process.kill(model!, "SIGKILL");
       const ended = await running.ended();
       expectFailure(ended, 1, /model:vp9: the server is gone/);

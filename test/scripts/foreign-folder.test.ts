@@ -48,7 +48,7 @@ describe("bin/vfiokit", () => {
   test("nor does a model that goes on serving", async () => {
     writeFileSync(folder.file("bunfig.toml"), 'preload = ["./evil.ts"]\n');
     const socket = folder.file("model.sock");
-    const words = ["model", "--socket", socket, "--codec", "debian", "--heir", "--trust"];
+    const words = ["model", "--socket", socket, "--codec", "debian", "--standby", "--trust"];
     const child = Bun.spawn([launcher, ...words], {
       cwd: dirname(marker),
       stdio: ["ignore", "ignore", "ignore"],

@@ -1,8 +1,8 @@
 /** The header of a CardBus bridge, type 2: PC Card Standard 8.0, volume 3, section 5. */
 import { CardBusConfig } from "../config.ts";
+import type { DecodedBridge, DecodedWindow } from "./bridge.ts";
 import { flag, type Register } from "./capabilities/register.ts";
 import type { Scope } from "./capabilities/scope.ts";
-import type { DecodedBridge, DecodedWindow } from "./header.ts";
 
 const secondaryStatus: Register = {
   name: "secondaryStatus",

@@ -1,7 +1,9 @@
 /** A function in words: the form that people know from `lspci -vvv`. */
+
+import type { DecodedWindow } from "./bridge.ts";
 import type { DecodedCapability } from "./capabilities/capability.ts";
 import { bridgeSubsystem, type DecodedFunction } from "./decode.ts";
-import type { DecodedRegion, DecodedWindow } from "./header.ts";
+import type { DecodedRegion } from "./header.ts";
 import type { PciNames } from "./names.ts";
 
 /** What the platform knows of a function, beyond its configuration space. */

@@ -1,6 +1,7 @@
 /** The header of configuration space: PCIe 6.0, section 7.5.1. cardbus.ts has what is special to type 2. */
 
 import { BridgeConfig, CardBusConfig, Command, Config } from "../config.ts";
+import type { DecodedBridge, DecodedWindow } from "./bridge.ts";
 import {
   choice,
   type DecodedRegister,
@@ -122,26 +123,6 @@ interface DecodedRom {
   readonly address: string | null;
   readonly enabled: boolean;
   readonly sizeBytes?: number;
-}
-
-/** Addresses that a bridge passes on; disabled when the base lies above the limit. */
-export interface DecodedWindow {
-  readonly kind: "io" | "memory" | "prefetchable";
-  readonly base: string;
-  readonly limit: string;
-  readonly addressBits: 16 | 32 | 64;
-  readonly enabled: boolean;
-}
-
-export interface DecodedBridge {
-  readonly primaryBus: number;
-  readonly secondaryBus: number;
-  readonly subordinateBus: number;
-  readonly secondaryLatencyTimer: number;
-  /** I/O, memory and prefetchable memory; of a CardBus bridge two of memory, then two of I/O. */
-  readonly windows: readonly DecodedWindow[];
-  /** Where a CardBus bridge's 16-bit interface has its I/O ports; undefined where nowhere. */
-  readonly legacyModeBase?: number;
 }
 
 export interface DecodedHeader {

@@ -3,9 +3,9 @@
 import { ptr } from "bun:ffi";
 import type { EventFd } from "../../os/eventfd.ts";
 import { copyMemory } from "../../os/memory.ts";
+import { type CodecChannel, Shared } from "./channel.ts";
 import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
 import type { CodecJob, CodecOrder, CodecResult } from "./jobs.ts";
-import { type CodecChannel, Shared } from "./pool.ts";
 
 /** Serves jobs, and calls `end` when it is told to end. */
 export function serveCodecJobs(

@@ -1,4 +1,4 @@
-import { modelReady } from "../../device/model-process.ts";
+import { deviceReady } from "../../device/open.ts";
 import {
   DEFAULT_DEVICE,
   type EncodedChunk,
@@ -30,7 +30,7 @@ export async function* encodeFrames(
   };
   let fed: { readonly error?: unknown } | undefined;
   const device = options.device ?? DEFAULT_DEVICE;
-  if (typeof device === "string" && device.startsWith("model:")) await modelReady(device);
+  if (typeof device === "string") await deviceReady(device);
   using encoder = openEncoder({
     ...options,
     device,

@@ -1,8 +1,8 @@
 /** A codec thread: a Worker, since a codec keeps its thread to itself while it works. Its jobs come from the message thread. */
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
+import type { CodecChannel } from "../codec/channel.ts";
 import { type CodecName, chooseCodec } from "../codec/codec.ts";
-import type { CodecChannel } from "../codec/pool.ts";
 import { serveCodecJobs } from "../codec/thread.ts";
 
 /** What the thread is told, in its first message. */

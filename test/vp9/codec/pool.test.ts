@@ -1,14 +1,9 @@
 /** The pool of codec threads over real MessagePorts; the threads are played by the test, which answers when it likes. */
 import { expect, test } from "bun:test";
 import { EventFd } from "../../../src/os/eventfd.ts";
+import { type CodecChannel, codecChannel, Shared } from "../../../src/vp9/codec/channel.ts";
 import type { CodecOrder, CodecResult } from "../../../src/vp9/codec/jobs.ts";
-import {
-  type CodecChannel,
-  CodecPool,
-  codecChannel,
-  MAX_THREADS,
-  Shared,
-} from "../../../src/vp9/codec/pool.ts";
+import { CodecPool, MAX_THREADS } from "../../../src/vp9/codec/pool.ts";
 
 interface Played {
   readonly channel: CodecChannel;

@@ -99,7 +99,8 @@ describe("a completion that can't be right ends the encoding, and the frames bef
       5,
       2,
       { [Completion.TAG]: () => 1 },
-      /completion 5 is of slot 1, where that of slot 0 is due/,
+      // Whether that frame is under way already is a matter of time.
+      /completion 5 (is of slot 1, where that of slot 0 is due|names tag 0x1, which is not under way)/,
     ],
     [
       "a flush's tag",

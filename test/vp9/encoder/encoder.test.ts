@@ -513,7 +513,7 @@ test.each([
     "vfio-user:/nope",
     /^vfio-user:\/nope: connect to \/nope: ENOENT: no such socket; start the server first, e\.g\. bun run model\.ts/,
   ],
-  ["model:vp8", /^model:vp8: there is no model "vp8"; the one there is is model:vp9$/],
+  ["model:vp8", /^model:vp8: there is no model "vp8"; there is model:vp9$/],
 ])("openEncoder on %s says what can be opened", (device, message) => {
   expect(() => openEncoder({ device, output: () => {} })).toThrow(message);
 });

@@ -4,13 +4,12 @@
  * listening socket is held here: clients that come meanwhile wait.
  */
 
-import { join } from "node:path";
-import { listenPrivately } from "../../model/private-socket.ts";
-import { bunProgram } from "../../os/bun-program.ts";
-import type { ModelOptions, RunningModel } from "./process.ts";
+import { bunProgram, ownFile } from "../../os/bun-program.ts";
+import { listenPrivately } from "./private-socket.ts";
+import type { RunningModel, StartOptions } from "./process.ts";
 
-export type TrustingOptions = Omit<ModelOptions, "clients" | "trusting"> & {
-  readonly clients: { readonly socketPath: string; readonly heir?: boolean };
+export type TrustingOptions = Omit<StartOptions, "clients" | "trusting"> & {
+  readonly clients: { readonly socketPath: string; readonly standby?: boolean };
 };
 
 /** What Bun says of its own end begins so. */
@@ -38,7 +37,8 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
       }
     };
     return {
-      codec: child.codec,
+      title: child.title,
+      about: child.about,
       ended: serve().finally(() => listener[Symbol.dispose]()),
       stop: () => {
         stopped = true;
@@ -52,9 +52,9 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
 }
 
 /** Resolves when it takes clients. Throws Error with what it said when it does not come up. */
-async function startChild({ clients, codec, faults, log }: TrustingOptions, listenerFd: number) {
-  const program = join(import.meta.dir, "trusting-child.ts");
-  const words = ["3", codec, faults, clients.heir ? "heir" : ""];
+async function startChild({ clients, model, log }: TrustingOptions, listenerFd: number) {
+  const program = ownFile("./trusting-child.ts", import.meta.url);
+  const words = ["3", model.file, model.query, clients.standby ? "standby" : ""];
   const child = Bun.spawn([...bunProgram(program), ...words], {
     stdio: ["pipe", "pipe", "pipe", listenerFd],
     detached: true, // the terminal's Ctrl-C is for the starting process
@@ -67,19 +67,19 @@ async function startChild({ clients, codec, faults, log }: TrustingOptions, list
     else said.push(line);
     return true;
   });
-  let version: string | undefined;
+  let first: string | undefined;
   await eachLine(child.stdout, (line) => {
-    version = line;
+    first = line;
     return false;
   });
-  if (version === undefined) {
+  if (first === undefined) {
     await listening;
     throw new Error(said.join("\n") || `the model's process did not start (exit code ${await child.exited})`);
   }
   started = true;
   for (const line of said) log(line); // what it fetched first, or falls back to
   return {
-    codec: version,
+    ...(JSON.parse(first) as Pick<RunningModel, "title" | "about">),
     exited: child.exited,
     get signalCode() {
       return child.signalCode;

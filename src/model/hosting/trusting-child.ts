@@ -1,23 +1,21 @@
 /**
- * The process that serves clients for trusting.ts: `trusting-child.ts FD CODEC FAULTS [heir]`, FD a listening socket. It
- * says which codec it has in a line on standard output once it takes clients, and ends with its standard input.
+ * The process that serves clients for trusting.ts: `trusting-child.ts FD FILE QUERY [standby]`, FD a listening socket and FILE
+ * the model's. It says what it is in a line of JSON on standard output once it takes clients, and ends with its standard input.
  */
-import type { CodecName } from "../codec/codec.ts";
 import { startModel } from "./process.ts";
 
-const [fd, codec = "auto", faults = "", heir] = process.argv.slice(2);
+const [fd, file = "", query = "", standby] = process.argv.slice(2);
 // Whoever ends a whole service signals each process; the starting one decides.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 try {
   const model = await startModel({
-    clients: { listenerFd: Number(fd), heir: heir === "heir" },
-    codec: codec as CodecName | "auto",
-    faults,
+    model: { file, query },
+    clients: { listenerFd: Number(fd), standby: standby === "standby" },
     trusting: true,
     log: (line) => console.error(line),
     notice: (line) => console.error(line),
   });
-  console.log(model.codec);
+  console.log(JSON.stringify({ title: model.title, about: model.about }));
   process.stdin.on("end", () => model.stop()).resume();
   await model.ended;
 } catch (error) {

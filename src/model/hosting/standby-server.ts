@@ -1,18 +1,16 @@
-/** The heir's side: a process that goes on answering the client of a model that is gone. */
-import { EventFd } from "../os/eventfd.ts";
-import { Fd } from "../os/fd.ts";
-import { Disconnected, FdStream } from "../os/socket.ts";
-import type { BarModel, DeviceModel } from "./device-model.ts";
-import { serve } from "./server.ts";
+/** The standby's side: a process that goes on answering the client of a model that is gone. */
+import { EventFd } from "../../os/eventfd.ts";
+import { Fd } from "../../os/fd.ts";
+import { Disconnected, FdStream } from "../../os/socket.ts";
+import type { DeviceRemains } from "../definition.ts";
+import type { BarModel, DeviceModel } from "../device-model.ts";
+import { serve } from "../server.ts";
 
 /**
- * An heir's program: waits until the model is gone, and then serves the client that it left until that leaves, too.
- * `device` is what is left of the model's device: its configuration space, and how large its BARs are.
+ * A standby's program: waits until the model is gone, and then serves the client that it left until that leaves, too.
+ * `device` is what is left of the model's device.
  */
-export function inherit(
-  controlFd: number,
-  device: Pick<DeviceModel, "config" | "msiVectors"> & { barBytes: readonly number[] },
-): void {
+export function standBy(controlFd: number, device: DeviceRemains): void {
   const control = new FdStream(new Fd(controlFd));
   const word = new Uint8Array(new ArrayBuffer(1));
   let client: Fd | undefined;

@@ -1,8 +1,8 @@
 /** A listening socket with a name, for this user alone. */
 import { lstatSync, rmSync } from "node:fs";
-import { SystemError } from "../os/errno.ts";
-import type { Fd } from "../os/fd.ts";
-import { listenUnix } from "../os/socket.ts";
+import { SystemError } from "../../os/errno.ts";
+import type { Fd } from "../../os/fd.ts";
+import { listenUnix } from "../../os/socket.ts";
 
 export interface PrivateSocket extends Disposable {
   readonly fd: Fd;

@@ -1,23 +1,22 @@
 /**
- * The software model's process: a child that serves its parent on a socket pair, so that it lives exactly as long as
- * its one client. This floor knows the program's command line, not its code.
+ * A model's process: a child that serves its parent on a socket pair, so that it lives exactly as long as its one client.
  */
-import { fileURLToPath } from "node:url";
-import { bunProgram } from "../os/bun-program.ts";
-import type { Fd } from "../os/fd.ts";
-import { POLLIN, poll } from "../os/poll.ts";
-import { socketPair } from "../os/socket.ts";
-import { DeviceError } from "./device.ts";
 
-const PROGRAM = fileURLToPath(new URL("../vp9/model/child.ts", import.meta.url));
+import { DeviceError } from "../../device/device.ts";
+import { bunProgram, ownFile } from "../../os/bun-program.ts";
+import type { Fd } from "../../os/fd.ts";
+import { POLLIN, poll } from "../../os/poll.ts";
+import { socketPair } from "../../os/socket.ts";
+import { parseModelSpec } from "../models.ts";
+
 /** Where Bun.spawn puts the first descriptors after stdin, stdout and stderr. */
 const CHILD_FD = 3;
 const CHILD_READY_FD = 4;
-/** A model starts in a fraction of this, unless it fetches its codec first. */
+/** A model starts in a fraction of this, unless it has to fetch something first. */
 const USUAL_START_MS = 500;
-/** How often a model that is fetching its codec is looked at. */
+/** How often a model that takes longer is looked at. */
 const LOOK_MS = 50;
-/** Longer than fetching a codec may take. */
+/** Longer than fetching may take. */
 const START_LIMIT_MS = 120_000;
 
 interface StartedModel {
@@ -38,7 +37,7 @@ export function prepareModel(spec: string): void {
 
 /**
  * Starts a model as prepareModel does, and resolves when takeModel need not wait for it: the first one on a machine may
- * fetch its codec. Throws DeviceError.
+ * have to fetch something. Throws DeviceError.
  */
 export async function modelReady(spec: string): Promise<void> {
   prepareModel(spec);
@@ -74,18 +73,13 @@ function drop({ socket, ready }: StartedModel): void {
 }
 
 function startModel(spec: string): StartedModel {
-  const [name, query = ""] = spec.slice("model:".length).split("?", 2);
-  if (name !== "vp9")
-    throw new DeviceError(`${spec}: there is no model "${name}"; the one there is is model:vp9`);
-  const options = new URLSearchParams(query);
-  const unknown = [...options.keys()].find((key) => key !== "codec" && key !== "fault");
-  if (unknown) throw new DeviceError(`${spec}: model:vp9 has no option "${unknown}"; it has codec and fault`);
-  const fds = [CHILD_FD, CHILD_READY_FD].map(String);
-  const command = [...fds, options.get("codec") ?? "auto", options.get("fault") ?? ""];
+  const { file, query } = parseModelSpec(spec);
+  const name = spec.split("?")[0]!;
+  const words = [String(CHILD_FD), String(CHILD_READY_FD), name, file, query];
   const [socket, theirs] = socketPair();
   const [ready, theirReady] = socketPair();
   try {
-    const child = Bun.spawn([...bunProgram(PROGRAM), ...command], {
+    const child = Bun.spawn([...bunProgram(ownFile("./child.ts", import.meta.url)), ...words], {
       // The model's JavaScript is little; compiling it again, better, costs 10 MiB and gains nothing measurable.
       env: { ...process.env, BUN_JSC_useDFGJIT: "0" },
       stdio: ["ignore", "ignore", "inherit", theirs.number, theirReady.number],

@@ -1,0 +1,106 @@
+/**
+ * Runs a device model in this process: messages on a Worker, whatever takes long on others. The calling thread waits for
+ * none of them, so that it hears of signals whatever they do.
+ */
+import { EventFd } from "../../os/eventfd.ts";
+import { loadDefinition, type PreparedModel } from "../definition.ts";
+import type { ModelSpec } from "../models.ts";
+import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
+import { listenPrivately } from "./private-socket.ts";
+import { Standby, startStandby } from "./standby.ts";
+import { startMessageThread } from "./workers.ts";
+
+/** How clients come. */
+export type Clients =
+  /** Through a connected socket: one. */
+  | { readonly connectionFd: number }
+  /** Through a listening one, one after the other; of its own (listenPrivately), or of the starting process. */
+  | (({ readonly socketPath: string } | { readonly listenerFd: number }) & {
+      /** Whether a process goes on answering the client, as a dead device, when this one is killed. */
+      readonly standby?: boolean;
+    });
+
+export interface StartOptions {
+  readonly model: Pick<ModelSpec, "file" | "query">;
+  readonly clients: Clients;
+  /** Whether memory of clients is mapped that they can truncate, which kills this process: see DmaTable. */
+  readonly trusting?: boolean;
+  readonly log: (line: string) => void;
+  /** Is told, in one line each, what takes long first, and what works worse than it could. */
+  readonly notice?: (line: string) => void;
+}
+
+export interface RunningModel {
+  /** What the device is, for people. */
+  readonly title: string;
+  /** What it works with, for people. */
+  readonly about: string;
+  /** Resolves when the last client is gone, or after `stop`. */
+  readonly ended: Promise<void>;
+  stop(): void;
+}
+
+/** A model that has not ended so long after it was told to is left as it is. */
+const STOP_MS = 1500;
+
+/** Starts the model; clients may connect once this resolves. Throws SystemError, and whatever its `prepare` throws. */
+export async function startModel(
+  { model, clients, trusting = false, log, notice = () => {} }: StartOptions,
+  messages = startMessageThread(model.file),
+): Promise<RunningModel> {
+  const held = new DisposableStack();
+  const release = () => {
+    messages.terminate();
+    held.dispose();
+  };
+  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
+  ended.catch(() => {}); // who waits for it hears of it; nobody may while the model starts
+  try {
+    const definition = await loadDefinition(model.file);
+    const standby = "standby" in clients && clients.standby ? held.use(startStandby(model.file)) : undefined;
+    const stop = held.use(new EventFd());
+    const prepared: PreparedModel = held.adopt(
+      await definition.prepare({ options: new URLSearchParams(model.query), notice, fail }),
+      (prepared) => prepared.release(),
+    );
+    // From here on nothing waits, so whoever ends this process before leaves no socket behind.
+    const listenerFd =
+      "socketPath" in clients
+        ? held.use(listenPrivately(clients.socketPath)).fd.number
+        : "listenerFd" in clients
+          ? clients.listenerFd
+          : undefined;
+    const data: MessageThreadData = {
+      connectionFd: "connectionFd" in clients ? clients.connectionFd : undefined,
+      listenerFd,
+      standbyFd: standby?.number,
+      stopFd: stop.fd.number,
+      trusting,
+      model: prepared.data,
+    };
+    messages.onmessage = ({ data: report }: MessageEvent<MessageThreadReport>) => {
+      if ("log" in report) log(report.log);
+      else if ("ended" in report) end();
+      else prepared.onAsk?.(report.ask);
+    };
+    messages.onerror = (event) => fail(new Error(`the model's message thread failed: ${event.message}`));
+    messages.addEventListener("close", () => fail(new Error("the model's message thread ended by itself")));
+    messages.postMessage(data, prepared.transfer ?? []);
+    return {
+      title: definition.title,
+      about: prepared.about,
+      ended: ended.finally(release),
+      stop: () => {
+        stop.signal();
+        setTimeout(() => {
+          // It waits for a client that stopped in the middle of a message, and the standby must not go on in its place.
+          if (standby) new Standby(standby, log).drop();
+          end();
+        }, STOP_MS).unref();
+      },
+    };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * A model served on a socket for a process that starts it: `served-program.ts SOCKET FILE QUERY`, FILE the model's. It says
+ * what it is in a line on standard output once it takes clients, and ends with SIGTERM.
+ */
+import { startModel } from "./process.ts";
+
+const [socketPath = "", file = "", query = ""] = process.argv.slice(2);
+let stop = (): void => process.exit();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
+try {
+  const say = (line: string) => console.error(line);
+  const clients = { socketPath, standby: true };
+  const model = await startModel({ model: { file, query }, clients, log: say, notice: say });
+  stop = () => model.stop();
+  console.log(`${model.title} (${model.about})`);
+  await model.ended;
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exit(1);
+}
+process.exit();

@@ -1,0 +1,69 @@
+/**
+ * A model as a vfio-user server in a process of its own, which ends with the process that started it: for a guest, or any other
+ * client that takes a socket's path.
+ */
+import { findTool } from "../../debian/process.ts";
+import { bunProgram, ownFile } from "../../os/bun-program.ts";
+import type { ModelSpec } from "../models.ts";
+
+const STOP_MS = 5000;
+/** How much of what it says is kept. */
+const LAST_WORDS = 4096;
+/** Time that they have to come. */
+const LAST_WORDS_MS = 200;
+
+export interface ServedModel extends AsyncDisposable {
+  /** Where it is served: vfio-user:/path/to.sock. */
+  readonly spec: string;
+}
+
+/**
+ * Starts the server; resolves when it takes clients. `log` is told what it falls back to, and when it ends by itself.
+ * Throws Error with what it said when it does not come up.
+ */
+export async function serveModel(
+  { spec, file, query }: ModelSpec,
+  socketPath: string,
+  log: (line: string) => void,
+): Promise<ServedModel> {
+  const program = bunProgram(ownFile("./served-program.ts", import.meta.url));
+  const words = [findTool("setpriv"), "--pdeathsig", "TERM", ...program, socketPath, file, query];
+  const server = Bun.spawn(words, {
+    detached: true, // the terminal's Ctrl-C is ours to handle
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  const listening = (async () => {
+    const decoder = new TextDecoder();
+    for await (const bytes of server.stderr)
+      said = (said + decoder.decode(bytes, { stream: true })).slice(-LAST_WORDS);
+  })();
+  const { value: up } = await server.stdout.getReader().read();
+  if (up === undefined) {
+    await listening;
+    throw new Error(`${spec} did not start: ${said.trim()}`);
+  }
+  if (said !== "") log(`${spec}: ${said.trim()}`);
+  said = "";
+  let ending = false;
+  void server.exited.then(async (exitCode) => {
+    // Its standby has its standard error, too, so that may go on.
+    await Promise.race([listening, Bun.sleep(LAST_WORDS_MS)]);
+    if (ending) return;
+    const how = server.signalCode ?? `exit code ${exitCode}`;
+    const rest = exitCode === 0 ? "" : ": a dead device to the guest from now on";
+    // Who is killed has no last words.
+    const words = server.signalCode ? "" : said.trim();
+    log([`${spec} has ended (${how})${rest}`, words].filter(Boolean).join("\n"));
+  });
+  return {
+    spec: `vfio-user:${socketPath}`,
+    async [Symbol.asyncDispose]() {
+      ending = true;
+      server.kill("SIGTERM");
+      const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
+      await server.exited;
+      clearTimeout(late);
+    },
+  };
+}

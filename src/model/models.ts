@@ -1,0 +1,55 @@
+/** The device models that have names: a program registers those that it comes with. */
+import { DeviceError } from "../device/device.ts";
+
+/** What a spec names: `model:NAME`, with options as a query: `model:NAME?OPTION=VALUE&...`. */
+export interface ModelSpec {
+  /** As it was given. */
+  readonly spec: string;
+  /** The file that exports the model's ModelDefinition. */
+  readonly file: string;
+  /** The query, whose names are the model's; none is there twice. */
+  readonly query: string;
+}
+
+export interface NamedModel {
+  readonly name: string;
+  readonly file: string;
+  readonly options: readonly string[];
+  /** In a line, for people. */
+  readonly about: string;
+}
+
+const SCHEME = "model:";
+const models = new Map<string, NamedModel>();
+
+/** Makes `model:NAME` known. Its file is not loaded until it is used. */
+export function registerModel(model: NamedModel): void {
+  models.set(model.name, model);
+}
+
+export function namedModels(): readonly NamedModel[] {
+  return [...models.values()];
+}
+
+export function isModelSpec(spec: string): boolean {
+  return spec.startsWith(SCHEME);
+}
+
+/** Throws DeviceError: no such model, an option that it does not have, or one that is there twice. */
+export function parseModelSpec(spec: string): ModelSpec {
+  const [name = "", query = ""] = spec.slice(SCHEME.length).split(/\?(.*)/s);
+  const model = models.get(name);
+  if (!model) {
+    const known = [...models.keys()].map((known) => SCHEME + known).join(", ");
+    throw new DeviceError(`${spec}: there is no model "${name}"; there is ${known || "none"}`);
+  }
+  const names = [...new URLSearchParams(query).keys()];
+  const stranger = names.find((option) => !model.options.includes(option));
+  if (stranger !== undefined)
+    throw new DeviceError(
+      `${spec}: ${SCHEME}${name} has no option "${stranger}"; it has ${model.options.join(" and ") || "none"}`,
+    );
+  const twice = names.find((option, i) => names.indexOf(option) < i);
+  if (twice !== undefined) throw new DeviceError(`${spec}: ${twice} is given twice`);
+  return { spec, file: model.file, query };
+}

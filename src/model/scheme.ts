@@ -1,0 +1,27 @@
+/** `model:NAME` as a device: a model in a child process of its own. */
+import { DeviceError } from "../device/device.ts";
+import type { DeviceScheme } from "../device/schemes.ts";
+import { openVfioUser } from "../device/vfio-user/client.ts";
+import { Disconnected } from "../os/socket.ts";
+import { modelReady, takeModel } from "./hosting/child-process.ts";
+
+/** A model's process may take this long to start, whatever the time limit of a request is. */
+const START_MS = 5000;
+
+/** For registerScheme; `example` is what a spec opens, for messages. The models are those of registerModel. */
+export const modelScheme = (example: string): DeviceScheme => ({
+  name: "model",
+  example,
+  ready: modelReady,
+  open(spec, options) {
+    const socket = takeModel(spec);
+    try {
+      return openVfioUser(socket, spec, options, START_MS);
+    } catch (error) {
+      if (!(error instanceof DeviceError && error.cause instanceof Disconnected)) throw error;
+      throw new DeviceError(`${spec}: the model ended while it started; the line above says why`, {
+        cause: error,
+      });
+    }
+  },
+});

@@ -1,0 +1,17 @@
+import { packFields } from "../../registers/table.ts";
+import type { CodecName } from "../codec/engine.ts";
+import { registers } from "../contract/registers.ts";
+
+/** The CODEC register: which engine, and its version as far as it is three numbers. */
+export function codecIdentity(name: CodecName, version: string): number {
+  const ids = registers.CODEC.fields.ID.values;
+  const [major = 0, minor = 0, patch = 0] = (/(\d+)\.(\d+)(?:\.(\d+))?/.exec(version)?.slice(1) ?? []).map(
+    Number,
+  );
+  return packFields(registers.CODEC, {
+    ID: { libvpx: ids.LIBVPX, debian: ids.LIBVPX, "libav.js": ids["LIBAV.JS"], null: ids.NULL }[name],
+    MAJOR: major & 0xff,
+    MINOR: minor & 0xff,
+    PATCH: patch & 0xff,
+  });
+}
