@@ -17,15 +17,14 @@ export { openDevice } from "./device/open.ts";
 export { openRegisters, type RegisterTable } from "./registers/table.ts";
 export { EncoderError } from "./vp9/driver/failure.ts";
 export { type TransferPath, WindowTooSmall } from "./vp9/driver/stream-memory.ts";
-export {
-  type EncodedChunk,
-  type EncodeOptions,
-  Encoder,
-  type EncoderOptions,
-  type EncoderStatistics,
-  type FrameBuffer,
-  openEncoder,
-  type RawFrame,
-} from "./vp9/encoder/encoder.ts";
+export { Encoder, openEncoder } from "./vp9/encoder/encoder.ts";
 export type { EncoderConfig } from "./vp9/encoder/encoder-config.ts";
+export type {
+  EncodedChunk,
+  EncodeOptions,
+  EncoderOptions,
+  EncoderStatistics,
+  FrameBuffer,
+  RawFrame,
+} from "./vp9/encoder/options.ts";
 export { encodeFrames } from "./vp9/encoder/stream.ts";

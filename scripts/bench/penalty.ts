@@ -7,7 +7,7 @@ import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
 import { serveModel } from "../../src/model/hosting/served.ts";
 import { parseModelSpec } from "../../src/model/models.ts";
 import { bunProgram } from "../../src/os/bun-program.ts";
-import type { EncodeReport, Portions } from "../../src/vp9/encoder/file.ts";
+import type { EncodeReport, Portions } from "../../src/vp9/encoder/report.ts";
 import "../../src/schemes.ts";
 import { interrupted } from "../cli/interrupt.ts";
 import type { BenchCase } from "./case.ts";

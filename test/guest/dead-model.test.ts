@@ -1,6 +1,7 @@
 /** What the verbs for devices say in a guest whose device model has died: its configuration space still answers there. */
 import { expect, test } from "bun:test";
 import { runGuest } from "../../src/guest/guest.ts";
+import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 180_000;
 const ONES = "0xffffffff";

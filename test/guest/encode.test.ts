@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeStreet } from "../../scripts/bench/clip.ts";
 import { runGuest } from "../../src/guest/guest.ts";
+import "../../src/schemes.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
 
 const TIMEOUT_MS = 300_000;

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runGuest } from "../../src/guest/guest.ts";
+import "../../src/schemes.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
 import { startServer } from "../model/rig.ts";
 import { children } from "../vp9/encoder/rig.ts";

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { decodeStreet } from "../../scripts/bench/clip.ts";
 import { runGuest } from "../../src/guest/guest.ts";
+import "../../src/schemes.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";
 
 const TIMEOUT_MS = 400_000;

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import type { PciDevice } from "../../src/device/device.ts";
-import { openDevice } from "../../src/device/open.ts";
+import { openDevice } from "../../src/index.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
 import { children } from "../vp9/encoder/rig.ts";
 import { CommandCode, noise, Place, Rig, States } from "../vp9/model/stream-rig.ts";

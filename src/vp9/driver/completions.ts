@@ -12,6 +12,12 @@ import type { StreamMemory } from "./stream-memory.ts";
 /** Tag of a flush; frames have their slot. */
 export const FLUSH_TAG = 0xffff_ffff;
 
+/** A frame's times in microseconds, as its packet gets them back. */
+export interface FrameTimes {
+  readonly timestamp: number;
+  readonly duration: number;
+}
+
 /** A submission that the device has not completed. */
 interface Submitted {
   /** A frame's slot, or FLUSH_TAG. */
@@ -20,11 +26,13 @@ interface Submitted {
   /** Number of the frame in the stream, from 1. */
   readonly frame: number;
   readonly mustBeKey: boolean;
+  readonly times: FrameTimes;
 }
 
 /** A frame that the device is done with. */
 export interface CompletedFrame {
   readonly slot: number;
+  readonly times: FrameTimes;
   /** Undefined where rate control left the frame out. */
   readonly packet: Uint8Array<ArrayBuffer> | undefined;
   readonly key: boolean;
@@ -58,13 +66,19 @@ export class CompletionRing {
   }
 
   /** A frame that is about to be submitted. */
-  expectFrame(slot: number, pts: bigint, mustBeKey: boolean): void {
-    this.#underWay.push({ tag: slot, pts, frame: ++this.#frames, mustBeKey });
+  expectFrame(slot: number, pts: bigint, mustBeKey: boolean, times: FrameTimes): void {
+    this.#underWay.push({ tag: slot, pts, frame: ++this.#frames, mustBeKey, times });
   }
 
   /** A flush that is about to be submitted, with PTS 0. */
   expectFlush(): void {
-    this.#underWay.push({ tag: FLUSH_TAG, pts: 0n, frame: this.#frames, mustBeKey: false });
+    const times = { timestamp: 0, duration: 0 };
+    this.#underWay.push({ tag: FLUSH_TAG, pts: 0n, frame: this.#frames, mustBeKey: false, times });
+  }
+
+  /** Number of frames under way. */
+  get frames(): number {
+    return this.#underWay.filter(({ tag }) => tag !== FLUSH_TAG).length;
   }
 
   /** Names of what is under way, for messages. */
@@ -106,7 +120,7 @@ export class CompletionRing {
     const memory = this.#memory;
     const word = memory.read32(entry + Completion.STATUS);
     const [status, flags] = [word & 0xffff, word >>> 16];
-    const { tag, frame, mustBeKey } = this.#submissionOf(entry, status);
+    const { tag, frame, mustBeKey, times } = this.#submissionOf(entry, status);
     const packetBytes = memory.read32(entry + Completion.PACKET_BYTES);
     const ok = status === CompletionStatus.OK;
     if (status > CompletionStatus.DROPPED || (tag === FLUSH_TAG && !ok))
@@ -116,14 +130,14 @@ export class CompletionRing {
       throw this.#corrupt(`is ${completionStatusName(status)} and has a packet of ${packetBytes} bytes`);
     if (tag === FLUSH_TAG) return "flushed";
     const busyUs = memory.read32(entry + Completion.BUSY_US);
-    if (!hasPacket) return { slot: tag, packet: undefined, key: false, busyUs };
+    if (!hasPacket) return { slot: tag, times, packet: undefined, key: false, busyUs };
     if (packetBytes > memory.packetBytes)
       throw this.#failed(tag, frame, CompletionStatus.OUTPUT_TOO_SMALL, packetBytes);
     const key = (flags & CompletionFlag.KEY) !== 0;
     if (!key && (mustBeKey || !this.#hasPacket))
       throw this.#corrupt(`has a delta frame where frame ${frame} must be a key frame`);
     this.#hasPacket = true;
-    return { slot: tag, packet: memory.packet(tag, packetBytes), key, busyUs };
+    return { slot: tag, times, packet: memory.packet(tag, packetBytes), key, busyUs };
   }
 
   /**

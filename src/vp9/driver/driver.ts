@@ -7,7 +7,7 @@ import { frameSizeBytes } from "../../media/video.ts";
 import { openRegisters, packFields, type Registers, valueName } from "../../registers/table.ts";
 import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../contract/registers.ts";
 import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../contract/rings.ts";
-import { type CompletedFrame, CompletionRing, FLUSH_TAG } from "./completions.ts";
+import { type CompletedFrame, CompletionRing, FLUSH_TAG, type FrameTimes } from "./completions.ts";
 import { describeFailure, EncoderError } from "./failure.ts";
 import {
   allocateHostMemory,
@@ -196,12 +196,20 @@ export class EndpointDriver implements Disposable {
     return this.#stream.frame(slot);
   }
 
-  /** Hands a slot's frame to the device. Times are in ticks. Throws DeviceError. */
-  submit(slot: number, pts: number, duration: number, forceKey: boolean): void {
+  /** Frames that the device has and has not completed. */
+  get framesUnderWay(): number {
+    return this.#completions?.frames ?? 0;
+  }
+
+  /**
+   * Hands a slot's frame to the device; `pts` and `duration` are in ticks, `times` come back with the packet. Throws
+   * DeviceError.
+   */
+  submit(slot: number, pts: number, duration: number, forceKey: boolean, times: FrameTimes): void {
     const memory = this.#stream;
     memory.carryFrame(slot);
     const entry = this.#nextEntry(slot, Opcode.ENCODE, BigInt(pts));
-    this.#ring.expectFrame(slot, BigInt(pts), forceKey);
+    this.#ring.expectFrame(slot, BigInt(pts), forceKey, times);
     memory.write32(entry + Submission.FLAGS, forceKey ? SubmitFlag.FORCE_KEY : 0);
     memory.write32(entry + Submission.SOURCE_BYTES, memory.frame(slot).byteLength);
     memory.write64(entry + Submission.SOURCE, BigInt(memory.frameAddress(slot)));

@@ -6,84 +6,15 @@ import { EndpointDriver, type StreamSettings } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
 import { type EncoderConfig, frameRate, oneOf, refuseUnknown, toStreamSettings } from "./encoder-config.ts";
-
-export interface EncoderOptions {
-  /** As openDevice takes it, or a device that stays the caller's. Default "model:vp9". */
-  readonly device?: string | PciDevice;
-  /** How frames reach the device. Default: "dma" where the way to the device has it, else "window". */
-  readonly path?: TransferPath | undefined;
-  /** Frames under way at once, 1 to 1023; more hide more of the time between frames. Default 4. */
-  readonly inFlight?: number;
-  /** How long a frame or a flush may take before the device counts as hung. Default 10,000. */
-  readonly timeoutMs?: number;
-  /** Takes each chunk, in the order of the frames. */
-  readonly output: (chunk: EncodedChunk) => void;
-  /**
-   * Told once when the encoder fails; whatever waits is rejected with the same error. The device is let go of by close,
-   * not by this.
-   */
-  readonly error?: (error: Error) => void;
-}
-
-/** One compressed frame. */
-export interface EncodedChunk {
-  readonly type: "key" | "delta";
-  /** Microseconds, as the frame was submitted with. */
-  readonly timestamp: number;
-  readonly duration: number;
-  readonly data: Uint8Array<ArrayBuffer>;
-}
-
-/** A frame to encode. `data` may be reused once encode's promise is resolved. */
-export interface RawFrame {
-  /** Exactly width x height in the configured format. */
-  readonly data: Uint8Array;
-  /** Microseconds; must rise by at least a tick (EncoderConfig.timebase) from frame to frame. */
-  readonly timestamp: number;
-  /** Microseconds. Default: one frame at the configured rate. */
-  readonly duration?: number;
-}
-
-const optionNames: Readonly<Record<keyof EncoderOptions, true>> = {
-  device: true,
-  path: true,
-  inFlight: true,
-  timeoutMs: true,
-  output: true,
-  error: true,
-};
-
-export interface EncodeOptions {
-  /** Make this a key frame. */
-  readonly keyFrame?: boolean | undefined;
-}
-
-const encodeOptionNames: Readonly<Record<keyof EncodeOptions, true>> = { keyFrame: true };
-
-/**
- * Memory that the device encodes from. Fill `data`, then pass it to encode as the frame's data, once: nothing is
- * copied. It is the device's from then on, and gone after configure and close.
- */
-export interface FrameBuffer {
-  readonly data: Uint8Array<ArrayBuffer>;
-}
-
-export interface EncoderStatistics {
-  readonly codec: string;
-  readonly path: TransferPath;
-  readonly inFlight: number;
-  readonly frames: number;
-  /** Time the device's codec worked. */
-  readonly deviceUs: number;
-  /** Time that taking packets over from the device took here. */
-  readonly collectMs: number;
-  readonly missedInterrupts: number;
-}
-
-interface Submitted {
-  readonly timestamp: number;
-  readonly duration: number;
-}
+import {
+  type EncodeOptions,
+  type EncoderOptions,
+  type EncoderStatistics,
+  encodeOptionNames,
+  FrameBuffer,
+  optionNames,
+  type RawFrame,
+} from "./options.ts";
 
 interface Waiter {
   resolve(slot: number): void;
@@ -127,13 +58,12 @@ export class Encoder implements Disposable {
   #frameBytes = 0;
   #lastPts = -1;
   #freeSlots: number[] = [];
-  readonly #lent = new Map<Uint8Array, number>();
-  /** Every memory that was ever lent; what of it is not lent now must not be read, it may be unmapped. */
+  readonly #lent = new Set<FrameBuffer>();
+  /** The bytes of every buffer that was ever lent: they may be unmapped, so they are not read. */
   readonly #everLent = new WeakSet<Uint8Array>();
   readonly #waiters: Waiter[] = [];
   /** Frames accepted that the device was not told of yet. */
   #waiting = 0;
-  readonly #submitted = new Map<number, Submitted>();
   #flush: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
   #collecting = false;
   #frames = 0;
@@ -159,7 +89,7 @@ export class Encoder implements Disposable {
 
   /** Frames accepted, but not yet given to `output`. */
   get encodeQueueSize(): number {
-    return this.#waiting + this.#submitted.size;
+    return this.#waiting + (this.#state === "configured" ? this.#driver.framesUnderWay : 0);
   }
 
   get statistics(): EncoderStatistics {
@@ -220,10 +150,10 @@ export class Encoder implements Disposable {
     this.#checkReady();
     const slot = await this.#acquireSlot();
     this.#check("configured");
-    const data = this.#driver.frame(slot);
-    this.#lent.set(data, slot);
-    this.#everLent.add(data);
-    return { data };
+    const buffer = new FrameBuffer(slot, this.#driver.frame(slot));
+    this.#lent.add(buffer);
+    this.#everLent.add(buffer.data);
+    return buffer;
   }
 
   /**
@@ -233,20 +163,24 @@ export class Encoder implements Disposable {
   async encode(frame: RawFrame, options: EncodeOptions = {}): Promise<void> {
     this.#checkReady();
     refuseUnknown("encode's options", options, encodeOptionNames);
-    if (frame.data.byteLength !== this.#frameBytes) {
+    const buffer = frame.data instanceof FrameBuffer ? frame.data : undefined;
+    const bytes = buffer?.data ?? (frame.data as Uint8Array);
+    if (buffer ? !this.#lent.has(buffer) : this.#everLent.has(bytes))
+      throw new EncoderError(
+        buffer
+          ? "this frame's memory was given to encode already; acquire another"
+          : "these bytes are a FrameBuffer's; give encode the buffer itself",
+      );
+    if (bytes.byteLength !== this.#frameBytes) {
       throw new RangeError(
-        `a frame of ${frame.data.byteLength} bytes; the configured size needs ${this.#frameBytes}`,
+        `a frame of ${bytes.byteLength} bytes; the configured size needs ${this.#frameBytes}`,
       );
     }
-    const lentSlot = this.#lent.get(frame.data);
-    if (lentSlot === undefined && this.#everLent.has(frame.data)) {
-      throw new EncoderError("this frame's memory was given to encode already; acquire another");
-    }
     const times = this.#times(frame);
-    this.#lent.delete(frame.data);
+    if (buffer) this.#lent.delete(buffer);
     this.#waiting++;
     // Asked for now, so that slots are given in the order of the calls, too.
-    const slotGiven = lentSlot === undefined ? this.#acquireSlot() : Promise.resolve(lentSlot);
+    const slotGiven = buffer ? Promise.resolve(buffer.slot) : this.#acquireSlot();
     slotGiven.catch(() => {}); // told below, when its turn comes
     await this.#inTurn(async () => {
       let slot: number;
@@ -256,11 +190,10 @@ export class Encoder implements Disposable {
         this.#waiting--;
       }
       this.#check("configured");
-      if (lentSlot === undefined) this.#driver.frame(slot).set(frame.data);
+      if (!buffer) this.#driver.frame(slot).set(bytes);
       const { timestamp, duration, pts, ticks } = times;
-      this.#submitted.set(slot, { timestamp, duration });
       try {
-        this.#driver.submit(slot, pts, ticks, options.keyFrame ?? false);
+        this.#driver.submit(slot, pts, ticks, options.keyFrame ?? false, { timestamp, duration });
       } catch (error) {
         this.#rescue();
         throw this.#fail(error);
@@ -359,7 +292,7 @@ export class Encoder implements Disposable {
     if (this.#collecting) return;
     this.#collecting = true;
     try {
-      while (this.#state === "configured" && (this.#submitted.size > 0 || this.#flush)) {
+      while (this.#state === "configured" && (this.#driver.framesUnderWay > 0 || this.#flush)) {
         if (this.#deliverNext()) continue;
         try {
           await this.#driver.waitForCompletion();
@@ -386,15 +319,13 @@ export class Encoder implements Disposable {
       flush?.resolve();
       return true;
     }
-    const { slot, packet, key, busyUs } = completed;
-    const frame = this.#submitted.get(slot)!;
-    this.#submitted.delete(slot);
+    const { slot, times, packet, key, busyUs } = completed;
     this.#frames++;
     this.#deviceUs += busyUs;
     const waiter = this.#waiters.shift();
     if (waiter) waiter.resolve(slot);
     else this.#freeSlots.push(slot);
-    if (packet) this.#options.output({ type: key ? "key" : "delta", ...frame, data: packet });
+    if (packet) this.#options.output({ type: key ? "key" : "delta", ...times, data: packet });
     return true;
   }
 
@@ -421,7 +352,6 @@ export class Encoder implements Disposable {
     this.#flush?.reject(error);
     this.#flush = undefined;
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-    this.#submitted.clear();
     this.#lent.clear();
   }
 }

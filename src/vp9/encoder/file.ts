@@ -3,15 +3,11 @@
 import type { PacketWriter } from "../../media/packet.ts";
 import type { FrameSource } from "../../media/source.ts";
 import { frameTimeUs, type VideoFormat } from "../../media/video.ts";
-import type { TransferPath } from "../driver/stream-memory.ts";
-import {
-  type EncodedChunk,
-  type Encoder,
-  type EncoderOptions,
-  type EncoderStatistics,
-  openEncoder,
-} from "./encoder.ts";
+import { type Encoder, openEncoder } from "./encoder.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
+import type { EncoderOptions, EncoderStatistics } from "./options.ts";
+import { PacketSink } from "./packet-sink.ts";
+import { countChunk, type EncodeReport, emptyReport, Pace, type Portions, Stopwatch } from "./report.ts";
 
 export interface EncodeFileOptions {
   readonly encoder: Omit<EncoderOptions, "output" | "error">;
@@ -32,47 +28,6 @@ export interface EncodeFileOptions {
    * gone can take its guest down.
    */
   readonly onFailure?: (error: EncodeFileError) => Promise<void>;
-}
-
-export interface Portions {
-  /** Opening the device and setting the stream up. */
-  start: number;
-  /** Reading frames. */
-  read: number;
-  /** Giving them to the device. */
-  submit: number;
-  /** Waiting for it. */
-  wait: number;
-  /** Taking its packets over. */
-  collect: number;
-  /** Opening the output, and writing packets as far as frames waited for it. */
-  write: number;
-  /** What was under way after the last frame, and closing. */
-  finish: number;
-}
-
-export interface EncodeReport {
-  /** Frames whose packets are in the output. */
-  frames: number;
-  keyFrames: number;
-  /** Bytes of packets, without the container's. */
-  packetBytes: number;
-  /** From opening the device to the finished file. */
-  wallMs: number;
-  /** Where wallMs went. */
-  portionsMs: Portions;
-  /** From the first packet to the last, for each frame but the first: the pace once all is set up. 0 for one frame. */
-  steadyFrameMs: number;
-  /** Time the device's codec worked. */
-  deviceMs: number;
-  /** Of the first to the end of the last frame written. */
-  videoMs: number;
-  codec: string;
-  /** How frames reached the device; undefined where it was never opened. */
-  path: TransferPath | undefined;
-  /** Frames under way at once; fewer than asked for where the window holds fewer. */
-  inFlight: number;
-  missedInterrupts: number;
 }
 
 /** An encoding that ended early. The output is valid and holds what `report` says. */
@@ -102,20 +57,6 @@ export function untilAborted<T>(work: T | Promise<T>, signal: AbortSignal): T | 
   return promise;
 }
 
-/** Opens the output; a FIFO waits for its reader, which the signal ends. */
-async function open(
-  openWriter: () => Promise<PacketWriter>,
-  signal: AbortSignal,
-  fail: (error: unknown) => void,
-): Promise<PacketWriter | undefined> {
-  try {
-    return await untilAborted(openWriter(), signal);
-  } catch (error) {
-    fail(error);
-    return undefined;
-  }
-}
-
 /**
  * Encodes a source to its end and closes both it and the writer, which is opened when the device is ready and the first
  * frame read: whatever fails before that costs no existing file. Throws EncodeFileError.
@@ -125,132 +66,122 @@ export async function encodeFile(
   openWriter: () => Promise<PacketWriter>,
   options: EncodeFileOptions,
 ): Promise<EncodeReport> {
-  const startMs = performance.now();
-  const report: EncodeReport = {
-    frames: 0,
-    keyFrames: 0,
-    packetBytes: 0,
-    wallMs: 0,
-    portionsMs: { start: 0, read: 0, submit: 0, wait: 0, collect: 0, write: 0, finish: 0 },
-    steadyFrameMs: 0,
-    deviceMs: 0,
-    videoMs: 0,
-    codec: "",
-    path: undefined,
-    inFlight: 0,
-    missedInterrupts: 0,
-  };
-  let lapMs = startMs;
+  const report = emptyReport();
+  const stopwatch = new Stopwatch(report.portionsMs);
+  const pace = new Pace();
+  const end = new EncodingEnd(report, options.signal);
+  const sink = new PacketSink(
+    (chunk) => {
+      countChunk(report, chunk);
+      options.onProgress?.(report);
+    },
+    (error) => end.fail("output", error),
+  );
   let encoder: Encoder | undefined;
-  let collectedMs = 0;
-  /** The time since the last call was this portion's, but for the packets that were taken over meanwhile. */
-  const lap = (portion: keyof Portions) => {
-    const nowMs = performance.now();
-    const totalMs = encoder?.statistics.collectMs ?? 0;
-    report.portionsMs.collect += totalMs - collectedMs;
-    report.portionsMs[portion] += nowMs - lapMs - (totalMs - collectedMs);
-    collectedMs = totalMs;
-    lapMs = nowMs;
-  };
-  let packets = 0;
-  let firstPacketMs = 0;
-  let failure: EncodeFileError | undefined;
-  /** Ends the input: the caller's signal, or a failure that came while the input was being waited for. */
-  const ending = new AbortController();
-  options.signal?.addEventListener("abort", () => ending.abort(), { once: true });
-  if (options.signal?.aborted) ending.abort();
-  const fail = (stage: EncodeFileError["stage"], error: unknown) => {
-    failure ??= new EncodeFileError(stage, report, error);
-    ending.abort();
-  };
-  /** The writes so far, one after the other. */
-  let writing: Promise<void> = Promise.resolve();
+  const lap = (portion: keyof Portions) => stopwatch.lap(portion, encoder?.statistics.collectMs ?? 0);
 
-  const count = ({ type, timestamp, duration, data }: EncodedChunk) => {
-    report.frames++;
-    if (type === "key") report.keyFrames++;
-    report.packetBytes += data.byteLength;
-    report.videoMs = (timestamp + duration) / 1000;
-    options.onProgress?.(report);
+  /** Reads the next frame into the device's memory; false where the input is over or the encoding ends. */
+  const readFrame = async (into: Uint8Array<ArrayBuffer>, index: number): Promise<boolean> => {
+    try {
+      const read = await untilAborted(source.read(into), end.signal);
+      if (read === false && index === 0) throw new Error(`${source.name} has no frame`);
+      return read ?? false;
+    } catch (error) {
+      end.fail("input", error);
+      return false;
+    }
   };
-  let writer: PacketWriter | undefined;
-  const output = (chunk: EncodedChunk) => {
-    const nowMs = performance.now();
-    if (packets++ === 0) firstPacketMs = nowMs;
-    else report.steadyFrameMs = (nowMs - firstPacketMs) / (packets - 1);
-    // What ended the input or the device does not spoil the packets of the frames before it.
-    if (failure?.stage === "output" || !writer) return;
-    const file = writer;
-    const packet = { ...chunk, timestampUs: chunk.timestamp, durationUs: chunk.duration };
-    writing = writing
-      .then(() => file.write(packet))
-      .then(() => count(chunk))
-      .catch((error) => fail("output", error));
+  /** Opens the output; a FIFO waits for its reader, which the end ends. */
+  const openOutput = async (): Promise<void> => {
+    try {
+      const writer = await untilAborted(openWriter(), end.signal);
+      if (writer) sink.open(writer);
+    } catch (error) {
+      sink.fail(error);
+    }
   };
 
   try {
-    encoder = openEncoder({ ...options.encoder, output, error: (error) => fail("device", error) });
+    encoder = openEncoder({
+      ...options.encoder,
+      output: (chunk) => {
+        pace.count();
+        sink.take(chunk);
+      },
+      error: (error) => end.fail("device", error),
+    });
     const { width, height, format, fps, timebase } = source.video;
     await encoder.configure({ ...options.config, width, height, format, timebase, framerate: fps });
     lap("start");
     options.onStart?.(encoder.statistics);
     const last = options.frames ?? Number.POSITIVE_INFINITY;
-    for (let index = 0; index < last && !ending.signal.aborted; index++) {
-      const { data } = await encoder.acquireFrame();
+    for (let index = 0; index < last && !end.signal.aborted; index++) {
+      const frame = await encoder.acquireFrame();
       lap("wait");
-      let read: boolean | undefined;
-      try {
-        read = await untilAborted(source.read(data), ending.signal);
-      } catch (error) {
-        fail("input", error);
-      }
+      const read = await readFrame(frame.data, index);
       lap("read");
-      if (read === false && index === 0) fail("input", new Error(`${source.name} has no frame`));
       if (!read) break;
-      writer ??= await open(openWriter, ending.signal, (error) => fail("output", error));
-      if (!writer) break;
+      if (!sink.isOpen) await openOutput();
+      if (!sink.isOpen) break;
       lap("write");
       const timestamp = frameTimeUs(index, fps);
       const duration = frameTimeUs(index + 1, fps) - timestamp;
-      await encoder.encode(
-        { data, timestamp, duration },
-        { keyFrame: options.forceKey?.has(index) ?? false },
-      );
+      const keyFrame = options.forceKey?.has(index) ?? false;
+      await encoder.encode({ data: frame, timestamp, duration }, { keyFrame });
       lap("submit");
-      await writing;
+      await sink.drain();
       lap("write");
     }
   } catch (error) {
-    fail("device", error);
+    end.fail("device", error);
   }
   // A read that nobody waits for any more must not end up in memory that is given back below.
   source[Symbol.dispose]();
   // Whatever ended the input, the frames before it are finished and written.
   try {
-    if (encoder?.state === "configured" && failure?.stage !== "output") await encoder.flush();
-    await writing;
+    if (encoder?.state === "configured" && end.failure?.stage !== "output") await encoder.flush();
+    await sink.drain();
   } catch (error) {
-    fail("device", error);
+    end.fail("device", error);
   }
   if (encoder) {
     const { codec, path, inFlight, deviceUs, missedInterrupts } = encoder.statistics;
     Object.assign(report, { codec, path, inFlight, deviceMs: deviceUs / 1000, missedInterrupts });
   }
-  try {
-    await writer?.close();
-  } catch (error) {
-    fail("output", error);
-  }
-  if (!failure) encoder?.close();
+  await sink.close();
+  if (!end.failure) encoder?.close();
   lap("finish");
-  report.wallMs = lapMs - startMs;
-  if (!failure) return report;
+  report.wallMs = stopwatch.totalMs;
+  report.steadyFrameMs = pace.eachMs;
+  if (!end.failure) return report;
   try {
-    await options.onFailure?.(failure);
+    await options.onFailure?.(end.failure);
   } catch {
     // What ended the encoding is the one to tell.
   } finally {
     encoder?.close();
   }
-  throw failure;
+  throw end.failure;
+}
+
+/** What ends an encoding early: the caller's signal, or the first failure, which may come while the input is waited for. */
+class EncodingEnd {
+  readonly #report: EncodeReport;
+  readonly #controller = new AbortController();
+  failure: EncodeFileError | undefined;
+
+  constructor(report: EncodeReport, signal: AbortSignal | undefined) {
+    this.#report = report;
+    signal?.addEventListener("abort", () => this.#controller.abort(), { once: true });
+    if (signal?.aborted) this.#controller.abort();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  fail(stage: EncodeFileError["stage"], error: unknown): void {
+    this.failure ??= new EncodeFileError(stage, this.#report, error);
+    this.#controller.abort();
+  }
 }

@@ -1,13 +1,7 @@
 import { deviceReady } from "../../device/open.ts";
-import {
-  DEFAULT_DEVICE,
-  type EncodedChunk,
-  type EncodeOptions,
-  type EncoderOptions,
-  openEncoder,
-  type RawFrame,
-} from "./encoder.ts";
+import { DEFAULT_DEVICE, openEncoder } from "./encoder.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
+import type { EncodedChunk, EncodeOptions, EncoderOptions, RawFrame } from "./options.ts";
 
 /** Chunks that wait for their consumer before frames are held back, too. */
 const MOST_CHUNKS = 64;

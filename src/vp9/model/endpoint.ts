@@ -1,7 +1,6 @@
 /** The VP9 encoder endpoint as a device model: its registers and rings. The codec works on another thread. */
 
 import type { BarModel, DeviceModel, Host, Wakeup } from "../../model/device-model.ts";
-import { fence } from "../../os/access.ts";
 import { getField } from "../../registers/table.ts";
 import type { CodecResult } from "../codec/jobs.ts";
 import { frameLayout } from "../codec/layout.ts";
@@ -9,20 +8,20 @@ import type { CodecLink } from "../codec/pool.ts";
 import { REGISTER_BYTES, registers } from "../contract/registers.ts";
 import {
   COMPLETION_BYTES,
-  Completion,
   CompletionFlag,
   CompletionStatus,
   Opcode,
   SUBMISSION_BYTES,
-  Submission,
   SubmitFlag,
 } from "../contract/rings.ts";
+import { writeCompletion } from "./completion-entry.ts";
 import { findFrame, release, streamMemory, Window } from "./endpoint-memory.ts";
 import { type Fault, FaultPlan } from "./faults.ts";
 import { endpointConfigSpace } from "./identity.ts";
-import { Announcer } from "./interrupt-moderation.ts";
+import { InterruptModeration } from "./interrupt-moderation.ts";
 import { RegisterFile, type RegisterName } from "./register-file.ts";
 import { BadValue, readStreamSettings } from "./stream-settings.ts";
+import { parseSubmission, type SubmissionEntry } from "./submission-entry.ts";
 import { type Stream, Submissions, type Submitted } from "./submissions.ts";
 
 /** What became of a submission. */
@@ -57,7 +56,7 @@ export class Vp9Endpoint implements DeviceModel {
   readonly #faults: FaultPlan;
   readonly #window = new Window();
   readonly #registers = new RegisterFile();
-  readonly #announcer: Announcer;
+  readonly #moderation: InterruptModeration;
 
   #stream: Stream | undefined;
   #nextJob = 1;
@@ -74,13 +73,12 @@ export class Vp9Endpoint implements DeviceModel {
   #busyUs = 0;
 
   readonly #entry = new DataView(new ArrayBuffer(SUBMISSION_BYTES));
-  readonly #completion = new DataView(new ArrayBuffer(COMPLETION_BYTES));
 
   constructor(host: Host, codec: CodecLink, faults: readonly Fault[]) {
     this.#host = host;
     this.#codec = codec;
     this.#faults = new FaultPlan(faults);
-    this.#announcer = new Announcer(this.#registers, host);
+    this.#moderation = new InterruptModeration(this.#registers, host);
     this.bars = [
       {
         kind: "registers",
@@ -145,9 +143,9 @@ export class Vp9Endpoint implements DeviceModel {
         this.#registers.set("SQ_TAIL", value);
         return this.#takeSubmissions();
       case registers.IRQ_STATUS.offset:
-        return this.#announcer.clear(value);
+        return this.#moderation.clear(value);
       case registers.IRQ_ENABLE.offset:
-        return this.#announcer.enable(value);
+        return this.#moderation.enable(value);
       default:
         this.#registers.write(offset, value);
     }
@@ -211,7 +209,7 @@ export class Vp9Endpoint implements DeviceModel {
     this.#stream = undefined;
     this.#registers.set("ERROR", 0);
     this.#registers.set("STATUS", State.IDLE);
-    this.#announcer.forget();
+    this.#moderation.forget();
     this.#letGo();
     this.#submissions.end(this.#codec.close(this.#nextJob++));
   }
@@ -229,7 +227,7 @@ export class Vp9Endpoint implements DeviceModel {
 
   #setState(state: number): void {
     this.#registers.set("STATUS", state);
-    this.#announcer.stateChanged();
+    this.#moderation.stateChanged();
   }
 
   #mayReach(stream: Stream): boolean {
@@ -264,45 +262,32 @@ export class Vp9Endpoint implements DeviceModel {
         return this.#failRing(stream);
       }
       this.#registers.count("SQ_HEAD");
-      const segments = Math.min(this.#entry.getUint32(Submission.SEGMENTS, true), MAX_SEGMENTS);
+      const entry = parseSubmission(this.#entry);
+      const segments = Math.min(entry.segments, MAX_SEGMENTS);
       const heldBefore = this.#submissions.pieces;
-      this.#submit(stream);
+      this.#submit(stream, entry);
       work += ENTRY_PIECES + Math.max(segments, this.#submissions.pieces - heldBefore);
     }
   }
 
-  /** Hands the entry just read to the codec, or completes it with the reason why not. */
-  #submit(stream: Stream): void {
-    const u32 = (offset: number) => this.#entry.getUint32(offset, true);
-    const u64 = (offset: number) => this.#entry.getBigUint64(offset, true);
-    const opcode = u32(Submission.OPCODE);
-    const pts = u64(Submission.PTS);
-    const submitted: Submitted = {
-      stream,
-      isFrame: opcode !== Opcode.FLUSH,
-      tag: u32(Submission.TAG),
-      pts,
-      output: Number(u64(Submission.OUTPUT)),
-      outputBytes: u32(Submission.OUTPUT_BYTES),
-      source: [],
-    };
+  /** Hands an entry to the codec, or completes it with the reason why not. */
+  #submit(stream: Stream, entry: SubmissionEntry): void {
+    const { opcode, tag, flags, pts, duration, segments, output, outputBytes } = entry;
+    const isFrame = opcode !== Opcode.FLUSH;
+    const submitted: Submitted = { stream, isFrame, tag, pts, output, outputBytes, source: [] };
     const id = this.#nextJob++;
-    if (opcode === Opcode.FLUSH) {
+    if (!isFrame) {
       this.#submissions.add(id, submitted);
       return this.#codec.post({ kind: "flush", id });
     }
-    const flags = u32(Submission.FLAGS);
-    const duration = u32(Submission.DURATION);
-    const segments = u32(Submission.SEGMENTS);
     const known =
       opcode === Opcode.ENCODE && (flags & ~SubmitFlag.FORCE_KEY) === 0 && segments <= MAX_SEGMENTS;
     const timely = duration > 0 && pts > stream.lastPts && pts <= BigInt(Number.MAX_SAFE_INTEGER);
     if (!known || !timely) return this.#complete(submitted, { status: CompletionStatus.BAD_DESCRIPTOR });
     stream.lastPts = pts;
-    if (u32(Submission.SOURCE_BYTES) !== stream.frameBytes) {
+    if (entry.sourceBytes !== stream.frameBytes)
       return this.#complete(submitted, { status: CompletionStatus.BAD_SOURCE_SIZE });
-    }
-    const source = findFrame(stream.memory, Number(u64(Submission.SOURCE)), stream.frameBytes, segments);
+    const source = findFrame(stream.memory, entry.source, stream.frameBytes, segments);
     if (typeof source === "number") {
       if (source === CompletionStatus.SOURCE_FAULT) this.#logFault(stream);
       return this.#complete(submitted, { status: source });
@@ -390,35 +375,22 @@ export class Vp9Endpoint implements DeviceModel {
     if (isFrame && this.#submissions.idle) this.#registers.count("STALLS");
 
     const sequence = this.#registers.get("CQ_TAIL");
-    const entry = this.#completion;
-    entry.setUint32(Completion.TAG, struck?.has("corrupt") ? ~tag : tag, true);
-    entry.setUint16(Completion.STATUS, status, true);
-    entry.setUint16(Completion.FLAGS, flags, true);
-    entry.setBigUint64(Completion.PTS, pts, true);
-    entry.setUint32(Completion.PACKET_BYTES, packetBytes, true);
-    entry.setUint32(Completion.BUSY_US, busyUs, true);
-    entry.setUint32(Completion.SEQUENCE, sequence + 1, true);
-    const slot = stream.completions + (sequence % stream.entries) * COMPLETION_BYTES;
-    const bytes = new Uint8Array(entry.buffer);
-    const last = Completion.SEQUENCE;
-    if (!stream.memory.write(slot, bytes.subarray(0, last))) return this.#failRing(stream);
-    // The sequence number says that the rest is there.
-    fence();
-    if (!stream.memory.write(slot + last, bytes.subarray(last))) return this.#failRing(stream);
+    const entry = { tag: struck?.has("corrupt") ? ~tag : tag, status, flags, pts, packetBytes, busyUs };
+    if (!writeCompletion(stream, sequence, entry)) return this.#failRing(stream);
     this.#registers.count("CQ_TAIL");
-    if (!struck?.has("drop-interrupt")) this.#announcer.completed(!isFrame);
+    if (!struck?.has("drop-interrupt")) this.#moderation.completed(!isFrame);
   }
 
   // Time
 
   nextTimeMs(): number {
     if (this.#more) return 0;
-    return Math.min(this.#announcer.dueMs, this.#heldUntilMs);
+    return Math.min(this.#moderation.dueMs, this.#heldUntilMs);
   }
 
   onTime(): void {
     const nowMs = performance.now();
-    if (nowMs >= this.#announcer.dueMs) this.#announcer.announce();
+    if (nowMs >= this.#moderation.dueMs) this.#moderation.announce();
     if (nowMs >= this.#heldUntilMs) this.#letGo();
     if (this.#more) this.#takeSubmissions();
   }

@@ -9,7 +9,7 @@ const { COMPLETION, STATE } = registers.IRQ_STATUS.fields;
 const { COUNT, TIME_US } = registers.IRQ_MODERATION.fields;
 const NEVER = Number.POSITIVE_INFINITY;
 
-export class Announcer {
+export class InterruptModeration {
   readonly #registers: RegisterFile;
   readonly #host: Host;
   /** Completions not yet announced. */

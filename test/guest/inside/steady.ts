@@ -28,13 +28,13 @@ await encoder.configure({ ...video, framerate: fps, bitrate: 4_000_000 });
 let first: ReturnType<typeof memory> | undefined;
 for (let i = 0; i < frames; i++) {
   if (i === 100) first = memory();
-  const { data } = await encoder.acquireFrame();
-  if (!(await source.read(data))) {
+  const buffer = await encoder.acquireFrame();
+  if (!(await source.read(buffer.data))) {
     source[Symbol.dispose]();
     source = await open();
-    await source.read(data);
+    await source.read(buffer.data);
   }
-  await encoder.encode({ data, timestamp: (i * 1_000_000 * fps.den) / fps.num });
+  await encoder.encode({ data: buffer, timestamp: (i * 1_000_000 * fps.den) / fps.num });
 }
 await encoder.flush();
 source[Symbol.dispose]();

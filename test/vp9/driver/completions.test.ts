@@ -35,7 +35,7 @@ describe.each(["dma", "window"] as const)("on the %s path", (path) => {
       // Waits for a slot, and so is submitted while the frames before are being delivered.
       const last = encoder
         .acquireFrame()
-        .then(({ data }) => (next === "frame" ? encoder.encode({ data, timestamp: 1e9 }) : encoder.flush()));
+        .then((data) => (next === "frame" ? encoder.encode({ data, timestamp: 1e9 }) : encoder.flush()));
       await Promise.all(encoding);
       allCompleted();
       await expect(last).rejects.toThrow("gone");

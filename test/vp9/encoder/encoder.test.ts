@@ -130,11 +130,11 @@ describe("frames are encoded in the order of the calls", () => {
     await encoder.configure(config);
     for (let index = 0; index < frames.length; index += 3) {
       const [first, acquired, last] = frames.slice(index, index + 3) as [RawFrame, RawFrame, RawFrame];
-      const { data } = await encoder.acquireFrame();
-      data.set(acquired.data);
+      const buffer = await encoder.acquireFrame();
+      buffer.data.set(acquired.data as Uint8Array);
       await Promise.all([
         encoder.encode(first),
-        encoder.encode({ ...acquired, data }),
+        encoder.encode({ ...acquired, data: buffer }),
         encoder.encode(last),
         encoder.flush(),
       ]);
@@ -165,9 +165,9 @@ describe("acquired frames", () => {
       const { encoder, chunks } = recorded;
       await encoder.configure(config);
       for (const frame of frames) {
-        const { data } = await encoder.acquireFrame();
-        data.set(frame.data);
-        await encoder.encode({ ...frame, data });
+        const buffer = await encoder.acquireFrame();
+        buffer.data.set(frame.data);
+        await encoder.encode({ ...frame, data: buffer });
       }
       await encoder.flush();
       expect(summary(chunks)).toEqual(reference);
@@ -185,7 +185,7 @@ describe("acquired frames", () => {
     });
     await Bun.sleep(50);
     expect(third).toBe(false);
-    await encoder.encode({ ...frames[0]!, data: a.data });
+    await encoder.encode({ ...frames[0]!, data: a });
     await waiting;
   });
 
@@ -194,11 +194,14 @@ describe("acquired frames", () => {
     const { encoder } = recorded;
     await encoder.configure(config);
     const [a, b] = [await encoder.acquireFrame(), await encoder.acquireFrame()];
-    await encoder.encode({ data: a.data, timestamp: 0 });
+    await encoder.encode({ data: a, timestamp: 0 });
     const again = "this frame's memory was given to encode already; acquire another";
-    await expect(encoder.encode({ data: a.data, timestamp: 1e6 })).rejects.toThrow(again);
+    await expect(encoder.encode({ data: a, timestamp: 1e6 })).rejects.toThrow(again);
+    await expect(encoder.encode({ data: b.data, timestamp: 1e6 })).rejects.toThrow(
+      "these bytes are a FrameBuffer's; give encode the buffer itself",
+    );
     await encoder.configure(config);
-    await expect(encoder.encode({ data: b.data, timestamp: 0 })).rejects.toThrow(again);
+    await expect(encoder.encode({ data: b, timestamp: 0 })).rejects.toThrow(again);
     expect(encoder.state).toBe("configured");
   });
 });
@@ -457,11 +460,11 @@ describe("a device that fails", () => {
     using recorded = record({ device: "model:vp9?fault=corrupt@1" });
     const { encoder, errors } = recorded;
     await encoder.configure(config);
-    const { data } = await encoder.acquireFrame();
-    await encoder.encode({ data, timestamp: 0 });
+    const buffer = await encoder.acquireFrame();
+    await encoder.encode({ data: buffer, timestamp: 0 });
     await expect(encoder.flush()).rejects.toThrow("the device or its memory is corrupt");
     expect([encoder.state, errors.length]).toEqual(["closed", 1]);
-    data.fill(1); // memory that is still there
+    buffer.data.fill(1); // memory that is still there
     await Bun.sleep(100);
     expect(children().length).toBe(before.length + 1);
     encoder.close();
@@ -480,9 +483,10 @@ describe("a device that fails", () => {
       cqLevel: 0,
       bitrate: 1e9,
     });
-    const { data } = await encoder.acquireFrame();
+    const buffer = await encoder.acquireFrame();
+    const { data } = buffer;
     for (let at = 0; at < data.length; at += 65_536) crypto.getRandomValues(data.subarray(at, at + 65_536));
-    await encoder.encode({ data, timestamp: 0 });
+    await encoder.encode({ data: buffer, timestamp: 0 });
     await expect(encoder.flush()).rejects.toThrow(
       /^model:vp9: frame 1 of the stream failed: its packet of \d+ bytes does not fit the \d+ there are; lower the bitrate, or use the DMA path$/,
     );

@@ -34,9 +34,9 @@ const memory = () => {
 let first: ReturnType<typeof memory> | undefined;
 for (let i = 0; i < frames; i++) {
   if (i === 100) first = memory();
-  const { data } = await encoder.acquireFrame();
-  data[0] = i;
-  await encoder.encode({ data, timestamp: i * 40_000 });
+  const buffer = await encoder.acquireFrame();
+  buffer.data[0] = i;
+  await encoder.encode({ data: buffer, timestamp: i * 40_000 });
 }
 await encoder.flush();
 console.log(JSON.stringify({ frames, packets, first, last: memory() }));

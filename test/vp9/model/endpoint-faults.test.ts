@@ -1,7 +1,7 @@
 /** Faults that are ordered from outside, as the registers and the rings show them. */
 import { expect, test } from "bun:test";
 import type { PciDevice } from "../../../src/device/device.ts";
-import { openDevice } from "../../../src/device/open.ts";
+import { openDevice } from "../../../src/index.ts";
 import { MAGIC } from "../../../src/vp9/contract/registers.ts";
 import { faultKinds, parseFaults } from "../../../src/vp9/model/faults.ts";
 import { LIMIT_MS, PROGRAM, type Server, startServer, until } from "../../model/rig.ts";

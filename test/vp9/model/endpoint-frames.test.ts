@@ -1,7 +1,7 @@
 /** Frames through the rings: what comes of good ones, and each way in which one can be refused or lost. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import type { PciDevice } from "../../../src/device/device.ts";
-import { openDevice } from "../../../src/device/open.ts";
+import { openDevice } from "../../../src/index.ts";
 import { Opcode, SubmitFlag } from "../../../src/vp9/contract/rings.ts";
 import { type Entry, HOST, noise, nullPacket, PICTURE, Place, Rig, States, WINDOW } from "./stream-rig.ts";
 

@@ -1,7 +1,7 @@
 /** From the registers to a stream that runs, or to the reason why it does not. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { PciDevice } from "../../../src/device/device.ts";
-import { openDevice } from "../../../src/device/open.ts";
+import { openDevice } from "../../../src/index.ts";
 import { Command, Config } from "../../../src/pci/config.ts";
 import { registers } from "../../../src/vp9/contract/registers.ts";
 import { SUBMISSION_BYTES } from "../../../src/vp9/contract/rings.ts";

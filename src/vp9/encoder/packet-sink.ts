@@ -1,0 +1,57 @@
+/** Where an encoding's packets go: a writer that is opened late, and written to in order. */
+import type { PacketWriter } from "../../media/packet.ts";
+import type { EncodedChunk } from "./options.ts";
+
+export class PacketSink {
+  readonly #onWritten: (chunk: EncodedChunk) => void;
+  readonly #onError: (error: unknown) => void;
+  #writer: PacketWriter | undefined;
+  /** The writes so far, one after the other. */
+  #writing: Promise<void> = Promise.resolve();
+  #failed = false;
+
+  /** `onWritten` is told each chunk that the writer has taken, `onError` once what the writer throws. */
+  constructor(onWritten: (chunk: EncodedChunk) => void, onError: (error: unknown) => void) {
+    this.#onWritten = onWritten;
+    this.#onError = onError;
+  }
+
+  get isOpen(): boolean {
+    return this.#writer !== undefined;
+  }
+
+  open(writer: PacketWriter): void {
+    this.#writer = writer;
+  }
+
+  /** Writes a chunk after those before it; drops it where there is no writer, or none that works. */
+  take(chunk: EncodedChunk): void {
+    const writer = this.#writer;
+    if (!writer || this.#failed) return;
+    const packet = { ...chunk, timestampUs: chunk.timestamp, durationUs: chunk.duration };
+    this.#writing = this.#writing
+      .then(() => writer.write(packet))
+      .then(() => this.#onWritten(chunk))
+      .catch((error) => this.fail(error));
+  }
+
+  /** What opening the writer threw, or what the writer did. */
+  fail(error: unknown): void {
+    if (!this.#failed) this.#onError(error);
+    this.#failed = true;
+  }
+
+  /** Resolves when every chunk so far is written, or failed. */
+  drain(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** Finishes the file, after a failure, too. */
+  async close(): Promise<void> {
+    try {
+      await this.#writer?.close();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}

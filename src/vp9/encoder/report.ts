@@ -1,0 +1,116 @@
+/** What an encoding was, and how its time was spent. */
+import type { TransferPath } from "../driver/stream-memory.ts";
+import type { EncodedChunk } from "./options.ts";
+
+export interface Portions {
+  /** Opening the device and setting the stream up. */
+  start: number;
+  /** Reading frames. */
+  read: number;
+  /** Giving them to the device. */
+  submit: number;
+  /** Waiting for it. */
+  wait: number;
+  /** Taking its packets over. */
+  collect: number;
+  /** Opening the output, and writing packets as far as frames waited for it. */
+  write: number;
+  /** What was under way after the last frame, and closing. */
+  finish: number;
+}
+
+export interface EncodeReport {
+  /** Frames whose packets are in the output. */
+  frames: number;
+  keyFrames: number;
+  /** Bytes of packets, without the container's. */
+  packetBytes: number;
+  /** From opening the device to the finished file. */
+  wallMs: number;
+  /** Where wallMs went. */
+  portionsMs: Portions;
+  /** From the first packet to the last, for each frame but the first: the pace once all is set up. 0 for one frame. */
+  steadyFrameMs: number;
+  /** Time the device's codec worked. */
+  deviceMs: number;
+  /** Of the first to the end of the last frame written. */
+  videoMs: number;
+  codec: string;
+  /** How frames reached the device; undefined where it was never opened. */
+  path: TransferPath | undefined;
+  /** Frames under way at once; fewer than asked for where the window holds fewer. */
+  inFlight: number;
+  missedInterrupts: number;
+}
+
+export function emptyReport(): EncodeReport {
+  return {
+    frames: 0,
+    keyFrames: 0,
+    packetBytes: 0,
+    wallMs: 0,
+    portionsMs: { start: 0, read: 0, submit: 0, wait: 0, collect: 0, write: 0, finish: 0 },
+    steadyFrameMs: 0,
+    deviceMs: 0,
+    videoMs: 0,
+    codec: "",
+    path: undefined,
+    inFlight: 0,
+    missedInterrupts: 0,
+  };
+}
+
+/** Counts a chunk that is in the output. */
+export function countChunk(report: EncodeReport, { type, timestamp, duration, data }: EncodedChunk): void {
+  report.frames++;
+  if (type === "key") report.keyFrames++;
+  report.packetBytes += data.byteLength;
+  report.videoMs = (timestamp + duration) / 1000;
+}
+
+/** Shares time out among the portions of a report. */
+export class Stopwatch {
+  readonly #portions: Portions;
+  readonly #startMs = performance.now();
+  #lapMs = this.#startMs;
+  #collectedMs = 0;
+
+  constructor(portions: Portions) {
+    this.#portions = portions;
+  }
+
+  /**
+   * The time since the last call was this portion's, but for the packets that were taken over meanwhile: `collectMs` is how
+   * long that took in all so far.
+   */
+  lap(portion: keyof Portions, collectMs: number): void {
+    const nowMs = performance.now();
+    const collectedMs = collectMs - this.#collectedMs;
+    this.#portions.collect += collectedMs;
+    this.#portions[portion] += nowMs - this.#lapMs - collectedMs;
+    this.#collectedMs = collectMs;
+    this.#lapMs = nowMs;
+  }
+
+  /** From the start to the last lap. */
+  get totalMs(): number {
+    return this.#lapMs - this.#startMs;
+  }
+}
+
+/** The pace of things that come one after the other: the time from the first to the last, for each but the first. */
+export class Pace {
+  #count = 0;
+  #firstMs = 0;
+  #lastMs = 0;
+
+  count(): void {
+    this.#lastMs = performance.now();
+    if (this.#count++ === 0) this.#firstMs = this.#lastMs;
+  }
+
+  /** 0 for fewer than two. */
+  get eachMs(): number {
+    return this.#count < 2 ? 0 : (this.#lastMs - this.#firstMs) / (this.#count - 1);
+  }
+}
