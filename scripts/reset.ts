@@ -1,7 +1,7 @@
 /** Resets a device. */
 import { defineCommand } from "citty";
 import { DeviceError, type PciDevice } from "../src/device/device.ts";
-import { Config } from "../src/pci/config.ts";
+import { Config } from "../src/pci/config-offsets.ts";
 import { runVerb } from "./cli/usage.ts";
 import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
 import { openDeviceOf } from "./device/open.ts";

@@ -1,6 +1,6 @@
 /** Where a device verb reads and writes: a BAR or configuration space, and an offset in it. */
 import type { ConfigSpace, PciDevice, Region } from "../../src/device/device.ts";
-import { CONFIG_BYTES } from "../../src/pci/config.ts";
+import { CONFIG_BYTES } from "../../src/pci/config-offsets.ts";
 import { wholeNumber } from "../cli/number.ts";
 import { UsageError } from "../cli/usage-error.ts";
 

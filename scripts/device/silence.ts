@@ -1,7 +1,7 @@
 /** Whether an open device still answers. One that is gone reads as all ones (PCIe 6.0, section 2.3.2), as a register may. */
 import { DeviceError, type PciDevice, type Region } from "../../src/device/device.ts";
 import { isPciSpec } from "../../src/device/pci.ts";
-import { Config, isSilentCommand } from "../../src/pci/config.ts";
+import { Config, isSilentCommand } from "../../src/pci/config-offsets.ts";
 import type { Place, Width } from "./place.ts";
 
 type Opened = Pick<PciDevice, "spec" | "config" | "bars">;

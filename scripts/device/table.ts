@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { PciDevice } from "../../src/device/device.ts";
-import { Config } from "../../src/pci/config.ts";
+import { Config } from "../../src/pci/config-offsets.ts";
 import { findMistake } from "../../src/registers/mistake.ts";
 import type { Register, RegisterTable } from "../../src/registers/table.ts";
 import { registers as encoderRegisters, MAGIC, PCI_ID } from "../../src/vp9/contract/registers.ts";

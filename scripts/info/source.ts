@@ -12,7 +12,7 @@ import {
   ResourceFlag,
   readFunction,
 } from "../../src/pci/bus/functions.ts";
-import { Config, Status } from "../../src/pci/config.ts";
+import { Config, Status } from "../../src/pci/config-offsets.ts";
 import { doesAnswer } from "../../src/pci/decode/decode.ts";
 import type { Surroundings } from "../../src/pci/decode/describe.ts";
 import type { KnownRegion } from "../../src/pci/decode/header.ts";

@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { errnoName, SystemError } from "../os/errno.ts";
 import type { Fd } from "../os/fd.ts";
 import { Disconnected, FdStream, SocketTimeout } from "../os/socket.ts";
-import { CONFIG_BYTES } from "../pci/config.ts";
+import { CONFIG_BYTES } from "../pci/config-offsets.ts";
 import { DeviceFlag, DMA_UNMAP_ALL, IrqIndex, RegionFlag, RegionIndex } from "../protocol/vfio.ts";
 import {
   Command,
@@ -225,7 +225,7 @@ export class ClientSession implements Disposable {
     else if (bar === "rom") data.fill(0);
     else if (!this.#model.config.memoryEnabled) data.fill(0xff);
     else if (bar.kind === "memory") data.set(bar.bytes(offset, count));
-    else readRegisters(bar, offset, data);
+    else readBytes(bar, offset, data);
     return 16 + count;
   }
 
@@ -266,7 +266,7 @@ export class ClientSession implements Disposable {
 }
 
 /** Bytes of registers of any width, from aligned words: each word that the range touches is read once. */
-function readRegisters(bar: BarModel & { kind: "registers" }, offset: number, to: Uint8Array): void {
+function readBytes(bar: BarModel & { kind: "registers" }, offset: number, to: Uint8Array): void {
   for (let word = offset & ~3; word < offset + to.byteLength; word += 4) {
     const value = bar.read32(word);
     for (let i = 0; i < 4; i++)

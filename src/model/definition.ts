@@ -1,5 +1,5 @@
 /** What the file of a device model exports by default. */
-import type { ConfigSpaceModel } from "./config-space.ts";
+import type { ConfigSpaceModel } from "./config-space-model.ts";
 import type { DeviceModel, Host } from "./device-model.ts";
 
 /** `Data` crosses from the process's main thread to the one that answers messages, so it is what structured clone takes. */

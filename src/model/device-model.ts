@@ -1,5 +1,5 @@
 /** What a device model is to the vfio-user server: a configuration space, BARs, and a few handlers. */
-import type { ConfigSpaceModel } from "./config-space.ts";
+import type { ConfigSpaceModel } from "./config-space-model.ts";
 import type { DmaTable } from "./dma.ts";
 
 export interface DeviceModel {

@@ -4,7 +4,7 @@ import { SystemError } from "../os/errno.ts";
 import type { Fd } from "../os/fd.ts";
 import { isEventFd, signalPeer } from "../os/peer-eventfd.ts";
 import { IrqIndex, IrqInfoFlag, IrqSet } from "../protocol/vfio.ts";
-import type { ConfigSpaceModel } from "./config-space.ts";
+import type { ConfigSpaceModel } from "./config-space-model.ts";
 
 /** A SET_IRQS that makes no sense. */
 export class IrqError extends Error {}

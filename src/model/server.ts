@@ -9,7 +9,7 @@ import type { EventFd } from "../os/eventfd.ts";
 import type { Fd } from "../os/fd.ts";
 import { POLLIN, poll } from "../os/poll.ts";
 import { acceptUnix, Disconnected, SocketTimeout } from "../os/socket.ts";
-import { Config } from "../pci/config.ts";
+import { Config } from "../pci/config-offsets.ts";
 import { ProtocolError } from "../protocol/vfio-user.ts";
 import { ClientSession } from "./client-session.ts";
 import type { DeviceModel, Host } from "./device-model.ts";

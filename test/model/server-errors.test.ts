@@ -5,7 +5,7 @@ import type { DeviceModel } from "../../src/model/device-model.ts";
 import { serve } from "../../src/model/server.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { connectUnix, listenUnix, socketPair } from "../../src/os/socket.ts";
-import { Config } from "../../src/pci/config.ts";
+import { Config } from "../../src/pci/config-offsets.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
 import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
 import { pack, RawClient, tempFolder } from "./rig.ts";

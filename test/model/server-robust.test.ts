@@ -7,7 +7,7 @@ import { Fd, O_NONBLOCK, O_RDONLY, O_RDWR, openFile } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";
 import { createMemfd, mapShared } from "../../src/os/memory.ts";
 import { socketPair } from "../../src/os/socket.ts";
-import { Config } from "../../src/pci/config.ts";
+import { Config } from "../../src/pci/config-offsets.ts";
 import { IrqIndex, RegionIndex } from "../../src/protocol/vfio.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";

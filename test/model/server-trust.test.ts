@@ -1,7 +1,7 @@
 /** model.ts --trust: memory is mapped that the client can take away again. */
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { Config } from "../../src/pci/config.ts";
+import { Config } from "../../src/pci/config-offsets.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";
 import { looseMemfd, truncate } from "../os/loose-memfd.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { createMemfd, mapShared } from "../../src/os/memory.ts";
-import { Config } from "../../src/pci/config.ts";
+import { Config } from "../../src/pci/config-offsets.ts";
 import { IrqIndex, RegionIndex } from "../../src/protocol/vfio.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
 import { MAGIC, registers } from "../../src/vp9/contract/registers.ts";

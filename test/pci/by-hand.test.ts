@@ -1,6 +1,6 @@
 /** What lspci does not decode, or reads wrongly, worked out by hand: the golden test leaves these words out. */
 import { expect, describe as group, test } from "bun:test";
-import { CONFIG_BYTES, Config, Status } from "../../src/pci/config.ts";
+import { CONFIG_BYTES, Config, Status } from "../../src/pci/config-offsets.ts";
 import { decodeConfig } from "../../src/pci/decode/decode.ts";
 import { describe } from "../../src/pci/decode/describe.ts";
 import { openNames } from "../../src/pci/decode/names.ts";

@@ -1,5 +1,5 @@
 import { expect, describe as group, test } from "bun:test";
-import { CONFIG_BYTES, Config, Status } from "../../src/pci/config.ts";
+import { CONFIG_BYTES, Config, Status } from "../../src/pci/config-offsets.ts";
 import type { CapabilityLayout } from "../../src/pci/decode/capabilities/capability.ts";
 import { scopeAt } from "../../src/pci/decode/capabilities/scope.ts";
 import { extendedCapabilities, standardCapabilities } from "../../src/pci/decode/capabilities/table.ts";

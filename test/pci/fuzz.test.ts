@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { toJson } from "../../scripts/info/json.ts";
-import { Config, Status } from "../../src/pci/config.ts";
+import { Config, Status } from "../../src/pci/config-offsets.ts";
 import { extendedCapabilities, standardCapabilities } from "../../src/pci/decode/capabilities/table.ts";
 import { decodeConfig } from "../../src/pci/decode/decode.ts";
 import { describe } from "../../src/pci/decode/describe.ts";

@@ -1,5 +1,5 @@
 /** Configuration spaces with capabilities of pseudo-random content, the same ones on each run. */
-import { Config, Status } from "../../src/pci/config.ts";
+import { Config, Status } from "../../src/pci/config-offsets.ts";
 import type { Space } from "./lspci.ts";
 
 const STANDARD_AT = 0x80;

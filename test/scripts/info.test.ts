@@ -1,7 +1,7 @@
 /** info as a command: the story's card on the encoder's model, dumps, and the functions of this machine. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { CONFIG_BYTES } from "../../src/pci/config.ts";
+import { CONFIG_BYTES } from "../../src/pci/config-offsets.ts";
 import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
 import { tempFolder } from "../media/rig.ts";
 import { type Ended, ROOT, shell, startScript } from "./rig.ts";

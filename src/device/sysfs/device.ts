@@ -17,7 +17,7 @@ import { type PciFunction, ResourceFlag } from "../../pci/bus/functions.ts";
 import { isVfioDriver } from "../../pci/bus/group.ts";
 import { isBeyondVfio } from "../../pci/bus/iommu.ts";
 import { isSilent } from "../../pci/bus/presence.ts";
-import { Command, Config } from "../../pci/config.ts";
+import { Command, Config } from "../../pci/config-offsets.ts";
 import { BARS } from "../../protocol/vfio.ts";
 import {
   type ConfigSpace,

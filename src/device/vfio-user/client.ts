@@ -6,7 +6,7 @@ import { fence } from "../../os/access.ts";
 import type { Fd } from "../../os/fd.ts";
 import { PAGE_SIZE } from "../../os/memory.ts";
 import { MAX_FDS } from "../../os/socket.ts";
-import { Config, isSilentCommand, Command as PciCommand } from "../../pci/config.ts";
+import { Config, isSilentCommand, Command as PciCommand } from "../../pci/config-offsets.ts";
 import { openConfigSpace } from "../../pci/config-space.ts";
 import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionIndex } from "../../protocol/vfio.ts";
 import { Command, commandName, getVersion, MAX_DATA_BYTES, putVersion } from "../../protocol/vfio-user.ts";
@@ -22,7 +22,7 @@ import {
 } from "../device.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
 import { Connection, REPLY_TIMEOUT_MS, type ServeRequest } from "./connection.ts";
-import { DmaMemories } from "./dma.ts";
+import { SharedMemories } from "./dma.ts";
 import { VectorInterrupt } from "./interrupt.ts";
 import { type RegionInfo, readRegionInfo } from "./region-info.ts";
 import { RequestWatch } from "./request-watch.ts";
@@ -42,7 +42,7 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
  */
 export function openVfioUser(socket: Fd, spec: string, options: OpenOptions, startMs = 0): PciDevice {
   const { timeoutMs = REPLY_TIMEOUT_MS, postWrites = false } = options;
-  const memories = new DmaMemories();
+  const memories = new SharedMemories();
   const serve: ServeRequest = (message) => memories.serve(connection, message);
   const connection: Connection = new Connection(socket, spec, serve, timeoutMs);
   const regions: RegionInfo[] = [];
@@ -81,7 +81,7 @@ function readDeviceInfo(connection: Connection): { canReset: boolean; irqCount: 
   return { canReset: (flags & DeviceFlag.RESET) !== 0, irqCount: info.getUint32(12, true) };
 }
 
-function release(connection: Connection, memories: DmaMemories, regions: readonly RegionInfo[]): void {
+function release(connection: Connection, memories: SharedMemories, regions: readonly RegionInfo[]): void {
   try {
     memories[Symbol.dispose]();
   } finally {
@@ -130,7 +130,7 @@ class Client implements PciDevice {
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];
   readonly #connection: Connection;
-  readonly #memories: DmaMemories;
+  readonly #memories: SharedMemories;
   readonly #regions: readonly RegionInfo[];
   readonly #watch: RequestWatch;
   readonly #canReset: boolean;
@@ -142,7 +142,7 @@ class Client implements PciDevice {
 
   constructor(
     connection: Connection,
-    memories: DmaMemories,
+    memories: SharedMemories,
     regions: readonly RegionInfo[],
     canReset: boolean,
     irqCount: number,

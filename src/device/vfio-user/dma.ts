@@ -11,7 +11,7 @@ import type { Connection, ServeRequest } from "./connection.ts";
 
 const { EINVAL, ENOTSUP } = constants.errno;
 
-export class DmaMemories implements Disposable {
+export class SharedMemories implements Disposable {
   readonly #live = new Set<MappedDma>();
   readonly #iova = new IovaAllocator([{ first: 0n, last: 2n ** 64n - 1n }]);
 

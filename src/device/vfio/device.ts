@@ -3,7 +3,7 @@ import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
-import { Command, Config, isSilentCommand } from "../../pci/config.ts";
+import { Command, Config, isSilentCommand } from "../../pci/config-offsets.ts";
 import { type ConfigSpace, openConfigSpace } from "../../pci/config-space.ts";
 import { BARS, DeviceFlag, RegionIndex, VfioFormatError } from "../../protocol/vfio.ts";
 import {
@@ -17,7 +17,7 @@ import {
 import { lockFunction } from "../lock.ts";
 import { openRegion } from "../region.ts";
 import { Vfio } from "./abi.ts";
-import { DmaMemories } from "./dma.ts";
+import { MappedMemories } from "./dma.ts";
 import { type Group, openGroup } from "./group.ts";
 import { hotReset } from "./hot-reset.ts";
 import { Irqs } from "./irqs.ts";
@@ -55,7 +55,7 @@ class VfioDevice implements PciDevice {
   readonly #address: string;
   readonly #fd: Fd;
   readonly #irqs: Irqs;
-  readonly #memories: DmaMemories;
+  readonly #memories: MappedMemories;
   #held: DisposableStack | undefined;
   readonly #canReset: boolean;
   #closed = false;
@@ -72,7 +72,7 @@ class VfioDevice implements PciDevice {
     ioctl(fd, Vfio.DEVICE_GET_INFO, info, `${address}: read the device's information`);
     this.#canReset = (info.getUint32(4, true) & DeviceFlag.RESET) !== 0;
     this.#irqs = new Irqs(fd, info.getUint32(12, true));
-    this.#memories = new DmaMemories(group, spec);
+    this.#memories = new MappedMemories(group, spec);
 
     const config = readRegionInfo(fd, RegionIndex.CONFIG);
     const configTransfers = regionTransfers(fd, "configuration space", config.fileOffset, spec);

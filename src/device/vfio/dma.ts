@@ -15,7 +15,7 @@ const WASTE = 1 / 4;
 const roundUp = (bytes: number, to: number) => Math.ceil(bytes / to) * to;
 const mib = (bytes: number) => `${(bytes / MIB).toFixed(bytes < 10 * MIB ? 1 : 0)} MiB`;
 
-export class DmaMemories implements Disposable {
+export class MappedMemories implements Disposable {
   readonly #group: Group;
   readonly #spec: string;
   readonly #live = new Set<MappedDma>();

@@ -1,5 +1,5 @@
 /** Where a function's MSI-X table lies: PCIe 6.0 section 7.7.2. The kernel keeps it; drivers have no business there. */
-import { CapabilityId, Config, Status } from "../../pci/config.ts";
+import { CapabilityId, Config, Status } from "../../pci/config-offsets.ts";
 import type { ConfigSpace } from "../../pci/config-space.ts";
 import type { SparseArea } from "../../protocol/vfio.ts";
 

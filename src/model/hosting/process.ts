@@ -11,7 +11,7 @@ import { Standby, startStandby } from "./standby.ts";
 import { startMessageThread } from "./workers.ts";
 
 /** How clients come. */
-export type Clients =
+export type ClientSource =
   /** Through a connected socket: one. */
   | { readonly connectionFd: number }
   /** Through a listening one, one after the other; of its own (listenPrivately), or of the starting process. */
@@ -22,7 +22,7 @@ export type Clients =
 
 export interface StartOptions {
   readonly model: Pick<ModelSpec, "file" | "query">;
-  readonly clients: Clients;
+  readonly clients: ClientSource;
   /** Whether memory of clients is mapped that they can truncate, which kills this process: see DmaTable. */
   readonly trusting?: boolean;
   readonly log: (line: string) => void;

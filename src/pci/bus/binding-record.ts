@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { isAddress } from "./address.ts";
 import { codeOf } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
-import type { DriverState } from "./driver.ts";
+import type { DriverState } from "./kernel-driver.ts";
 
 const FOLDER = "/run/vfiokit/bindings";
 

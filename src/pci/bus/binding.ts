@@ -8,6 +8,10 @@ import {
   writeRecord,
 } from "./binding-record.ts";
 import { BusError } from "./bus-error.ts";
+import { listAddresses, readFunction } from "./functions.ts";
+import { type GroupMember, isForUserSpace, isVfioDriver, judgeGroup } from "./group.ts";
+import { findUses, findUsesBehind } from "./in-use.ts";
+import { isBeyondVfio } from "./iommu.ts";
 import {
   attach,
   type DriverState,
@@ -19,11 +23,7 @@ import {
   restore,
   setOverride,
   unbind,
-} from "./driver.ts";
-import { listAddresses, readFunction } from "./functions.ts";
-import { type GroupMember, isForUserSpace, isVfioDriver, judgeGroup } from "./group.ts";
-import { findUses, findUsesBehind } from "./in-use.ts";
-import { isBeyondVfio } from "./iommu.ts";
+} from "./kernel-driver.ts";
 
 export interface BindOptions {
   /** Also those members of its IOMMU group that VFIO does not tolerate as they are. */

@@ -1,6 +1,6 @@
 /** Memory decode, I/O decode and bus mastering of a function, on and off. */
 import { join } from "node:path";
-import { Command, Config } from "../config.ts";
+import { Command, Config } from "../config-offsets.ts";
 import { readAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { openConfigFile } from "./config-file.ts";

@@ -3,10 +3,10 @@ import { existsSync, readdirSync } from "node:fs";
 import { writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { removeVirtualFunctions } from "./dependents.ts";
-import { attach, driverState, isStillWaiting, remove, requireRights, restore } from "./driver.ts";
 import { listFunctions, type PciFunction, readFunction } from "./functions.ts";
 import { isForUserSpace } from "./group.ts";
 import { findUses } from "./in-use.ts";
+import { attach, driverState, isStillWaiting, remove, requireRights, restore } from "./kernel-driver.ts";
 import { isSilent, readAnswer } from "./presence.ts";
 
 export interface RescanOptions {

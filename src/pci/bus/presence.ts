@@ -1,5 +1,5 @@
 /** Whether a function answers at all. */
-import { ALL_ONES, Config } from "../config.ts";
+import { ALL_ONES, Config } from "../config-offsets.ts";
 import { BusError } from "./bus-error.ts";
 import { openConfigFile } from "./config-file.ts";
 import type { PciFunction } from "./functions.ts";

@@ -1,10 +1,10 @@
 /** The header of a CardBus bridge, type 2: PC Card Standard 8.0, volume 3, section 5. */
-import { CardBusConfig } from "../config.ts";
+import { CardBusConfig } from "../config-offsets.ts";
 import type { DecodedBridge, DecodedWindow } from "./bridge.ts";
-import { flag, type Register } from "./capabilities/register.ts";
+import { flag, type RegisterLayout } from "./capabilities/register-layout.ts";
 import type { Scope } from "./capabilities/scope.ts";
 
-const secondaryStatus: Register = {
+const secondaryStatus: RegisterLayout = {
   name: "secondaryStatus",
   offset: CardBusConfig.SECONDARY_STATUS,
   sizeBytes: 2,
@@ -20,7 +20,7 @@ const secondaryStatus: Register = {
   lines: ({ receivedSystemError }) => (receivedSystemError ? ["Secondary status: SERR"] : []),
 };
 
-const bridgeControl: Register = {
+const bridgeControl: RegisterLayout = {
   name: "bridgeControl",
   offset: CardBusConfig.BRIDGE_CONTROL,
   sizeBytes: 2,
@@ -39,7 +39,7 @@ const bridgeControl: Register = {
   },
 };
 
-export const cardBusRegisters: readonly Register[] = [secondaryStatus, bridgeControl];
+export const cardBusRegisters: readonly RegisterLayout[] = [secondaryStatus, bridgeControl];
 
 export function decodeCardBus(scope: Scope): DecodedBridge {
   const at = CardBusConfig;

@@ -1,4 +1,4 @@
-import { CapabilityId, CardBusConfig, Config, Status } from "../config.ts";
+import { CapabilityId, CardBusConfig, Config, Status } from "../config-offsets.ts";
 import type { DecodedCapability } from "./capabilities/capability.ts";
 import { decodeCapabilities } from "./capabilities/walk.ts";
 import { type DecodedHeader, decodeHeader, type KnownRegion, silentHeader } from "./header.ts";

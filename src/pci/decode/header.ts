@@ -1,20 +1,20 @@
 /** The header of configuration space: PCIe 6.0, section 7.5.1. cardbus.ts has what is special to type 2. */
 
-import { BridgeConfig, CardBusConfig, Command, Config } from "../config.ts";
+import { BridgeConfig, CardBusConfig, Command, Config } from "../config-offsets.ts";
 import type { DecodedBridge, DecodedWindow } from "./bridge.ts";
 import {
   choice,
   type DecodedRegister,
   decodeRegister,
   flag,
-  type Register,
-} from "./capabilities/register.ts";
+  type RegisterLayout,
+} from "./capabilities/register-layout.ts";
 import { type Scope, scopeAt } from "./capabilities/scope.ts";
 import { cardBusRegisters, decodeCardBus } from "./cardbus.ts";
 
 const DEVSEL = ["fast", "medium", "slow", "??"];
 
-const command: Register = {
+const command: RegisterLayout = {
   name: "command",
   offset: Config.COMMAND,
   sizeBytes: 2,
@@ -42,7 +42,7 @@ const errors = {
   receivedMasterAbort: flag(13, "<MAbort"),
 };
 
-const status: Register = {
+const status: RegisterLayout = {
   name: "status",
   offset: Config.STATUS,
   sizeBytes: 2,
@@ -59,7 +59,7 @@ const status: Register = {
   },
 };
 
-const secondaryStatus: Register = {
+const secondaryStatus: RegisterLayout = {
   name: "secondaryStatus",
   offset: BridgeConfig.SECONDARY_STATUS,
   sizeBytes: 2,
@@ -73,7 +73,7 @@ const secondaryStatus: Register = {
   },
 };
 
-const bridgeControl: Register = {
+const bridgeControl: RegisterLayout = {
   name: "bridgeControl",
   offset: BridgeConfig.BRIDGE_CONTROL,
   sizeBytes: 2,

@@ -2,7 +2,7 @@
  * Configuration space in files: as `lspci -x` prints it (also -xxx and -xxxx, of several functions), as `hexdump -C`,
  * `xxd -g 1` and `od -A x -t x1` do, all of them indented or not, or the bytes themselves.
  */
-import { CONFIG_BYTES } from "../config.ts";
+import { CONFIG_BYTES } from "../config-offsets.ts";
 
 interface DumpedFunction {
   /** As the dump has it; undefined for bytes without one. */

@@ -19,7 +19,7 @@ export interface FrameTimes {
 }
 
 /** A submission that the device has not completed. */
-interface Submitted {
+interface UnderWay {
   /** A frame's slot, or FLUSH_TAG. */
   readonly tag: number;
   readonly pts: bigint;
@@ -49,7 +49,7 @@ export class CompletionRing {
   readonly #memory: StreamMemory;
   readonly #fence: () => void;
   /** In the order of their submission, which is that of their completion. */
-  readonly #underWay: Submitted[] = [];
+  readonly #underWay: UnderWay[] = [];
   #frames = 0;
   #completed = 0;
   #hasPacket = false;
@@ -144,7 +144,7 @@ export class CompletionRing {
    * The submission that a completion is of: the oldest one under way, or a later one that failed before the codec had it.
    * Throws EncoderError where it is neither.
    */
-  #submissionOf(entry: number, status: number): Submitted {
+  #submissionOf(entry: number, status: number): UnderWay {
     const read32 = (field: number) => this.#memory.read32(entry + field);
     const tag = read32(Completion.TAG);
     const index = this.#underWay.findIndex((submitted) => submitted.tag === tag);

@@ -58,7 +58,7 @@ export function release(ranges: readonly DmaRange[] | undefined): void {
   for (const range of ranges ?? []) range.release();
 }
 
-export interface StreamMemory {
+export interface EndpointMemory {
   /** Undefined where any byte can't be reached; what it returns is held until released. */
   resolve(address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined;
   /** Copies in or out; false where any byte can't be reached. */
@@ -66,7 +66,7 @@ export interface StreamMemory {
   write(address: number, from: Uint8Array): boolean;
 }
 
-export function streamMemory(dma: DmaTable, window: Window, inWindow: boolean): StreamMemory {
+export function endpointMemory(dma: DmaTable, window: Window, inWindow: boolean): EndpointMemory {
   const resolve = (address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined => {
     return inWindow ? window.resolve(address, sizeBytes) : dma.resolve(address, sizeBytes, write);
   };
@@ -94,7 +94,7 @@ export function streamMemory(dma: DmaTable, window: Window, inWindow: boolean): 
 
 /** The pieces of a frame, held until released, or the completion status that says why there are none. */
 export function findFrame(
-  memory: StreamMemory,
+  memory: EndpointMemory,
   address: number,
   frameBytes: number,
   segments: number,

@@ -15,7 +15,7 @@ import {
   SubmitFlag,
 } from "../contract/rings.ts";
 import { writeCompletion } from "./completion-entry.ts";
-import { findFrame, release, streamMemory, Window } from "./endpoint-memory.ts";
+import { endpointMemory, findFrame, release, Window } from "./endpoint-memory.ts";
 import { type Fault, FaultPlan } from "./faults.ts";
 import { endpointConfigSpace } from "./identity.ts";
 import { InterruptModeration } from "./interrupt-moderation.ts";
@@ -183,7 +183,7 @@ export class Vp9Endpoint implements DeviceModel {
     if (get("CQ_LO") % 64) throw new BadValue("CQ_LO");
     const inWindow = get("SPACE") === WINDOW;
     const stream: Stream = {
-      memory: streamMemory(this.#host.dma, this.#window, inWindow),
+      memory: endpointMemory(this.#host.dma, this.#window, inWindow),
       inWindow,
       submissions: get("SQ_LO") + get("SQ_HI") * 2 ** 32,
       completions: get("CQ_LO") + get("CQ_HI") * 2 ** 32,

@@ -7,7 +7,7 @@ import {
   msi,
   powerManagement,
   rootComplexEndpoint,
-} from "../../model/config-space.ts";
+} from "../../model/config-space-model.ts";
 import { PCI_ID, REGISTER_BYTES, WINDOW_BYTES } from "../contract/registers.ts";
 
 /** `functionLevelReset`: the card does not show it, but without it a guest can't reset the device. */

@@ -1,10 +1,10 @@
 /** The submissions that the codec has, with the memory that their frames lie in. */
 import type { DmaRange } from "../../model/shared-mapping.ts";
-import { release, type StreamMemory } from "./endpoint-memory.ts";
+import { type EndpointMemory, release } from "./endpoint-memory.ts";
 
 /** What START took up: registers written later are for the next stream. */
 export interface Stream {
-  readonly memory: StreamMemory;
+  readonly memory: EndpointMemory;
   /** Host memory is reached with bus mastering only, and faults there are the bus's. */
   readonly inWindow: boolean;
   readonly submissions: number;

@@ -15,7 +15,7 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DeviceError, type PciDevice } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/device/open.ts";
-import { Command, Config } from "../../../src/pci/config.ts";
+import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import type { Source } from "./exchange.ts";
 
 export const sessions = { server: serverSession, gpio: gpioSession } as const;

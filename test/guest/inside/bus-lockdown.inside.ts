@@ -7,7 +7,7 @@ import { openDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { changeCommand } from "../../../src/pci/bus/enable.ts";
 import { readFunction } from "../../../src/pci/bus/functions.ts";
-import { Command } from "../../../src/pci/config.ts";
+import { Command } from "../../../src/pci/config-offsets.ts";
 import { addressesOf, bindTo, messageOf } from "./rig.ts";
 import { tool } from "./verb.ts";
 

@@ -8,7 +8,7 @@ import { openDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { openConfigFile } from "../../../src/pci/bus/config-file.ts";
 import { readFunction } from "../../../src/pci/bus/functions.ts";
-import { Command, Config } from "../../../src/pci/config.ts";
+import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import { RegionIndex } from "../../../src/protocol/vfio.ts";
 import { addressesOf, bindTo, messageOf } from "./rig.ts";
 

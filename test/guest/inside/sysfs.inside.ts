@@ -6,7 +6,7 @@ import { type Interrupt, openDevice, type PciDevice } from "../../../src/index.t
 import { release } from "../../../src/pci/bus/binding.ts";
 import { openConfigFile } from "../../../src/pci/bus/config-file.ts";
 import { listFunctions, readFunction } from "../../../src/pci/bus/functions.ts";
-import { Command, Config } from "../../../src/pci/config.ts";
+import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import { addressesOf, bindTo, messageOf } from "./rig.ts";
 
 const [address] = addressesOf("edu");

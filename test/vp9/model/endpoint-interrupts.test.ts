@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Interrupt, PciDevice } from "../../../src/device/device.ts";
 import { EventFd } from "../../../src/os/eventfd.ts";
-import { Command, Config } from "../../../src/pci/config.ts";
+import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import { IrqIndex, RegionIndex } from "../../../src/protocol/vfio.ts";
 import { Command as Request } from "../../../src/protocol/vfio-user.ts";
 import { packFields } from "../../../src/registers/table.ts";

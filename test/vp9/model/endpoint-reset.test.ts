@@ -1,7 +1,7 @@
 /** Resets, stops and vanishing memory while frames are under way: with libvpx, so that they are. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { PciDevice } from "../../../src/device/device.ts";
-import { Command, Config } from "../../../src/pci/config.ts";
+import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import type { RegisterTable } from "../../../src/registers/table.ts";
 import { registers } from "../../../src/vp9/contract/registers.ts";
 import { COMPLETION_BYTES, Opcode } from "../../../src/vp9/contract/rings.ts";

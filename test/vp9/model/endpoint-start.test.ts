@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { PciDevice } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/index.ts";
-import { Command, Config } from "../../../src/pci/config.ts";
+import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import { registers } from "../../../src/vp9/contract/registers.ts";
 import { SUBMISSION_BYTES } from "../../../src/vp9/contract/rings.ts";
 import { until } from "../../model/rig.ts";

@@ -1,4 +1,4 @@
-import { type DecodedRegister, decodeRegister, type Register } from "./register.ts";
+import { type DecodedRegister, decodeRegister, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 /** A kind of capability: its name, and the registers it has in a given function. */
@@ -8,10 +8,10 @@ export interface CapabilityLayout {
   /** Its name where the title has another one: programs look for it. */
   readonly name?: string;
   /** The register whose fields stand on the line of the title. */
-  readonly heading?: Register | ((scope: Scope) => Register);
+  readonly heading?: RegisterLayout | ((scope: Scope) => RegisterLayout);
   /** Lines between the title and the registers. */
   readonly notes?: (scope: Scope) => readonly string[];
-  readonly registers?: readonly Register[] | ((scope: Scope) => readonly Register[]);
+  readonly registers?: readonly RegisterLayout[] | ((scope: Scope) => readonly RegisterLayout[]);
   /** How many of its bytes are shown as well, there being more in it than is decoded; Infinity where nothing tells. */
   readonly opaqueBytes?: (scope: Scope) => number;
 }

@@ -1,6 +1,6 @@
 /** Capabilities of conventional PCI that PCI Express functions still have, and a few that only old ones do. */
 import type { CapabilityLayout } from "./capability.ts";
-import { flag, hex, number } from "./register.ts";
+import { flag, hex, number } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 /** A capability of which only the name is known. */

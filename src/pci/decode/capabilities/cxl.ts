@@ -1,6 +1,6 @@
 /** Designated Vendor-Specific capabilities, PCIe 6.0 section 7.9.6, and those of CXL: CXL 3.0, section 8.1. */
 import type { CapabilityLayout } from "./capability.ts";
-import { choice, flag, hex, number, type Register, wide } from "./register.ts";
+import { choice, flag, hex, number, type RegisterLayout, wide } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const CXL_VENDOR = 0x1e98;
@@ -14,7 +14,12 @@ const isRevision2 = (scope: Scope) => revisionOf(scope) >= 2;
 const isCxl = (scope: Scope) => vendorOf(scope) === CXL_VENDOR && lengthOf(scope) >= CXL_MIN_BYTES;
 
 /** A register of 16 bits, as most of these are. */
-const word = (name: string, offset: number, label: string, fields: Register["fields"]): Register => ({
+const word = (
+  name: string,
+  offset: number,
+  label: string,
+  fields: RegisterLayout["fields"],
+): RegisterLayout => ({
   name,
   offset,
   sizeBytes: 2,
@@ -41,7 +46,7 @@ const reserved = () => "<reserved>";
 const address = (value: bigint) => BigInt.asUintN(64, value).toString(16).padStart(16, "0");
 
 /** Section 8.1.3.8: size and flags first, then the base, the upper halves before the lower ones. */
-function range(index: number, offset: number): Register {
+function range(index: number, offset: number): RegisterLayout {
   const pair = (scope: Scope, at: number) =>
     (BigInt(scope.read(at, 4)) << 32n) | BigInt(scope.read(at + 4, 4));
   const sizeOf = (scope: Scope) => pair(scope, offset) & ~0x0fff_ffffn;
@@ -77,7 +82,7 @@ function range(index: number, offset: number): Register {
 /** Section 8.1.3. CXL 1.1's (revision 0) is laid out otherwise. */
 const DEVICE_BYTES = 0x38;
 const DEVICE_BYTES_REVISION_2 = 0x3c;
-const device: readonly Register[] = [
+const device: readonly RegisterLayout[] = [
   word("cxlCapability", 0x0a, "CXLCap:", {
     cacheCapable: flag(0, "Cache"),
     ioCapable: flag(1, "IO"),
@@ -123,13 +128,13 @@ const device: readonly Register[] = [
 ];
 
 /** Section 8.1.4. */
-const functionMap: readonly Register[] = Array.from({ length: 8 }, (_, i) =>
+const functionMap: readonly RegisterLayout[] = Array.from({ length: 8 }, (_, i) =>
   word(`nonCxlFunctionMap${i}`, 0x0c + 4 * i, `FuncMap ${i}:`, { functions: hex(0, 15, 8, "{}") }),
 );
 
 /** Section 8.1.5. */
 const PORT_BYTES = 0x28;
-const port: readonly Register[] = [
+const port: readonly RegisterLayout[] = [
   word("portExtensionStatus", 0x0a, "CXLPortSta:", {
     powerManagementInitializationComplete: flag(0, "PMComplete"),
   }),
@@ -162,7 +167,7 @@ function time(raw: number): string {
   return unit === undefined ? `${base}<?>` : `${base * 10 ** (scale % 3)}${unit}`;
 }
 
-function persistentFlush(name: string, offset: number, label: string): Register {
+function persistentFlush(name: string, offset: number, label: string): RegisterLayout {
   return {
     ...word(name, offset, label, { time: number(0, 15, "{}", time) }),
     lines: (fields, scope) => {
@@ -173,11 +178,11 @@ function persistentFlush(name: string, offset: number, label: string): Register 
   };
 }
 
-const flushPort: readonly Register[] = [
+const flushPort: readonly RegisterLayout[] = [
   persistentFlush("gpfPhase1Control", 0x0c, "GPF Phase 1 Timeout:"),
   persistentFlush("gpfPhase2Control", 0x0e, "GPF Phase 2 Timeout:"),
 ];
-const flushDevice: readonly Register[] = [
+const flushDevice: readonly RegisterLayout[] = [
   persistentFlush("gpfPhase2Duration", 0x0a, "GPF Phase 2 Duration:"),
   {
     name: "gpfPhase2Power",
@@ -206,7 +211,7 @@ const modes = {
 };
 
 /** Section 8.1.8. */
-const flexBus: readonly Register[] = [
+const flexBus: readonly RegisterLayout[] = [
   word("flexBusPortCapability", 0x0a, "FBCap:", {
     ...protocols,
     flit68ByteAndVh: flag(5, "68BFlit"),
@@ -235,7 +240,7 @@ const flexBus: readonly Register[] = [
       ["flexBusPortControl2", 0x18, "FBCtl2:"],
     ] as const
   ).map(
-    ([name, offset, label]): Register => ({
+    ([name, offset, label]): RegisterLayout => ({
       name,
       offset,
       sizeBytes: 4,
@@ -265,7 +270,7 @@ const BLOCK_NAMES: Readonly<Record<number, string>> = {
 };
 
 /** Section 8.1.9: as many blocks as there is room for. */
-function registerLocator(scope: Scope): Register[] {
+function registerLocator(scope: Scope): RegisterLayout[] {
   const count = Math.max(0, Math.floor((lengthOf(scope) - 0x0c) / 8));
   return Array.from({ length: count }, (_, i) => ({
     name: `registerBlock${i + 1}`,
@@ -283,7 +288,7 @@ function registerLocator(scope: Scope): Register[] {
 
 /** Section 8.1.10: more than 16 are reserved. */
 const MAX_LOGICAL_DEVICES = 16;
-const multiLogicalDevice: readonly Register[] = [
+const multiLogicalDevice: readonly RegisterLayout[] = [
   {
     ...word("numLogicalDevices", 0x0a, "NumLogDevs:", { numLogicalDevices: number(0, 15, "{}") }),
     when: (scope) => scope.read(0x0a, 2) !== 0 && scope.read(0x0a, 2) <= MAX_LOGICAL_DEVICES,
@@ -296,7 +301,7 @@ const STRUCTURES: Readonly<
     number,
     {
       readonly title: string;
-      readonly registers: readonly Register[] | ((scope: Scope) => readonly Register[]);
+      readonly registers: readonly RegisterLayout[] | ((scope: Scope) => readonly RegisterLayout[]);
       /** What is decoded of it at most; all, where absent. */
       readonly sizeBytes?: number;
     }
@@ -323,7 +328,7 @@ const FLEX_BUS = 7;
 
 const unknownId = word("unknownId", 8, "Unknown ID", { dvsecId: hex(0, 15, 4, "{}") });
 
-function cxlRegisters(scope: Scope): readonly Register[] {
+function cxlRegisters(scope: Scope): readonly RegisterLayout[] {
   const { registers = [unknownId] } = STRUCTURES[idOf(scope)] ?? {};
   return typeof registers === "function" ? registers(scope) : registers;
 }

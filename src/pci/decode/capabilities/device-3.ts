@@ -1,7 +1,7 @@
 /** Device 3 Extended Capability: PCIe 6.0, section 7.7.9. */
 import type { CapabilityLayout } from "./capability.ts";
 import { flitLinkWidth } from "./express-link.ts";
-import { type Condition, choice, flag } from "./register.ts";
+import { type Condition, choice, flag } from "./register-layout.ts";
 
 const EXIT_LATENCIES = [
   "Less than 1us",

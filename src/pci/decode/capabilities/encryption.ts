@@ -1,6 +1,6 @@
 /** Integrity and Data Encryption: PCIe 6.0, section 7.9.26. */
 import type { CapabilityLayout } from "./capability.ts";
-import { choice, type Field, flag, hex, number, type Register } from "./register.ts";
+import { choice, type FieldLayout, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const FIRST_STREAM = 0x0c;
@@ -18,7 +18,7 @@ const headerEncryption = choice(10, 13, "HdrEnc={}", ["no", "17:2", "25:2", "33:
 const streamStatus = (text: string) => choice(0, 3, text, ["insecure", "reserved", "secure"]);
 
 /** How many TLPs share a MAC; - where each has its own. */
-function aggregation(offset: number, low: number, name: string): Field {
+function aggregation(offset: number, low: number, name: string): FieldLayout {
   const text = (scope: Scope) => {
     const code = scope.bits(offset, low, low + 1);
     return `${name}${code ? `=${2 ** code}` : "-"}`;
@@ -32,7 +32,7 @@ const transmitAggregation = (offset: number) => ({
   txAggregationModeCpl: aggregation(offset, 6, "CPL"),
 });
 
-const capability: Register = {
+const capability: RegisterLayout = {
   name: "ideCapability",
   offset: 4,
   sizeBytes: 4,
@@ -53,7 +53,7 @@ const capability: Register = {
   },
 };
 
-const control: Register = {
+const control: RegisterLayout = {
   name: "ideControl",
   offset: 8,
   sizeBytes: 4,
@@ -65,7 +65,7 @@ const control: Register = {
 const labels = (scope: Scope, stream: string) => (offset: number, what: string) =>
   `[${(scope.base + offset).toString(16)}]${stream} ${what}:`;
 
-function linkStream(scope: Scope, i: number, offset: number): Register[] {
+function linkStream(scope: Scope, i: number, offset: number): RegisterLayout[] {
   const label = labels(scope, `LinkIDE#${i}`);
   return [
     {
@@ -97,7 +97,7 @@ function linkStream(scope: Scope, i: number, offset: number): Register[] {
   ];
 }
 
-function selectiveStream(scope: Scope, i: number, offset: number): Register[] {
+function selectiveStream(scope: Scope, i: number, offset: number): RegisterLayout[] {
   const stream = `SelectiveIDE#${i}`;
   const label = labels(scope, stream);
   const name = `selectiveIdeStream${i}`;
@@ -163,8 +163,8 @@ function selectiveStream(scope: Scope, i: number, offset: number): Register[] {
 }
 
 /** Lower halves in the first register, then the limit's upper half, then the base's. */
-function addressRange(scope: Scope, name: string, stream: string, offset: number): Register {
-  const address = (upper: number, lower: number, rest: bigint): Field["value"] => {
+function addressRange(scope: Scope, name: string, stream: string, offset: number): RegisterLayout {
+  const address = (upper: number, lower: number, rest: bigint): FieldLayout["value"] => {
     return (_, scope) => {
       const high = BigInt(scope.read(offset + upper, 4)) << 32n;
       return `0x${(high | BigInt(scope.bits(offset, lower, lower + 11) * 2 ** 20) | rest).toString(16)}`;
@@ -185,8 +185,8 @@ function addressRange(scope: Scope, name: string, stream: string, offset: number
 }
 
 /** As many as the capability names, as far as their bytes are at hand. */
-function streams(scope: Scope): Register[] {
-  const registers: Register[] = [];
+function streams(scope: Scope): RegisterLayout[] {
+  const registers: RegisterLayout[] = [];
   let offset = FIRST_STREAM;
   for (let i = 0; i < linkStreams(scope); i++, offset += LINK_STREAM_BYTES)
     registers.push(...linkStream(scope, i, offset));

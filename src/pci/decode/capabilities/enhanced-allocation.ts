@@ -1,6 +1,6 @@
 /** Enhanced Allocation: PCIe 6.0, section 7.8.5. Regions whose addresses are fixed, each in an entry of 2 to 5 double words. */
 import type { CapabilityLayout } from "./capability.ts";
-import { choice, flag, number, type Register } from "./register.ts";
+import { choice, flag, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const PROPERTIES: Readonly<Record<number, string>> = {
@@ -31,7 +31,7 @@ const hexText = (value: number) => value.toString(16).padStart(8, "0");
 /** Of the registers for base and maximum offset: bit 1 says that the upper half follows. */
 const hasUpper = (low: number) => (low & 2) !== 0;
 
-function entry(index: number, offset: number, sizeDoubleWords: number): Register[] {
+function entry(index: number, offset: number, sizeDoubleWords: number): RegisterLayout[] {
   const upper = (scope: Scope, at: number, there: boolean) =>
     there ? scope.read(offset + at, 4).toString(16) : "";
   const base = (scope: Scope) => scope.read(offset + 4, 4);
@@ -85,7 +85,7 @@ export const enhancedAllocation: CapabilityLayout = {
     },
   },
   registers: (scope) => {
-    const registers: Register[] = [];
+    const registers: RegisterLayout[] = [];
     let offset = isBridge(scope) ? 8 : 4;
     for (let i = 0; i < scope.bits(0, 16, 21) && scope.has(offset, 4); i++) {
       const sizeDoubleWords = scope.bits(offset, 0, 2);

@@ -1,7 +1,7 @@
 /** Advanced Error Reporting and Downstream Port Containment: PCIe 6.0, sections 7.8.4 and 7.9.14. */
 import type { CapabilityLayout } from "./capability.ts";
 import { onPorts, PortType } from "./port-type.ts";
-import { flag, hex, number, type Register } from "./register.ts";
+import { flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 
 /** The same bits say what happened, what is masked and what is fatal. */
 const uncorrectable = {
@@ -42,7 +42,12 @@ const correctable = {
 
 const hasRoot = onPorts(PortType.ROOT_PORT, PortType.EVENT_COLLECTOR);
 
-const status = (name: string, offset: number, label: string, fields: Register["fields"]): Register => ({
+const status = (
+  name: string,
+  offset: number,
+  label: string,
+  fields: RegisterLayout["fields"],
+): RegisterLayout => ({
   name,
   offset,
   sizeBytes: 4,

@@ -1,6 +1,13 @@
 /** The link's registers in the PCI Express capability: PCIe 6.0, sections 7.5.3.6 to 7.5.3.8 and 7.5.3.18 to 7.5.3.20. */
 import { onPorts, PortType } from "./port-type.ts";
-import { type Condition, choice, type Field, flag, number, type Register } from "./register.ts";
+import {
+  type Condition,
+  choice,
+  type FieldLayout,
+  flag,
+  number,
+  type RegisterLayout,
+} from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const { ENDPOINT, LEGACY_ENDPOINT, ROOT_PORT, DOWNSTREAM, PCIE_TO_PCI, PCI_TO_PCIE } = PortType;
@@ -22,7 +29,7 @@ export const L0S_LATENCIES = ["<64ns", "<128ns", "<256ns", "<512ns", "<1us", "<2
 export const L1_LATENCIES = ["<1us", "<2us", "<4us", "<8us", "<16us", "<32us", "<64us", "unlimited"];
 
 /** A width in the three bits that flit mode has for it, sections 7.7.8 and 7.7.9. */
-export function flitLinkWidth(low: number, text: string): Field {
+export function flitLinkWidth(low: number, text: string): FieldLayout {
   const names = { 0: "x1", 1: "x2", 2: "x4", 3: "x8", 4: "x16", 7: "Dynamic" };
   return choice(low, low + 2, text, names, undefined, (raw) => `Unknown (${raw})`);
 }
@@ -37,7 +44,7 @@ const aspm = (bit: 0 | 1): Condition => {
   return (scope) => scope.bits(0x0c, 10 + bit) === 1;
 };
 
-export const link: readonly Register[] = [
+export const link: readonly RegisterLayout[] = [
   {
     name: "linkCapabilities",
     offset: 0x0c,
@@ -143,7 +150,7 @@ const COMPONENTS = {
 const unknown = () => "Unknown";
 const hasReadinessStatus: Condition = (scope) => isDownstream(scope) && scope.bits(0x2c, 31) === 1;
 
-export const link2: readonly Register[] = [
+export const link2: readonly RegisterLayout[] = [
   {
     name: "linkCapabilities2",
     offset: 0x2c,

@@ -5,13 +5,13 @@ import { onPorts, PortType } from "./port-type.ts";
 import {
   type Condition,
   choice,
-  type Field,
+  type FieldLayout,
   flag,
   hex,
   number,
-  type Register,
+  type RegisterLayout,
   rareFlag,
-} from "./register.ts";
+} from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const { ENDPOINT, LEGACY_ENDPOINT, ROOT_PORT, UPSTREAM, DOWNSTREAM } = PortType;
@@ -36,7 +36,13 @@ const hasRoot = onPorts(ROOT_PORT, EVENT_COLLECTOR);
 const isVersion2: Condition = (scope) => scope.bits(0, 16, 19) >= 2;
 
 /** Slot power in watts; sections 7.5.3.3 and 7.5.3.9. More than 600 W has no number. */
-function slotPower(low: number, scaleLow: number, offset: number, text: string, when?: Condition): Field {
+function slotPower(
+  low: number,
+  scaleLow: number,
+  offset: number,
+  text: string,
+  when?: Condition,
+): FieldLayout {
   const watts = (value: number, scope: Scope) => {
     const scale = scope.bits(offset, scaleLow, scaleLow + 1);
     if (scale !== 0) return Number((value / 10 ** scale).toPrecision(6));
@@ -52,7 +58,7 @@ const indicators = onPorts(ENDPOINT, LEGACY_ENDPOINT, UPSTREAM, PCIE_TO_PCI);
 const resettable = onPorts(ENDPOINT, LEGACY_ENDPOINT, ROOT_COMPLEX_ENDPOINT);
 const powered = onPorts(ENDPOINT, UPSTREAM, PCIE_TO_PCI);
 
-const device: readonly Register[] = [
+const device: readonly RegisterLayout[] = [
   {
     name: "deviceCapabilities",
     offset: 0x04,
@@ -116,7 +122,7 @@ const device: readonly Register[] = [
 
 const INDICATOR = ["Unknown", "On", "Blink", "Off"];
 
-const slot: readonly Register[] = [
+const slot: readonly RegisterLayout[] = [
   {
     name: "slotCapabilities",
     offset: 0x14,
@@ -177,7 +183,7 @@ const slot: readonly Register[] = [
   },
 ];
 
-const root: readonly Register[] = [
+const root: readonly RegisterLayout[] = [
   {
     name: "rootCapabilities",
     offset: 0x1e,
@@ -243,7 +249,7 @@ const forwards = onPorts(ROOT_PORT, DOWNSTREAM);
 const completes: Condition = (scope) => onPorts(ROOT_PORT)(scope) || scope.hasMemoryBar;
 const requests = onPorts(ROOT_PORT, ENDPOINT, ROOT_COMPLEX_ENDPOINT, LEGACY_ENDPOINT);
 
-const device2: readonly Register[] = [
+const device2: readonly RegisterLayout[] = [
   {
     name: "deviceCapabilities2",
     offset: 0x24,

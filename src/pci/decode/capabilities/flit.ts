@@ -1,19 +1,19 @@
 /** Capabilities of flit mode: PCIe 6.0, sections 7.7.8 (logging) and 7.8.15 (error injection). */
 import type { CapabilityLayout } from "./capability.ts";
 import { flitLinkWidth } from "./express-link.ts";
-import { choice, type Field, flag, hex, number, type Register } from "./register.ts";
+import { choice, type FieldLayout, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 
 /** Labels have the width of the longest one. */
 const log = (
   name: string,
   offset: number,
-  sizeBytes: Register["sizeBytes"],
+  sizeBytes: RegisterLayout["sizeBytes"],
   label: string,
-  fields: Register["fields"],
-): Register => ({ name, offset, sizeBytes, label: `${label}:`.padEnd(10), fields });
+  fields: RegisterLayout["fields"],
+): RegisterLayout => ({ name, offset, sizeBytes, label: `${label}:`.padEnd(10), fields });
 
 /** Two lanes' counters of correctable errors a register. */
-const laneCounters: readonly Register[] = Array.from({ length: 8 }, (_, i) =>
+const laneCounters: readonly RegisterLayout[] = Array.from({ length: 8 }, (_, i) =>
   log(`fberMeasurementStatus${i + 3}`, 0x1c + 4 * i, 4, `MeasSts${i + 3}`, {
     [`lane${2 * i}CorrectableCounter`]: number(0, 15, `Lane${2 * i}: {},`),
     [`lane${2 * i + 1}CorrectableCounter`]: number(16, 31, `Lane${2 * i + 1}: {}`),
@@ -64,7 +64,12 @@ export const flitLogging: CapabilityLayout = {
   ],
 };
 
-const injection = (name: string, offset: number, label: string, fields: Register["fields"]): Register => ({
+const injection = (
+  name: string,
+  offset: number,
+  label: string,
+  fields: RegisterLayout["fields"],
+): RegisterLayout => ({
   name,
   offset,
   sizeBytes: 4,
@@ -94,7 +99,7 @@ const ORDERED_SETS: readonly (readonly [name: string, text: string])[] = [
   ["equalizationPhase2", "\n      Eq2:"],
   ["equalizationPhase3", ", Eq3:"],
 ];
-const orderedSetStatus: Readonly<Record<string, Field>> = Object.fromEntries(
+const orderedSetStatus: Readonly<Record<string, FieldLayout>> = Object.fromEntries(
   ORDERED_SETS.map(([name, text], i) => [name, choice(2 * i, 2 * i + 1, `${text} {}`, PROGRESS)]),
 );
 

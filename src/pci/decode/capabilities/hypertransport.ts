@@ -1,6 +1,15 @@
 /** HyperTransport I/O Link Specification 3.10c, section 7: which block it is, interfaces, and the mapping of MSI. */
 import type { CapabilityLayout } from "./capability.ts";
-import { type Condition, choice, type Field, flag, hex, number, type Register, wide } from "./register.ts";
+import {
+  type Condition,
+  choice,
+  type FieldLayout,
+  flag,
+  hex,
+  number,
+  type RegisterLayout,
+  wide,
+} from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 /** Bits 15:13 for interfaces, 15:11 for the others. */
@@ -36,7 +45,7 @@ function nameOf(type: number): string {
 
 const revisionText = (raw: number) => `${raw >>> 5}.${String(raw & 0x1f).padStart(2, "0")}`;
 
-const mapping: Register = {
+const mapping: RegisterLayout = {
   name: "msiMappingAddress",
   offset: 4,
   sizeBytes: 8,
@@ -71,17 +80,22 @@ const FREQUENCIES = [
   "Vend",
 ];
 
-const word = (name: string, offset: number, label: string, fields: Register["fields"]): Register => ({
+const word = (
+  name: string,
+  offset: number,
+  label: string,
+  fields: RegisterLayout["fields"],
+): RegisterLayout => ({
   name,
   offset,
   sizeBytes: 2,
   label: `${label}:`,
   fields,
 });
-const later = (register: Register): Register => ({ ...register, when: isLater });
+const later = (register: RegisterLayout): RegisterLayout => ({ ...register, when: isLater });
 
 /** Control and configuration of the link with this number; of the only one, "". */
-function link(number: "" | 0 | 1, offset: number): Register[] {
+function link(number: "" | 0 | 1, offset: number): RegisterLayout[] {
   const suffix = number === "" ? "" : ` ${number}`;
   return [
     word(`linkControl${number}`, offset, `Link Control${suffix}`, {
@@ -111,17 +125,22 @@ function link(number: "" | 0 | 1, offset: number): Register[] {
   ];
 }
 
-const byte = (name: string, offset: number, label: string, fields: Register["fields"]): Register => ({
+const byte = (
+  name: string,
+  offset: number,
+  label: string,
+  fields: RegisterLayout["fields"],
+): RegisterLayout => ({
   ...word(name, offset, label, fields),
   sizeBytes: 1,
 });
 
-const frequencyFlags: Readonly<Record<string, Field>> = Object.fromEntries(
+const frequencyFlags: Readonly<Record<string, FieldLayout>> = Object.fromEntries(
   FREQUENCIES.slice(0, 10).map((name, bit) => [`supports${name.replace(".", "_")}`, flag(bit, name)]),
 );
 
 /** A link's frequency, its errors in the same byte, and the frequencies that it can have. */
-function frequency(number: "" | 0 | 1, offset: number): Register[] {
+function frequency(number: "" | 0 | 1, offset: number): RegisterLayout[] {
   const suffix = number === "" ? "" : ` ${number}`;
   return [
     byte(`linkFrequency${number}`, offset, `Link Frequency${suffix}`, {
@@ -149,7 +168,7 @@ const features = {
   unitIdReorderDisable: flag(5, "UIDRD"),
 };
 
-const errorHandling = (offset: number): Register =>
+const errorHandling = (offset: number): RegisterLayout =>
   word("errorHandling", offset, "Error Handling", {
     protocolErrorFloodEnable: flag(0, "PFlE"),
     overflowErrorFloodEnable: flag(1, "OFlE"),
@@ -169,16 +188,16 @@ const errorHandling = (offset: number): Register =>
     systemErrorNonfatalEnable: flag(15, "SERRNFE"),
   });
 
-const memoryUpper = (offset: number): Register =>
+const memoryUpper = (offset: number): RegisterLayout =>
   word("memoryUpper", offset, "Prefetchable memory behind bridge Upper", {
     base: hex(0, 7, 2, "{}"),
     limit: hex(8, 15, 2, "-{}"),
   });
 
-const revision = (offset: number): Register =>
+const revision = (offset: number): RegisterLayout =>
   byte("revision", offset, "Revision ID", { revision: number(0, 7, "{}", revisionText) });
 
-const primary: readonly Register[] = [
+const primary: readonly RegisterLayout[] = [
   word("primaryCommand", 2, "Command", {
     baseUnitId: number(0, 4, "BaseUnitID={}"),
     unitCount: number(5, 9, "UnitCnt={}"),
@@ -199,7 +218,7 @@ const primary: readonly Register[] = [
 
 const hasExtendedSet: Condition = (scope) => isLater(scope) && scope.bits(12, 8) === 1;
 
-const secondary: readonly Register[] = [
+const secondary: readonly RegisterLayout[] = [
   word("secondaryCommand", 2, "Command", {
     warmReset: flag(0, "WarmRst"),
     doubleEnded: flag(1, "DblEnd"),
@@ -224,7 +243,7 @@ const secondary: readonly Register[] = [
   { ...memoryUpper(20), when: hasExtendedSet },
 ];
 
-const INTERFACE_REGISTERS: Readonly<Record<number, readonly Register[]>> = {
+const INTERFACE_REGISTERS: Readonly<Record<number, readonly RegisterLayout[]>> = {
   [PRIMARY]: primary,
   [SECONDARY]: secondary,
 };

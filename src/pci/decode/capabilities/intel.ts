@@ -2,14 +2,14 @@
  * Intel's vendor-specific capability on host bridges and graphics: CAPID0 of the processors' datasheets, volume 2, version
  * 1, which they have had since the second generation of Core.
  */
-import { choice, flag, hex, number, type Register } from "./register.ts";
+import { choice, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const TYPES = ["Capabilities", "Feature Detection"];
 const typeOf = (scope: Scope) => scope.bits(0, 28, 31);
 const versionOf = (scope: Scope) => scope.bits(0, 24, 27);
 
-export const intelHeading: Register = {
+export const intelHeading: RegisterLayout = {
   name: "vendorSpecific",
   offset: 2,
   sizeBytes: 2,
@@ -30,7 +30,7 @@ export const intelHeading: Register = {
 /** Steps of 266.6 MHz; 0 is no limit. */
 const frequency = (raw: number) => (raw === 0 ? "Unlimited" : `${Math.floor((raw * 2666) / 10)}MHz`);
 
-const registers: readonly Register[] = [
+const registers: readonly RegisterLayout[] = [
   {
     name: "capabilitiesA",
     offset: 4,
@@ -112,7 +112,7 @@ const registers: readonly Register[] = [
 ];
 
 /** As many as the capability's length has; none of another version or type. */
-export function intelRegisters(scope: Scope): readonly Register[] {
+export function intelRegisters(scope: Scope): readonly RegisterLayout[] {
   if (typeOf(scope) !== 0 || versionOf(scope) !== 1) return [];
   const sizeBytes = scope.read(2, 1);
   return registers.filter(({ offset }) => offset + 4 <= sizeBytes);

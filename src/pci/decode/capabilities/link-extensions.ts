@@ -1,6 +1,6 @@
 /** Extended capabilities of the link and its power: PCIe 6.0, sections 7.7.3 to 7.7.10, 7.8.2, 7.8.3 and 7.9.15. */
 import type { CapabilityLayout } from "./capability.ts";
-import { type Condition, choice, flag, hex, number, type Register } from "./register.ts";
+import { type Condition, choice, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 
 /** A scale of powers of 32 ns; 6 and 7 are not permitted. */
 const LATENCY_SCALES = 6;
@@ -9,7 +9,7 @@ function latencyNs(value: number, scale: number): number | string {
 }
 
 /** Section 7.8.2. */
-function latency(name: string, offset: number, label: string): Register {
+function latency(name: string, offset: number, label: string): RegisterLayout {
   return {
     name,
     offset,
@@ -202,7 +202,7 @@ const equalization = {
   linkEqualizationRequest: flag(4, "LinkEquRequest"),
 };
 
-const mismatch = (name: string, offset: number, label: string): Register => ({
+const mismatch = (name: string, offset: number, label: string): RegisterLayout => ({
   name,
   offset,
   sizeBytes: 4,

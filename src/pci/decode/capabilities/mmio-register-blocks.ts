@@ -1,6 +1,6 @@
 /** MMIO Register Block Locator: PCIe 6.1, section 7.9.27. */
 import type { CapabilityLayout } from "./capability.ts";
-import { choice, number, type Register, wide } from "./register.ts";
+import { choice, number, type RegisterLayout, wide } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const FIRST_LOCATOR = 8;
@@ -8,7 +8,7 @@ const LOCATOR_BYTES = 8;
 const BLOCKS = { 0: "Empty", 1: "MCAP", 255: "MDVS" };
 
 /** As many as the structure's length has room for; those beyond the bytes at hand are left out. */
-function locators(scope: Scope): Register[] {
+function locators(scope: Scope): RegisterLayout[] {
   const count = Math.max(0, Math.floor(scope.bits(4, 0, 11) / LOCATOR_BYTES) - 1);
   return Array.from({ length: count }, (_, i) => ({
     name: `registerLocator${i}`,

@@ -1,6 +1,6 @@
 /** PCI-X Addendum 2.0, section 7.2, and AGP 3.0, section 6.3: what came before PCI Express. */
 import type { CapabilityLayout } from "./capability.ts";
-import { choice, type Field, flag, hex, number, type Register } from "./register.ts";
+import { choice, type FieldLayout, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const OUTSTANDING = [1, 2, 3, 4, 8, 12, 16, 32];
@@ -16,7 +16,7 @@ const place = {
   unexpectedSplitCompletion: flag(19, "USC"),
 };
 
-const endpoint: readonly Register[] = [
+const endpoint: readonly RegisterLayout[] = [
   {
     name: "pcixCommand",
     offset: 2,
@@ -47,7 +47,7 @@ const endpoint: readonly Register[] = [
   },
 ];
 
-const split = (name: string, offset: number, label: string): Register => ({
+const split = (name: string, offset: number, label: string): RegisterLayout => ({
   name,
   offset,
   sizeBytes: 4,
@@ -58,7 +58,7 @@ const split = (name: string, offset: number, label: string): Register => ({
   },
 });
 
-const bridge: readonly Register[] = [
+const bridge: readonly RegisterLayout[] = [
   {
     name: "pcixSecondaryStatus",
     offset: 2,
@@ -107,7 +107,7 @@ export const pciX: CapabilityLayout = {
 const agp3 = (scope: Scope) => scope.bits(0, 20, 23) >= 3 && scope.bits(4, 3) === 1;
 
 /** Rates are x1, x2 and x4, and in AGP 3 mode x4 and x8. */
-function rate(): Field {
+function rate(): FieldLayout {
   const rates = (raw: number, scope: Scope) =>
     [0, 1, 2]
       .filter((bit) => raw & (1 << bit))

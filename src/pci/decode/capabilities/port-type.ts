@@ -1,4 +1,4 @@
-import type { Condition } from "./register.ts";
+import type { Condition } from "./register-layout.ts";
 
 /** Device/Port Type: PCIe 6.0, section 7.5.3.2, bits 7:4. */
 export const PortType = {

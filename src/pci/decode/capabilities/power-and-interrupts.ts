@@ -1,6 +1,6 @@
 /** Power Management, MSI and MSI-X: PCIe 6.0, sections 7.5.2, 7.7.1 and 7.7.2. */
 import type { CapabilityLayout } from "./capability.ts";
-import { flag, hex, number, type Register, wide } from "./register.ts";
+import { flag, hex, number, type RegisterLayout, wide } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 /** Auxiliary current in D3cold, mA; Power Management Capabilities, bits 8:6. */
@@ -65,9 +65,9 @@ export const powerManagement: CapabilityLayout = {
 const is64 = (scope: Scope) => scope.bits(2, 7) === 1;
 
 /** Behind the address, which takes 4 or 8 bytes: data, mask and pending bits. */
-function msiData(scope: Scope): readonly Register[] {
+function msiData(scope: Scope): readonly RegisterLayout[] {
   const data = is64(scope) ? 12 : 8;
-  const pending: Register = {
+  const pending: RegisterLayout = {
     name: "pendingBits",
     offset: data + 8,
     sizeBytes: 4,

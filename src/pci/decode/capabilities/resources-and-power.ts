@@ -1,7 +1,7 @@
 /** Extended capabilities about addresses, transactions and power: PCIe 6.0, sections 7.8.1, 7.8.6, 7.9.11 to 7.9.13. */
 import type { CapabilityLayout } from "./capability.ts";
 import { onPorts, PortType } from "./port-type.ts";
-import { choice, flag, hex, number, type Register, wide } from "./register.ts";
+import { choice, flag, hex, number, type RegisterLayout, wide } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 /** 2^exponent MB, in the widest unit. */
@@ -14,13 +14,13 @@ function size(exponent: number): string {
 const MAX_BARS = 6;
 
 /** Section 7.8.6: a capability and a control register for each BAR that can change its size. */
-function resizableBars(scope: Scope): Register[] {
+function resizableBars(scope: Scope): RegisterLayout[] {
   const count = scope.bits(8, 5, 7);
   if (count < 1 || count > MAX_BARS) {
     const line = `<error in resizable BAR: num_bars=${count} is out of specification>`;
     return [{ name: "control0", offset: 8, sizeBytes: 4, label: "", fields: {}, lines: () => [line] }];
   }
-  return Array.from({ length: count }, (_, i): Register => {
+  return Array.from({ length: count }, (_, i): RegisterLayout => {
     const offset = 4 + 8 * i;
     const exponents = () => [
       ...Array.from({ length: 28 }, (_, bit) => bit).filter((bit) => scope.bits(offset, 4 + bit)),
@@ -89,7 +89,7 @@ export const processingHints: CapabilityLayout = {
 const isEndpoint = onPorts(PortType.ENDPOINT, PortType.ROOT_COMPLEX_ENDPOINT);
 const isPort = onPorts(PortType.ROOT_PORT, PortType.UPSTREAM, PortType.DOWNSTREAM);
 
-const groups = (name: string, offset: number, label: string): Register => ({
+const groups = (name: string, offset: number, label: string): RegisterLayout => ({
   name,
   offset,
   sizeBytes: 8,

@@ -1,6 +1,6 @@
 /** What root complexes say of themselves: PCIe 6.0, sections 7.9.8 (link declaration) and 7.9.10 (event collector). */
 import type { CapabilityLayout } from "./capability.ts";
-import { choice, flag, hex, type Register } from "./register.ts";
+import { choice, flag, hex, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const LINKS_OFFSET = 16;
@@ -20,7 +20,7 @@ function target(scope: Scope, offset: number): string {
   return `${byte(bus)}:${byte(scope.bits(offset, 15, 19))}.${scope.bits(offset, 12, 14)} CfgSpace=${whole}`;
 }
 
-function linkEntry(index: number): Register[] {
+function linkEntry(index: number): RegisterLayout[] {
   const offset = LINKS_OFFSET + index * LINK_BYTES;
   return [
     {

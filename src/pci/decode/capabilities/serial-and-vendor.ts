@@ -1,6 +1,6 @@
 /** Extended capabilities that say who and what: PCIe 6.0, sections 7.9.3, 7.9.5, 7.9.6 and 7.9.24. */
 import type { CapabilityLayout } from "./capability.ts";
-import { flag, hex, number, rareFlag } from "./register.ts";
+import { flag, hex, number, rareFlag } from "./register-layout.ts";
 
 /** The number's bytes from the highest on; its first three are the maker's EUI-64. */
 export const serialNumber: CapabilityLayout = {

@@ -1,7 +1,7 @@
 /** Vendor-Specific Capability: PCIe 6.0, section 7.9.4. What it means is the vendor's affair; some publish it. */
 import type { CapabilityLayout } from "./capability.ts";
 import { intelHeading, intelRegisters } from "./intel.ts";
-import { hex, number, type Register } from "./register.ts";
+import { hex, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const RED_HAT = 0x1af4;
@@ -21,7 +21,7 @@ const VIRTIO_TYPES: Readonly<Record<number, string>> = {
 const NOTIFY = 2;
 const SHARED_MEMORY = 8;
 
-const virtioHeading: Register = {
+const virtioHeading: RegisterLayout = {
   name: "virtioCapability",
   offset: 2,
   sizeBytes: 2,
@@ -32,7 +32,7 @@ const virtioHeading: Register = {
   },
 };
 
-const virtioLocation: Register = {
+const virtioLocation: RegisterLayout = {
   name: "virtioLocation",
   offset: 4,
   sizeBytes: 1,
@@ -50,14 +50,14 @@ const virtioLocation: Register = {
 };
 
 /** Section 4.1.4.7: the upper halves follow after the lower ones of both. */
-function sharedMemory64(low: number, high: number): Register["fields"][string]["value"] {
+function sharedMemory64(low: number, high: number): RegisterLayout["fields"][string]["value"] {
   return (_, scope) => {
     const value = (BigInt(scope.read(high, 4)) << 32n) | BigInt(scope.read(low, 4));
     return `0x${value.toString(16).padStart(16, "0")}`;
   };
 }
 
-const sharedMemoryLocation: Register = {
+const sharedMemoryLocation: RegisterLayout = {
   name: "virtioLocation",
   offset: 4,
   sizeBytes: 2,
@@ -70,7 +70,7 @@ const sharedMemoryLocation: Register = {
   },
 };
 
-const plainHeading: Register = {
+const plainHeading: RegisterLayout = {
   name: "vendorSpecific",
   offset: 2,
   sizeBytes: 1,

@@ -1,13 +1,13 @@
 /** Virtual Channel: PCIe 6.0, section 7.9.1. A port's registers, and three more for each channel. */
 import type { CapabilityLayout } from "./capability.ts";
-import { choice, flag, hex, number, type Register, rareFlag } from "./register.ts";
+import { choice, flag, hex, number, type RegisterLayout, rareFlag } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const PORT_ARBITRATION = ["Fixed", "WRR32", "WRR64", "WRR128", "??4", "??5", "??6", "??7"];
 const CHANNEL_ARBITRATION = ["Fixed", "WRR32", "WRR64", "WRR128", "TWRR128", "WRR256", "??6", "??7"];
 
 /** One flag for each way of arbitration; those without a name show up when a device has them. */
-function arbitration(names: readonly string[]): Register["fields"] {
+function arbitration(names: readonly string[]): RegisterLayout["fields"] {
   const fields = names.map((name, bit) => {
     const known = !name.startsWith("?");
     return [
@@ -18,7 +18,7 @@ function arbitration(names: readonly string[]): Register["fields"] {
   return Object.fromEntries(fields);
 }
 
-const port: readonly Register[] = [
+const port: readonly RegisterLayout[] = [
   {
     name: "portVcCapability1",
     offset: 4,
@@ -62,7 +62,7 @@ const port: readonly Register[] = [
   },
 ];
 
-function channel(index: number): Register[] {
+function channel(index: number): RegisterLayout[] {
   const offset = 0x10 + 12 * index;
   const when = (scope: Scope) => scope.has(offset, 12);
   return [

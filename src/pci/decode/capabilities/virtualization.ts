@@ -1,6 +1,6 @@
 /** Sharing a device and keeping its users apart: PCIe 6.0, sections 7.7.11, 7.8.8, 9.3.3 and 10.5. */
 import type { CapabilityLayout } from "./capability.ts";
-import { flag, hex, number, type Register } from "./register.ts";
+import { flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
 const services = {
@@ -150,8 +150,8 @@ const VF_BARS = 6;
 const ONES = 0xffff_ffff;
 
 /** BARs of the virtual functions; a 64-bit one takes two. */
-function virtualBars(scope: Scope): Register[] {
-  const bars: Register[] = [];
+function virtualBars(scope: Scope): RegisterLayout[] {
+  const bars: RegisterLayout[] = [];
   for (let index = 0; index < VF_BARS; index++) {
     const offset = VF_BAR0 + 4 * index;
     const low = scope.read(offset, 4);

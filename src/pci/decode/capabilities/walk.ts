@@ -2,7 +2,7 @@
  * The two lists of capabilities: PCIe 6.0, sections 7.5.1.1.11 and 7.6.3. Pointers come from outside: one that leaves the
  * bytes at hand, points into the header or comes around again ends its list, and the list says so.
  */
-import { CapabilityId } from "../../config.ts";
+import { CapabilityId } from "../../config-offsets.ts";
 import type { CapabilityLayout, CapabilityTable, DecodedCapability } from "./capability.ts";
 import { decodeLayout } from "./capability.ts";
 import { type ScopeFacts, scopeAt } from "./scope.ts";

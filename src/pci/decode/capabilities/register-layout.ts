@@ -10,7 +10,7 @@ type FieldValue = number | boolean | string;
 /** When a field or register exists; always, where absent. */
 export type Condition = (scope: Scope) => boolean;
 
-export interface Field {
+export interface FieldLayout {
   readonly bits: readonly [low: number, high: number];
   /**
    * Its part of the register's text, in which {} stands for the value; "" leaves it to the structured form. A leading
@@ -25,7 +25,7 @@ export interface Field {
   readonly when?: Condition | undefined;
 }
 
-export interface Register {
+export interface RegisterLayout {
   /** The specification's name, in camel case. */
   readonly name: string;
   /** Bytes from the capability's start. */
@@ -33,14 +33,14 @@ export interface Register {
   readonly sizeBytes: 1 | 2 | 4 | 8;
   /** What its line starts with. */
   readonly label: string;
-  readonly fields: Readonly<Record<string, Field>>;
+  readonly fields: Readonly<Record<string, FieldLayout>>;
   readonly when?: Condition | undefined;
   /** Lines for a register whose text is no row of fields; without label and indentation. */
   readonly lines?: (fields: Readonly<Record<string, FieldValue>>, scope: Scope) => string[];
 }
 
 /** A bit, shown as its name and + or -. */
-export function flag(bit: number, text: Field["text"], when?: Condition): Field {
+export function flag(bit: number, text: FieldLayout["text"], when?: Condition): FieldLayout {
   const signed = (name: string) => (name === "" || name.includes("{}") ? name : `${name}{}`);
   return {
     bits: [bit, bit],
@@ -51,7 +51,7 @@ export function flag(bit: number, text: Field["text"], when?: Condition): Field 
 }
 
 /** A bit that is shown only when it is set. */
-export function rareFlag(bit: number, text: string): Field {
+export function rareFlag(bit: number, text: string): FieldLayout {
   return { ...flag(bit, text), quiet: true };
 }
 
@@ -62,17 +62,23 @@ export function number(
   text: string,
   value: (raw: number, scope: Scope) => FieldValue = (raw) => raw,
   when?: Condition,
-): Field {
+): FieldLayout {
   return { bits: [low, high], text, value: (raw, scope) => value(Number(raw), scope), when };
 }
 
 /** An unsigned number below 2^53 that people read in hexadecimal. */
-export function hex(low: number, high: number, hexDigits: number, text: string, when?: Condition): Field {
+export function hex(
+  low: number,
+  high: number,
+  hexDigits: number,
+  text: string,
+  when?: Condition,
+): FieldLayout {
   return { bits: [low, high], text, hexDigits, value: Number, when };
 }
 
 /** A 64-bit address or mask: those bits in place, the others 0. */
-export function wide(low: number, high: number, text: string, when?: Condition): Field {
+export function wide(low: number, high: number, text: string, when?: Condition): FieldLayout {
   return {
     bits: [low, high],
     text,
@@ -89,7 +95,7 @@ export function choice(
   names: readonly string[] | Readonly<Record<number, string>>,
   when?: Condition,
   unnamed: (raw: number) => string = (raw) => `??${raw}`,
-): Field {
+): FieldLayout {
   const named = names as Readonly<Record<number, string>>;
   return number(low, high, text, (raw) => named[raw] ?? unnamed(raw), when);
 }
@@ -107,7 +113,7 @@ export interface DecodedRegister {
 }
 
 /** A register, taken apart; undefined where it does not exist or is not at hand. */
-export function decodeRegister(register: Register, scope: Scope): DecodedRegister | undefined {
+export function decodeRegister(register: RegisterLayout, scope: Scope): DecodedRegister | undefined {
   const { name, offset, sizeBytes, label } = register;
   if (!scope.has(offset, sizeBytes) || register.when?.(scope) === false) return undefined;
   const raw = sizeBytes === 8 ? scope.read64(offset) : BigInt(scope.read(offset, sizeBytes));
@@ -133,7 +139,7 @@ export function decodeRegister(register: Register, scope: Scope): DecodedRegiste
   return { name, offset: scope.base + offset, sizeBytes, value, fields, lines };
 }
 
-function show(field: Field, value: FieldValue): string {
+function show(field: FieldLayout, value: FieldValue): string {
   if (typeof value === "boolean") return value ? "+" : "-";
   if (field.hexDigits !== undefined && typeof value === "number")
     return value.toString(16).padStart(field.hexDigits, "0");

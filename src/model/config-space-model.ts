@@ -2,7 +2,14 @@
  * Configuration space of a device model: bytes with, for each bit, whether software may write it or clear it by
  * writing one. Built from a header and a list of capabilities; PCIe 6.0, section 7.5.
  */
-import { CapabilityId, CONFIG_BYTES, Command, Config, ExtendedCapabilityId, Status } from "../pci/config.ts";
+import {
+  CapabilityId,
+  CONFIG_BYTES,
+  Command,
+  Config,
+  ExtendedCapabilityId,
+  Status,
+} from "../pci/config-offsets.ts";
 
 /** A run of bytes of configuration space in the power-on state. Masks are as long as the values; absent: read-only. */
 interface Layout {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CONFIG_BYTES, Config } from "../../src/pci/config.ts";
+import { CONFIG_BYTES, Config } from "../../src/pci/config-offsets.ts";
 import { RegionIndex } from "../../src/protocol/vfio.ts";
 import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
 import { pack, type RawClient, type Server, startServer, tempFolder } from "./rig.ts";
