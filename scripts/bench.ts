@@ -7,6 +7,7 @@ import { penalty } from "./bench/penalty.ts";
 import { ExitCode } from "./cli/exit-code.ts";
 import { interrupted } from "./cli/interrupt.ts";
 import { twoColumns } from "./cli/layout.ts";
+import { wordError } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 
@@ -69,7 +70,7 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound, 130 interrupted.
         if (args.svg !== undefined && result.draw) writeFileSync(args.svg, result.draw());
       }
     } catch (error) {
-      await say("error", error instanceof Error ? error.message : String(error));
+      await say("error", wordError(error));
       process.exit(interrupted.aborted ? ExitCode.INTERRUPTED : 1);
     }
     if (results.some(({ ratio, bound }) => ratio > bound)) process.exit(3);

@@ -1,9 +1,10 @@
 /** Gives a PCI function to a driver for user space. */
 import { defineCommand } from "citty";
-import { bind, planBind } from "../src/pci/bus/binding.ts";
+import { bind, DEFAULT_DRIVER, planBind } from "../src/pci/bus/binding.ts";
 import { isVfioDriver } from "../src/pci/bus/group.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { describeGroup, groupJson } from "./bus/group.ts";
+import { wordRemedies } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { endWith, jsonArg, printJson } from "./cli/verb.ts";
@@ -29,7 +30,7 @@ Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
     address: { type: "positional", required: false, description: ADDRESS },
     driver: {
       type: "string",
-      default: "vfio-pci",
+      default: DEFAULT_DRIVER,
       valueHint: "NAME",
       description: "The driver to give it to",
     },
@@ -69,7 +70,9 @@ Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
         const names = blocking.map((member) => `${member.function.address} (${member.function.driver})`);
         await say(
           "info",
-          `VFIO can't use the group yet: ${names.join(", ")}; bun run bind.ts ${address} --group takes the rest`,
+          wordRemedies(`VFIO can't use the group yet: ${names.join(", ")}`, [
+            { verb: "bind", args: [address, "--group"], does: "takes the rest" },
+          ]),
         );
       }
       return refused ? 1 : 0;

@@ -3,11 +3,11 @@ import { type ArgsDef, defineCommand } from "citty";
 import { buildStandalone, type Standalone, type Target, targets } from "./build/standalone.ts";
 import { columns } from "./cli/columns.ts";
 import { splitCommandLine } from "./cli/command-line.ts";
+import { cloneVerbs } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
 import { endWith, jsonArg, printJson } from "./cli/verb.ts";
-import { leftOut } from "./vfiokit/verbs.ts";
 
 const args = {
   target: {
@@ -32,7 +32,7 @@ const command = defineCommand({
   meta: {
     name: "build.ts",
     description: `Build vfiokit as one file for machines without Bun: vfiokit-linux-x64, -x64-musl, -arm64 and
--arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun in it, but not ${leftOut.join(", ")},
+-arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun in it, but not ${cloneVerbs.join(", ")},
 which need a clone. The Bun of other machines comes from npm, with the checksum in package-lock.json,
 and is kept in the cache folder.
 

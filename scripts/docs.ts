@@ -13,7 +13,8 @@ Example:
   bun run docs.ts`,
   },
   args: {},
-  run: () => writeFileSync(new URL("../docs/encoder.md", import.meta.url), encoderDocument()),
+  run: () =>
+    writeFileSync(new URL("../docs/encoder.md", import.meta.url), encoderDocument("bun run docs.ts")),
 });
 
 await runVerb(command);

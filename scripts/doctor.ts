@@ -7,6 +7,7 @@ import { examineSystem } from "../src/doctor/system.ts";
 import { listFunctions, readFunction } from "../src/pci/bus/functions.ts";
 import { isForUserSpace } from "../src/pci/bus/group.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
+import { wordParts } from "./cli/remedy.ts";
 import { runVerb } from "./cli/usage.ts";
 import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 
@@ -76,13 +77,13 @@ function describe(title: string, findings: readonly Finding[]): string {
   const indent = " ".repeat(2 + markWidth + 2);
   const lines = findings.flatMap(({ check, verdict, text, fix }) => [
     `  ${marks[verdict].padEnd(markWidth)}  ${check.padEnd(nameWidth)}  ${text}`,
-    ...(fix === undefined ? [] : [`${indent}${" ".repeat(nameWidth)}  fix: ${fix}`]),
+    ...(fix === undefined ? [] : [`${indent}${" ".repeat(nameWidth)}  fix: ${wordParts(fix)}`]),
   ]);
   return [title, ...lines].join("\n");
 }
 
 function toJson({ check, verdict, text, fix }: Finding) {
-  return { check, verdict, text, fix: fix ?? null };
+  return { check, verdict, text, fix: fix ? wordParts(fix) : null };
 }
 
 await runVerb(command);

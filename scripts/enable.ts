@@ -41,7 +41,7 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
       const chosen = named
         ? { memory: args.memory, busMaster: args["bus-master"], io: args.io }
         : { memory: true, busMaster: true, io: args.off };
-      if (args.off && !args.force) requireIdle(of);
+      if (args.off && !args.force) requireIdle(of, chosen);
       const { before, after } = changeCommand(of, chosen, !args.off);
       if (of.driver !== undefined)
         await say(

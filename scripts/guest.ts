@@ -12,6 +12,7 @@ import { splitCommandLine } from "./cli/command-line.ts";
 import { interrupted } from "./cli/interrupt.ts";
 import { timeoutMs, wholeNumber } from "./cli/number.ts";
 import { terminalColumns } from "./cli/progress.ts";
+import { wordError, wordRemedies } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
@@ -201,10 +202,10 @@ function stdinIsLost(inputs: readonly string[]): boolean {
 
 /** What went wrong, in terms of this command line. */
 function explain(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  const { message } = thrown;
+  const message = wordError(thrown);
   if (thrown instanceof OptionError) {
-    const mistake = `${optionNames[thrown.option] ?? thrown.option} ${thrown.mistake}`;
+    const { option, remedies } = thrown;
+    const mistake = wordRemedies(`${optionNames[option] ?? option} ${thrown.mistake}`, remedies);
     return /^--in \/dev\/fd\/\d+: .*ENOENT/.test(mistake)
       ? `${mistake}; bun run hands on standard input only: give it that as /dev/stdin, or start scripts/guest.ts without run`
       : mistake;

@@ -2,6 +2,7 @@
 import { defineCommand } from "citty";
 import { boundAddresses, type DriverChange, release } from "../src/pci/bus/binding.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
+import { wordError, wordMentions } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
@@ -36,14 +37,14 @@ Exit codes: 0 released, 1 at least one was not, 2 usage.`,
         try {
           released.push(await release(address, args));
         } catch (error) {
-          failed.push({ address, error: error instanceof Error ? error.message : String(error) });
+          failed.push({ address, error: wordError(error) });
         }
       }
       if (args.json) printJson({ released, failed });
       else {
         for (const { address, from, to } of released) console.log(describe(address, from, to));
         if (args.all && released.length === 0 && failed.length === 0)
-          console.log("nothing is bound by bind.ts");
+          console.log(wordMentions("nothing is bound by bind.ts"));
       }
       for (const { error } of failed) await say("error", error);
       return failed.length > 0 ? 1 : 0;

@@ -8,6 +8,7 @@ import { functionAddress } from "./bus/address.ts";
 import { programStep } from "./bus/program.ts";
 import { columns } from "./cli/columns.ts";
 import { hex, timeoutMs } from "./cli/number.ts";
+import { wordError } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
@@ -93,7 +94,7 @@ Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the
         if (fate === "gone") return `${address} did not come back within ${args.timeout} s`;
         if (fate === "silent")
           return `${address} is there again, but its registers or its configuration space read as all ones: what is behind it is dead, in reset or still being programmed`;
-        return failure === undefined ? [] : `${address} does not have its driver back: ${failure}`;
+        return failure === undefined ? [] : `${address} does not have its driver back: ${wordError(failure)}`;
       });
       for (const error of errors) await say("error", error);
       return errors.length > 0 ? 1 : 0;
@@ -116,7 +117,13 @@ function describe({ address, fate, before, after }: RescanOutcome): string[] {
 function toJson({ address, fate, before, after, failure }: RescanOutcome) {
   const json = (of: PciFunction | undefined) =>
     of ? { vendor: hex(of.vendor, 16), device: hex(of.device, 16), driver: of.driver ?? null } : null;
-  return { address, fate, before: json(before), after: json(after), error: failure ?? null };
+  return {
+    address,
+    fate,
+    before: json(before),
+    after: json(after),
+    error: failure ? wordError(failure) : null,
+  };
 }
 
 await runVerb(command, { rest: "... [-- COMMAND...]" });

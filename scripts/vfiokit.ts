@@ -1,7 +1,8 @@
 /** All verbs in one program, `vfiokit VERB ...`: where bin/vfiokit and a standalone binary (scripts/build.ts) begin. */
 import { basename, join } from "node:path";
+import { cloneVerbs } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
-import { leftOut, verbs } from "./vfiokit/verbs.ts";
+import { verbs } from "./vfiokit/verbs.ts";
 
 /** Where the files of a standalone binary are, for itself. */
 const INSIDE = "/$bunfs/";
@@ -19,9 +20,9 @@ else if (word.startsWith(INSIDE) && Object.hasOwn(programs, basename(word)))
 else if (Object.hasOwn(verbs, word)) await verbs[word]!.run();
 else if (word === "--help" || word === "-h") await (await import("./vfiokit/help.ts")).printHelp();
 else if (word === "--version") console.log(`vfiokit ${await version()}, Bun ${Bun.version}`);
-else if (leftOut.includes(word) && !Bun.isStandaloneExecutable)
+else if (cloneVerbs.includes(word) && !Bun.isStandaloneExecutable)
   await import(join(import.meta.dir, `${word}.ts`));
-else if (leftOut.includes(word))
+else if (cloneVerbs.includes(word))
   await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in this program`);
 else await refuse(`there is no verb "${word}"`);
 

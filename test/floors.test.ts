@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 const root = resolve(import.meta.dir, "..");
 /** From the ground up, as the README's picture has them. */
 const floors = [
+  "src/remedy",
   "src/os",
   "src/debian",
   "src/registers",
@@ -130,7 +131,7 @@ test("the README draws these floors, in this order", () => {
 
 /** The card's name, its driver's and its codec's, in any spelling; the kit works with any device. */
 const card = /vp9|\bencoder|10ee|7022|libvpx|libav|\bcodec/i;
-const kit = ["os", "pci", "registers", "protocol", "device", "model", "guest", "doctor"];
+const kit = ["remedy", "os", "pci", "registers", "protocol", "device", "model", "guest", "doctor"];
 
 test("nothing of the kit names the card", () => {
   const named = sources

@@ -11,7 +11,7 @@ export function functionAddress(word: string | undefined): string {
   try {
     return canonicalAddress(word);
   } catch (error) {
-    if (error instanceof BusError) throw new UsageError(error.message);
+    if (error instanceof BusError) throw new UsageError(error.message, { cause: error });
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** What the verbs that open a device have in common. */
 import { DeviceError } from "../../src/device/device.ts";
 import { ExitCode } from "./exit-code.ts";
+import { wordError } from "./remedy.ts";
 import { say } from "./say.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -48,7 +49,7 @@ export async function endWith(work: () => Promise<number> | number): Promise<nev
     exitCode = await work();
   } catch (thrown) {
     const error = firstOf(thrown);
-    const message = error instanceof Error ? error.message : String(error);
+    const message = wordError(error);
     await say("error", message);
     const silent = error instanceof DeviceError && error.silent;
     if (process.argv.includes("--json") && !printed)

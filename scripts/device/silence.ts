@@ -2,6 +2,7 @@
 import { DeviceError, type PciDevice, type Region } from "../../src/device/device.ts";
 import { isPciSpec } from "../../src/device/pci.ts";
 import { Config, isSilentCommand } from "../../src/pci/config-offsets.ts";
+import { wordCommand } from "../cli/remedy.ts";
 import type { Place, Width } from "./place.ts";
 
 type Opened = Pick<PciDevice, "spec" | "config" | "bars">;
@@ -19,7 +20,7 @@ and of the lowest one.`;
 export function whySilent({ spec, config }: Pick<Opened, "spec" | "config">): string | undefined {
   if (!isSilentCommand(config.read16(Config.COMMAND))) return undefined;
   const back = isPciSpec(spec)
-    ? `once it is back, bun run rescan.ts ${addressOf(spec)} finds it again`
+    ? `once it is back, ${wordCommand({ verb: "rescan", args: [addressOf(spec)] })} finds it again`
     : "look after its server";
   return `its configuration space reads as all ones: it no longer answers (link down, powered off, or being programmed); ${back}`;
 }
@@ -54,7 +55,9 @@ export function whyBarsSilent({ spec, bars }: Opened, space?: number): string | 
     silent.push(bar.index);
   }
   if (silent.length === 0) return undefined;
-  const more = isPciSpec(spec) ? `; bun run doctor.ts ${addressOf(spec)} examines it` : "";
+  const more = isPciSpec(spec)
+    ? `; ${wordCommand({ verb: "doctor", args: [addressOf(spec)] })} examines it`
+    : "";
   return `its configuration space answers, but the first word of BAR${silent.join(" and BAR")} is all ones: what is behind it is dead, in reset or being programmed${more}`;
 }
 

@@ -2,6 +2,7 @@
 import { findFunctions } from "../../src/pci/bus/functions.ts";
 import { listIommus } from "../../src/pci/bus/iommu.ts";
 import { PCI_ID } from "../../src/vp9/contract/registers.ts";
+import { wordCommand } from "../cli/remedy.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
 export interface ChosenDevice {
@@ -26,6 +27,7 @@ export function chooseDevice(wanted: string | undefined, codec: string | undefin
 
 /** Why frames take the slow way, and how they would not. */
 export function windowHint(device: string): string {
-  const can = listIommus().length > 0 ? `; after bun run bind.ts ${device} they go by DMA` : "";
+  const bind = { verb: "bind", args: [device] };
+  const can = listIommus().length > 0 ? `; after ${wordCommand(bind)} they go by DMA` : "";
   return `, frames through its window${can}`;
 }

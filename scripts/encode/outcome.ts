@@ -2,6 +2,7 @@
 import { EncodeFileError } from "../../src/vp9/encoder/file.ts";
 import type { EncodeReport } from "../../src/vp9/encoder/report.ts";
 import { ExitCode } from "../cli/exit-code.ts";
+import { wordError } from "../cli/remedy.ts";
 import { say } from "../cli/say.ts";
 
 export class Interrupted extends Error {
@@ -55,7 +56,7 @@ export class Outcome {
       this.exitCode = stageExitCodes[error.stage];
     }
     if (error instanceof Interrupted) this.exitCode = ExitCode.INTERRUPTED;
-    this.#errorText = error instanceof Error ? error.message : String(error);
+    this.#errorText = wordError(error);
   }
 
   /** Prints what became of it; nothing when called again. */

@@ -3,6 +3,7 @@ import type { Arch } from "../../src/guest/arch.ts";
 import { fetchQemu } from "../../src/guest/assets.ts";
 import { knownDevices } from "../../src/guest/devices.ts";
 import { deviceProperties, pciDevices } from "../../src/guest/qemu.ts";
+import { wordCommand } from "../cli/remedy.ts";
 
 /** Whether a device's spec asks for help. */
 export const asksForHelp = (spec: string) => spec === "help" || spec.endsWith(",help");
@@ -19,7 +20,10 @@ export async function deviceHelp(arch: Arch, spec: string, log: (line: string) =
   return [
     "Ready to use:",
     ...knownDevices.map(({ name, about }) => row(name, about)),
-    row("model:vp9", "the VP9 encoder's software model; bun run model.ts --help has its options"),
+    row(
+      "model:vp9",
+      `the VP9 encoder's software model; ${wordCommand({ verb: "model", args: ["--help"] })} has its options`,
+    ),
     row("vfio-user:/path.sock", "a device that a vfio-user server has on that socket"),
     "",
     `QEMU's PCI devices for ${arch}; NAME,help lists the properties of one:`,

@@ -17,6 +17,7 @@ import { doesAnswer } from "../../src/pci/decode/decode.ts";
 import type { Surroundings } from "../../src/pci/decode/describe.ts";
 import type { KnownRegion } from "../../src/pci/decode/header.ts";
 import { readDump } from "../../src/pci/decode/hex-dump.ts";
+import { wordCommand } from "../cli/remedy.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { openDeviceOf } from "../device/open.ts";
 
@@ -40,7 +41,7 @@ export function fromTarget(target: string): Source {
   const source = isAddress(target) ? fromFunction(readFunction(target)) : fromDevice(target);
   if (!doesAnswer(source.bytes))
     throw new BusError(
-      `${target}: its configuration space reads all ones: it no longer answers (link down, powered off, or being programmed); once it is back, bun run rescan.ts finds it again`,
+      `${target}: its configuration space reads all ones: it no longer answers (link down, powered off, or being programmed); once it is back, ${wordCommand({ verb: "rescan", args: [] })} finds it again`,
     );
   return source;
 }
@@ -93,8 +94,8 @@ function fromFunction(of: PciFunction): Source {
     bytes = readFileSync(join(of.path, "config"));
   } catch (error) {
     throw new BusError(
-      `can't read the configuration space of ${of.address}: ${codeOf(error)}: it may be gone (bun run list.ts)`,
-      { cause: error },
+      `can't read the configuration space of ${of.address}: ${codeOf(error)}: it may be gone`,
+      { cause: error, remedies: [{ verb: "list", args: [], does: "shows those there are" }] },
     );
   }
   // A virtual function's own ids read as ones; the kernel knows them (PCIe 6.0, section 9.3.4.1).

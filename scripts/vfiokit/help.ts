@@ -1,7 +1,8 @@
 /** The --help of all verbs in one. */
 import { defineCommand } from "citty";
+import { cloneVerbs } from "../cli/remedy.ts";
 import { printUsage } from "../cli/usage.ts";
-import { leftOut, verbs } from "./verbs.ts";
+import { verbs } from "./verbs.ts";
 
 const command = defineCommand({
   meta: {
@@ -14,8 +15,8 @@ Examples:
 
 --version says which vfiokit this is and with which Bun. ${
       Bun.isStandaloneExecutable
-        ? `Not in this program, because\nthey need a clone of the project: ${leftOut.join(", ")}.`
-        : `There are also ${leftOut.join(", ")}.`
+        ? `Not in this program, because\nthey need a clone of the project: ${cloneVerbs.join(", ")}.`
+        : `There are also ${cloneVerbs.join(", ")}.`
     }`,
   },
   subCommands: Object.fromEntries(

@@ -1,5 +1,6 @@
-/** The verbs of a standalone binary. Those that are left out need a clone of the project. */
+/** The verbs of a standalone binary. */
 import { plugin } from "bun";
+import type { verbNames } from "../cli/remedy.ts";
 
 export interface Verb {
   /** What it does, for --help. */
@@ -41,10 +42,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     about: "Serve the encoder's software model over vfio-user",
     run: () => import("../model.ts"),
   },
-};
-
-/** Verbs that need a clone of the project, and are not in the binary. */
-export const leftOut: readonly string[] = ["guest", "bench", "docs", "build"];
+} satisfies Record<(typeof verbNames)[number], Verb>;
 
 /** A register table may stand in a driver's file, which imports the library: where none is installed it gets this one. */
 function provideLibrary(): void {

@@ -3,6 +3,7 @@
  * register's meaning.
  */
 import type { ConfigSpace } from "../pci/config-space.ts";
+import { type Remedy, type RemedyOptions, remediesOf } from "../remedy/remedy.ts";
 
 export type { ConfigSpace };
 
@@ -115,14 +116,17 @@ export interface DmaMemory extends Disposable {
   bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer>;
 }
 
-/** A device that can't be opened or used: what was tried, on what, why, and what to do. */
+/** A device that can't be opened or used: what was tried, on what, and why. */
 export class DeviceError extends Error {
   override readonly name = "DeviceError";
   /** The device does not answer: what is read of it is all ones. */
   readonly silent: boolean;
+  /** What to do about it. */
+  readonly remedies: readonly Remedy[];
 
-  constructor(message: string, options: ErrorOptions & { readonly silent?: boolean } = {}) {
+  constructor(message: string, options: RemedyOptions & { readonly silent?: boolean } = {}) {
     super(message, options);
+    this.remedies = options.remedies ?? remediesOf(options.cause);
     this.silent = options.silent ?? false;
   }
 }

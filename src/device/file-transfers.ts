@@ -1,5 +1,6 @@
 import { SystemError } from "../os/errno.ts";
 import { type Fd, readAt, writeAt } from "../os/fd.ts";
+import type { Advice } from "../remedy/remedy.ts";
 import { DeviceError } from "./device.ts";
 import type { RegionTransfers } from "./region.ts";
 
@@ -10,8 +11,8 @@ export interface RegionFile {
   /** For messages. */
   readonly name: string;
   readonly maxDataBytes: number;
-  /** What follows the errno's name in a message; "" where nothing is known. */
-  readonly explain: (code: string) => string;
+  /** What an errno means here; undefined where nothing is known. */
+  readonly explain: (code: string) => Advice | undefined;
 }
 
 /** pread and pwrite of a region. They throw DeviceError. */
@@ -24,7 +25,11 @@ export function fileTransfers(file: RegionFile, spec: string): RegionTransfers {
       move(fd, bytes, fileOffset + offset, what);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      throw new DeviceError(`${spec}: ${error.message}${explain(error.code)}`, { cause: error });
+      const why = explain(error.code);
+      throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why.text}` : ""}`, {
+        cause: error,
+        remedies: why?.remedies ?? [],
+      });
     }
   };
   return {

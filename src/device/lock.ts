@@ -17,8 +17,9 @@ export function lockFunction({ address, path }: PciFunction, spec: string): Fd {
     fd = openFile(file, O_RDONLY);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    throw new DeviceError(`${spec}: ${error.message}: is the function gone? bun run list.ts shows them`, {
+    throw new DeviceError(`${spec}: ${error.message}: the function may be gone`, {
       cause: error,
+      remedies: [{ verb: "list", args: [], does: "shows those there are" }],
     });
   }
   if (tryLock(fd, `lock ${file}`)) return fd;

@@ -37,7 +37,7 @@ export async function deviceReady(spec: string): Promise<void> {
 }
 
 const advice: Readonly<Record<string, string>> = {
-  ENOENT: "no such socket; start the server first, e.g. bun run model.ts --socket PATH",
+  ENOENT: "no such socket; start the server first",
   ECONNREFUSED: "nothing listens there; the server has ended, or is still starting",
   EAGAIN: "other clients wait there already; try again when they are served",
   EACCES: "this user may not connect; run as the user who started the server",
@@ -51,6 +51,10 @@ function connect(spec: string, options: OpenOptions): PciDevice {
     if (!(error instanceof SystemError)) throw error;
     throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "is it a UNIX socket?"}`, {
       cause: error,
+      remedies:
+        error.code === "ENOENT"
+          ? [{ verb: "model", args: ["--socket", path], does: "starts one with a software model" }]
+          : [],
     });
   }
 }

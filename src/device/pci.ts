@@ -5,6 +5,7 @@ import { openConfigFile } from "../pci/bus/config-file.ts";
 import { type PciFunction, readFunction } from "../pci/bus/functions.ts";
 import { isVfioDriver } from "../pci/bus/group.ts";
 import { listIommus } from "../pci/bus/iommu.ts";
+import type { Advice } from "../remedy/remedy.ts";
 import { type ConfigSpace, DeviceError, type PciDevice } from "./device.ts";
 import { lockFunction } from "./lock.ts";
 import { ASKED_FOR, openSysfs } from "./sysfs/device.ts";
@@ -22,7 +23,8 @@ export function isPciSpec(spec: string): boolean {
 export function openPci(spec: string): PciDevice {
   const { way, pci } = look(spec);
   const noVfio = whyNotVfio(pci);
-  if (way === "vfio" && noVfio !== undefined) throw new DeviceError(`${spec}: VFIO can't be used: ${noVfio}`);
+  if (way === "vfio" && noVfio !== undefined)
+    throw new DeviceError(`${spec}: VFIO can't be used: ${noVfio.text}`, { remedies: noVfio.remedies });
   if (way === "sysfs") return openSysfs(pci, ASKED_FOR, spec);
   if (noVfio === undefined) return openVfio(pci, pci.iommuGroup!.number, spec);
   return openSysfs(pci, noVfio, spec);
@@ -60,14 +62,23 @@ function asDeviceError(error: unknown, spec: string): unknown {
 }
 
 /** Undefined where vfio-pci drives the function behind an IOMMU. */
-function whyNotVfio({ address, driver, iommuGroup, isBridge }: PciFunction): string | undefined {
-  if (isBridge) return "it is a bridge, which VFIO does not take";
+function whyNotVfio({ address, driver, iommuGroup, isBridge }: PciFunction): Advice | undefined {
+  if (isBridge) return { text: "it is a bridge, which VFIO does not take", remedies: [] };
   if (iommuGroup?.noiommu)
-    return "VFIO has it in noiommu mode, which vfiokit does not use: any device could then write anywhere";
+    return {
+      text: "VFIO has it in noiommu mode, which vfiokit does not use: any device could then write anywhere",
+      remedies: [],
+    };
   // Behind some IOMMUs (Arm's SMMUv3) a function joins its group only when a driver binds to it.
   if (iommuGroup === undefined && (listIommus().length === 0 || isVfioDriver(driver)))
-    return "it is in no IOMMU group: there is no IOMMU, or it is off (bun run doctor.ts tells)";
+    return {
+      text: "it is in no IOMMU group: there is no IOMMU, or it is off",
+      remedies: [{ verb: "doctor", args: [], does: "tells" }],
+    };
   if (!isVfioDriver(driver))
-    return `${driver ?? "no driver"} is bound to it, not vfio-pci: bun run bind.ts ${address}`;
+    return {
+      text: `${driver ?? "no driver"} is bound to it, not vfio-pci`,
+      remedies: [{ verb: "bind", args: [address] }],
+    };
   return undefined;
 }

@@ -5,6 +5,7 @@ import type { GroupMember } from "../pci/bus/group.ts";
 import type { Holder } from "../pci/bus/holders.ts";
 import type { ModuleState } from "../pci/bus/module.ts";
 import type { ConfigAnswer } from "../pci/bus/presence.ts";
+import type { Remedy } from "../remedy/remedy.ts";
 import type { RegisterAnswer } from "./registers.ts";
 
 /** How opening a device node went: "ok", or the errno's name. */
@@ -74,15 +75,18 @@ export interface Finding {
   /** A sentence without a full stop. */
   readonly text: string;
   /** The command, or else the step, that helps. */
-  readonly fix: string | undefined;
+  readonly fix: Fix | undefined;
 }
+
+/** A sentence's parts, to be joined: its words, and the toolkit's commands in it. */
+export type Fix = readonly (string | Remedy)[];
 
 /** Whether a lockdown mode (see lockdown(7)) closes sysfs' ways to devices; every mode but none does. */
 export const closesSysfs = (mode: string | undefined): boolean => mode !== undefined && mode !== "none";
 
-export const finding = (check: string, verdict: Verdict, text: string, fix?: string): Finding => ({
+export const finding = (check: string, verdict: Verdict, text: string, ...fix: Fix): Finding => ({
   check,
   verdict,
   text,
-  fix,
+  fix: fix.length > 0 ? fix : undefined,
 });

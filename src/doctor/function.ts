@@ -5,7 +5,8 @@ import { ResourceFlag } from "../pci/bus/functions.ts";
 import { isVfioDriver } from "../pci/bus/group.ts";
 import { describeHolder } from "../pci/bus/holders.ts";
 import { isSilent } from "../pci/bus/presence.ts";
-import { type Finding, type FunctionFacts, finding } from "./facts.ts";
+import type { Remedy } from "../remedy/remedy.ts";
+import { type Finding, type Fix, type FunctionFacts, finding } from "./facts.ts";
 
 /** BAR 0 to 5; the ROM has no bearing. */
 const BARS = 6;
@@ -28,7 +29,7 @@ export function examineFunction(facts: FunctionFacts): Finding[] {
 
 function link({ function: { address, physicalFunction }, config, registers }: FunctionFacts): Finding {
   const check = "link";
-  const rescan = `bun run rescan.ts ${physicalFunction ?? address}`;
+  const rescan: Remedy = { verb: "rescan", args: [physicalFunction ?? address] };
   if (config === undefined) return finding(check, "not applicable", "configuration space can't be read");
   if (isSilent(config))
     return finding(
@@ -44,7 +45,8 @@ function link({ function: { address, physicalFunction }, config, registers }: Fu
     check,
     "problem",
     `its configuration space answers, but the first word of region ${registers.region} is all ones: what is behind it is dead, in reset or being programmed`,
-    `bring that back (its program, image or power), then ${rescan}`,
+    "bring that back (its program, image or power), then ",
+    rescan,
   );
 }
 
@@ -65,54 +67,50 @@ function driver(facts: FunctionFacts): Finding {
     const text = "uio_pci_generic: legacy interrupts only, and nothing guards memory against its DMA";
     return facts.beyondVfio
       ? finding(check, "ok", text)
-      : finding(check, "warning", text, bindCommand(facts));
+      : finding(check, "warning", text, ...bindCommand(facts));
   }
   if (name === undefined && facts.lockedDown)
     return finding(
       check,
       "problem",
       "none, and kernel lockdown keeps its regions from sysfs: only VFIO reaches them",
-      facts.beyondVfio ? "turn the IOMMU on, see IOMMU above" : bindCommand(facts),
+      ...(facts.beyondVfio ? [TURN_IOMMU_ON] : bindCommand(facts)),
     );
   if (name === undefined)
     return finding(
       check,
       "warning",
       `none: it can be reached through sysfs, without interrupts and DMA${facts.beyondVfio ? "; without an IOMMU uio_pci_generic gives legacy interrupts" : ""}`,
-      bindCommand(facts),
+      ...bindCommand(facts),
     );
   // Nothing is wrong with a function that does its work.
   if (facts.uses.length > 0) return finding(check, "ok", `${name} has it, and it is in use`);
-  return finding(check, "problem", `${name} has it`, bindCommand(facts));
+  return finding(check, "problem", `${name} has it`, ...bindCommand(facts));
 }
 
-/** What gives it to user space; undefined where nothing can: uio_pci_generic refuses what has no legacy interrupt. */
-function bindCommand({ function: { address, irq }, beyondVfio }: FunctionFacts): string | undefined {
-  if (!beyondVfio) return `bun run bind.ts ${address}`;
-  return irq === 0 ? undefined : `bun run bind.ts ${address} --driver uio_pci_generic`;
+const TURN_IOMMU_ON = "turn the IOMMU on, see IOMMU above";
+
+/** What gives it to user space; nothing where that can't be: uio_pci_generic refuses what has no legacy interrupt. */
+function bindCommand({ function: { address, irq }, beyondVfio }: FunctionFacts): Fix {
+  if (!beyondVfio) return [{ verb: "bind", args: [address] }];
+  return irq === 0 ? [] : [{ verb: "bind", args: [address, "--driver", "uio_pci_generic"] }];
 }
 
 function override({ function: of, record }: FunctionFacts): Finding {
   const check = "driver_override";
   if (of.driverOverride === undefined) return finding(check, "ok", "not set");
   if (of.driverOverride === of.driver)
-    return finding(
-      check,
-      "ok",
-      record ? `${of.driver}, set by bind.ts` : `${of.driver}, set by someone else than bind.ts`,
-    );
-  return finding(
-    check,
-    "warning",
-    `${of.driverOverride} is left over: no other driver can have it`,
-    `bun run release.ts ${of.address}`,
-  );
+    return finding(check, "ok", record ? `${of.driver}, set by vfiokit` : `${of.driver}, not set by vfiokit`);
+  return finding(check, "warning", `${of.driverOverride} is left over: no other driver can have it`, {
+    verb: "release",
+    args: [of.address],
+  });
 }
 
 function use({ uses, function: of }: FunctionFacts): Finding {
   if (uses.length === 0) return finding("use", "ok", "nobody uses it");
-  const fix = isAnyBridge(of) ? undefined : "unmount, stop or end that before it gets another driver";
-  return finding("use", "warning", uses.join("; "), fix);
+  const fix = isAnyBridge(of) ? [] : ["unmount, stop or end that before it gets another driver"];
+  return finding("use", "warning", uses.join("; "), ...fix);
 }
 
 function group({ function: of, members, beyondVfio }: FunctionFacts): Finding {
@@ -124,7 +122,7 @@ function group({ function: of, members, beyondVfio }: FunctionFacts): Finding {
       check,
       "warning",
       "in none: with an SMMU or virtio-iommu it gets one when a driver is bound",
-      `bun run bind.ts ${of.address}`,
+      { verb: "bind", args: [of.address] },
     );
   const number = of.iommuGroup.number;
   const others = members.filter((member) => member.function.address !== of.address);
@@ -138,7 +136,7 @@ function group({ function: of, members, beyondVfio }: FunctionFacts): Finding {
     check,
     "problem",
     `${number} is not viable: ${list.join(", ")} in it is with another driver`,
-    `bun run bind.ts ${of.address} --group`,
+    { verb: "bind", args: [of.address, "--group"] },
   );
 }
 
@@ -178,7 +176,7 @@ function groupNode({ node }: FunctionFacts): Finding {
       check,
       "problem",
       `EBUSY: ${path} is held by ${who}`,
-      pids ? `kill ${pids}` : "sudo bun run doctor.ts",
+      ...(pids ? [`kill ${pids}`] : ["sudo ", { verb: "doctor", args: [] }]),
     );
   }
   return finding(check, "problem", `${path} can't be opened: ${opened}`);
@@ -194,7 +192,8 @@ function addresses({ function: of }: FunctionFacts): Finding {
     check,
     "problem",
     `not assigned: ${list(without)}; the bridge above has no room`,
-    `bun run rescan.ts ${of.address}, or boot with pci=realloc`,
+    { verb: "rescan", args: [of.address] },
+    ", or boot with pci=realloc",
   );
 }
 
@@ -216,12 +215,10 @@ function decode({ function: of, config }: FunctionFacts): Finding {
     return finding(check, "not applicable", `a virtual function's is turned on by ${of.physicalFunction}`);
   if (commandBits(config.command).memory) return finding(check, "ok", "on");
   if (of.driver !== undefined) return finding(check, "ok", `off until ${of.driver} is opened`);
-  return finding(
-    check,
-    "warning",
-    "off: its regions do not answer ([disabled] in lspci)",
-    `bun run enable.ts ${of.address} --memory`,
-  );
+  return finding(check, "warning", "off: its regions do not answer ([disabled] in lspci)", {
+    verb: "enable",
+    args: [of.address, "--memory"],
+  });
 }
 
 function busMaster(facts: FunctionFacts): Finding {
@@ -234,7 +231,9 @@ function busMaster(facts: FunctionFacts): Finding {
       check,
       "warning",
       "on without a driver: it may still do DMA",
-      lockedDown ? bindCommand(facts) : `bun run enable.ts ${of.address} --bus-master --off`,
+      ...(lockedDown
+        ? bindCommand(facts)
+        : [{ verb: "enable", args: [of.address, "--bus-master", "--off"] }]),
     );
   return finding(check, "ok", on ? "on" : "off until it is opened");
 }
@@ -257,7 +256,7 @@ function resourceFiles({
       check,
       "warning",
       `${why}: only VFIO can`,
-      beyondVfio ? "turn the IOMMU on, see IOMMU above" : `bun run bind.ts ${address}`,
+      beyondVfio ? TURN_IOMMU_ON : { verb: "bind", args: [address] },
     );
   if (lockedDown) return onlyVfio("kernel lockdown forbids to map its regions through sysfs");
   const without = regions.find(({ index }) => !files.includes(index));

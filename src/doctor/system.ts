@@ -1,6 +1,6 @@
 /** Verdicts on a machine: whether devices can be driven from user space here at all. No facts are read here. */
 import { FULL_KERNEL, type ModuleState } from "../pci/bus/module.ts";
-import { closesSysfs, type Finding, finding, type SystemFacts } from "./facts.ts";
+import { closesSysfs, type Finding, type Fix, finding, type SystemFacts } from "./facts.ts";
 
 /** Less than this and a stream of large frames does not fit. */
 const MEMLOCK_BYTES = 64 * 1024 * 1024;
@@ -34,7 +34,8 @@ function rights({ root }: SystemFacts): Finding {
     check,
     "warning",
     "this is not root: binding, enabling and rescanning need it, and some checks below see less",
-    "sudo bun run doctor.ts",
+    "sudo ",
+    { verb: "doctor", args: [] },
   );
 }
 
@@ -51,7 +52,7 @@ function iommu(facts: SystemFacts): Finding {
       `remove ${off} from the kernel's command line, and reboot`,
     );
   if (facts.firmwareTable === undefined)
-    return finding(check, without, "the firmware describes none", turnOnInFirmware(facts));
+    return finding(check, without, "the firmware describes none", ...turnOnInFirmware(facts));
   if (facts.firmwareTable === "DMAR")
     return finding(
       check,
@@ -69,13 +70,20 @@ function iommu(facts: SystemFacts): Finding {
   );
 }
 
-function turnOnInFirmware({ architecture, cpuVendor }: SystemFacts): string {
+function turnOnInFirmware({ architecture, cpuVendor }: SystemFacts): Fix {
   if (architecture === "arm64")
-    return "use a machine with an SMMU; in QEMU: -machine virt,iommu=smmuv3; without one: enable.ts and sysfs, or --driver uio_pci_generic";
+    return [
+      "use a machine with an SMMU; in QEMU: -machine virt,iommu=smmuv3; without one: ",
+      { verb: "enable", args: ["ADDRESS"] },
+      " and sysfs, or ",
+      { verb: "bind", args: ["ADDRESS", "--driver", "uio_pci_generic"] },
+    ];
   const name =
     cpuVendor === "intel" ? "VT-d" : cpuVendor === "amd" ? "AMD-Vi (IOMMU)" : "the IOMMU (VT-d, AMD-Vi)";
   const kernel = cpuVendor === "amd" ? "" : ", add intel_iommu=on to the kernel's command line";
-  return `turn on ${name} in the firmware's setup${kernel}, and reboot; in QEMU: -machine q35,kernel-irqchip=split -device ${cpuVendor === "amd" ? "amd" : "intel"}-iommu,intremap=on`;
+  return [
+    `turn on ${name} in the firmware's setup${kernel}, and reboot; in QEMU: -machine q35,kernel-irqchip=split -device ${cpuVendor === "amd" ? "amd" : "intel"}-iommu,intremap=on`,
+  ];
 }
 
 function interruptRemapping(facts: SystemFacts): Finding {
@@ -186,7 +194,8 @@ function lockdown(facts: SystemFacts): Finding {
     check,
     "warning",
     `${mode}: the kernel refuses to map regions, and to write configuration space, through sysfs; VFIO still works`,
-    `${isOn(facts) ? "use VFIO (bun run bind.ts ADDRESS), or " : ""}turn Secure Boot off and remove lockdown= from the kernel's command line`,
+    ...(isOn(facts) ? ["use VFIO (", { verb: "bind", args: ["ADDRESS"] }, "), or "] : []),
+    "turn Secure Boot off and remove lockdown= from the kernel's command line",
   );
 }
 

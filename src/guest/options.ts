@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { DeviceError } from "../device/device.ts";
+import { type Remedy, type RemedyOptions, remediesOf } from "../remedy/remedy.ts";
 import type { Arch } from "./arch.ts";
 import type { BootOptions } from "./boot.ts";
 import { type GuestDevice, parseDevice } from "./devices.ts";
@@ -42,9 +43,12 @@ export class OptionError extends RangeError {
   readonly option: keyof GuestOptions;
   /** The value and what is wrong with it. */
   readonly mistake: string;
+  /** What to do about it. */
+  readonly remedies: readonly Remedy[];
 
-  constructor(option: keyof GuestOptions, mistake: string) {
-    super(`${option}: ${mistake}`);
+  constructor(option: keyof GuestOptions, mistake: string, options: RemedyOptions = {}) {
+    super(`${option}: ${mistake}`, options);
+    this.remedies = options.remedies ?? remediesOf(options.cause);
     this.option = option;
     this.mistake = mistake;
   }
@@ -91,13 +95,18 @@ function checkDevice(spec: string): GuestDevice {
     device = parseDevice(spec);
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    throw new OptionError("devices", error.message);
+    throw new OptionError("devices", error.message, { cause: error });
   }
   if (device.kind === "vfio-user" && !existsSync(device.socketPath))
-    throw new OptionError(
-      "devices",
-      `${spec}: there is no such socket; start the server first, e.g. bun run model.ts --standby --socket ${device.socketPath}`,
-    );
+    throw new OptionError("devices", `${spec}: there is no such socket; start the server first`, {
+      remedies: [
+        {
+          verb: "model",
+          args: ["--standby", "--socket", device.socketPath],
+          does: "starts one with a software model",
+        },
+      ],
+    });
   return device;
 }
 

@@ -1,7 +1,9 @@
 /** What opening through sysfs refuses, of functions made up here; real ones are opened in test/guest/inside. */
 import { expect, test } from "bun:test";
+import { DeviceError } from "../../src/device/device.ts";
 import { ASKED_FOR, openSysfs } from "../../src/device/sysfs/device.ts";
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
+import type { Advice, Remedy } from "../../src/remedy/remedy.ts";
 
 const ADDRESS = "0000:00:09.0";
 const card: PciFunction = {
@@ -24,31 +26,48 @@ const card: PciFunction = {
   physicalFunction: undefined,
 };
 
-test.each([
+const DOCTOR = { verb: "doctor", args: [], does: "tells" };
+
+test.each<[string, Partial<PciFunction>, Advice, string, Remedy[]]>([
   [
     "sysfs was asked for, and VFIO's driver has it already",
     { driver: "vfio-pci" },
     ASKED_FOR,
-    `vfio-pci has ${ADDRESS}, so its BARs are mapped through VFIO: name it ${ADDRESS} without sysfs:, or bun run release.ts ${ADDRESS}`,
+    `vfio-pci has ${ADDRESS}, so its BARs are mapped through VFIO: name it ${ADDRESS}, without sysfs`,
+    [{ verb: "release", args: [ADDRESS], does: "takes it from vfio-pci" }],
   ],
   [
     "VFIO's driver has it and VFIO can't be used",
     { driver: "vfio-pci", iommuGroup: { number: 0, noiommu: true } },
-    "VFIO has it in noiommu mode",
-    `vfio-pci has ${ADDRESS}, so its BARs can't be mapped through sysfs, and VFIO can't be used: VFIO has it in noiommu mode; bun run bind.ts ${ADDRESS} --driver uio_pci_generic`,
+    { text: "the IOMMU is off", remedies: [DOCTOR] },
+    `vfio-pci has ${ADDRESS}, so its BARs can't be mapped through sysfs, and VFIO can't be used: the IOMMU is off`,
+    [DOCTOR, { verb: "bind", args: [ADDRESS, "--driver", "uio_pci_generic"], does: "works without" }],
   ],
   [
     "the kernel's driver has it",
     { driver: "nvme" },
-    "nvme is bound to it",
-    `nvme drives ${ADDRESS}; its BARs can't be mapped meanwhile: bun run bind.ts ${ADDRESS}`,
+    { text: "nvme is bound to it", remedies: [] },
+    `nvme drives ${ADDRESS}; its BARs can't be mapped meanwhile`,
+    [{ verb: "bind", args: [ADDRESS] }],
   ],
   [
     "it is a bridge, which can't be bound",
     { driver: "pcieport", isBridge: true },
-    "it is a bridge",
-    `pcieport drives ${ADDRESS}; its BARs can't be mapped meanwhile, and no driver for user space takes a bridge; bun run peek.ts ${ADDRESS} config:0 reads its configuration space`,
+    { text: "it is a bridge", remedies: [] },
+    `pcieport drives ${ADDRESS}; its BARs can't be mapped meanwhile, and no driver for user space takes a bridge`,
+    [{ verb: "peek", args: [ADDRESS, "config:0"], does: "reads its configuration space" }],
   ],
-] as const)("where %s the message says what helps", (_, of, why, message) => {
-  expect(() => openSysfs({ ...card, ...of }, why, ADDRESS)).toThrow(`${ADDRESS}: ${message}`);
+])("where %s the message says why, and the remedies what helps", (_, of, why, message, remedies) => {
+  const error = thrown(() => openSysfs({ ...card, ...of }, why, ADDRESS));
+  expect([error.message, error.remedies]).toEqual([`${ADDRESS}: ${message}`, remedies]);
 });
+
+function thrown(work: () => unknown): DeviceError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof DeviceError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}

@@ -1,5 +1,6 @@
 /** The doctor's verdicts on facts made up here; on real ones in test/guest/inside/bus.test.ts. */
 import { describe, expect, test } from "bun:test";
+import { wordParts } from "../../scripts/cli/remedy.ts";
 import type { Finding, FunctionFacts, SystemFacts } from "../../src/doctor/facts.ts";
 import { examineFunction } from "../../src/doctor/function.ts";
 import { examineSystem } from "../../src/doctor/system.ts";
@@ -56,11 +57,15 @@ const bound: FunctionFacts = {
   record: { driver: null, driverOverride: null, boundTo: "vfio-pci" },
 };
 
-const pick = (findings: Finding[], check: string) => findings.find((finding) => finding.check === check)!;
+/** Findings as a clone prints them. */
+const worded = (findings: Finding[]) =>
+  findings.map(({ fix, ...rest }) => ({ ...rest, fix: fix && wordParts(fix, "clone") }));
+const pick = (findings: Finding[], check: string) =>
+  worded(findings).find((finding) => finding.check === check)!;
 const system = (facts: SystemFacts, check: string) => pick(examineSystem(facts), check);
 const device = (facts: FunctionFacts, check: string) => pick(examineFunction(facts), check);
 const bad = (findings: Finding[]) =>
-  findings.filter(({ verdict }) => verdict === "problem" || verdict === "warning");
+  worded(findings).filter(({ verdict }) => verdict === "problem" || verdict === "warning");
 
 test("a machine and a function in order have nothing to complain about", () => {
   expect(bad(examineSystem(healthy))).toEqual([]);
@@ -193,6 +198,14 @@ describe("a function", () => {
       verdict: "problem",
       fix: "bun run rescan.ts 0000:00:08.0",
     });
+  });
+
+  test("has its fix as data: words, and commands of the toolkit", () => {
+    const dead = { ...bound, registers: { region: 0, silent: true } };
+    expect(examineFunction(dead).find(({ check }) => check === "link")?.fix).toEqual([
+      "bring that back (its program, image or power), then ",
+      { verb: "rescan", args: ["0000:00:09.0"] },
+    ]);
   });
 
   test("whose configuration space answers and whose registers read as all ones is dead", () => {
@@ -337,7 +350,7 @@ describe("a function", () => {
         node: undefined,
         beyondVfio: true,
         resourceFiles: [],
-      }).flatMap(({ check, fix }) => (fix === undefined ? [] : [`${check}: ${fix}`]));
+      }).flatMap(({ check, fix }) => (fix === undefined ? [] : [`${check}: ${wordParts(fix, "clone")}`]));
     const uio = "driver: bun run bind.ts 0000:00:09.0 --driver uio_pci_generic";
     const map = "resource files: turn the IOMMU on, see IOMMU above";
     expect(fixes({ driver: "nvme" })).toEqual([uio]);

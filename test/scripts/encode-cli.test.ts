@@ -660,7 +660,7 @@ describe("a device that fails is exit code 1:", () => {
     ],
     [
       ["--device", "vfio-user:/nope"],
-      /vfio-user:\/nope: connect to \/nope: ENOENT: no such socket; start the server first, e\.g\. bun run model\.ts --socket PATH/,
+      /vfio-user:\/nope: connect to \/nope: ENOENT: no such socket; start the server first; bun run model\.ts --socket \/nope starts one with a software model/,
     ],
     [["--device", "model:vp8"], /there is no model "vp8"/],
     [["--device", "model:vp9?speed=3"], /model:vp9 has no option "speed"; it has codec and fault/],

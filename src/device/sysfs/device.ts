@@ -19,6 +19,7 @@ import { isBeyondVfio } from "../../pci/bus/iommu.ts";
 import { isSilent } from "../../pci/bus/presence.ts";
 import { Command, Config } from "../../pci/config-offsets.ts";
 import { BARS } from "../../protocol/vfio.ts";
+import type { Advice, Remedy } from "../../remedy/remedy.ts";
 import {
   type ConfigSpace,
   DeviceError,
@@ -34,12 +35,15 @@ import { openRegion, type RegionTransfers } from "../region.ts";
 import { findUio, UioInterrupt } from "./uio.ts";
 
 /** Why sysfs is used although VFIO may do. */
-export const ASKED_FOR = "it was asked for";
+export const ASKED_FOR: Advice = { text: "it was asked for", remedies: [] };
+const TURN_IOMMU_ON: Remedy = { verb: "doctor", args: [], does: "tells how" };
 
 /** Opens a function that no driver, or uio_pci_generic, is bound to. `why` is what kept VFIO away. Throws DeviceError. */
-export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevice {
-  if (pci.driver !== undefined && pci.driver !== "uio_pci_generic")
-    throw new DeviceError(`${spec}: ${whoKeepsIt(pci, pci.driver, why)}`);
+export function openSysfs(pci: PciFunction, why: Advice, spec: string): PciDevice {
+  if (pci.driver !== undefined && pci.driver !== "uio_pci_generic") {
+    const { text, remedies } = whoKeepsIt(pci, pci.driver, why);
+    throw new DeviceError(`${spec}: ${text}`, { remedies });
+  }
   using held = new DisposableStack();
   held.use(lockFunction(pci, spec));
   try {
@@ -57,18 +61,31 @@ export function openSysfs(pci: PciFunction, why: string, spec: string): PciDevic
 }
 
 /** Which driver keeps its BARs from being mapped, and what helps. */
-function whoKeepsIt(pci: PciFunction, driver: string, why: string): string {
+function whoKeepsIt(pci: PciFunction, driver: string, why: Advice): Advice {
   const { address } = pci;
-  const uio = `bun run bind.ts ${address} --driver uio_pci_generic`;
   if (isVfioDriver(driver))
     return why === ASKED_FOR
-      ? `${driver} has ${address}, so its BARs are mapped through VFIO: name it ${address} without sysfs:, or bun run release.ts ${address}`
-      : `${driver} has ${address}, so its BARs can't be mapped through sysfs, and VFIO can't be used: ${why}; ${uio}`;
+      ? {
+          text: `${driver} has ${address}, so its BARs are mapped through VFIO: name it ${address}, without sysfs`,
+          remedies: [{ verb: "release", args: [address], does: `takes it from ${driver}` }],
+        }
+      : {
+          text: `${driver} has ${address}, so its BARs can't be mapped through sysfs, and VFIO can't be used: ${why.text}`,
+          remedies: [...why.remedies, { ...bindUio(address), does: "works without" }],
+        };
   const kept = `${driver} drives ${address}; its BARs can't be mapped meanwhile`;
   if (pci.isBridge)
-    return `${kept}, and no driver for user space takes a bridge; bun run peek.ts ${address} config:0 reads its configuration space`;
-  return `${kept}: ${isBeyondVfio(pci) ? uio : `bun run bind.ts ${address}`}`;
+    return {
+      text: `${kept}, and no driver for user space takes a bridge`,
+      remedies: [{ verb: "peek", args: [address, "config:0"], does: "reads its configuration space" }],
+    };
+  return { text: kept, remedies: [isBeyondVfio(pci) ? bindUio(address) : { verb: "bind", args: [address] }] };
 }
+
+const bindUio = (address: string): Remedy => ({
+  verb: "bind",
+  args: [address, "--driver", "uio_pci_generic"],
+});
 
 class SysfsDevice implements PciDevice {
   readonly spec: string;
@@ -77,16 +94,16 @@ class SysfsDevice implements PciDevice {
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];
   readonly #pci: PciFunction;
-  readonly #why: string;
+  readonly #why: Advice;
   #held: DisposableStack | undefined;
   readonly #uio: string | undefined;
   #intx: UioInterrupt | undefined;
   #closed = false;
 
   /** Puts what it opens to what is `held` already. */
-  constructor(pci: PciFunction, why: string, spec: string, config: ConfigFile, held: DisposableStack) {
+  constructor(pci: PciFunction, why: Advice, spec: string, config: ConfigFile, held: DisposableStack) {
     this.spec = spec;
-    this.reachedBy = `sysfs, since ${why}`;
+    this.reachedBy = `sysfs, since ${why.text}`;
     this.config = config;
     this.#pci = pci;
     this.#why = why;
@@ -103,25 +120,28 @@ class SysfsDevice implements PciDevice {
     const { start, end, flags } = this.#pci.resources[index] ?? { start: 0n, end: 0n, flags: 0n };
     const sizeBytes = flags & (ResourceFlag.MEMORY | ResourceFlag.IO) ? Number(end - start + 1n) : 0;
     const path = join(this.#pci.path, `resource${index}`);
-    const unreachable = (why: string): Region =>
+    const unreachable = (why: string, remedies: readonly Remedy[]): Region =>
       openRegion(
         index,
         sizeBytes,
         [],
-        refusal(`${this.spec}: BAR${index} can't be reached through sysfs: ${why}`),
+        refusal(`${this.spec}: BAR${index} can't be reached through sysfs: ${why}`, remedies),
       );
-    const throughVfio = isBeyondVfio(this.#pci)
-      ? "turn the IOMMU on first (bun run doctor.ts tells how)"
-      : `bun run bind.ts ${this.#pci.address}`;
+    const vfioMapsIt = (why: string, how: string): Region =>
+      isBeyondVfio(this.#pci)
+        ? unreachable(`${why}; ${how}: turn the IOMMU on first`, [TURN_IOMMU_ON])
+        : unreachable(`${why}; ${how}`, [{ verb: "bind", args: [this.#pci.address] }]);
     if (sizeBytes === 0) return openRegion(index, 0, [], refusal(`${this.spec}: there is no BAR${index}`));
     if (flags & ResourceFlag.UNSET || start === 0n)
-      return unreachable(
-        `the kernel gave it no address; bun run rescan.ts ${this.#pci.physicalFunction ?? this.#pci.address}`,
-      );
+      return unreachable("the kernel gave it no address", [
+        {
+          verb: "rescan",
+          args: [this.#pci.physicalFunction ?? this.#pci.address],
+          does: "lets it try again",
+        },
+      ]);
     if (!existsSync(path))
-      return unreachable(
-        `this kernel has no ${path} on this architecture; VFIO maps it all the same: ${throughVfio}`,
-      );
+      return vfioMapsIt(`this kernel has no ${path} on this architecture`, "VFIO maps it all the same");
     try {
       const fd = openFile(path, O_RDWR);
       if (flags & ResourceFlag.IO) {
@@ -135,8 +155,9 @@ class SysfsDevice implements PciDevice {
       return openRegion(index, sizeBytes, [{ offset: 0, sizeBytes, mapping, from: inPage }], refusal(""));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      const why = error.code === "EPERM" ? `: kernel lockdown forbids it; VFIO maps it: ${throughVfio}` : "";
-      return unreachable(`${error.message}${why}`);
+      return error.code === "EPERM"
+        ? vfioMapsIt(`${error.message}: kernel lockdown forbids it`, "VFIO maps it")
+        : unreachable(error.message, []);
     }
   }
 
@@ -146,11 +167,14 @@ class SysfsDevice implements PciDevice {
 
   enableInterrupts(kind: InterruptKind, count: number): Interrupt[] {
     if (kind !== "intx" || count !== 1 || this.#uio === undefined) {
-      const way =
+      const { text, remedies } =
         kind === "intx"
-          ? `bind uio_pci_generic: bun run bind.ts ${this.#pci.address} --driver uio_pci_generic`
-          : `sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used since ${this.#why}`;
-      throw new DeviceError(`${this.spec}: ${count} ${kind} interrupts can't be had: ${way}`);
+          ? { text: "bind uio_pci_generic", remedies: [bindUio(this.#pci.address)] }
+          : {
+              text: `sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used since ${this.#why.text}`,
+              remedies: this.#why.remedies,
+            };
+      throw new DeviceError(`${this.spec}: ${count} ${kind} interrupts can't be had: ${text}`, { remedies });
     }
     try {
       this.#intx?.[Symbol.dispose]();
@@ -186,7 +210,8 @@ class SysfsDevice implements PciDevice {
 
   allocateDma(): DmaMemory {
     throw new DeviceError(
-      `${this.spec}: there is no DMA through sysfs, where no IOMMU says what the device may reach; use what the device has in its BARs, or turn the IOMMU on and use VFIO (bun run doctor.ts tells how)`,
+      `${this.spec}: there is no DMA through sysfs, where no IOMMU says what the device may reach; use what the device has in its BARs, or turn the IOMMU on and use VFIO`,
+      { remedies: [TURN_IOMMU_ON] },
     );
   }
 
@@ -221,14 +246,14 @@ class SysfsDevice implements PciDevice {
 }
 
 /** For a BAR that can't be reached otherwise than by its mapping. */
-function refusal(why: string): RegionTransfers {
+function refusal(why: string, remedies: readonly Remedy[] = []): RegionTransfers {
   const refuse = () => {
-    throw new DeviceError(why);
+    throw new DeviceError(why, { remedies });
   };
   return { maxDataBytes: 8, read: refuse, write: refuse };
 }
 
 /** I/O ports: one pread or pwrite is one access of 1, 2 or 4 bytes. */
 function portTransfers(fd: Fd, path: string, spec: string): RegionTransfers {
-  return fileTransfers({ fd, fileOffset: 0, name: path, maxDataBytes: 4, explain: () => "" }, spec);
+  return fileTransfers({ fd, fileOffset: 0, name: path, maxDataBytes: 4, explain: () => undefined }, spec);
 }

@@ -98,8 +98,11 @@ class VfioDevice implements PciDevice {
     const command = this.config.read16(Config.COMMAND);
     if (isSilentCommand(command))
       throw new DeviceError(
-        `${this.spec}: its configuration space reads as all ones: the link is down, or the device is gone or in reset; bun run rescan.ts ${this.#address} looks for it anew`,
-        { silent: true },
+        `${this.spec}: its configuration space reads as all ones: the link is down, or the device is gone or in reset`,
+        {
+          silent: true,
+          remedies: [{ verb: "rescan", args: [this.#address], does: "looks for it anew" }],
+        },
       );
     this.config.write16(Config.COMMAND, command | Command.IO | Command.MEMORY | Command.BUS_MASTER);
   }

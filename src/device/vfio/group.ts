@@ -70,7 +70,8 @@ export class Group implements Disposable {
     const list = members.map(({ function: of }) => `${of.address} (${of.driver ?? "no driver"})`).join(", ");
     const first = members.find(({ viable }) => !viable)?.function;
     throw new DeviceError(
-      `${spec}: IOMMU group ${this.number} is not viable, its members are ${list}: a device that shares its group must be bound to vfio-pci or to nothing; bun run bind.ts ${first?.address ?? "ADDRESS"}`,
+      `${spec}: IOMMU group ${this.number} is not viable, its members are ${list}: a device that shares its group must be bound to vfio-pci or to nothing`,
+      { remedies: [{ verb: "bind", args: [first?.address ?? "ADDRESS"] }] },
     );
   }
 

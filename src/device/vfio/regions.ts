@@ -8,6 +8,7 @@ import {
   REGION_INFO_BYTES,
   type SparseArea,
 } from "../../protocol/vfio.ts";
+import type { Advice } from "../../remedy/remedy.ts";
 import { fileTransfers } from "../file-transfers.ts";
 import type { MappedArea, RegionTransfers } from "../region.ts";
 import { Vfio } from "./abi.ts";
@@ -59,9 +60,16 @@ export function mapRegion(device: Fd, { areas, fileOffset }: ParsedRegionInfo, h
 
 /** pread and pwrite of a region. They throw DeviceError: EIO where memory decode is off, or the device gone. */
 export function regionTransfers(fd: Fd, name: string, fileOffset: number, spec: string): RegionTransfers {
-  const explain = (code: string) =>
-    code === "EIO"
-      ? ": memory decode is off, or the device is gone; bun run info.ts tells, and bun run enable.ts turns decode on"
-      : "";
   return fileTransfers({ fd, fileOffset, name, maxDataBytes: MAX_DATA_BYTES, explain }, spec);
+}
+
+function explain(code: string): Advice | undefined {
+  if (code !== "EIO") return undefined;
+  return {
+    text: "memory decode is off, or the device is gone",
+    remedies: [
+      { verb: "info", args: [], does: "tells" },
+      { verb: "enable", args: [], does: "turns decode on" },
+    ],
+  };
 }

@@ -1,6 +1,7 @@
 /** One file of sysfs or procfs: a value to read, or a command to write. */
 import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, writeSync } from "node:fs";
 import { basename } from "node:path";
+import type { Advice } from "../../remedy/remedy.ts";
 import { BusError } from "./bus-error.ts";
 
 /** The errno's name of a failed file operation. */
@@ -36,10 +37,16 @@ export function readLinkName(path: string): string | undefined {
   }
 }
 
-const advice: Readonly<Record<string, string>> = {
-  EACCES: "this needs root: run it with sudo",
-  EPERM: "the kernel forbids it: root is needed, and kernel lockdown must be off (bun run doctor.ts tells)",
-  EROFS: "sysfs is mounted read-only here, as in most containers: run it on the host itself",
+const advice: Readonly<Record<string, Advice>> = {
+  EACCES: { text: "this needs root: run it with sudo", remedies: [] },
+  EPERM: {
+    text: "the kernel forbids it: root is needed, and kernel lockdown must be off",
+    remedies: [{ verb: "doctor", args: [], does: "tells" }],
+  },
+  EROFS: {
+    text: "sysfs is mounted read-only here, as in most containers: run it on the host itself",
+    remedies: [],
+  },
 };
 
 /** Opens a file of sysfs to write one value. `what` completes "can't ...". Throws BusError. */
@@ -66,5 +73,8 @@ export function writeAttribute(path: string, value: string, what: string): void 
 function failed(error: unknown, path: string, what: string): BusError {
   const code = codeOf(error);
   const hint = advice[code];
-  return new BusError(`can't ${what}: write ${path}: ${code}${hint ? `: ${hint}` : ""}`, { cause: error });
+  return new BusError(`can't ${what}: write ${path}: ${code}${hint ? `: ${hint.text}` : ""}`, {
+    cause: error,
+    remedies: hint?.remedies ?? [],
+  });
 }

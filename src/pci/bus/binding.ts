@@ -1,4 +1,5 @@
 /** Giving functions to a driver for user space, and giving them back to the one they had. */
+import { remediesOf } from "../../remedy/remedy.ts";
 import {
   type BindingRecord,
   isCurrent,
@@ -24,6 +25,9 @@ import {
   setOverride,
   unbind,
 } from "./kernel-driver.ts";
+
+/** The driver that a function is bound to where nobody says another. */
+export const DEFAULT_DRIVER = "vfio-pci";
 
 export interface BindOptions {
   /** Also those members of its IOMMU group that VFIO does not tolerate as they are. */
@@ -57,7 +61,13 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
     );
   if (isVfioDriver(driver) && isBeyondVfio(of))
     throw new BusError(
-      `${of.address} can't go to ${driver}: it is in no IOMMU group, since the IOMMU is off or absent: bun run doctor.ts tells how to turn it on; bun run bind.ts ${of.address} --driver uio_pci_generic works without`,
+      `${of.address} can't go to ${driver}: it is in no IOMMU group, since the IOMMU is off or absent`,
+      {
+        remedies: [
+          { verb: "doctor", args: [], does: "tells how to turn it on" },
+          { verb: "bind", args: [of.address, "--driver", "uio_pci_generic"], does: "works without" },
+        ],
+      },
     );
   requireDriver(driver);
   const members = of.iommuGroup ? judgeGroup(of.iommuGroup) : [];
@@ -88,9 +98,11 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
 export async function bind(address: string, driver: string, options: BindOptions): Promise<BindPlan> {
   const plan = planBind(address, driver, options);
   if (plan.uses.length > 0 && !options.force)
-    throw new BusError(
-      `not bound, since it is in use:\n${plan.uses.join("\n")}\n(--force binds it all the same)`,
-    );
+    throw new BusError(`not bound, since it is in use:\n${plan.uses.join("\n")}`, {
+      remedies: [
+        { verb: "bind", args: forcedWords(address, driver, options), does: "binds it all the same" },
+      ],
+    });
   for (const { address } of plan.changes)
     requireRights(readFunction(address), "driver_override", `bind ${address}`);
   const done: { address: string; had: DriverState; record: BindingRecord | undefined }[] = [];
@@ -117,11 +129,21 @@ export async function bind(address: string, driver: string, options: BindOptions
   return { ...plan, members: iommuGroup ? judgeGroup(iommuGroup) : [] };
 }
 
+/** The command line that does this by force. */
+function forcedWords(address: string, driver: string, { group }: BindOptions): string[] {
+  return [
+    address,
+    ...(driver === DEFAULT_DRIVER ? [] : ["--driver", driver]),
+    ...(group ? ["--group"] : []),
+    "--force",
+  ];
+}
+
 async function undo(
   done: readonly { address: string; had: DriverState; record: BindingRecord | undefined }[],
   error: unknown,
 ): Promise<unknown> {
-  const failures: string[] = [];
+  const failures: Error[] = [];
   for (const { address, had, record } of done.toReversed()) {
     // The last one, which the kernel is still taking from its driver: its record is what release goes by.
     if (isStillWaiting(error) && address === done.at(-1)?.address) continue;
@@ -130,12 +152,14 @@ async function undo(
       if (record) writeRecord(address, record);
       else removeRecord(address);
     } catch (failure) {
-      failures.push(failure instanceof Error ? failure.message : String(failure));
+      failures.push(failure instanceof Error ? failure : new Error(String(failure)));
     }
   }
   if (failures.length === 0 || !(error instanceof Error)) return error;
-  return new BusError(`${error.message}\nand it could not be put back: ${failures.join("; ")}`, {
+  const reasons = failures.map(({ message }) => message).join("; ");
+  return new BusError(`${error.message}\nand it could not be put back: ${reasons}`, {
     cause: error,
+    remedies: [error, ...failures].flatMap(remediesOf),
   });
 }
 
@@ -152,9 +176,9 @@ export async function release(address: string, { force }: Pick<BindOptions, "for
   if (recorded || isForUserSpace(of.driver)) {
     const uses = force ? [] : findUses(of);
     if (uses.length > 0)
-      throw new BusError(
-        `${of.address} not released, since it is in use:\n${uses.join("\n")}\n(--force releases it all the same)`,
-      );
+      throw new BusError(`${of.address} not released, since it is in use:\n${uses.join("\n")}`, {
+        remedies: [{ verb: "release", args: [of.address, "--force"], does: "releases it all the same" }],
+      });
   }
   if (recorded) {
     await restore(of.address, record);

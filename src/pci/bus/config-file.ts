@@ -1,6 +1,7 @@
 /** A function's configuration space through its `config` file in sysfs, whatever driver is bound to it. */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import type { Advice } from "../../remedy/remedy.ts";
 import { type ConfigSpace, openConfigSpace } from "../config-space.ts";
 import { codeOf } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
@@ -11,19 +12,26 @@ export type ConfigFile = ConfigSpace & Disposable;
 /** What anyone may read; the rest takes CAP_SYS_ADMIN (pci_read_config in drivers/pci/pci-sysfs.c). */
 const PUBLIC_BYTES = 64;
 
-const advice: Readonly<Record<string, string>> = {
-  EACCES: "this needs root: run it with sudo",
-  EPERM: "kernel lockdown forbids it, or it needs root (bun run doctor.ts tells)",
-  EROFS: "sysfs is mounted read-only here, as in most containers: run it on the host itself",
-  ENOENT: "the function is gone",
+const advice: Readonly<Record<string, Advice>> = {
+  EACCES: { text: "this needs root: run it with sudo", remedies: [] },
+  EPERM: {
+    text: "kernel lockdown forbids it, or it needs root",
+    remedies: [{ verb: "doctor", args: [], does: "tells" }],
+  },
+  EROFS: {
+    text: "sysfs is mounted read-only here, as in most containers: run it on the host itself",
+    remedies: [],
+  },
+  ENOENT: { text: "the function is gone", remedies: [] },
 };
 
 function failed(address: string, what: string, error: unknown): BusError {
   const code = codeOf(error);
   const hint = advice[code];
-  return new BusError(`can't ${what} configuration space of ${address}: ${code}${hint ? `: ${hint}` : ""}`, {
-    cause: error,
-  });
+  return new BusError(
+    `can't ${what} configuration space of ${address}: ${code}${hint ? `: ${hint.text}` : ""}`,
+    { cause: error, remedies: hint?.remedies ?? [] },
+  );
 }
 
 /**

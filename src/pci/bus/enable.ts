@@ -48,7 +48,10 @@ export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): 
   const before = config.read16(Config.COMMAND);
   if (isSilent({ command: before }))
     throw new BusError(
-      `${of.address} answers all ones: the link is down, or the device is gone or in reset; bun run rescan.ts ${of.physicalFunction ?? of.address} looks for it anew`,
+      `${of.address} answers all ones: the link is down, or the device is gone or in reset`,
+      {
+        remedies: [{ verb: "rescan", args: [of.physicalFunction ?? of.address], does: "looks for it anew" }],
+      },
     );
   if (on && bits.memory) requireAddresses(of);
   const idle = !on && (before & ~mask & ANY) === 0;
@@ -70,13 +73,25 @@ export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): 
 }
 
 /** Throws BusError where turning bits off would take the function from whoever uses it: a kernel driver, or a process. */
-export function requireIdle(of: PciFunction): void {
+export function requireIdle(of: PciFunction, bits: CommandBits): void {
   const driver = of.driver !== undefined && !isForUserSpace(of.driver) ? [`${of.driver} drives it`] : [];
   const uses = [...driver, ...findUses(of), ...findUsesBehind(of)];
   if (uses.length > 0)
-    throw new BusError(
-      `${of.address} not turned off, since it is in use:\n${uses.join("\n")}\n(--force turns it off all the same)`,
-    );
+    throw new BusError(`${of.address} not turned off, since it is in use:\n${uses.join("\n")}`, {
+      remedies: [
+        {
+          verb: "enable",
+          args: [of.address, "--off", ...optionsFor(bits), "--force"],
+          does: "turns it off all the same",
+        },
+      ],
+    });
+}
+
+/** The options of enable.ts that choose these bits; with --off all of them need none. */
+function optionsFor({ io, memory, busMaster }: CommandBits): string[] {
+  if (io && memory && busMaster) return [];
+  return [...(memory ? ["--memory"] : []), ...(busMaster ? ["--bus-master"] : []), ...(io ? ["--io"] : [])];
 }
 
 const BARS = 6;
@@ -91,7 +106,8 @@ function requireAddresses(of: PciFunction): void {
     .findIndex(({ flags }) => (flags & ResourceFlag.MEMORY) !== 0n && (flags & ResourceFlag.UNSET) !== 0n);
   if (index >= 0)
     throw new BusError(
-      `region ${index} of ${of.address} has no address: the bridge above has no room for it; bun run rescan.ts ${of.address} lets the kernel try again, or boot with pci=realloc`,
+      `region ${index} of ${of.address} has no address: the bridge above has no room for it: boot with pci=realloc`,
+      { remedies: [{ verb: "rescan", args: [of.address], does: "lets the kernel try again" }] },
     );
 }
 

@@ -112,9 +112,12 @@ export function readFunction(address: string, root = FUNCTIONS): PciFunction {
   const canonical = canonicalAddress(address);
   const found = lookUp(canonical, root);
   if (!found)
-    throw new BusError(
-      `there is no PCI function ${canonical}; bun run list.ts shows those there are, and bun run rescan.ts --bus all looks for new ones`,
-    );
+    throw new BusError(`there is no PCI function ${canonical}`, {
+      remedies: [
+        { verb: "list", args: [], does: "shows those there are" },
+        { verb: "rescan", args: ["--bus", "all"], does: "looks for new ones" },
+      ],
+    });
   return found;
 }
 

@@ -34,7 +34,7 @@ export interface RescanOutcome {
   readonly before: PciFunction | undefined;
   readonly after: PciFunction | undefined;
   /** Why it does not have the driver again that it had. */
-  readonly failure: string | undefined;
+  readonly failure: Error | undefined;
 }
 
 /** Time between two looks. */
@@ -58,9 +58,9 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   for (const of of own) requireRights(of, "remove", `remove ${of.address}`);
   const uses = own.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
   if (uses.length > 0 && !options.force)
-    throw new BusError(
-      `not removed, since it is in use:\n${uses.join("\n")}\n(--force removes it all the same)`,
-    );
+    throw new BusError(`not removed, since it is in use:\n${uses.join("\n")}`, {
+      remedies: [{ verb: "rescan", args: words(options), does: "removes it all the same" }],
+    });
 
   let failure: unknown;
   try {
@@ -89,10 +89,16 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   ].sort((a, b) => (a.address < b.address ? -1 : 1));
 }
 
+/** The command line that does this by force. */
+function words({ addresses, bus }: RescanOptions): string[] {
+  return [...addresses, ...(bus === undefined ? [] : ["--bus", bus]), "--force"];
+}
+
 function refuseVirtual({ address, physicalFunction }: PciFunction): void {
   if (physicalFunction === undefined) return;
   throw new BusError(
-    `${address} is a virtual function, which can't be removed alone: ${removeVirtualFunctions(physicalFunction)} removes it with the others, and a number instead of 0 makes that many; bun run rescan.ts ${physicalFunction} removes the device itself`,
+    `${address} is a virtual function, which can't be removed alone: ${removeVirtualFunctions(physicalFunction)} removes it with the others, and a number instead of 0 makes that many`,
+    { remedies: [{ verb: "rescan", args: [physicalFunction], does: "removes the device itself" }] },
   );
 }
 
@@ -143,7 +149,7 @@ async function lookFor(
 
 async function giveBack(before: PciFunction): Promise<RescanOutcome> {
   const { address } = before;
-  let failure: string | undefined;
+  let failure: Error | undefined;
   if (!existsSync(before.path)) return { address, fate: "gone", before, after: undefined, failure };
   const found = readFunction(address);
   const same = identity(found) === identity(before);
@@ -153,7 +159,7 @@ async function giveBack(before: PciFunction): Promise<RescanOutcome> {
     else if (isForUserSpace(before.driver)) await attach(address, before.driver!);
     else if (same) await restore(address, had);
   } catch (error) {
-    failure = error instanceof Error ? error.message : String(error);
+    failure = error instanceof Error ? error : new Error(String(error));
   }
   const after = readFunction(address);
   const answer = readAnswer(after);

@@ -4,6 +4,7 @@
  */
 import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
+import { type Advice, remediesOf } from "../../remedy/remedy.ts";
 import { codeOf, openAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { type PciFunction, readFunction } from "./functions.ts";
@@ -129,7 +130,11 @@ function bindTo(address: string, driver: string): void {
   } catch (error) {
     if (readFunction(address).driver === driver) return;
     if (!(error instanceof BusError)) throw error;
-    throw new BusError(`${error.message}: ${refusal(address, driver)}`, { cause: error });
+    const why = refusal(address, driver);
+    throw new BusError(`${error.message}: ${why.text}`, {
+      cause: error,
+      remedies: [...remediesOf(error), ...why.remedies],
+    });
   }
   const after = readFunction(address).driver;
   if (after !== driver)
@@ -139,13 +144,22 @@ function bindTo(address: string, driver: string): void {
 }
 
 /** What usually makes a driver refuse. */
-function refusal(address: string, driver: string): string {
+function refusal(address: string, driver: string): Advice {
   const of = readFunction(address);
   if (isVfioDriver(driver) && of.iommuGroup === undefined)
-    return "it is in no IOMMU group, so none of this machine's IOMMUs guards it: dmesg | tail may say why; --driver uio_pci_generic works without";
+    return {
+      text: "it is in no IOMMU group, so none of this machine's IOMMUs guards it: dmesg | tail may say why",
+      remedies: [{ verb: "bind", args: [address, "--driver", "uio_pci_generic"], does: "works without" }],
+    };
   if (driver === "uio_pci_generic" && of.irq === 0)
-    return "it has no legacy interrupt, which uio_pci_generic needs; vfio-pci does not";
-  return "the driver does not know this device, or failed to start it: dmesg | tail may say why";
+    return {
+      text: "it has no legacy interrupt, which uio_pci_generic needs; vfio-pci does not",
+      remedies: [],
+    };
+  return {
+    text: "the driver does not know this device, or failed to start it: dmesg | tail may say why",
+    remedies: [],
+  };
 }
 
 /**
@@ -170,7 +184,13 @@ async function detach(of: PciFunction, path: string, value: string, what: string
     closeSync(fd);
   }
   throw new BusError(
-    `can't ${what}: the kernel still waits after ${LET_GO_MS / 1000} s for its users to let go${uses.length > 0 ? `: ${uses.join("; ")}` : ""}; once they have ended, bun run release.ts ${of.address} gives it back, and bun run rescan.ts --bus all finds it if it was removed`,
-    { cause: STILL_WAITING },
+    `can't ${what}: the kernel still waits after ${LET_GO_MS / 1000} s for its users to let go${uses.length > 0 ? `: ${uses.join("; ")}` : ""}; end them first`,
+    {
+      cause: STILL_WAITING,
+      remedies: [
+        { verb: "release", args: [of.address], does: "then gives it back" },
+        { verb: "rescan", args: ["--bus", "all"], does: "finds it if it was removed" },
+      ],
+    },
   );
 }

@@ -28,8 +28,8 @@ function codeRows(
   return Object.entries(codes).map(([name, { code, about }]) => [String(code), name, about]);
 }
 
-/** The whole document, Markdown. */
-export function encoderDocument(): string {
+/** The whole document, Markdown. `command` is the one that makes it. */
+export function encoderDocument(command: string): string {
   const id = [PCI_ID.vendor, PCI_ID.device].map((part) => part.toString(16)).join(":");
   const subsystem = [PCI_ID.subsystemVendor, PCI_ID.subsystem]
     .map((part) => part.toString(16).padStart(4, "0"))
@@ -38,7 +38,7 @@ export function encoderDocument(): string {
   const codeHead = ["Code", "Name", "Meaning"];
   return `# The VP9 encoder endpoint
 
-Made by \`bun run docs.ts\` from the tables in src/vp9/contract, which the driver and the device model are made from, too.
+Made by \`${command}\` from the tables in src/vp9/contract, which the driver and the device model are made from, too.
 
 PCI id ${id}, subsystem ${subsystem}, class 0x058000. BAR0 holds the registers below, BAR1 a window of ${WINDOW_BYTES / 2 ** 20} MiB. One MSI
 vector. Everything is little-endian; registers are accessed as aligned 32-bit words.

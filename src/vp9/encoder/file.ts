@@ -3,6 +3,7 @@
 import type { PacketWriter } from "../../media/packet.ts";
 import type { FrameSource } from "../../media/source.ts";
 import { frameTimeUs, type VideoFormat } from "../../media/video.ts";
+import { type Remedy, remediesOf } from "../../remedy/remedy.ts";
 import { type Encoder, openEncoder } from "./encoder.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
 import type { EncoderOptions, EncoderStatistics } from "./options.ts";
@@ -35,11 +36,14 @@ export class EncodeFileError extends Error {
   override readonly name = "EncodeFileError";
   readonly stage: "input" | "device" | "output";
   readonly report: EncodeReport;
+  /** What to do about it. */
+  readonly remedies: readonly Remedy[];
 
   constructor(stage: EncodeFileError["stage"], report: EncodeReport, cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.stage = stage;
     this.report = report;
+    this.remedies = remediesOf(cause);
   }
 }
 

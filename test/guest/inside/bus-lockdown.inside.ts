@@ -43,7 +43,7 @@ test("enable does what the kernel's own switch can, and what it can't leaves the
 });
 
 test("a function without a driver is sent to VFIO, and with VFIO nothing is wrong", async () => {
-  const bind = `bun run bind.ts ${edu}`;
+  const bind = [{ verb: "bind", args: [edu] }];
   expect(findings(edu)).toMatchObject({
     link: { verdict: "ok", text: "its configuration space answers" },
     driver: {

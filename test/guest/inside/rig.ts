@@ -1,5 +1,6 @@
 /** For the tests that run in a guest: finding its devices, and giving them to drivers. */
 import { expect } from "bun:test";
+import { wordError } from "../../../scripts/cli/remedy.ts";
 import { DeviceError } from "../../../src/index.ts";
 import { bind } from "../../../src/pci/bus/binding.ts";
 import { listFunctions } from "../../../src/pci/bus/functions.ts";
@@ -23,13 +24,21 @@ export async function bindTo(address: string, driver: string): Promise<void> {
   await bind(address, driver, { group: false, force: false });
 }
 
-/** The text of the DeviceError that a call throws; undefined where it throws none. */
+/** The text of the DeviceError that a call throws, with what helps; undefined where it throws none. */
 export function messageOf(call: () => unknown): string | undefined {
   try {
     call();
   } catch (error) {
     expect(error).toBeInstanceOf(DeviceError);
-    return (error as Error).message;
+    return wordError(error);
   }
   return undefined;
+}
+
+/** The text of the error that a call rejects with, with what helps; undefined where it resolves. */
+export function rejection(call: Promise<unknown>): Promise<string | undefined> {
+  return call.then(
+    () => undefined,
+    (error) => wordError(error),
+  );
 }

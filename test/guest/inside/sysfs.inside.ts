@@ -10,7 +10,7 @@ import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import { addressesOf, bindTo, messageOf } from "./rig.ts";
 
 const [address] = addressesOf("edu");
-const NO_IOMMU = "it is in no IOMMU group: there is no IOMMU, or it is off (bun run doctor.ts tells)";
+const NO_IOMMU = "it is in no IOMMU group: there is no IOMMU, or it is off";
 
 /** A verb's standard output. */
 async function verb(name: string, ...words: string[]): Promise<string> {
@@ -82,13 +82,13 @@ test("BARs smaller than a page are each device's own, wherever in a page they be
 test("what only VFIO can do is refused with the reason", () => {
   using device = openDevice(address);
   expect(messageOf(() => openDevice(`vfio:${address}`))).toBe(
-    `vfio:${address}: VFIO can't be used: ${NO_IOMMU}`,
+    `vfio:${address}: VFIO can't be used: ${NO_IOMMU}; bun run doctor.ts tells`,
   );
   expect(messageOf(() => device.allocateDma(4096))).toBe(
-    `${address}: there is no DMA through sysfs, where no IOMMU says what the device may reach; use what the device has in its BARs, or turn the IOMMU on and use VFIO (bun run doctor.ts tells how)`,
+    `${address}: there is no DMA through sysfs, where no IOMMU says what the device may reach; use what the device has in its BARs, or turn the IOMMU on and use VFIO; bun run doctor.ts tells how`,
   );
   expect(messageOf(() => device.enableInterrupts("msi", 1))).toBe(
-    `${address}: 1 msi interrupts can't be had: sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used since ${NO_IOMMU}`,
+    `${address}: 1 msi interrupts can't be had: sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used since ${NO_IOMMU}; bun run doctor.ts tells`,
   );
   expect(messageOf(() => device.enableInterrupts("intx", 1))).toBe(
     `${address}: 1 intx interrupts can't be had: bind uio_pci_generic: bun run bind.ts ${address} --driver uio_pci_generic`,

@@ -3,6 +3,7 @@
  * SPEC [--as-nobody] [--dma BYTES]... [--hold]`.
  */
 import { parseArgs } from "node:util";
+import { wordError } from "../../../scripts/cli/remedy.ts";
 import { openDevice } from "../../../src/index.ts";
 
 const { values, positionals } = parseArgs({
@@ -29,5 +30,5 @@ try {
   } else console.log(device.reachedBy);
   if (values.hold) await Bun.stdin.text();
 } catch (error) {
-  console.log(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+  console.log(error instanceof Error ? `${error.name}: ${wordError(error)}` : String(error));
 }
