@@ -7,6 +7,7 @@ import { codecNames } from "../src/vp9/codec/engine.ts";
 import "../src/vp9/model/register.ts";
 import { faultKinds } from "../src/vp9/model/faults.ts";
 import { twoColumns } from "./cli/layout.ts";
+import { wordError, wordMentions } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 
@@ -55,7 +56,7 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
   },
   async run({ args }) {
     if (args.socket === undefined) {
-      await say("error", "model.ts needs --socket PATH, where it shall serve");
+      await say("error", wordMentions("model.ts needs --socket PATH, where it shall serve"));
       process.exit(2);
     }
     let stop = (): void => process.exit(); // as long as it starts: a codec may have to be fetched
@@ -73,7 +74,7 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
       void say("info", `${model.title} (${model.about}) on vfio-user:${args.socket}; Ctrl-C ends it`);
       await model.ended;
     } catch (error) {
-      await say("error", error instanceof Error ? error.message : String(error));
+      await say("error", wordError(error));
       process.exit(1);
     }
     process.exit();

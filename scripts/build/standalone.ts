@@ -1,10 +1,8 @@
 /** Standalone binaries: the verbs, the model and Bun in one file, for machines that have none of them. */
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { BunPlugin } from "bun";
 import type { Arch } from "../../src/guest/arch.ts";
 import { checkout, fetchBun, type Libc } from "../../src/guest/assets.ts";
-import { verbs } from "../vfiokit/verbs.ts";
 
 /**
  * What binaries are made for, as Bun has the names. On x64 they need SSE4.2 and no more: Bun 1.4 chooses its AVX2 code when
@@ -58,7 +56,6 @@ export async function buildStandalone(
       naming: { entry: "[name].[ext]" },
       splitting: true,
       external: ["@libav.js/variant-webm-vp9"],
-      plugins: [wording],
       define: { "process.env.VFIOKIT_BUILD": JSON.stringify(`${version} for ${target}`) },
       compile: {
         target: `bun-${target}`,
@@ -88,18 +85,3 @@ function makeFolder(path: string): void {
     throw new Error(`the folder ${path} can't be made (${code}); --outdir names another`, { cause: error });
   }
 }
-
-/** A verb in a text: "bun run list.ts", or "list.ts" where that is no path. */
-const mention = new RegExp(`(?<![\\w./-])(?:bun run )?(${Object.keys(verbs).join("|")})\\.ts\\b`, "g");
-
-/** Has every text of the binary say what is typed there, "vfiokit list"; the sources need not know. */
-const wording: BunPlugin = {
-  name: "wording",
-  setup(build) {
-    const sources = new RegExp(`^${RegExp.escape(checkout)}/(src|scripts)/.*\\.ts$`);
-    build.onLoad({ filter: sources }, async ({ path }) => ({
-      contents: (await Bun.file(path).text()).replace(mention, "vfiokit $1"),
-      loader: "ts",
-    }));
-  },
-};

@@ -3,6 +3,7 @@ import "../../src/os/bun-version.ts";
 import { basename } from "node:path";
 import { type ArgDef, type ArgsDef, type CommandDef, parseArgs, runMain } from "citty";
 import { filled, twoColumns } from "./layout.ts";
+import { wordMentions } from "./remedy.ts";
 import { say } from "./say.ts";
 
 /** What the usage line says beyond the options and the words that may be left out. */
@@ -35,9 +36,14 @@ export async function runVerb<T extends ArgsDef>(
   await runMain(command, { showUsage: async (shown) => printUsage(shown, line) });
 }
 
-/** Prints --help: the same in a pipe and on a terminal, at most 80 columns wide, without a broken word. */
+/**
+ * Prints --help: the same in a pipe and on a terminal, at most 80 columns wide, without a broken word. Its texts name verbs as
+ * a clone has them, "bun run list.ts"; printed are the names that they have where this runs.
+ */
 export function printUsage<T extends ArgsDef>(command: CommandDef<T>, line: UsageLine = {}): void {
-  const { name = "", description = "" } = plain(command.meta ?? {});
+  const meta = plain(command.meta ?? {});
+  const name = wordMentions(meta.name ?? "");
+  const description = wordMentions(meta.description ?? "");
   const definitions = Object.entries<ArgDef>(plain(command.args ?? {}));
   const isWord = ([, { type }]: [string, ArgDef]) => type === "positional";
   const [words, options] = [definitions.filter(isWord), definitions.filter((entry) => !isWord(entry))];
@@ -93,9 +99,8 @@ function spelled([option, definition]: [string, ArgDef]): string {
 }
 
 function explained({ description = "", default: preset }: ArgDef): string {
-  return preset === undefined || preset === false || preset === ""
-    ? description
-    : `${description} (default: ${preset})`;
+  const text = wordMentions(description);
+  return preset === undefined || preset === false || preset === "" ? text : `${text} (default: ${preset})`;
 }
 
 /**

@@ -106,10 +106,8 @@ describe("the binary", () => {
       expect({ verb, exitCode, stderr }).toEqual({ verb, exitCode: 0, stderr: "" });
       expect(text(stdout)).toContain(`USAGE vfiokit ${verb} `);
       expect(text(stdout)).toContain(`\n  ${verb === "info" ? "sudo " : ""}vfiokit ${verb}`);
+      expect(text(stdout)).not.toMatch(new RegExp(`bun run|\\b(${verbs.join("|")})\\.ts`));
     }
-    // Nor has any other of its texts a command that is not there.
-    const mentions = new RegExp(`bun run (${verbs.join("|")})\\.ts`);
-    expect(mentions.exec(readFileSync(binary, "latin1"))?.[0]).toBeUndefined();
   });
 
   test("lists what list.ts lists", async () => {
