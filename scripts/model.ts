@@ -46,7 +46,7 @@ ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, abo
       type: "boolean",
       default: false,
       description:
-        "Map memory of clients that they can truncate, too (files that are no sealed memfds); one that does so ends the server for itself only",
+        "Trust clients: map memory that they can truncate, too (files that are no sealed memfds); one that does so ends the server for itself only",
     },
     fault: {
       type: "string",

@@ -1,6 +1,12 @@
 /** encode.ts's command line, as numbers, lists and choices. */
 
-import { checkFps, checkSize, type PixelFormat, type Rational } from "../../src/media/video.ts";
+import {
+  checkFps,
+  checkSize,
+  type MediaError,
+  type PixelFormat,
+  type Rational,
+} from "../../src/media/video.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";
 import type { TransferPath } from "../../src/vp9/driver/stream-memory.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -33,6 +39,14 @@ function dimensions(text: string | undefined): { width: number; height: number }
   const size = { width: Number(width), height: Number(height) };
   checkSize(size, "--size");
   return size;
+}
+
+const inputFlags = { size: "--size WxH", fps: "--fps N[/D]", format: "--format i420|nv12" };
+
+/** What went wrong, and the options that say what an input does not. */
+export function wordInputError(error: MediaError): string {
+  const flags = error.missing.map((name) => inputFlags[name]);
+  return flags.length > 0 ? `${error.message}: ${flags.join(" ")}` : error.message;
 }
 
 function frameList(text: string | undefined): ReadonlySet<number> {

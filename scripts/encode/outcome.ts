@@ -1,9 +1,11 @@
 /** What a run of encode.ts comes to, and how it is told: once, as JSON or for people. */
+import { MediaError } from "../../src/media/media-error.ts";
 import { EncodeFileError } from "../../src/vp9/encoder/file.ts";
 import type { EncodeReport } from "../../src/vp9/encoder/report.ts";
 import { ExitCode } from "../cli/exit-code.ts";
 import { wordError } from "../cli/remedy.ts";
 import { say } from "../cli/say.ts";
+import { wordInputError } from "./options.ts";
 
 export class Interrupted extends Error {
   constructor() {
@@ -56,7 +58,7 @@ export class Outcome {
       this.exitCode = stageExitCodes[error.stage];
     }
     if (error instanceof Interrupted) this.exitCode = ExitCode.INTERRUPTED;
-    this.#errorText = wordError(error);
+    this.#errorText = error instanceof MediaError ? wordInputError(error) : wordError(error);
   }
 
   /** Prints what became of it; nothing when called again. */

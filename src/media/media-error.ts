@@ -24,10 +24,16 @@ export class MediaError extends Error {
   override readonly name = "MediaError";
   /** The errno by name ("ENOSPC", "EPIPE", ...) when a system call failed, else undefined. */
   readonly code: string | undefined;
+  /** What the caller may say of the input that would help, by the names of SourceOptions. */
+  readonly missing: readonly ("size" | "fps" | "format")[];
 
-  constructor(message: string, options: { code?: string | undefined; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { code?: string | undefined; cause?: unknown; missing?: MediaError["missing"] } = {},
+  ) {
     super(message, { cause: options.cause });
     this.code = options.code;
+    this.missing = options.missing ?? [];
   }
 }
 

@@ -49,8 +49,8 @@ type Steps = Generator<Uint8Array, boolean, number>;
 export async function openFrameSource(input: string, options: SourceOptions): Promise<FrameSource> {
   const bytes = await openByteInput(input);
   try {
-    if (options.fps) checkFps(options.fps, "--fps");
-    if (options.size) checkSize(options.size, "--size");
+    if (options.fps) checkFps(options.fps, "fps");
+    if (options.size) checkSize(options.size, "size");
     const start = await bytes.lookAhead(Y4M_MAGIC.length + 1);
     if (start.length === 0)
       throw new MediaError(
@@ -67,7 +67,8 @@ function openRaw(bytes: ByteInput, options: SourceOptions): FrameSource {
   if (!options.size)
     throw new MediaError(
       `${bytes.name} is not y4m (it does not begin with "${Y4M_MAGIC} "), and raw video does not say its size. ` +
-        "Say what it is: --size WxH --fps N[/D] --format i420|nv12",
+        "Say what it is",
+      { missing: ["size", "fps", "format"] },
     );
   const video = {
     ...options.size,
@@ -83,11 +84,11 @@ async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameS
   const size = `${header.width}x${header.height}`;
   if (options.size && (options.size.width !== header.width || options.size.height !== header.height))
     throw new MediaError(
-      `${bytes.name}: the y4m header says ${size}, --size says ${options.size.width}x${options.size.height}. ` +
-        "Leave out --size: y4m files say their own",
+      `${bytes.name}: the y4m header says ${size}, and the size given is ${options.size.width}x${options.size.height}. ` +
+        "Leave it out: y4m files say their own",
     );
   if (options.format === "nv12")
-    throw new MediaError(`${bytes.name}: y4m video is always i420. Leave out --format nv12`);
+    throw new MediaError(`${bytes.name}: y4m video is always i420. Leave out the format nv12`);
   const video = { ...header, format: "i420" as const };
   return new ByteFrames(bytes, { ...video, ...times(options.fps, options.fps ?? y4mRate(line)) }, true);
 }
@@ -211,7 +212,7 @@ class ByteFrames implements FrameSource {
         (this.#changed() ||
           (this.#isY4m
             ? "The file is cut short; write it again"
-            : `The file is cut short, or its frames are not ${width}x${height} ${format}: check --size and --format`)),
+            : `The file is cut short, or its frames are not ${width}x${height} ${format}: check its size and format`)),
     );
   }
 

@@ -68,12 +68,15 @@ export function y4mRate(header: Y4mLine): Rational {
   const text = tagged(header, "F");
   if (text === undefined || text === "0:0")
     throw new MediaError(
-      `${header.name}: the y4m header does not say the frame rate: ${shown(header)}. Give --fps N[/D]`,
+      `${header.name}: the y4m header does not say the frame rate: ${shown(header)}. Give it`,
+      { missing: ["fps"] },
     );
   const where = `${header.name}: ${quoted(`F${text}`)} in ${shown(header)}`;
   const [, num, den] = /^(\d+):(\d+)$/.exec(text) ?? [];
   if (!Number(num) || !Number(den))
-    throw new MediaError(`${where} is no frame rate, which is F25:1 or the like; give it with --fps N[/D]`);
+    throw new MediaError(`${where} is no frame rate, which is F25:1 or the like. Give it`, {
+      missing: ["fps"],
+    });
   const fps = { num: Number(num), den: Number(den) };
   checkFps(fps, where);
   return fps;
@@ -95,7 +98,7 @@ function side(header: Y4mLine, tag: "W" | "H"): number {
   if (text === undefined)
     throw new MediaError(
       `${header.name}: the y4m header has no ${tag === "W" ? "width (W)" : "height (H)"}: ${shown(header)}. ` +
-        "The file is damaged, or not written by a y4m writer; write it again, or give raw video with --size WxH",
+        "The file is damaged, or not written by a y4m writer; write it again, or give raw video and its size",
     );
   return /^-?[\d.]+$/.test(text) ? Number(text) : Number.NaN;
 }

@@ -17,7 +17,7 @@ export function readRegisters(
   for (const [name, { offset }] of chosen) {
     if (offset + 4 > bar.sizeBytes)
       throw new Error(
-        `${name} of table ${tableName} lies at 0x${offset.toString(16)}, and BAR${bar.index} has 0x${bar.sizeBytes.toString(16)} bytes; is --bar right?`,
+        `${name} of table ${tableName} lies at 0x${offset.toString(16)}, and BAR${bar.index} has 0x${bar.sizeBytes.toString(16)} bytes; is it in another BAR?`,
       );
   }
   return chosen.map(([name, register]) => {

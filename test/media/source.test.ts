@@ -179,20 +179,21 @@ test("disposing twice is harmless, also while a pipe is being read, and reading 
 test("what the user says must make sense and agree with the header", async () => {
   const header = "YUV4MPEG2 W2 H2 F25:1\n";
   expect((await refusal(header, { size: { width: 4, height: 2 } })).message).toContain(
-    "header says 2x2, --size says 4x2",
+    "header says 2x2, and the size given is 4x2",
   );
   expect((await refusal(header, { format: "nv12" })).message).toContain("always i420");
   expect((await refusal(header, { fps: { num: 25, den: 0 } })).message).toContain(
-    "--fps: the frame rate is 25/0",
+    "fps: the frame rate is 25/0",
   );
   const huge = await failure(() => openFrameSource(CLIP, { size: { width: 320, height: 20_000 } }));
-  expect(huge.message).toContain("--size: the height is 20000");
+  expect(huge.message).toContain("size: the height is 20000");
 });
 
-test("raw video without a size is refused with the flags that say it", async () => {
+test("raw video without a size is refused with what has to be said", async () => {
   const error = await failure(() => openFrameSource(CLIP, {}));
   expect(error).toBeInstanceOf(MediaError);
-  expect(error.message).toContain("--size WxH --fps N[/D] --format i420|nv12");
+  expect(error.message).toEndWith("raw video does not say its size. Say what it is");
+  expect((error as MediaError).missing).toEqual(["size", "fps", "format"]);
 });
 
 test("a y4m whose header's size does not fit the data is a MediaError with the frame and the byte", async () => {
@@ -234,7 +235,7 @@ test("raw video that isn't a multiple of the frame size gives the whole frames, 
     const error = await failure(() => source.read(frame));
     expect(error).toBeInstanceOf(MediaError);
     expect(error.message).toContain("ends inside frame 2 (counted from 0): 77 of its 92160 bytes");
-    expect(error.message).toContain("check --size");
+    expect(error.message).toContain("check its size and format");
   }
   const piped = bash(`cat "$2" | bun "$1" - 320x192`, READ, cut);
   expect(piped.exitCode).toBe(3);

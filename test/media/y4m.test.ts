@@ -227,8 +227,8 @@ test.each([
   ["YUV4MPEG2 W2 H2 F25:1 A16\n", '"A16" in'],
   ["YUV4MPEG2 W2 H2 F25:1 A16:9.5\n", "is no pixel aspect"],
   ["YUV4MPEG2 W2 H2 F25:1 Iq\n", "is none of Ip (progressive)"],
-  ["YUV4MPEG2 W2 H2 F0:0\n", "Give --fps N[/D]"],
-  ["YUV4MPEG2 W2 H2\n", "Give --fps N[/D]"],
+  ["YUV4MPEG2 W2 H2 F0:0\n", "Give it"],
+  ["YUV4MPEG2 W2 H2\n", "Give it"],
   [`YUV4MPEG2 W2 H2 F25:1 X${"x".repeat(5000)}\n`, "no newline in its first 4096 bytes"],
 ])("a header that lies or lacks something is a MediaError: %j", async (header, found) => {
   const error = await refusal(header);
@@ -244,7 +244,7 @@ test("a header that never ends is a MediaError, from a file and from a pipe", as
   expect(piped.stderr).toContain("no newline in its first 4096 bytes");
 });
 
-test("--fps overrides the header's rate, also where that is unknown or wrong", async () => {
+test("a rate that was given overrides the header's rate, also where that is unknown or wrong", async () => {
   for (const rate of ["F25:1", "F0:0", "X", "F25:1\r", "F29.97:1", "F25", "F0:1", "F2000000000:66666666"]) {
     using source = await openFrameSource(y4m("rate.y4m", `YUV4MPEG2 W2 H2 ${rate}\n`), {
       fps: { num: 60, den: 1 },

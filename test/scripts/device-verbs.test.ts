@@ -520,7 +520,7 @@ export const registers = {
     );
     expect(await seen()).toEqual(["read BAR2:0x40 32"]);
     expect(await failure(1, "regs", SPEC, "--table", table, "--bar=2")).toContain(
-      `COUNT of table ${table} lies at 0x1000, and BAR2 has 0x1000 bytes; is --bar right?`,
+      `COUNT of table ${table} lies at 0x1000, and BAR2 has 0x1000 bytes; is it in another BAR?`,
     );
     expect(await seen()).toEqual([]);
   });

@@ -667,7 +667,7 @@ describe("a device that fails is exit code 1:", () => {
     [["--device", "model:vp9?fault=melt@1"], /fault "melt@1" is none that can be ordered/],
     [
       ["/dev/zero", "--size", "3840x2160", "--path", "window"],
-      /a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path \(--path dma\), or smaller frames/,
+      /a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path, or smaller frames/,
     ],
   ])("%j", async (args, message) => {
     expectFailure(await encode(...args, "-o", output()), 1, message);

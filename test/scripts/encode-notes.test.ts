@@ -181,7 +181,7 @@ describe("a y4m that can't be encoded as what it is is exit code 3, without a de
     ["W16 H16 F2000000000:66666666", /both must be whole numbers from 1 to 1000000000/],
     [
       "W16 H16 F29.97:1",
-      /"F29\.97:1" in .* is no frame rate, which is F25:1 or the like; give it with --fps/,
+      /"F29\.97:1" in .* is no frame rate, which is F25:1 or the like\. Give it: --fps N\[\/D\]/,
     ],
     ["W16 H16 F25:1 C420jpeg\r", /"C420jpeg\\r" in .* names no chroma layout that is known/],
   ])("%j", async (header, message) => {

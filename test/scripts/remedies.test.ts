@@ -14,8 +14,10 @@ import {
   wordRemedies,
 } from "../../scripts/cli/remedy.ts";
 import { UsageError } from "../../scripts/cli/usage-error.ts";
+import { wordInputError } from "../../scripts/encode/options.ts";
 import { verbs } from "../../scripts/vfiokit/verbs.ts";
 import { DeviceError, openDevice } from "../../src/index.ts";
+import { MediaError } from "../../src/media/media-error.ts";
 import { BusError } from "../../src/pci/bus/bus-error.ts";
 import { readFunction } from "../../src/pci/bus/functions.ts";
 import { ROOT } from "./rig.ts";
@@ -127,6 +129,12 @@ describe("an error carries its remedies as data", () => {
   });
 });
 
+test("encode.ts names the options for what an input does not say", () => {
+  const error = new MediaError("x.y4m does not say it. Give it", { missing: ["fps", "format"] });
+  expect(wordInputError(error)).toBe("x.y4m does not say it. Give it: --fps N[/D] --format i420|nv12");
+  expect(wordInputError(new MediaError("no"))).toBe("no");
+});
+
 /** Each source file as the program has it, line by line: without comments and types, and without other programs' options. */
 const transpiler = new Bun.Transpiler({ loader: "ts" });
 const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
@@ -150,6 +158,13 @@ describe("no text of src", () => {
       expect(text).toMatch(command);
     expect(lines.length).toBeGreaterThan(10_000);
     expect(found(command)).toEqual([]);
+  });
+
+  test("names an option in a sentence, but with the program that it is of", () => {
+    const option = / --[a-z]|["`(]--[a-z-]+[ )]/;
+    for (const text of ['"is --bar right?"', '"use DMA (--path dma)"', '"--force binds it"'])
+      expect(text).toMatch(option);
+    expect(found(option)).toEqual([]);
   });
 });
 

@@ -114,7 +114,7 @@ export function openWindowMemory(
   }
   if (fitting === 0) {
     throw new WindowTooSmall(
-      `a frame of ${frameBytes} bytes and its packet do not fit the device's window of ${windowBytes} bytes; use the DMA path (--path dma), or smaller frames`,
+      `a frame of ${frameBytes} bytes and its packet do not fit the device's window of ${windowBytes} bytes; use the DMA path, or smaller frames`,
     );
   }
   const layout = layOut(fitting, frameBytes, packetBytes);

@@ -322,7 +322,7 @@ describe("settings that the device refuses name their register, and others may b
     const error = await failure(() => recorded.encoder.configure({ ...config, width: 3840, height: 2160 }));
     expect(error).toBeInstanceOf(WindowTooSmall);
     expect(error.message).toBe(
-      "a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path (--path dma), or smaller frames",
+      "a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path, or smaller frames",
     );
   });
 });
