@@ -1,5 +1,5 @@
 /** Ctrl-C, SIGTERM and a terminal that closes: the first one ends the input, from the program's first moment on. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import { ExitCode } from "./exit-code.ts";
 
 /** Time within which signals are one and the same: `bun run` passes on the Ctrl-C that the terminal sent to all. */
@@ -17,6 +17,12 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
     controller.abort();
     firstMs ??= performance.now();
-    if (performance.now() - firstMs > ONE_PRESS_MS) process.exit(ExitCode.INTERRUPTED);
+    if (performance.now() - firstMs <= ONE_PRESS_MS) return;
+    try {
+      writeSync(2, "interrupted again: ended at once\n");
+    } catch {
+      // The terminal is gone.
+    }
+    process.exit(ExitCode.INTERRUPTED);
   });
 }

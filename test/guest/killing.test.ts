@@ -94,7 +94,7 @@ test.each(["x86_64", "aarch64"] as const)(
   "a model that is killed in the middle leaves an %s guest in which encode.ts says so, and a valid file of the frames so far",
   async (arch) => {
     const kill = () => {
-      for (const pid of childrenWith("scripts/model.ts")) process.kill(pid, "SIGKILL");
+      for (const pid of childrenWith("served-program.ts")) process.kill(pid, "SIGKILL");
     };
     const output = join(folder, `forever.ivf`);
     const devices = ["model:vp9"];

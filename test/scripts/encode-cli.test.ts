@@ -600,8 +600,9 @@ test("a second Ctrl-C ends a run that can't finish its output", async () => {
   if (stuck) process.kill(script()[0]!, "SIGINT");
   await until(() => script().length === 0, "the script to end");
   running.signalGroup("SIGKILL");
-  await running.ended();
+  const { stderr } = await running.ended();
   expect(stuck).toBe(1);
+  expect(stderr).toContain("interrupted again: ended at once\n");
 });
 
 /** Whether a process has a handler for SIGINT: proc(5), SigCgt. */
