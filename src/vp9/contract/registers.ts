@@ -30,7 +30,7 @@ export const registers = {
     offset: 0x004,
     mode: "ro",
     reset: (INTERFACE_MAJOR << 16) | INTERFACE_MINOR,
-    about: "Version of this interface; a driver works with every minor version of a major one",
+    about: "Interface version; a driver works with every minor version of its major version",
     fields: {
       MINOR: { bits: [0, 15], about: "Counts additions" },
       MAJOR: { bits: [16, 31], about: "Counts incompatible changes" },
@@ -40,9 +40,9 @@ export const registers = {
     offset: 0x008,
     mode: "ro",
     reset: 0x1ff,
-    about: "What the endpoint can do, a bit each",
+    about: "Capabilities of the endpoint, one bit each",
     fields: {
-      WINDOW: { bits: [0, 0], about: "Frames and packets through BAR1" },
+      WINDOW: { bits: [0, 0], about: "Frames and packets in BAR1" },
       DMA: { bits: [1, 1], about: "Frames and packets in host memory" },
       SCATTER_GATHER: { bits: [2, 2], about: "Frames in several pieces of host memory" },
       MODERATION: { bits: [3, 3], about: "Fewer interrupts than completions" },
@@ -57,7 +57,7 @@ export const registers = {
     offset: 0x00c,
     mode: "ro",
     reset: (4096 << 16) | 4096,
-    about: "Largest coded picture",
+    about: "Maximum coded size",
     fields: {
       WIDTH: { bits: [0, 15], about: "Pixels" },
       HEIGHT: { bits: [16, 31], about: "Pixels" },
@@ -69,8 +69,8 @@ export const registers = {
     reset: (13 << 8) | 10,
     about: "Limits of rings and descriptors",
     fields: {
-      RING_LOG2: { bits: [0, 7], about: "Largest RING_LOG2" },
-      SEGMENTS_LOG2: { bits: [8, 15], about: "Most segments of one frame, as a power of two" },
+      RING_LOG2: { bits: [0, 7], about: "Maximum of RING_LOG2" },
+      SEGMENTS_LOG2: { bits: [8, 15], about: "Log2 of the maximum number of segments of a frame" },
     },
   },
   WINDOW_SIZE: {
@@ -82,7 +82,7 @@ export const registers = {
   CODEC: {
     offset: 0x018,
     mode: "ro",
-    about: "What compresses the frames",
+    about: "The codec that compresses the frames",
     fields: {
       ID: {
         bits: [0, 7],
@@ -103,7 +103,7 @@ export const registers = {
       CODE: {
         bits: [0, 7],
         about:
-          "START takes up the stream and ring registers. STOP drops what is in flight. RESET is a function-level reset of everything but configuration space",
+          "START applies the stream and ring registers. STOP drops everything in flight. RESET is a function-level reset of everything but configuration space",
         values: { START: 1, STOP: 2, RESET: 3 },
       },
     },
@@ -111,11 +111,11 @@ export const registers = {
   STATUS: {
     offset: 0x044,
     mode: "ro",
-    about: "What the endpoint is doing",
+    about: "State of the endpoint",
     fields: {
       STATE: {
         bits: [0, 7],
-        about: "FAILED is left by STOP or a reset only",
+        about: "Only STOP or a reset leaves FAILED",
         values: { IDLE: 0, STARTING: 1, RUNNING: 2, FAILED: 3 },
       },
     },
@@ -139,14 +139,14 @@ export const registers = {
           BAD_COMMAND: 7,
         },
       },
-      FIELD: { bits: [16, 31], about: "Offset of the register that was refused, for BAD_VALUE" },
+      FIELD: { bits: [16, 31], about: "For BAD_VALUE, the offset of the refused register" },
     },
   },
 
   VISIBLE_SIZE: {
     offset: 0x080,
     mode: "rw",
-    about: "The picture that is encoded",
+    about: "Size of the encoded picture",
     fields: {
       WIDTH: { bits: [0, 15], about: "Pixels, 1 or more" },
       HEIGHT: { bits: [16, 31], about: "Pixels, 1 or more" },
@@ -156,7 +156,7 @@ export const registers = {
     offset: 0x084,
     mode: "rw",
     about:
-      "How frames lie in memory: planes of this size, packed, chroma rounded up; at least the visible size, at most MAX_SIZE",
+      "Layout of frames in memory: packed planes of this size, chroma rounded up; at least the visible size, at most MAX_SIZE",
     fields: {
       WIDTH: { bits: [0, 15], about: "Pixels; also the luma pitch in bytes" },
       HEIGHT: { bits: [16, 31], about: "Pixels" },
@@ -166,7 +166,7 @@ export const registers = {
     offset: 0x088,
     mode: "rw",
     about: "Pixel format of the input",
-    fields: { CODE: { bits: [0, 31], about: "8 bits a sample, 4:2:0", values: { I420: 0, NV12: 1 } } },
+    fields: { CODE: { bits: [0, 31], about: "8 bits per sample, 4:2:0", values: { I420: 0, NV12: 1 } } },
   },
   FPS_NUM: { offset: 0x08c, mode: "rw", range: [1, 1e9], about: "Nominal frame rate, numerator" },
   FPS_DEN: { offset: 0x090, mode: "rw", range: [1, 1e9], about: "Nominal frame rate, denominator" },
@@ -174,37 +174,43 @@ export const registers = {
     offset: 0x094,
     mode: "rw",
     range: [1, 1e9],
-    about: "Seconds in a tick, the unit of times, numerator",
+    about: "Seconds per tick, the unit of all times, numerator",
   },
   TIMEBASE_DEN: { offset: 0x098, mode: "rw", range: [1, 1e9], about: "The same, denominator" },
   RATE_CONTROL: {
     offset: 0x09c,
     mode: "rw",
-    about: "How bits are spent",
+    about: "Rate control",
     fields: { MODE: { bits: [0, 31], about: "The mode", values: { VBR: 0, CBR: 1, CQ: 2 } } },
   },
-  BITRATE: { offset: 0x0a0, mode: "rw", reset: DEFAULT, range: [1, 1e6], about: "Target in kbit/s" },
-  CQ_LEVEL: { offset: 0x0a4, mode: "rw", reset: DEFAULT, range: [0, 63], about: "Quality for CQ, 0 is best" },
+  BITRATE: { offset: 0x0a0, mode: "rw", reset: DEFAULT, range: [1, 1e6], about: "Target bitrate in kbit/s" },
+  CQ_LEVEL: {
+    offset: 0x0a4,
+    mode: "rw",
+    reset: DEFAULT,
+    range: [0, 63],
+    about: "Quality with CQ, 0 is best",
+  },
   GOP: {
     offset: 0x0a8,
     mode: "rw",
     reset: DEFAULT,
     range: [0, 1e6],
-    about: "Most frames from one key frame to the next",
+    about: "Maximum number of frames from one key frame to the next",
   },
   SPEED: {
     offset: 0x0ac,
     mode: "rw",
     reset: DEFAULT,
     range: [-9, 9],
-    about: "Higher is faster, as 8 bits in two's complement",
+    about: "Speed, higher is faster; 8 bits in two's complement",
   },
   THREADS: { offset: 0x0b0, mode: "rw", reset: 1, range: [1, 64], about: "Codec threads" },
 
   SPACE: {
     offset: 0x100,
     mode: "rw",
-    about: "What the addresses of rings, frames and packets mean",
+    about: "Address space of rings, frames and packets",
     fields: {
       CODE: {
         bits: [0, 31],
@@ -217,19 +223,27 @@ export const registers = {
   SQ_HI: { offset: 0x108, mode: "rw", about: "The same, high half" },
   CQ_LO: { offset: 0x10c, mode: "rw", about: "Address of the completion ring, low half; a multiple of 64" },
   CQ_HI: { offset: 0x110, mode: "rw", about: "The same, high half" },
-  RING_LOG2: { offset: 0x114, mode: "rw", about: "Entries of each ring, as a power of two; 1 or more" },
+  RING_LOG2: { offset: 0x114, mode: "rw", about: "Log2 of the number of entries in each ring; 1 or more" },
   SQ_TAIL: {
     offset: 0x140,
     mode: "rw",
-    about: "Doorbell: how many entries were submitted since START, modulo 2^32",
+    about: "Doorbell: number of entries submitted since START, modulo 2^32",
   },
-  SQ_HEAD: { offset: 0x144, mode: "ro", about: "How many submissions the endpoint has taken, modulo 2^32" },
-  CQ_TAIL: { offset: 0x148, mode: "ro", about: "How many completions the endpoint has written, modulo 2^32" },
+  SQ_HEAD: {
+    offset: 0x144,
+    mode: "ro",
+    about: "Number of submissions that the endpoint has taken, modulo 2^32",
+  },
+  CQ_TAIL: {
+    offset: 0x148,
+    mode: "ro",
+    about: "Number of completions that the endpoint has written, modulo 2^32",
+  },
 
   IRQ_STATUS: {
     offset: 0x180,
     mode: "rw1c",
-    about: "What happened since it was last cleared; sets whether or not the interrupt is enabled",
+    about: "Events since the bit was last cleared; set even if the interrupt is disabled",
     fields: {
       COMPLETION: { bits: [0, 0], about: "Completions were written" },
       STATE: { bits: [1, 1], about: "STATUS.STATE changed" },
@@ -238,7 +252,7 @@ export const registers = {
   IRQ_ENABLE: {
     offset: 0x184,
     mode: "rw",
-    about: "Which of them raise the interrupt (MSI vector 0, or INTA# where MSI is off)",
+    about: "Events that raise the interrupt (MSI vector 0, or INTA# if MSI is off)",
     fields: {
       COMPLETION: { bits: [0, 0], about: "As in IRQ_STATUS" },
       STATE: { bits: [1, 1], about: "As in IRQ_STATUS" },
@@ -248,9 +262,9 @@ export const registers = {
     offset: 0x188,
     mode: "rw",
     about:
-      "Completions are announced once COUNT of them wait or the first of them is TIME_US old; a flush at once",
+      "Interrupt moderation: completions are announced once COUNT of them wait or the oldest has waited TIME_US; a flush is announced at once",
     fields: {
-      COUNT: { bits: [0, 7], about: "Completions; 0 and 1: every one" },
+      COUNT: { bits: [0, 7], about: "Completions; 0 and 1 announce each one" },
       TIME_US: { bits: [8, 31], about: "Microseconds" },
     },
   },
@@ -270,13 +284,14 @@ export const registers = {
   BUSY_US_LO: {
     offset: 0x210,
     mode: "ro",
-    about: "Microseconds the codec worked since the last reset, low half; reading it latches the high half",
+    about:
+      "Microseconds that the codec worked since the last reset, low half; reading it latches the high half",
   },
   BUSY_US_HI: { offset: 0x214, mode: "ro", about: "The same, high half" },
   STALLS: {
     offset: 0x218,
     mode: "ro",
-    about: "How often the codec ran out of frames while the stream ran, since the last reset",
+    about: "Times that the codec ran out of frames while the stream ran, since the last reset",
   },
   ERRORS: { offset: 0x21c, mode: "ro", about: "Completions with an error since the last reset" },
 } as const satisfies RegisterTable;

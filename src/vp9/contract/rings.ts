@@ -27,19 +27,27 @@ function codes<T extends Readonly<Record<string, { readonly code: number }>>>(
 
 export const SUBMISSION_BYTES = 64;
 export const submissionFields = {
-  TAG: { offset: 0, bits: 32, about: "Comes back in the completion" },
-  OPCODE: { offset: 4, bits: 32, about: "What to do, see below" },
+  TAG: { offset: 0, bits: 32, about: "Returned in the completion" },
+  OPCODE: { offset: 4, bits: 32, about: "Operation, see below" },
   FLAGS: { offset: 8, bits: 32, about: "Bit 0, FORCE_KEY: make this a key frame" },
-  SOURCE_BYTES: { offset: 12, bits: 32, about: "Bytes of the frame: exactly those of the coded size" },
+  SOURCE_BYTES: {
+    offset: 12,
+    bits: 32,
+    about: "Size of the frame in bytes; must be exactly that of the coded size",
+  },
   SOURCE: {
     offset: 16,
     bits: 64,
-    about: "Address of the frame, or of its segment list where SEGMENTS is not 0",
+    about: "Address of the frame, or of its segment list if SEGMENTS is not 0",
   },
-  SEGMENTS: { offset: 24, bits: 32, about: "Entries of the segment list; 0: the frame lies in one piece" },
-  OUTPUT_BYTES: { offset: 28, bits: 32, about: "Room for the packet" },
-  OUTPUT: { offset: 32, bits: 64, about: "Address where the packet goes" },
-  PTS: { offset: 40, bits: 64, about: "Presentation time in ticks; must rise from frame to frame" },
+  SEGMENTS: {
+    offset: 24,
+    bits: 32,
+    about: "Number of entries in the segment list; 0 if the frame is in one piece",
+  },
+  OUTPUT_BYTES: { offset: 28, bits: 32, about: "Room for the packet, in bytes" },
+  OUTPUT: { offset: 32, bits: 64, about: "Address for the packet" },
+  PTS: { offset: 40, bits: 64, about: "Presentation time in ticks; must increase from frame to frame" },
   DURATION: { offset: 48, bits: 32, about: "Duration in ticks, 1 or more" },
 } as const satisfies EntryTable;
 /** Byte offsets in a submission. */
@@ -47,7 +55,10 @@ export const Submission = offsets(submissionFields);
 
 export const opcodes = {
   ENCODE: { code: 1, about: "Encodes a frame" },
-  FLUSH: { code: 2, about: "Completes when everything before it has, and the codec holds nothing back" },
+  FLUSH: {
+    code: 2,
+    about: "Completes once everything before it has completed and the codec holds nothing back",
+  },
 } as const;
 export const Opcode = codes(opcodes);
 export const SubmitFlag = { FORCE_KEY: 1 } as const;
@@ -55,24 +66,24 @@ export const SubmitFlag = { FORCE_KEY: 1 } as const;
 export const SEGMENT_BYTES = 16;
 export const segmentFields = {
   ADDRESS: { offset: 0, bits: 64, about: "Address of a piece of the frame" },
-  LENGTH: { offset: 8, bits: 32, about: "Its bytes; those of all pieces add up to the frame's" },
+  LENGTH: { offset: 8, bits: 32, about: "Bytes in the piece; all pieces add up to the frame" },
 } as const satisfies EntryTable;
 /** Byte offsets in an entry of a segment list. */
 export const Segment = offsets(segmentFields);
 
 export const COMPLETION_BYTES = 32;
 export const completionFields = {
-  TAG: { offset: 0, bits: 32, about: "That of the submission" },
-  STATUS: { offset: 4, bits: 16, about: "What became of it, see below" },
+  TAG: { offset: 0, bits: 32, about: "Copied from the submission" },
+  STATUS: { offset: 4, bits: 16, about: "Result, see below" },
   FLAGS: { offset: 6, bits: 16, about: "Bit 0, KEY: the packet is a key frame" },
-  PTS: { offset: 8, bits: 64, about: "That of the submission" },
-  PACKET_BYTES: { offset: 16, bits: 32, about: "Bytes of the packet" },
-  BUSY_US: { offset: 20, bits: 32, about: "Microseconds the codec worked on it" },
+  PTS: { offset: 8, bits: 64, about: "Copied from the submission" },
+  PACKET_BYTES: { offset: 16, bits: 32, about: "Size of the packet in bytes" },
+  BUSY_US: { offset: 20, bits: 32, about: "Microseconds that the codec worked on it" },
   SEQUENCE: {
     offset: 28,
     bits: 32,
     about:
-      "Number of this completion in the stream, from 1, modulo 2^32. Written last: it says that the rest is there",
+      "Number of this completion in the stream, from 1, modulo 2^32. Written last: once it is there, so is the rest",
   },
 } as const satisfies EntryTable;
 /** Byte offsets in a completion. */
@@ -81,19 +92,19 @@ export const CompletionFlag = { KEY: 1 } as const;
 
 export const completionStatuses = {
   OK: { code: 0, about: "The packet is at OUTPUT" },
-  DROPPED: { code: 1, about: "Rate control left the frame out; no error" },
+  DROPPED: { code: 1, about: "Rate control dropped the frame; not an error" },
   BAD_DESCRIPTOR: {
     code: 2,
-    about: "An opcode, a flag or a count that the endpoint does not know, or a time that does not rise",
+    about: "Unknown opcode or flag, too many segments, DURATION 0, or a PTS that does not increase",
   },
   BAD_SOURCE_SIZE: { code: 3, about: "SOURCE_BYTES, or the sum of the segments, is not the size of a frame" },
   SOURCE_FAULT: {
     code: 4,
     about:
-      "The frame or its segment list lies outside mapped memory (also logged in AER), or outside the window",
+      "The frame or its segment list is outside mapped memory (also logged in AER), or outside the window",
   },
-  OUTPUT_FAULT: { code: 5, about: "The same of the packet's place" },
-  OUTPUT_TOO_SMALL: { code: 6, about: "The packet has PACKET_BYTES and did not fit; it is lost" },
+  OUTPUT_FAULT: { code: 5, about: "The same for OUTPUT" },
+  OUTPUT_TOO_SMALL: { code: 6, about: "The packet of PACKET_BYTES did not fit and is lost" },
   CODEC_FAILED: { code: 7, about: "The codec gave up on the frame" },
 } as const;
 export const CompletionStatus = codes(completionStatuses);
