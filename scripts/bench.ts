@@ -25,7 +25,7 @@ Examples:
   bun run bench.ts encode --json bench.json
   bun run bench.ts penalty --rounds 5 --svg penalty.svg
 
-The ratio is the median of the rounds' own ratios, because a machine's speed drifts.
+The ratio is the median of each round's ratio, because a machine's speed drifts.
 Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound, 130 interrupted.`,
   },
   args: {
@@ -34,10 +34,10 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound, 130 interrupted.
       type: "string",
       default: "7",
       valueHint: "N",
-      description: "Counted rounds; one more comes first",
+      description: "Rounds to count; one more runs first",
     },
     json: { type: "string", valueHint: "F", description: "Also write the results to this file" },
-    svg: { type: "string", valueHint: "F", description: "Draw the penalty into this file" },
+    svg: { type: "string", valueHint: "F", description: "Draw the penalty to this file" },
   },
   async run({ args }) {
     const chosen = cases.filter(({ name }) => args.case === undefined || name === args.case);

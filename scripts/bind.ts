@@ -12,18 +12,17 @@ import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 const command = defineCommand({
   meta: {
     name: "bind.ts",
-    description: `Give a PCI function to vfio-pci, or another driver for user space, by driver_override and
-drivers_probe. Shows its IOMMU group and remembers which driver was replaced: release.ts puts
-that one back. Refuses a function that is in use. Undoes its changes when one of them fails.
-Needs root.
+    description: `Bind a PCI function to vfio-pci, or to another driver for user space, by driver_override and
+drivers_probe. Shows the IOMMU group. Remembers the replaced driver; release.ts restores it.
+Refuses a function that is in use. If one change fails, all are undone. Needs root.
 
 Examples:
   bun run bind.ts 0000:00:09.0
   bun run bind.ts 00:09.0 --group --dry-run
   bun run bind.ts 00:09.0 --driver uio_pci_generic
 
---json: address, driver, dryRun, changes (address, from, to; null is no driver), uses (why it is
-refused), group (number, noiommu, viable, members) or null.
+--json: address, driver, dryRun, changes (address, from, to; null is no driver), uses (why the
+function is refused), group (number, noiommu, viable, members) or null.
 Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
   },
   args: {
@@ -32,15 +31,15 @@ Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
       type: "string",
       default: DEFAULT_DRIVER,
       valueHint: "NAME",
-      description: "The driver to give it to",
+      description: "The driver to bind to",
     },
     group: {
       type: "boolean",
       default: false,
-      description: "Also bind the others of its IOMMU group",
+      description: "Also bind the rest of its IOMMU group",
     },
-    force: { type: "boolean", default: false, description: "Even when it is in use" },
-    "dry-run": { type: "boolean", default: false, description: "Show what would happen, change nothing" },
+    force: { type: "boolean", default: false, description: "Bind even if the function is in use" },
+    "dry-run": { type: "boolean", default: false, description: "Show what would happen; change nothing" },
     json: jsonArg,
   },
   run: ({ args }) =>

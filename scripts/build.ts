@@ -13,9 +13,9 @@ const args = {
   target: {
     type: "string",
     valueHint: "NAME",
-    description: `${Object.keys(targets).join(", ")}, as often as wanted (default: all)`,
+    description: `One of ${Object.keys(targets).join(", ")}; may be repeated (default: all)`,
   },
-  outdir: { type: "string", default: "dist", valueHint: "FOLDER", description: "Where they go" },
+  outdir: { type: "string", default: "dist", valueHint: "FOLDER", description: "Folder for the files" },
   json: jsonArg,
 } satisfies ArgsDef;
 
@@ -32,9 +32,9 @@ const command = defineCommand({
   meta: {
     name: "build.ts",
     description: `Build vfiokit as one file for machines without Bun: vfiokit-linux-x64, -x64-musl, -arm64 and
--arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun in it, but not ${cloneVerbs.join(", ")},
-which need a clone. The Bun of other machines comes from npm, with the checksum in package-lock.json,
-and is kept in the cache folder.
+-arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun, but not ${cloneVerbs.join(", ")},
+which need a clone. Bun for the other machines is downloaded from npm, checked against package-lock.json,
+and kept in the cache folder.
 
 Examples:
   bun run build.ts

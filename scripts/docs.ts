@@ -7,7 +7,7 @@ import { runVerb } from "./cli/usage.ts";
 const command = defineCommand({
   meta: {
     name: "docs.ts",
-    description: `Regenerate docs/encoder.md from the tables in src/vp9/contract, after one of them changed.
+    description: `Regenerate docs/encoder.md from the tables in src/vp9/contract, after you change one of them.
 
 Example:
   bun run docs.ts`,

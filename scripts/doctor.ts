@@ -14,11 +14,11 @@ import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 const command = defineCommand({
   meta: {
     name: "doctor.ts",
-    description: `Examine this machine and a PCI function: what stands in the way of driving it from user space,
-and the command that repairs it. Changes nothing, with one exception: of a function that is named,
-and that no kernel driver and no process has, it reads a word of the lowest region. Where VFIO has that
-function, this opens it, and so resets it. Without an address it examines all functions that are
-bound to a driver for user space, or meant to be.
+    description: `Examine this machine and a PCI function: show what prevents driving it from user space, and the
+command that repairs it. Without an address, examines all functions that are bound to a driver for
+user space, or meant to be. Changes nothing, with one exception: if you name a function that no
+kernel driver and no process has, the first word of its lowest region is read. If VFIO has the
+function, this opens it, and so resets it.
 
 Examples:
   bun run doctor.ts

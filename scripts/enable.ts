@@ -11,11 +11,11 @@ import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 const command = defineCommand({
   meta: {
     name: "enable.ts",
-    description: `Turn a PCI function's memory decode and bus mastering on (in lspci: Mem+ BusMaster+, regions no
-longer [disabled]), or off. With none of --memory, --bus-master and --io: memory decode and
-bus mastering, and with --off all three. Bits that are not named stay as they are. Where no driver
-is bound, the bridges above the function are turned on with it. A function that is bound to a
-kernel driver, or in use, is turned off only with --force. Needs root.
+    description: `Turn a PCI function's memory decode and bus mastering on or off. When they are on, lspci shows
+Mem+ BusMaster+ and no region as [disabled]. Without --memory, --bus-master and --io, memory decode
+and bus mastering are changed, and with --off all three. Bits that are not named stay as they are.
+If no driver is bound, the bridges above the function are turned on with it. Turning off a function
+that a kernel driver has or that is in use needs --force. Needs root.
 
 Examples:
   bun run enable.ts 0000:00:09.0
@@ -28,10 +28,14 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
   args: {
     address: { type: "positional", required: false, description: ADDRESS },
     off: { type: "boolean", default: false, description: "Turn off instead" },
-    memory: { type: "boolean", default: false, description: "Answer accesses to memory regions" },
-    "bus-master": { type: "boolean", default: false, description: "Let it do DMA and send MSI" },
-    io: { type: "boolean", default: false, description: "Answer accesses to I/O port regions" },
-    force: { type: "boolean", default: false, description: "Turn off even when it is in use" },
+    memory: {
+      type: "boolean",
+      default: false,
+      description: "Memory decode: answer accesses to memory regions",
+    },
+    "bus-master": { type: "boolean", default: false, description: "Bus mastering: do DMA and send MSI" },
+    io: { type: "boolean", default: false, description: "I/O decode: answer accesses to I/O port regions" },
+    force: { type: "boolean", default: false, description: "Turn off even if the function is in use" },
     json: jsonArg,
   },
   run: ({ args }) =>

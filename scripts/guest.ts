@@ -36,7 +36,7 @@ const args = {
   device: {
     type: "string",
     valueHint: "SPEC",
-    description: `A PCI device; may be repeated: ${deviceNames.join(", ")}, model:vp9, vfio-user:/path.sock, or QEMU's -device option; help lists them`,
+    description: `A PCI device; may be repeated: ${deviceNames.join(", ")}, model:vp9, vfio-user:/path.sock, or any QEMU -device option; help lists all`,
   },
   in: {
     type: "string",
@@ -47,7 +47,7 @@ const args = {
   out: {
     type: "string",
     valueHint: "FILE",
-    description: "A file to fetch: what the command left under its base name; may be repeated",
+    description: "A file to write from what the command left under its base name; may be repeated",
   },
   kernel: {
     type: "string",
@@ -58,20 +58,19 @@ const args = {
   cpus: {
     type: "string",
     valueHint: "N",
-    description: "Processors (default: 2, where this machine has them)",
+    description: "Processors (default: 2, or 1 if this machine has one)",
   },
   hugepages: { type: "string", default: "0", valueHint: "N", description: "Pages of 2 MiB to set aside" },
   iommu: {
     type: "enum",
     options: ["on", "off"],
     default: "on",
-    description:
-      "Intel's on x86_64; SMMUv3 on aarch64, or virtio-iommu where a device is a model or vfio-user",
+    description: "Intel's on x86_64; on aarch64 SMMUv3, or virtio-iommu if a device is a model or vfio-user",
   },
   reboot: {
     type: "boolean",
     default: false,
-    description: "Let the command reboot the guest (reboot -f); it is run again then, from its start",
+    description: "Let the command reboot the guest (reboot -f); it then runs again from its start",
   },
   timeout: {
     type: "string",
@@ -113,15 +112,15 @@ Examples:
     --in clip.y4m --out clip.webm -- \\
     sh -c 'bun run bind.ts 00:01.0 && bun run encode.ts clip.y4m -o clip.webm'
 
-COMMAND is one command; for several, use sh -c 'a && b' as above, or --in steps.sh -- sh steps.sh.
-Only the files of --out survive the guest. --device model:vp9 is the encoder's model,
-vfio-user:/path.sock the device of any vfio-user server.
+COMMAND is one command. To run several, use sh -c 'a && b' as above, or --in steps.sh -- sh steps.sh.
+Only the files that --out names survive the guest. --device model:vp9 is the encoder's model;
+vfio-user:/path.sock is the device of any vfio-user server.
 
-The first device is 0000:00:01.0, the next one 0000:00:02.0. Needs no root. QEMU and Debian's kernel are fetched on
-first use (docs/guest.md).
+The first device is 0000:00:01.0, the next one 0000:00:02.0. Needs no root. The first run downloads QEMU and
+Debian's kernel (docs/guest.md).
 --json: exitCode, stdout (text), arch, accelerator (kvm, tcg), kernel, bootMs, commandMs; or error.
-Exit codes: the command's own; 125 the guest failed, 1 a file of --out was not written though the command succeeded,
-2 usage (before anything boots), 130 interrupted, 141 the reader of the output closed the pipe.`,
+Exit codes: those of the command, and 125 the guest failed, 1 a file of --out was not written although the command
+succeeded, 2 usage (before anything boots), 130 interrupted, 141 the reader of the output closed the pipe.`,
   },
   args,
   async run({ args }) {

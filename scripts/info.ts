@@ -13,8 +13,8 @@ const command = defineCommand({
   meta: {
     name: "info.ts",
     description: `Decode a PCI function's configuration space: header, regions and every capability, in the words of
-lspci -vvv. Reads only, through sysfs; beyond the first 64 bytes that takes root. Names come from
-pci.ids, where it is installed.
+lspci -vvv. Only reads, through sysfs; reading beyond the first 64 bytes needs root. Names are from
+pci.ids, if it is installed.
 
 Examples:
   sudo bun run info.ts 0000:00:09.0
@@ -22,17 +22,17 @@ Examples:
   lspci -xxxx | bun run info.ts --file -
   bun run info.ts 01:00.0 --file dump.txt
 
-vfio-user:/path/to.sock, model:vp9, and an address after vfio: or sysfs: are opened for this,
+A vfio-user:/path/to.sock, model:vp9, or an address after vfio: or sysfs: is opened to read it,
 which turns memory decode and bus master on.
 
 --json: an object for one function, an array for --file and for all functions: address, class,
 vendor, device, subsystemVendor, subsystem, revision, names, driver, iommuGroup, numaNode, irq
-and bridge as list.ts has them, and the header's other fields (a bridge's buses and windows are
-its buses), regions, registers and capabilities. A register has a name, an offset, a value, and
-fields by the names of the PCI Express specification: booleans, numbers, names of choices.
+and bridge as in list.ts, the header's other fields (a bridge's buses and windows are in
+buses), regions, registers and capabilities. A register has a name, an offset, a value, and
+fields named as in the PCI Express specification: booleans, numbers, or named choices.
 64-bit values and addresses are hexadecimal text. Undecoded capabilities are given as raw bytes.
-answers is false for a function that reads as all ones; it has no registers. interruptPin is ?
-for a number beyond D. A CardBus bridge's windows are two of memory, then two of I/O, and its
+If a function reads as all ones, answers is false and there are no registers. interruptPin is ?
+for a number beyond D. The windows of a CardBus bridge are two of memory, then two of I/O; its
 legacyModeBase is the I/O port of its 16-bit interface.
 Exit codes: 0 done, 1 it failed, 2 usage.`,
   },

@@ -48,7 +48,7 @@ function showCounts(kind: InterruptKind, seen: readonly Seen[]): string {
 const command = defineCommand({
   meta: {
     name: "irq.ts",
-    description: `Enable a device's interrupts, wait for them, count them; or measure how long one takes.
+    description: `Enable a device's interrupts, wait for them and count them; or measure their latency.
 
 Examples:
   bun run irq.ts 0000:00:09.0 --timeout 60
@@ -56,22 +56,22 @@ Examples:
   bun run irq.ts 00:05.0 --kind intx --latency --poke 0:0x60=1 --ack 0:0x64=1
   bun run irq.ts model:vp9 --latency --poke 0:0x184=2,0:0x40=2 --ack 0:0x180=2
 
-Waits until --count interrupts came, or for the whole --timeout where no --count is given; Ctrl-C
-ends it too, and what was counted is printed. An INTx is a level: it comes again at once
-unless --ack makes the device lower it. A req is the kernel asking for the device back: the
-first one ends the wait. --poke and --ack write 32 bits, several in the order given.
+Waits for --count interrupts, or without --count for the whole --timeout. Ctrl-C ends the wait,
+too; the counts are printed all the same. INTx is a level: it fires again at once
+unless --ack makes the device lower it. A req is the kernel asking for the device back; the
+first one ends the wait. --poke and --ack write 32 bits; lists are written in the order given.
 
---latency triggers one interrupt after the other, ${LATENCY_ROUNDS} where no --count is given: all writes of
---poke are repeated in each round, and the time runs from before the last of them to the
-return of a blocking wait. --timeout applies to each. Writes to a vfio-user server are not
-answered then, so one that it refuses is an interrupt that does not come.
+--latency triggers one interrupt after the other, ${LATENCY_ROUNDS} without --count. Each round repeats all writes
+of --poke, and measures from just before the last write to the return of a blocking wait.
+--timeout applies to each round. A vfio-user server does not answer these writes, so if it refuses one,
+the interrupt is missing.
 
---json: device, kind, interrupts (of each vector: vector, count, betweenMs) or latencyUs and
-rounds; the figures are median, p99, least and most, null where there are none.
+--json: device, kind, interrupts (for each vector: vector, count, betweenMs) or latencyUs and
+rounds; the figures are median, p99, least and most, or null if there are none.
 
 ${OPENING}
-Exit codes: 0 all of --count came (without it: at least one), 1 not, or the device failed,
-2 usage, 5 the device does not answer, 130 Ctrl-C before that.`,
+Exit codes: 0 all interrupts of --count arrived (without --count: at least one), 1 fewer did, or the device
+failed, 2 usage, 5 the device does not answer, 130 Ctrl-C before that.`,
   },
   args: {
     ...deviceArgs,
@@ -83,22 +83,22 @@ Exit codes: 0 all of --count came (without it: at least one), 1 not, or the devi
     vector: {
       type: "string",
       valueHint: "N",
-      description: "Watch this one (default: the first 16; with --latency 0)",
+      description: "Vector to watch (default: the first 16; with --latency 0)",
     },
     count: { type: "string", valueHint: "N", description: "Interrupts to wait for, or rounds of --latency" },
     timeout: {
       type: "string",
       default: "10",
       valueHint: "S",
-      description: "Seconds to wait at most, also for each answer of a server",
+      description: "Seconds to wait at most, also for each answer from a server",
     },
     poke: {
       type: "string",
       valueHint: "BAR:OFFSET=VALUE",
-      description: "Write this once the vectors are enabled, to trigger one",
+      description: "Write this after enabling the vectors, to trigger one",
     },
     ack: { type: "string", valueHint: "BAR:OFFSET=VALUE", description: "Write this after each interrupt" },
-    latency: { type: "boolean", default: false, description: "Measure from --poke to the waiter" },
+    latency: { type: "boolean", default: false, description: "Measure the time from --poke to the waiter" },
   },
   run: ({ args }) =>
     endWith(async () => {

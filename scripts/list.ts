@@ -13,7 +13,7 @@ const command = defineCommand({
   meta: {
     name: "list.ts",
     description: `List PCI functions: address, vendor:device, driver, IOMMU group, NUMA node, class and name.
-Names come from pci.ids, where it is installed. Needs no root.
+Names are from pci.ids, if it is installed. Needs no root.
 
 Examples:
   bun run list.ts
@@ -22,14 +22,26 @@ Examples:
 
 --json: an array of objects: address, class, vendor, device, subsystemVendor, subsystem and
 revision (hexadecimal text), names (class, vendor, device, subsystem), driver, driverOverride,
-iommuGroup (number, noiommu), numaNode, irq, bridge, physicalFunction; null where there is none.
-Exit codes: 0 done, also when nothing was found, 1 it failed, 2 usage.`,
+iommuGroup (number, noiommu), numaNode, irq, bridge, physicalFunction; null if there is none.
+Exit codes: 0 done, even if nothing was found, 1 it failed, 2 usage.`,
   },
   args: {
-    driver: { type: "string", valueHint: "NAME", description: "With this driver; none: without any" },
-    class: { type: "string", valueHint: "HEX", description: "Of this class: 2, 4 or 6 digits, such as 0108" },
-    id: { type: "string", valueHint: "V:D", description: "With these ids, such as 10ee:7022 or 10ee:" },
-    group: { type: "string", valueHint: "N", description: "In this IOMMU group" },
+    driver: {
+      type: "string",
+      valueHint: "NAME",
+      description: "Functions with this driver; none: without a driver",
+    },
+    class: {
+      type: "string",
+      valueHint: "HEX",
+      description: "Functions of this class: 2, 4 or 6 digits, such as 0108",
+    },
+    id: {
+      type: "string",
+      valueHint: "V:D",
+      description: "Functions with these IDs, such as 10ee:7022 or 10ee:",
+    },
+    group: { type: "string", valueHint: "N", description: "Functions in this IOMMU group" },
     json: jsonArg,
   },
   run: ({ args }) =>

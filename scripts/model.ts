@@ -22,36 +22,36 @@ Example:
   bun run model.ts --socket /tmp/vp9.sock &
   bun run encode.ts --device vfio-user:/tmp/vp9.sock clip.y4m -o clip.webm
 
-Faults, as a list such as stall@3=200,die@10:
+Faults to inject, as a list such as stall@3=200,die@10:
 ${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, about]))}`,
   },
   args: {
     socket: {
       type: "string",
       valueHint: "PATH",
-      description: "Socket to make (mode 0600); removed at the end",
+      description: "Socket to create (mode 0600); removed at the end",
     },
     codec: {
       type: "enum",
       options: codecs,
       default: "auto",
-      description: "auto: libvpx, else Debian's libvpx, fetched once, else libav.js, slow",
+      description: "auto: libvpx, else debian, downloaded once, else libav.js, slow",
     },
     standby: {
       type: "boolean",
       default: false,
-      description: "If this process is killed, another one answers its client, as a dead device",
+      description: "Keep a process that answers the client as a dead device if this one is killed",
     },
     trust: {
       type: "boolean",
       default: false,
       description:
-        "Trust clients: map memory that they can truncate, too (files that are no sealed memfds); one that does so ends the server for itself only",
+        "Trust clients: also map memory that they can truncate (files that are not sealed memfds); truncating it ends the server for that client only",
     },
     fault: {
       type: "string",
       valueHint: "LIST",
-      description: "Faults to inject",
+      description: "Faults to inject (see above)",
     },
   },
   async run({ args }) {

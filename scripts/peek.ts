@@ -22,8 +22,8 @@ import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 const command = defineCommand({
   meta: {
     name: "peek.ts",
-    description: `Read registers of a device: a BAR's, or configuration space. Each is read once, by one access of
-exactly the width asked for.
+    description: `Read registers of a device, in a BAR or in configuration space. Each is read once, by one access
+of exactly the requested width.
 
 Examples:
   bun run peek.ts 0000:00:09.0 0:0x44
@@ -32,15 +32,15 @@ Examples:
   bun run peek.ts 0000:00:09.0 0:0x44 --wait 0xff=2 --timeout 0.5
 
 --json: device, space (BAR0 or config), offset and width (bits) as numbers, values as
-hexadecimal text, answers (whether the device does); with --wait also outcome (met, timeout or
-interrupted).
+hexadecimal text, answers (whether the device answers); with --wait also outcome (met, timeout
+or interrupted).
 
 ${OPENING}
 ${SILENCE}
-Configuration space of a function that VFIO does not have is reached without opening the device,
+If VFIO does not have the function, its configuration space is accessed without opening the device,
 whatever driver has it.
 Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 5 the device does not
-answer (what was read is printed all the same), 130 Ctrl-C.`,
+answer (the values are printed all the same), 130 Ctrl-C.`,
   },
   args: {
     ...deviceArgs,
@@ -60,7 +60,7 @@ answer (what was read is printed all the same), 130 Ctrl-C.`,
       type: "string",
       default: "10",
       valueHint: "S",
-      description: "Seconds that --wait may take, and a server each answer",
+      description: "Time limit of --wait, and of each answer from a server, in seconds",
     },
   },
   run: ({ args }) =>

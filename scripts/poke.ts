@@ -55,8 +55,8 @@ function readWait(text: string | undefined, written: Place, width: Width) {
 const command = defineCommand({
   meta: {
     name: "poke.ts",
-    description: `Write registers of a device: a BAR's, or configuration space. Each is written once, by one access of
-exactly the width asked for, and none is read unless an option here asks for it.
+    description: `Write registers of a device, in a BAR or in configuration space. Each is written once, by one access
+of exactly the requested width. None is read unless an option asks for it.
 
 Examples:
   bun run poke.ts 0000:00:09.0 0:0x40 3
@@ -65,17 +65,17 @@ Examples:
   bun run poke.ts 0000:00:09.0 config:4 --width 16 --set 0x400 --read-back
   bun run poke.ts 0000:00:05.0 0:8 5 --wait 0:0x20:1=0
 
---json: device, space (BAR0 or config), offset, width (bits) and count as numbers, and as
-hexadecimal text values (written), answers (whether the device does), and where asked for wait
+--json: device, space (BAR0 or config), offset, width (bits) and count as numbers, values
+(written) as hexadecimal text, answers (whether the device answers), and if requested wait
 (space, offset, value, outcome) and readBack.
 
 ${OPENING}
-A write that a vfio-user server refuses is an error. After the writes the Command register is read,
-to see that the device answers. ${SILENCE}
-Configuration space of a function that VFIO does not have is reached without opening the device,
+A write that a vfio-user server refuses is an error. After the writes the Command register is read
+to see whether the device answers. ${SILENCE}
+If VFIO does not have the function, its configuration space is accessed without opening the device,
 whatever driver has it.
 Exit codes: 0 done, 1 the device failed or --wait timed out, 2 usage, 5 the device does not
-answer (what was read is printed all the same), 130 Ctrl-C.`,
+answer (the values are printed all the same), 130 Ctrl-C.`,
   },
   args: {
     ...deviceArgs,
@@ -91,28 +91,28 @@ answer (what was read is printed all the same), 130 Ctrl-C.`,
       description: "Values, for consecutive registers",
     },
     width: { type: "enum", options: widths, default: "32", description: "Bits of one access" },
-    count: { type: "string", valueHint: "N", description: "Write the one value to N consecutive registers" },
+    count: { type: "string", valueHint: "N", description: "Write one value to N consecutive registers" },
     set: {
       type: "string",
       valueHint: "MASK",
-      description: "Read the register, and write it with these bits 1",
+      description: "Read the register, and write it back with these bits set",
     },
-    clear: { type: "string", valueHint: "MASK", description: "The same, with these bits 0" },
+    clear: { type: "string", valueHint: "MASK", description: "The same, with these bits cleared" },
     wait: {
       type: "string",
       valueHint: "[BAR:OFFSET:]MASK=VALUE",
-      description: "Afterwards read (by default what was written) until the bits in MASK are VALUE",
+      description: "Then read this register (default: the one written) until the bits in MASK are VALUE",
     },
     timeout: {
       type: "string",
       default: "10",
       valueHint: "S",
-      description: "Seconds that --wait may take, and a server each answer",
+      description: "Time limit of --wait, and of each answer from a server, in seconds",
     },
     "read-back": {
       type: "boolean",
       default: false,
-      description: "At the end read and show what was written",
+      description: "Finally read the written registers and show them",
     },
   },
   run: ({ args }) =>

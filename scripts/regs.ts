@@ -90,8 +90,8 @@ function showRaw(
 const command = defineCommand({
   meta: {
     name: "regs.ts",
-    description: `Show a device's registers with the names of their fields and values, from a register table; or
-the first ${RAW_BYTES} bytes of a BAR as 32-bit words where there is no table.
+    description: `Show a device's registers with the names of their fields and values, from a register table; or,
+without a table, the first ${RAW_BYTES} bytes of a BAR as 32-bit words.
 
 Examples:
   bun run regs.ts 0000:00:09.0
@@ -99,18 +99,18 @@ Examples:
   bun run regs.ts 0000:00:05.0 --table docs/drivers/edu.ts
   bun run regs.ts 0000:00:05.0 --bar 2 --offset 0x100 --bytes 64
 
-The encoder (10ee:7022, subsystem 10ee:0007, and the right MAGIC) is known. A table of your
-own is a file with "export const registers = { ... }", the same as src/vp9/contract/registers.ts.
-A register is read once, in the table's order; one that is write-only (wo) is not read. A table
+The encoder's table is built in (10ee:7022, subsystem 10ee:0007, and the right MAGIC). Your own
+table is a file with "export const registers = { ... }", like src/vp9/contract/registers.ts.
+Each register is read once, in the table's order; write-only ones (wo) are not read. A table
 does not say which reads have side effects: if some do, name the registers that you want.
 
---json: device, bar, table (or null), answers (whether the device does), and registers by name (offset, mode, value, fields; the
-value of one that is not read is null), or without a table offset, width and values.
+--json: device, bar, table (or null), answers (whether the device answers), and registers by name (offset, mode, value, fields; the
+value is null if the register is not read), or without a table offset, width and values.
 Values are hexadecimal text; offsets and the fields' values are numbers.
 
 ${OPENING}
 ${SILENCE}
-Exit codes: 0 done, 1 the device failed, 2 usage, 5 the device does not answer (what was read is
+Exit codes: 0 done, 1 the device failed, 2 usage, 5 the device does not answer (the values are
 printed all the same).`,
   },
   args: {
@@ -124,11 +124,11 @@ printed all the same).`,
     table: {
       type: "string",
       valueHint: "FILE.ts|encoder",
-      description: "The register table (default: by the device's ids)",
+      description: "The register table (default: by the device's IDs)",
     },
     bar: { type: "string", default: "0", valueHint: "N", description: "The BAR that holds the registers" },
-    offset: { type: "string", valueHint: "N", description: "Show words from this offset on instead" },
-    bytes: { type: "string", valueHint: "N", description: "Show this many bytes as words instead" },
+    offset: { type: "string", valueHint: "N", description: "Show words without names, from this offset on" },
+    bytes: { type: "string", valueHint: "N", description: "Show this many bytes as words without names" },
   },
   run: ({ args }) =>
     endWith(async () => {

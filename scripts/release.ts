@@ -12,19 +12,20 @@ const command = defineCommand({
   meta: {
     name: "release.ts",
     description: `Give a PCI function back to the driver that it had before bind.ts, or to none if it had none.
-If bind.ts did not take it, the kernel chooses its driver. Needs root.
+If bind.ts did not bind it, the kernel chooses the driver. Needs root.
 
 Examples:
   bun run release.ts 0000:00:09.0
   bun run release.ts --all
 
---json: released, an array of address, from and to (null is no driver); failed, of address and error.
+--json: released, an array of address, from and to (null is no driver); failed, an array of
+address and error.
 Exit codes: 0 released, 1 at least one was not, 2 usage.`,
   },
   args: {
     address: { type: "positional", required: false, description: ADDRESS },
-    all: { type: "boolean", default: false, description: "All that bind.ts took" },
-    force: { type: "boolean", default: false, description: "Even when it is in use" },
+    all: { type: "boolean", default: false, description: "Release everything that bind.ts bound" },
+    force: { type: "boolean", default: false, description: "Release even if the function is in use" },
     json: jsonArg,
   },
   run: ({ args }) =>

@@ -27,11 +27,11 @@ process.argv.push(...own.filter((word, i) => !isAddress(word) || i === first));
 const command = defineCommand({
   meta: {
     name: "rescan.ts",
-    description: `Take PCI devices off the bus, with all their functions, and find them again, as when an FPGA is
-programmed: between the two it runs a command, or waits for Enter. Functions get back the driver
-that they had, and one that no kernel driver has is asked whether its registers answer. Refuses a
-function that is in use, and one with virtual functions, which do not come back. Without an
-address nothing is removed. The command's output goes to standard error. Needs root.
+    description: `Remove PCI devices with all their functions from the bus, and find them again (hot-plug), for
+example to program an FPGA. In between it runs a command, or waits for Enter. Functions get their
+drivers back. If no kernel driver has a function, its registers are read to see whether they
+answer. Refuses a function that is in use, or that has virtual functions, which do not come back.
+Without an address nothing is removed. The command's output goes to standard error. Needs root.
 
 Examples:
   bun run rescan.ts 0000:01:00.0 -- openFPGALoader -b myboard image.bit
@@ -40,7 +40,7 @@ Examples:
   bun run rescan.ts --bus all
 
 --json: functions, an array of address, fate (back, changed, silent, gone, new), before and after (vendor,
-device, driver; null where there is none), error (why the driver is not back) or null.
+device, driver; null if there is none), error (why the driver is not back) or null.
 Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the command failed,
 2 usage.`,
   },
@@ -48,21 +48,21 @@ Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the
     address: {
       type: "positional",
       required: false,
-      description: "One function of a device: 0000:01:00.0, or 01:00.0; as many as wanted",
+      description: "One function of a device: 0000:01:00.0, or 01:00.0; may be repeated",
     },
     bus: {
       type: "string",
       valueHint: "BUS",
-      description: "Look on this bus, such as 0000:01, or on all (default: where the devices were)",
+      description: "Scan this bus, such as 0000:01, or all (default: where the devices were)",
     },
-    pause: { type: "boolean", default: false, description: "Wait for Enter while they are off the bus" },
+    pause: { type: "boolean", default: false, description: "Wait for Enter while the devices are removed" },
     timeout: {
       type: "string",
       default: "10",
       valueHint: "S",
-      description: "Seconds that coming back may take",
+      description: "Seconds that the devices may take to come back",
     },
-    force: { type: "boolean", default: false, description: "Even when they are in use" },
+    force: { type: "boolean", default: false, description: "Remove the devices even if they are in use" },
     json: jsonArg,
   },
   run: ({ args }) =>

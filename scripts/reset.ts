@@ -16,8 +16,8 @@ function idOf({ config }: PciDevice): string {
 const command = defineCommand({
   meta: {
     name: "reset.ts",
-    description: `Reset a device to its power-on state, by the means of its backend, and check that it answers again:
-its configuration space, and the first word of one of its BARs.
+    description: `Reset a device to its power-on state, by the method of its backend. Then check that its
+configuration space and the first word of one of its BARs answer.
 
 Examples:
   bun run reset.ts 0000:00:09.0

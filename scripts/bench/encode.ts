@@ -10,7 +10,7 @@ const ENCODE = fileURLToPath(new URL("../encode.ts", import.meta.url));
 /** encode.ts, its model and all, beside vpxenc on the same libvpx: CBR at 4 Mbit/s, speed 8, one codec thread. */
 export const encode: BenchCase = {
   name: "encode",
-  about: "1080p file to VP9 through the DMA path, beside vpxenc",
+  about: "1080p file to VP9 on the DMA path, against vpxenc",
   bound: 1.1,
   async measure(rounds) {
     return { name: this.name, bound: this.bound, ...(await hold(prepare, rounds)) };

@@ -29,7 +29,7 @@ interface Measured extends EncodeReport {
 
 export const penalty: BenchCase = {
   name: "penalty",
-  about: "1080p by DMA in an emulated aarch64 guest, in the steady state, beside the host",
+  about: "1080p by DMA in an emulated aarch64 guest, in steady state, against the host",
   bound: 1.1,
   async measure(rounds) {
     const folder = mkdtempSync(join(tmpdir(), "vfiokit-bench-"));

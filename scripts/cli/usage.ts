@@ -78,7 +78,7 @@ export function printUsage<T extends ArgsDef>(command: CommandDef<T>, line: Usag
     options.map((entry) => [spelled(entry), explained(entry[1])]),
   );
   list("COMMANDS", verbs);
-  if (verbs.length > 0) parts.push(`${name} COMMAND --help says more of each.`);
+  if (verbs.length > 0) parts.push(`${name} COMMAND --help describes each.`);
   console.log(`${parts.join("\n\n")}\n`);
 }
 

@@ -9,7 +9,7 @@ import { UsageError } from "./usage-error.ts";
 export const jsonArg = {
   type: "boolean",
   default: false,
-  description: 'Print JSON instead: as above, or {"error": "..."} when it fails',
+  description: 'Print JSON instead (see above), or {"error": "..."} on failure',
 } as const;
 
 export const deviceArgs = {
@@ -22,9 +22,9 @@ export const deviceArgs = {
 } as const;
 
 /** For --help: what opening does by itself. */
-export const OPENING = `Opening a device turns its memory decode and bus master on, and closing it turns bus master
-off. Kernel VFIO and vfio-user servers reset a device at both, where they can: what one
-command writes is gone for the next one.`;
+export const OPENING = `Opening a device turns its memory decode and bus master on; closing it turns bus master off.
+Kernel VFIO and vfio-user servers reset the device both times if they can, so writes do not
+last until the next command.`;
 
 /** What went wrong first: where closing a device fails as well, the error that led there comes wrapped. */
 function firstOf(error: unknown): unknown {

@@ -12,9 +12,9 @@ const ALL_ONES = 0xffff_ffff;
 const TELLING_BITS = 32;
 
 /** For --help. */
-export const SILENCE = `A device that is gone reads as all ones. Where such a value comes, the Command register is
-read, too; and where at least 32 bits of a BAR and nothing else came, the first word of that BAR
-and of the lowest one.`;
+export const SILENCE = `A device that has gone away reads as all ones. If a value is all ones, the Command register
+is read, too. If at least 32 bits of a BAR were read and all are ones, the first words of that
+BAR and of the lowest one are read as well.`;
 
 /** Why configuration space says that the device does not answer; undefined where it answers. */
 export function whySilent({ spec, config }: Pick<Opened, "spec" | "config">): string | undefined {

@@ -53,9 +53,9 @@ const verbArgs = {
   path: {
     type: "enum",
     options: ["dma", "window"],
-    description: "How frames reach the device (default: dma where there is an IOMMU, else window)",
+    description: "How frames reach the device (default: dma if there is an IOMMU, else window)",
   },
-  "in-flight": { type: "string", default: "4", valueHint: "N", description: "Frames under way at once" },
+  "in-flight": { type: "string", default: "4", valueHint: "N", description: "Frames in flight at once" },
   size: { type: "string", valueHint: "WxH", description: "Size of raw video" },
   fps: { type: "string", valueHint: "N[/D]", description: "Frame rate of raw video; overrides a y4m's" },
   format: {
@@ -72,9 +72,9 @@ const verbArgs = {
   bitrate: {
     type: "string",
     valueHint: "KBPS",
-    description: "Target in kbit/s; with --rc cq the most it takes (--target-bitrate)",
+    description: "Target in kbit/s; with --rc cq the maximum (--target-bitrate)",
   },
-  "cq-level": { type: "string", valueHint: "N", description: "Quality for cq, 0 best to 63 (--cq-level)" },
+  "cq-level": { type: "string", valueHint: "N", description: "Quality for cq, 0 (best) to 63 (--cq-level)" },
   gop: {
     type: "string",
     valueHint: "N",
@@ -84,7 +84,7 @@ const verbArgs = {
     type: "string",
     default: "8",
     valueHint: "N",
-    description: "-9 to 9, higher is faster (--cpu-used)",
+    description: "-9 to 9; higher is faster (--cpu-used)",
   },
   threads: { type: "string", default: "1", valueHint: "N", description: "Codec threads (--threads)" },
   timeout: {
@@ -97,12 +97,12 @@ const verbArgs = {
   "force-key": {
     type: "string",
     valueHint: "LIST",
-    description: "Frames to make key frames, from 0, such as 0,25,50",
+    description: "Frames to make key frames, counted from 0, such as 0,25,50",
   },
   codec: {
     type: "enum",
     options: [...codecNames],
-    description: "The software model's codec (default: libvpx, else Debian's, fetched, else libav.js, slow)",
+    description: "The software model's codec (default: libvpx, else debian, downloaded, else libav.js, slow)",
   },
   json: { type: "boolean", default: false, description: "Print one JSON object instead of the summary" },
   quiet: { type: "boolean", default: false, description: "Print errors only" },
@@ -111,7 +111,7 @@ const verbArgs = {
 const command = defineCommand({
   meta: {
     name: "encode.ts",
-    description: `Encode raw video as VP9 on a PCIe encoder, or on its software model.
+    description: `Encode raw video as VP9 on a PCIe encoder or its software model.
 
 Examples:
   bun run encode.ts clip.y4m -o clip.webm
@@ -119,9 +119,9 @@ Examples:
   ffmpeg -i in.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | \\
     bun run encode.ts - -o - > out.ivf
 
-Settings are vpxenc's (named in brackets), always with --rt --lag-in-frames=0. Those without a
-default here have libvpx's: for --bitrate 256 kbit/s, too low for more than small video.
-Frames encoded before an error are in the output, which is then a valid, shorter file.
+The settings are vpxenc's options (in parentheses), always with --rt --lag-in-frames=0. Settings without a
+default below use libvpx's; for --bitrate that is 256 kbit/s, enough for small video only.
+After an error the output is a valid, shorter file with the frames encoded until then.
 
 --json: the fields are in docs/encode.md.
 Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted.`,

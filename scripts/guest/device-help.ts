@@ -24,7 +24,7 @@ export async function deviceHelp(arch: Arch, spec: string, log: (line: string) =
       "model:vp9",
       `the VP9 encoder's software model; ${wordCommand({ verb: "model", args: ["--help"] })} has its options`,
     ),
-    row("vfio-user:/path.sock", "a device that a vfio-user server has on that socket"),
+    row("vfio-user:/path.sock", "the device of the vfio-user server on that socket"),
     "",
     `QEMU's PCI devices for ${arch}; NAME,help lists the properties of one:`,
     ...others.map(({ name, description }) => row(name, description)),

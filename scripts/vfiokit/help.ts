@@ -7,16 +7,16 @@ import { verbs } from "./verbs.ts";
 const command = defineCommand({
   meta: {
     name: "vfiokit",
-    description: `Drive PCIe devices from user space, and above all a PCIe VP9 encoder.
+    description: `Drive PCIe devices from user space, in particular a PCIe VP9 encoder.
 
 Examples:
   vfiokit list
   vfiokit encode clip.y4m -o clip.webm
 
---version says which vfiokit this is and with which Bun. ${
+--version prints the versions of vfiokit and Bun. ${
       Bun.isStandaloneExecutable
-        ? `Not in this program, because\nthey need a clone of the project: ${cloneVerbs.join(", ")}.`
-        : `There are also ${cloneVerbs.join(", ")}.`
+        ? `Not included,\nbecause they need a clone of the project: ${cloneVerbs.join(", ")}.`
+        : `Other verbs: ${cloneVerbs.join(", ")}.`
     }`,
   },
   subCommands: Object.fromEntries(

@@ -11,18 +11,18 @@ export interface Verb {
 
 export const verbs: Readonly<Record<string, Verb>> = {
   encode: {
-    about: "Encode raw video as VP9 on a PCIe encoder, or on its software model",
+    about: "Encode raw video as VP9 on a PCIe encoder or its software model",
     run: () => import("../encode.ts"),
   },
   list: { about: "List PCI functions", run: () => import("../list.ts") },
-  info: { about: "Show what a PCI function says of itself", run: () => import("../info.ts") },
+  info: { about: "Decode a PCI function's configuration space", run: () => import("../info.ts") },
   doctor: {
-    about: "Find what stands in the way of driving a device",
+    about: "Find what prevents driving a device, and how to repair it",
     run: () => import("../doctor.ts"),
   },
-  bind: { about: "Give a device to vfio-pci or uio_pci_generic", run: () => import("../bind.ts") },
-  release: { about: "Give it back to the driver that it had", run: () => import("../release.ts") },
-  rescan: { about: "Take devices off the bus and find them anew", run: () => import("../rescan.ts") },
+  bind: { about: "Bind a device to vfio-pci or uio_pci_generic", run: () => import("../bind.ts") },
+  release: { about: "Give a device back to the driver that it had", run: () => import("../release.ts") },
+  rescan: { about: "Remove devices from the bus and find them again", run: () => import("../rescan.ts") },
   enable: {
     about: "Turn memory decode and bus mastering on, or off",
     run: () => import("../enable.ts"),
@@ -35,8 +35,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   },
   peek: { about: "Read registers, once and with the exact width", run: () => import("../peek.ts") },
-  poke: { about: "Write them", run: () => import("../poke.ts") },
-  irq: { about: "Wait for interrupts, count them, measure them", run: () => import("../irq.ts") },
+  poke: { about: "Write registers, once and with the exact width", run: () => import("../poke.ts") },
+  irq: { about: "Wait for interrupts, count them, measure latency", run: () => import("../irq.ts") },
   reset: { about: "Reset a device", run: () => import("../reset.ts") },
   model: {
     about: "Serve the encoder's software model over vfio-user",
