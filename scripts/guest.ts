@@ -47,7 +47,7 @@ const args = {
   out: {
     type: "string",
     valueHint: "FILE",
-    description: "A file to write from what the command left under its base name; may be repeated",
+    description: "A file to copy from the command's working directory, by its base name; may be repeated",
   },
   kernel: {
     type: "string",

@@ -83,7 +83,7 @@ CODEC has no fixed reset value: it says which codec the endpoint was built with.
 ${markdownTable(entryHead, entryRows(submissionFields))}
 
 Only rings must be aligned. A packet is hardly ever larger than its frame: room for a frame and 64 KiB is enough in
-practice. Bytes of an entry that no table lists are written as 0 and ignored.
+practice. The writer of an entry sets bytes that no table lists to 0; the reader ignores them.
 
 Opcodes:
 

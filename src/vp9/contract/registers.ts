@@ -243,7 +243,7 @@ export const registers = {
   IRQ_STATUS: {
     offset: 0x180,
     mode: "rw1c",
-    about: "Events since the bit was last cleared; set even if the interrupt is disabled",
+    about: "Events since they were last cleared; set even if the interrupt is disabled",
     fields: {
       COMPLETION: { bits: [0, 0], about: "Completions were written" },
       STATE: { bits: [1, 1], about: "STATUS.STATE changed" },

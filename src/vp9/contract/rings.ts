@@ -66,7 +66,7 @@ export const SubmitFlag = { FORCE_KEY: 1 } as const;
 export const SEGMENT_BYTES = 16;
 export const segmentFields = {
   ADDRESS: { offset: 0, bits: 64, about: "Address of a piece of the frame" },
-  LENGTH: { offset: 8, bits: 32, about: "Bytes in the piece; all pieces add up to the frame" },
+  LENGTH: { offset: 8, bits: 32, about: "Bytes in the piece; the pieces add up to the frame" },
 } as const satisfies EntryTable;
 /** Byte offsets in an entry of a segment list. */
 export const Segment = offsets(segmentFields);
