@@ -23,7 +23,7 @@ export const Config = {
   MAX_LATENCY: 0x3f,
 } as const;
 
-/** What a bridge's header (type 1) has in other places, PCIe 6.0 section 7.5.1.3. */
+/** Where a bridge's header (type 1) differs, PCIe 6.0 section 7.5.1.3. */
 export const BridgeConfig = {
   PRIMARY_BUS: 0x18,
   SECONDARY_BUS: 0x19,
@@ -44,7 +44,7 @@ export const BridgeConfig = {
   BRIDGE_CONTROL: 0x3e,
 } as const;
 
-/** What a CardBus bridge's header (type 2) has in other places, PC Card Standard 8.0, volume 3, section 5. */
+/** Where a CardBus bridge's header (type 2) differs, PC Card Standard 8.0, volume 3, section 5. */
 export const CardBusConfig = {
   CAPABILITIES: 0x14,
   SECONDARY_STATUS: 0x16,
@@ -61,22 +61,23 @@ export const CardBusConfig = {
   LEGACY_MODE_BASE: 0x44,
 } as const;
 
-/** What a 16-bit read gives of a function that does not answer: it is gone, or its link is down. */
+/** A 16-bit read of a function that does not answer: it is gone, or its link is down. */
 export const ALL_ONES = 0xffff;
 
-/** Bytes of the whole space of a PCI Express function. */
+/** Size of a PCI Express function's configuration space. */
 export const CONFIG_BYTES = 4096;
 
 /** Command register, PCIe 6.0 section 7.5.1.1.3. */
 export const Command = { IO: 1 << 0, MEMORY: 1 << 1, BUS_MASTER: 1 << 2, INTX_DISABLE: 1 << 10 } as const;
 
-/** Reserved in Command: 0 in every function. */
+/** Command's reserved bits, 0 in every function. */
 const COMMAND_RESERVED = 0xf800;
 
 /**
- * Whether a function whose Command register reads so does not answer: reads give all ones then (PCIe 6.0, section 2.3.2).
- * The vendor id does not tell. A virtual function's is 0xffff by specification (section 9.3.4.1.1), and VFIO answers it
- * from memory. VFIO does the same for INTx Disable, so it is the reserved bits that count.
+ * Whether this value of Command means that the function does not answer: reads then give all ones (PCIe 6.0,
+ * section 2.3.2). The vendor id is no proof: a virtual function's is 0xffff by specification (section
+ * 9.3.4.1.1), and VFIO answers it from memory. VFIO does the same for INTx Disable, so only the reserved bits
+ * count.
  */
 export function isSilentCommand(command: number): boolean {
   return (command & COMMAND_RESERVED) === COMMAND_RESERVED;

@@ -1,4 +1,7 @@
-/** Configuration space; exact widths, naturally aligned. Writes are done when they return. Throws what its backend says. */
+/**
+ * Configuration space. Accesses have exact widths and are naturally aligned. A write is done when it returns.
+ * Throws the backend's errors.
+ */
 export interface ConfigSpace {
   readonly sizeBytes: number;
   read8(offset: number): number;
@@ -23,7 +26,7 @@ const bytesOf = {
   4: new Uint8Array(word.buffer),
 };
 
-/** Throws RangeError where an access lies outside or is not aligned. */
+/** Accesses throw RangeError if they are out of bounds or not aligned. */
 export function openConfigSpace(sizeBytes: number, access: ConfigAccess): ConfigSpace {
   const checked = <W extends 1 | 2 | 4>(offset: number, width: W): W => {
     if (!Number.isInteger(offset) || offset < 0 || offset + width > sizeBytes || offset % width !== 0) {

@@ -1,7 +1,9 @@
-/** Where a function sits: domain, bus, device and function, as sysfs and lspci write it (0000:00:09.0). */
+/** PCI addresses (domain:bus:device.function, BDF) as sysfs and lspci write them: 0000:00:09.0. */
 import { BusError } from "./bus-error.ts";
 
-/** Domains have four digits, but for those that VMD and Hyper-V make up; a bus has 32 devices, a device 8 functions. */
+/**
+ * A domain has four digits, or more if VMD or Hyper-V made it up. A bus has 32 devices, a device 8 functions.
+ */
 const FORM = /^([0-9a-f]{4,8}:)?([0-9a-f]{2}:[01][0-9a-f]\.[0-7])$/i;
 
 /** Whether a text is a function's address, with or without its domain. */
@@ -9,7 +11,7 @@ export function isAddress(text: string): boolean {
   return FORM.test(text);
 }
 
-/** An address as sysfs names the function: 00:09.0 is 0000:00:09.0. Throws BusError where it is none. */
+/** An address in sysfs' form: 00:09.0 becomes 0000:00:09.0. Throws BusError if it is not an address. */
 export function canonicalAddress(text: string): string {
   const parts = FORM.exec(text);
   if (!parts)

@@ -4,13 +4,13 @@ import { basename } from "node:path";
 import type { Advice } from "../../remedy/remedy.ts";
 import { BusError } from "./bus-error.ts";
 
-/** The errno's name of a failed file operation. */
+/** The errno name of a failed file operation. */
 export function codeOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" ? code : "unknown error";
 }
 
-/** A file's text without the newline at its end; undefined where it can't be read. */
+/** A file's text without the final newline; undefined if it can't be read. */
 export function readAttribute(path: string): string | undefined {
   try {
     return readFileSync(path, "latin1").replace(/\n$/, "");
@@ -19,7 +19,7 @@ export function readAttribute(path: string): string | undefined {
   }
 }
 
-/** The names in a folder; none where it can't be read. */
+/** The names in a folder; empty if it can't be read. */
 export function listFolder(path: string): string[] {
   try {
     return readdirSync(path);
@@ -28,7 +28,7 @@ export function listFolder(path: string): string[] {
   }
 }
 
-/** The last name of what a link points to, as `driver` and `iommu_group` have it; undefined where there is none. */
+/** Base name of a link's target, as for `driver` and `iommu_group`; undefined if there is no link. */
 export function readLinkName(path: string): string | undefined {
   try {
     return basename(readlinkSync(path));
@@ -49,7 +49,7 @@ const advice: Readonly<Record<string, Advice>> = {
   },
 };
 
-/** Opens a file of sysfs to write one value. `what` completes "can't ...". Throws BusError. */
+/** Opens a sysfs file to write one value. `what` completes "can't ...". Throws BusError. */
 export function openAttribute(path: string, what: string): number {
   try {
     return openSync(path, constants.O_WRONLY);
@@ -58,7 +58,7 @@ export function openAttribute(path: string, what: string): number {
   }
 }
 
-/** Writes a value in one system call, as sysfs wants it. `what` completes "can't ...". Throws BusError. */
+/** Writes a value in one system call, as sysfs requires. `what` completes "can't ...". Throws BusError. */
 export function writeAttribute(path: string, value: string, what: string): void {
   const fd = openAttribute(path, what);
   try {

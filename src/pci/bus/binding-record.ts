@@ -1,4 +1,7 @@
-/** What `bind` replaced, kept until `release` puts it back: one file a function, gone with the next boot as the binding is. */
+/**
+ * Records what `bind` replaced until `release` restores it. There is one file per function; a reboot removes
+ * it with the binding.
+ */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAddress } from "./address.ts";
@@ -9,13 +12,13 @@ import type { DriverState } from "./kernel-driver.ts";
 const FOLDER = "/run/vfiokit/bindings";
 
 export interface BindingRecord extends DriverState {
-  /** The driver that took the function; null for none. See {@link isCurrent}. */
+  /** The driver that `bind` gave the function to; null for none. See {@link isCurrent}. */
   readonly boundTo: string | null;
 }
 
 /**
- * Whether a record still says what a function had before: its driver is the one that took it, or the override that gave
- * it away still stands, and no other driver can have had the function since.
+ * Whether a record still tells what a function had before. It does while `bind`'s driver has the function, or
+ * while driver_override still names that driver: no other driver can have had the function since.
  */
 export function isCurrent(record: BindingRecord, now: DriverState): boolean {
   return record.boundTo === now.driver || (record.boundTo !== null && record.boundTo === now.driverOverride);
@@ -37,7 +40,7 @@ export function recordedAddresses(): string[] {
   }
 }
 
-/** A function's record, or undefined where there is none. Throws BusError where one can't be read. */
+/** A function's record, or undefined if it has none. Throws BusError if it can't be read. */
 export function readRecord(address: string): BindingRecord | undefined {
   const path = pathOf(address);
   let text: string;
@@ -52,7 +55,7 @@ export function readRecord(address: string): BindingRecord | undefined {
   return record;
 }
 
-/** Writes a record, whole or not at all; only root can read it. Throws BusError. */
+/** Writes a record atomically; only root can read it. Throws BusError. */
 export function writeRecord(address: string, record: BindingRecord): void {
   const path = pathOf(address);
   try {

@@ -1,4 +1,4 @@
-/** Giving functions to a driver for user space, and giving them back to the one they had. */
+/** Binds functions to a driver for user space, and releases them to the driver they had. */
 import { remediesOf } from "../../remedy/remedy.ts";
 import {
   type BindingRecord,
@@ -30,29 +30,29 @@ import {
 export const DEFAULT_DRIVER = "vfio-pci";
 
 export interface BindOptions {
-  /** Also those members of its IOMMU group that VFIO does not tolerate as they are. */
+  /** Also bind the members of its IOMMU group that VFIO does not tolerate as they are. */
   readonly group: boolean;
-  /** Also when it is in use. */
+  /** Even if it is in use. */
   readonly force: boolean;
 }
 
-/** What happens, or would happen, to one function. */
+/** A change of one function's driver, made or planned. */
 export interface DriverChange {
   readonly address: string;
-  /** null: no driver. */
+  /** null for no driver. */
   readonly from: string | null;
   readonly to: string | null;
 }
 
 export interface BindPlan {
-  /** The whole IOMMU group; empty where there is none. */
+  /** The whole IOMMU group; empty if there is none. */
   readonly members: readonly GroupMember[];
   readonly changes: readonly DriverChange[];
-  /** Who would lose something, as sentences; nothing is bound then, but by force. */
+  /** Current uses, as sentences. If there are any, {@link bind} requires `force`. */
   readonly uses: readonly string[];
 }
 
-/** What {@link bind} would do. Throws BusError where the function is none that can be bound. */
+/** Plans what {@link bind} would do. Throws BusError if the function can't be bound. */
 export function planBind(address: string, driver: string, { group }: Pick<BindOptions, "group">): BindPlan {
   const of = readFunction(address);
   if (of.isBridge)
@@ -81,7 +81,7 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
     changes: targets.map((target) => ({
       address: target.address,
       from: target.driver ?? null,
-      // No driver for user space takes a bridge; without any it is fine in the group.
+      // No driver for user space takes a bridge. Without a driver it is fine in the group.
       to: target.isBridge ? null : driver,
     })),
     uses: targets.flatMap((target) =>
@@ -91,9 +91,9 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
 }
 
 /**
- * Gives a function to a driver for user space, and remembers whom it took it from. When anything fails everything is as
- * it was. Returns what it did, and the group as it is afterwards. Throws BusError: without root, without the driver, when it is in use, and when the driver
- * refuses.
+ * Binds a function to a driver for user space and records the driver it had. On failure it puts everything
+ * back. Returns what it did, and the group afterwards. Throws BusError: without root, without the driver, if
+ * the function is in use, or if the driver refuses it.
  */
 export async function bind(address: string, driver: string, options: BindOptions): Promise<BindPlan> {
   const plan = planBind(address, driver, options);
@@ -145,7 +145,7 @@ async function undo(
 ): Promise<unknown> {
   const failures: Error[] = [];
   for (const { address, had, record } of done.toReversed()) {
-    // The last one, which the kernel is still taking from its driver: its record is what release goes by.
+    // The kernel is still unbinding the last one, and release needs its record.
     if (isStillWaiting(error) && address === done.at(-1)?.address) continue;
     try {
       await restore(address, had);
@@ -164,8 +164,9 @@ async function undo(
 }
 
 /**
- * Gives a function back to the driver it had before {@link bind}, or to none if it had none. Without a record of that the
- * kernel chooses, unless it is with a driver of the kernel's choice already. Throws BusError, also when it is in use.
+ * Gives a function back to the driver it had before {@link bind}, or to none if it had none. Without a record
+ * the kernel chooses, unless a driver of its choice already has the function. Throws BusError, also if the
+ * function is in use.
  */
 export async function release(address: string, { force }: Pick<BindOptions, "force">): Promise<DriverChange> {
   const of = readFunction(address);
@@ -191,7 +192,10 @@ export async function release(address: string, { force }: Pick<BindOptions, "for
   return { address: of.address, from, to: readFunction(of.address).driver ?? null };
 }
 
-/** Addresses that {@link bind} took and {@link release} has not given back; forgets those that are gone. */
+/**
+ * Addresses that {@link bind} bound and {@link release} has not released. Drops the records of functions that
+ * are gone.
+ */
 export function boundAddresses(): string[] {
   const present = new Set(listAddresses());
   return recordedAddresses().filter((address) => {

@@ -1,6 +1,9 @@
 import { type Remedy, type RemedyOptions, remediesOf } from "../../remedy/remedy.ts";
 
-/** Something on the PCI bus that can't be found, read or changed: what was tried, on what, and why. */
+/**
+ * A PCI function or bus can't be found, read or changed. Says what was tried, on what, why it failed, and
+ * what to do.
+ */
 export class BusError extends Error {
   override readonly name = "BusError";
   /** What to do about it. */

@@ -9,7 +9,9 @@ import type { PciFunction } from "./functions.ts";
 
 export type ConfigFile = ConfigSpace & Disposable;
 
-/** What anyone may read; the rest takes CAP_SYS_ADMIN (pci_read_config in drivers/pci/pci-sysfs.c). */
+/**
+ * Bytes that anyone may read. The rest requires CAP_SYS_ADMIN (pci_read_config in drivers/pci/pci-sysfs.c).
+ */
 const PUBLIC_BYTES = 64;
 
 const advice: Readonly<Record<string, Advice>> = {
@@ -35,9 +37,10 @@ function failed(address: string, what: string, error: unknown): BusError {
 }
 
 /**
- * Opens it to read, or also to write. A virtual function has the ids that the kernel knows, as VFIO shows it: its own
- * read as ones (PCIe 6.0, section 9.3.4.1.1). Each access reaches the function at once, with its own width. Accesses throw
- * BusError: where nothing may be read beyond byte 64 without root, and where the kernel refuses.
+ * Opens it for reading, or also for writing. A virtual function's own ids read as ones (PCIe 6.0, section
+ * 9.3.4.1.1), so this shows the ids that the kernel knows, as VFIO does. Each access reaches the function at
+ * once, with its own width. Throws BusError; so do accesses beyond byte 64 without root, and any that the
+ * kernel refuses.
  */
 export function openConfigFile(
   of: Pick<PciFunction, "address" | "path" | "vendor" | "device" | "physicalFunction">,
@@ -51,7 +54,7 @@ export function openConfigFile(
     throw failed(address, mode === "r" ? "open" : "open for writing", error);
   }
   let open = true;
-  /** The kernel gives a closed descriptor's number to the next file. */
+  /** The kernel reuses a closed descriptor's number for the next file. */
   const stillOpen = () => {
     if (!open) throw new BusError(`configuration space of ${address} is already closed`);
   };

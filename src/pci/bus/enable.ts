@@ -1,4 +1,4 @@
-/** Memory decode, I/O decode and bus mastering of a function, on and off. */
+/** Turns a function's memory decode, I/O decode and bus mastering on and off. */
 import { join } from "node:path";
 import { Command, Config } from "../config-offsets.ts";
 import { readAttribute, writeAttribute } from "./attribute.ts";
@@ -9,7 +9,7 @@ import { isForUserSpace } from "./group.ts";
 import { findUses, findUsesBehind } from "./in-use.ts";
 import { isSilent } from "./presence.ts";
 
-/** Which bits of the Command register, PCIe 6.0 section 7.5.1.1.3. */
+/** Bits of the Command register, PCIe 6.0 section 7.5.1.1.3. */
 export interface CommandBits {
   readonly io: boolean;
   readonly memory: boolean;
@@ -36,11 +36,12 @@ export function commandBits(command: number): CommandBits {
 }
 
 /**
- * Turns the chosen bits on or off; all others stay as they are. Where no driver is bound the kernel's own switch, the
- * `enable` file, is turned first: pci_enable_device wakes the function up, and turns on the bridges above it, without
- * which an access never reaches it. The Command register is what counts in the end: it is written where the switch did
- * not do, which kernel lockdown forbids, and read back. A virtual function has no memory decode of its own: its physical
- * function's SR-IOV capability turns it on (PCIe 6.0, section 9.3.4.1.3). Throws BusError; the switch is as it was then.
+ * Turns the chosen bits on or off; all others stay as they are. Without a driver it first turns the kernel's
+ * own switch, the `enable` file: pci_enable_device wakes the function up and enables the bridges above it,
+ * without which no access reaches it. The Command register decides in the end: it is written if the switch
+ * did not change it, which kernel lockdown forbids, and then read back. A virtual function has no memory
+ * decode of its own; its physical function's SR-IOV capability enables it (PCIe 6.0, section 9.3.4.1.3).
+ * Throws BusError; if the write failed, the switch is put back.
  */
 export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): CommandChange {
   const mask = maskOf(bits);
@@ -72,7 +73,7 @@ export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): 
   return { before, after };
 }
 
-/** Throws BusError where turning bits off would take the function from whoever uses it: a kernel driver, or a process. */
+/** Throws BusError if turning bits off would disturb a kernel driver or a process that uses the function. */
 export function requireIdle(of: PciFunction, bits: CommandBits): void {
   const driver = of.driver !== undefined && !isForUserSpace(of.driver) ? [`${of.driver} drives it`] : [];
   const uses = [...driver, ...findUses(of), ...findUsesBehind(of)];
@@ -99,7 +100,7 @@ const ANY = Command.IO | Command.MEMORY | Command.BUS_MASTER;
 
 const hex = (value: number) => value.toString(16).padStart(4, "0");
 
-/** Decode without an address would answer at somebody else's. */
+/** Without an assigned address the function would decode another device's. */
 function requireAddresses(of: PciFunction): void {
   const index = of.resources
     .slice(0, BARS)
@@ -112,8 +113,8 @@ function requireAddresses(of: PciFunction): void {
 }
 
 /**
- * Counted by the kernel: each 1 takes a 0. With a driver bound it is that driver's, and writing gives EBUSY. Returns
- * whether it had to be turned.
+ * The kernel counts: each 1 needs a 0. A bound driver owns the switch, and writing fails with EBUSY. Returns
+ * whether the switch was turned.
  */
 function turnKernelSwitch(of: PciFunction, on: boolean): boolean {
   const isOn = Number(readAttribute(join(of.path, "enable")) ?? 0) > 0;

@@ -5,7 +5,7 @@ import { canonicalAddress, isAddress } from "./address.ts";
 import { listFolder, readAttribute, readLinkName } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 
-/** Where functions are listed, by address. Tests have a tree of their own. */
+/** Where sysfs lists functions by address. Tests use a tree of their own. */
 export const FUNCTIONS = "/sys/bus/pci/devices";
 
 export interface PciIds {
@@ -15,9 +15,9 @@ export interface PciIds {
   readonly subsystem: number;
 }
 
-/** A range of addresses that the kernel gave to a function. */
+/** A range of addresses that the kernel assigned to a function. */
 export interface PciResource {
-  /** First and last byte, both included; both 0 where there is none. */
+  /** First and last byte, inclusive; both 0 if there is none. */
   readonly start: bigint;
   readonly end: bigint;
   /** IORESOURCE_*, see {@link ResourceFlag}. */
@@ -35,25 +35,25 @@ export const ResourceFlag = {
 
 export interface IommuGroup {
   readonly number: number;
-  /** Whether it protects nothing: made by VFIO in noiommu mode. */
+  /** Whether VFIO made it in noiommu mode, so that it protects nothing. */
   readonly noiommu: boolean;
 }
 
 export interface PciFunction extends PciIds {
   /** Canonical: 0000:00:09.0. */
   readonly address: string;
-  /** Its directory in sysfs, with all links followed: block devices, network interfaces and so on lie below it. */
+  /** Its sysfs directory, all links resolved; its block devices, network interfaces and so on lie below. */
   readonly path: string;
   /** 24 bits: base class, subclass, programming interface. */
   readonly classCode: number;
   readonly revision: number;
-  /** The driver that is bound to it. */
+  /** The driver bound to it. */
   readonly driver: string | undefined;
-  /** The only driver that may be bound to it, where one was set. */
+  /** The only driver that may bind it, if one was set. */
   readonly driverOverride: string | undefined;
   readonly iommuGroup: IommuGroup | undefined;
   readonly numaNode: number | undefined;
-  /** The legacy interrupt's number; 0 where it has none. */
+  /** The legacy interrupt's number; 0 if it has none. */
   readonly irq: number;
   /** BAR 0 to 5 and the expansion ROM. */
   readonly resources: readonly PciResource[];
@@ -65,7 +65,7 @@ export interface PciFunction extends PciIds {
   readonly physicalFunction: string | undefined;
 }
 
-/** BARs and ROM; what follows them in `resource` are a bridge's windows and SR-IOV's BARs. */
+/** BARs and ROM. A bridge's windows and SR-IOV's BARs follow them in `resource`. */
 const RESOURCES = 7;
 /** Class and subclass of bridges that have a bus behind them: PCI, CardBus, semi-transparent PCI. */
 const bridgeClasses: readonly number[] = [0x0604, 0x0607, 0x0609];
@@ -82,13 +82,13 @@ const files = {
   subsystem: "subsystem_device",
 } as const;
 
-/** Addresses (0000:00:09.0) of the functions with these ids, in order; none where there is no PCI bus. */
+/** Addresses (0000:00:09.0) of the functions with these ids, in order; empty if there is no PCI bus. */
 export function findFunctions(ids: PciIds, root = FUNCTIONS): string[] {
   const has = (address: string, key: keyof PciIds): boolean => {
     try {
       return Number(readFileSync(join(root, address, files[key]), "latin1")) === ids[key];
     } catch {
-      // Unplugged meanwhile.
+      // Unplugged since it was listed.
       return false;
     }
   };
@@ -97,17 +97,17 @@ export function findFunctions(ids: PciIds, root = FUNCTIONS): string[] {
   );
 }
 
-/** Addresses of all functions, in order; none where there is no PCI bus. */
+/** Addresses of all functions, in order; empty if there is no PCI bus. */
 export function listAddresses(root = FUNCTIONS): string[] {
   return listFolder(root).sort();
 }
 
-/** All functions, in the order of their addresses; none where there is no PCI bus. */
+/** All functions, ordered by address; empty if there is no PCI bus. */
 export function listFunctions(root = FUNCTIONS): PciFunction[] {
   return listAddresses(root).flatMap((address) => lookUp(address, root) ?? []);
 }
 
-/** One function; its domain may be left out of the address. Throws BusError where there is none. */
+/** One function. The address may omit the domain. Throws BusError if there is no such function. */
 export function readFunction(address: string, root = FUNCTIONS): PciFunction {
   const canonical = canonicalAddress(address);
   const found = lookUp(canonical, root);
@@ -121,7 +121,7 @@ export function readFunction(address: string, root = FUNCTIONS): PciFunction {
   return found;
 }
 
-/** The functions that share a group, in order: VFIO hands out all of them or none. */
+/** The functions of a group, in order. VFIO hands out all of them or none. */
 export function groupMembers(group: IommuGroup, root = FUNCTIONS): PciFunction[] {
   return listFunctions(root).filter((member) => member.iommuGroup?.number === group.number);
 }
@@ -136,7 +136,7 @@ function lookUp(address: string, root: string): PciFunction | undefined {
   } catch {
     return undefined;
   }
-  // Unplugged meanwhile, or being so.
+  // Unplugged since it was listed, or being unplugged.
   if (text("vendor") === undefined) return undefined;
 
   const classCode = number("class");
@@ -154,7 +154,7 @@ function lookUp(address: string, root: string): PciFunction | undefined {
     classCode,
     revision: number("revision"),
     driver: readLinkName(join(directory, "driver")),
-    // The kernel writes "(null)" where none is set.
+    // The kernel writes "(null)" if none is set.
     driverOverride: override === "" || override === "(null)" ? undefined : override,
     iommuGroup:
       group === undefined

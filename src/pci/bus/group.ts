@@ -1,4 +1,4 @@
-/** An IOMMU group: VFIO hands out all of its functions or none, since the hardware can't keep them apart. */
+/** An IOMMU group. VFIO hands out all of its functions or none, because the hardware can't isolate them. */
 import { groupMembers, type IommuGroup, type PciFunction } from "./functions.ts";
 
 export interface GroupMember {
@@ -9,20 +9,20 @@ export interface GroupMember {
   readonly verdict: string;
 }
 
-/** Drivers that leave DMA to whoever owns the group (`driver_managed_dma` in the kernel), besides VFIO's own. */
+/** Drivers besides VFIO's that leave DMA to the group's owner (`driver_managed_dma` in the kernel). */
 const tolerant: readonly string[] = ["pci-stub", "pcieport"];
 
-/** Whether a driver is VFIO's: vfio-pci, or one of its variants for certain devices, such as mlx5_vfio_pci. */
+/** Whether a driver is VFIO's: vfio-pci, or a variant for certain devices such as mlx5_vfio_pci. */
 export function isVfioDriver(driver: string | undefined): boolean {
   return driver !== undefined && /vfio[-_]pci$/.test(driver);
 }
 
-/** Whether a driver is one that hands functions to user space, or keeps them for that. */
+/** Whether a driver hands functions to user space, or reserves them for it. */
 export function isForUserSpace(driver: string | undefined): boolean {
   return isVfioDriver(driver) || driver === "uio_pci_generic" || driver === "pci-stub";
 }
 
-/** The members with a verdict each, in the order of their addresses. */
+/** The members with their verdicts, ordered by address. */
 export function judgeGroup(group: IommuGroup): GroupMember[] {
   return groupMembers(group).map((member) => ({ function: member, ...judge(member) }));
 }
@@ -36,7 +36,7 @@ function judge({ driver, isBridge }: PciFunction): Pick<GroupMember, "viable" | 
   return { viable: false, verdict: `${driver} keeps the group from VFIO` };
 }
 
-/** The device node by which a group is opened. */
+/** The device node that opens a group. */
 export function groupNode({ number, noiommu }: IommuGroup): string {
   return `/dev/vfio/${noiommu ? "noiommu-" : ""}${number}`;
 }

@@ -2,21 +2,20 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { readAttribute } from "./attribute.ts";
 
-/** A process that holds something. */
 export interface Holder {
   readonly pid: number;
   /** The name of its program, as ps shows it. */
   readonly command: string;
-  /** What it holds. */
+  /** The file that it holds. */
   readonly path: string;
 }
 
-/** What an open VFIO device looks like when its group's descriptor is already closed. */
+/** How /proc shows an open VFIO device, even after its group's descriptor was closed. */
 const VFIO_DEVICE = "anon_inode:[vfio-device]";
 
 /**
- * Processes that hold one of these files open, or have a file of this function's directory in sysfs mapped, or hold its
- * VFIO device where the kernel says whose that is (Linux 6.17). Sees other users' processes only as root.
+ * Processes that hold one of these files open, have a file of this function's sysfs directory mapped, or hold
+ * its VFIO device, if the kernel says whose that is (Linux 6.17). Only root sees other users' processes.
  */
 export function findHolders(files: ReadonlySet<string>, functionPath?: string): Holder[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
@@ -43,7 +42,7 @@ function openFiles(pid: string, functionPath: string | undefined): string[] {
       return whose === undefined ? [] : `${whose}/vfio-dev`;
     });
   } catch {
-    // Ended meanwhile, or another user's.
+    // The process has exited, or is another user's.
     return [];
   }
 }

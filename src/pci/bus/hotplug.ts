@@ -1,4 +1,4 @@
-/** Taking devices off the bus and finding them anew, as an FPGA that loads another image needs it. */
+/** Removes devices from the bus and rescans for them, as an FPGA needs when it loads another image. */
 import { existsSync, readdirSync } from "node:fs";
 import { writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
@@ -10,21 +10,21 @@ import { attach, driverState, isStillWaiting, remove, requireRights, restore } f
 import { isSilent, readAnswer } from "./presence.ts";
 
 export interface RescanOptions {
-  /** Functions to take off the bus, each with all others of its device. */
+  /** Functions to remove, each with all others of its device. */
   readonly addresses: readonly string[];
-  /** The bus to look on, such as 0000:01, or "all"; without it those that the devices were on. */
+  /** The bus to rescan, such as 0000:01, or "all". By default the buses that the devices were on. */
   readonly bus: string | undefined;
-  /** Also when they are in use. */
+  /** Even if they are in use. */
   readonly force: boolean;
-  /** How long what was removed may take to come back. */
+  /** How long to wait for removed devices to come back. */
   readonly timeoutMs: number;
-  /** Done while the devices are off the bus. When it throws they are looked for all the same. */
+  /** Runs while the devices are off the bus. The rescan happens even if it throws. */
   readonly meanwhile?: (removed: readonly PciFunction[]) => Promise<void>;
 }
 
 /**
- * What became of a function: "back" as it was, "changed" into one with other ids or another class, "silent", that is there
- * and answering nothing but ones, "gone", or "new".
+ * What became of a function: "back" as it was, "changed" (other ids or another class), "silent" (present, but
+ * reading all ones), "gone", or "new".
  */
 export type Fate = "back" | "changed" | "silent" | "gone" | "new";
 
@@ -33,19 +33,20 @@ export interface RescanOutcome {
   readonly fate: Fate;
   readonly before: PciFunction | undefined;
   readonly after: PciFunction | undefined;
-  /** Why it does not have the driver again that it had. */
+  /** Why it did not get its driver back. */
   readonly failure: Error | undefined;
 }
 
-/** Time between two looks. */
+/** Time between two rescans. */
 const LOOK_AGAIN_MS = 250;
 
 /**
- * Removes devices with all their functions and what is behind them, and looks for them again. Functions get the driver
- * they had: by driver_override where they had one, or where it is one for user space; none where they had none. Those
- * that became something else are left to the kernel's choice otherwise. Virtual functions go with their physical one and
- * do not come back. Returns what was removed or is new, by address. Throws BusError: without root, for a virtual function,
- * when one is in use, and what `meanwhile` throws once everything is back.
+ * Removes devices with all their functions and everything behind them, then rescans for them. A function gets
+ * its driver back if driver_override named that driver, or if it is a driver for user space. Otherwise an
+ * unchanged function gets back the driver it had, or none; for a changed one the kernel chooses. Virtual
+ * functions vanish with their physical function and do not come back. Returns the removed and the new
+ * functions, by address. Throws BusError: without root, for a virtual function, or if one is in use. Throws
+ * what `meanwhile` threw, once everything is back.
  */
 export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   const before = listFunctions();
@@ -53,7 +54,8 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   for (const of of chosen) refuseVirtual(of);
   const removed = before.filter((candidate) => chosen.some((of) => isTakenWith(candidate, of)));
   const files = rescanFiles(options.bus, chosen);
-  // A virtual function is its physical one's use, has no file to remove it by, and is not found anew.
+  // Virtual functions count as uses of their physical function. They can't be removed alone, and no rescan
+  // finds them.
   const own = removed.filter(({ physicalFunction }) => physicalFunction === undefined);
   for (const of of own) requireRights(of, "remove", `remove ${of.address}`);
   const uses = own.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
@@ -67,7 +69,7 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
     for (const of of own) if (existsSync(of.path)) await remove(of.address);
     await options.meanwhile?.(removed);
   } catch (error) {
-    // To look for devices waits as well.
+    // A rescan would wait as well.
     if (isStillWaiting(error)) throw error;
     failure = error;
   }
@@ -102,7 +104,10 @@ function refuseVirtual({ address, physicalFunction }: PciFunction): void {
   );
 }
 
-/** Whether a function leaves the bus with another one: one of the same device, behind it, or virtual and made by it. */
+/**
+ * Whether removing `of` removes the candidate: it is of the same device, behind it, or one of its virtual
+ * functions.
+ */
 function isTakenWith(candidate: PciFunction, of: PciFunction): boolean {
   const device = (path: string) => path.slice(0, path.lastIndexOf(".") + 1);
   return (
@@ -111,7 +116,7 @@ function isTakenWith(candidate: PciFunction, of: PciFunction): boolean {
   );
 }
 
-/** The files of sysfs that make the kernel look. Throws BusError where there is no such bus. */
+/** The sysfs files that trigger a rescan. Throws BusError if there is no such bus. */
 function rescanFiles(bus: string | undefined, chosen: readonly PciFunction[]): string[] {
   if (bus === "all") return [ALL];
   const names =
@@ -132,7 +137,7 @@ function busName(text: string): string {
   throw new BusError(`there is no PCI bus ${name}; there are ${there.join(", ")}, and all is every bus`);
 }
 
-/** Makes the kernel look at least once, and until everything is back or the time is over. */
+/** Makes the kernel rescan at least once, until everything is back or the time is up. */
 async function lookFor(
   removed: readonly PciFunction[],
   files: readonly string[],
@@ -140,7 +145,7 @@ async function lookFor(
 ): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
-    // A bus goes with the bridge that leads to it.
+    // A bus disappears with the bridge that leads to it.
     for (const file of files) writeAttribute(existsSync(file) ? file : ALL, "1", "look for devices");
     if (removed.every((of) => existsSync(of.path)) || performance.now() > deadlineMs) return;
     await Bun.sleep(LOOK_AGAIN_MS);

@@ -1,4 +1,4 @@
-/** What a function is used for right now, so that it is not taken from whoever uses it. */
+/** Finds the current uses of a function, so that it is not taken from its users. */
 import { readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 import { listFolder, readAttribute } from "./attribute.ts";
@@ -15,10 +15,11 @@ import { interfaceUses } from "./network-use.ts";
 import { virtioPorts, virtioUses } from "./virtio-use.ts";
 
 /**
- * Reasons not to take this function from its driver, as sentences without a full stop; none when nobody uses it: disks
- * that are mounted, swap, held by device mapper or md, or open; network interfaces with the default route, an address
- * or a master; file systems that virtio brings, and consoles; the host bridge and others of its kind; processes that have
- * it open through VFIO, UIO, sysfs or a virtio port; virtual functions that it made, with their own uses.
+ * Reasons not to take a function from its driver, as sentences without a full stop; empty if nothing uses it.
+ * They are: disks that are mounted, used as swap, open, or held by device mapper or md; network interfaces
+ * with the default route, an address or a master; virtio file systems, and consoles; the host bridge and its
+ * kind; processes that have it open through VFIO, UIO, sysfs or a virtio port; its virtual functions, with
+ * their own uses.
  */
 export function findUses(of: PciFunction, root = FUNCTIONS): string[] {
   const disks = blockDevices(of);
@@ -34,8 +35,8 @@ export function findUses(of: PciFunction, root = FUNCTIONS): string[] {
 }
 
 /**
- * Reasons not to turn a bridge off, in the same form: the functions behind it that have a driver or a use. `besides` are
- * addresses that do not count.
+ * Reasons not to turn a bridge off, in the same form: the functions behind it that have a driver or a use.
+ * Addresses in `besides` do not count.
  */
 export function findUsesBehind(of: PciFunction, besides: readonly string[] = [], root = FUNCTIONS): string[] {
   if (!of.isBridge) return [];
@@ -85,7 +86,7 @@ function realPath(path: string): string {
   }
 }
 
-/** Device nodes by which processes reach the function, its own and its disks'. */
+/** Files through which processes reach the function: its own and its disks'. */
 function deviceFiles(of: PciFunction, disks: readonly string[]): Set<string> {
   const { iommuGroup: group } = of;
   return new Set([
@@ -94,7 +95,7 @@ function deviceFiles(of: PciFunction, disks: readonly string[]): Set<string> {
     join(of.path, "vfio-dev"),
     ...listFolder(join(of.path, "uio")).map((name) => `/dev/${name}`),
     ...listFolder(of.path)
-      // Whoever drives the function through vfiokit keeps `config` open.
+      // A program that drives the function through vfiokit keeps `config` open.
       .filter((name) => name === "config" || /^resource\d/.test(name))
       .map((name) => join(of.path, name)),
     ...disks.map((name) => `/dev/${name}`),
@@ -108,7 +109,7 @@ function blockDevices(of: PciFunction): string[] {
   return listFolder("/sys/class/block").filter((name) => {
     const path = realPath(`/sys/class/block/${name}`);
     if (path.startsWith(inside)) return true;
-    // A multipath NVMe namespace belongs to a subsystem, which has links to the controllers that lead to it.
+    // A multipath NVMe namespace belongs to a subsystem, which links to its controllers.
     const subsystem = /^.*\/nvme-subsystem\/[^/]+/.exec(path)?.[0];
     return (
       subsystem !== undefined &&
@@ -147,13 +148,13 @@ function networkUses(of: PciFunction): string[] {
 const BRIDGE = 0x06;
 const bridgeNames: Readonly<Record<number, string>> = { 0: "the host bridge", 1: "the ISA bridge" };
 
-/** Those that have a bus behind them are refused as such, and where it matters by name. */
+/** Bridges with a bus behind them are left to planBind, which refuses them, and to findUsesBehind. */
 function bridgeUses({ classCode, isBridge }: PciFunction): string[] {
   if (classCode >>> 16 !== BRIDGE || isBridge) return [];
   return [`it is ${bridgeNames[(classCode >>> 8) & 0xff] ?? "a bridge"}, which the machine itself needs`];
 }
 
-/** Serial ports of the function that the kernel's messages go to. */
+/** The function's serial ports that are the kernel's console. */
 function consoleUses(of: PciFunction): string[] {
   const active = (readAttribute("/sys/class/tty/console/active") ?? "").split(" ").filter(Boolean);
   return active

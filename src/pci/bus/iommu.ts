@@ -1,22 +1,22 @@
-/** Whether this machine has an IOMMU that the kernel drives, and whether VFIO can do without. */
+/** Whether the kernel drives an IOMMU on this machine, and whether VFIO works without one. */
 import { listFolder, readAttribute } from "./attribute.ts";
 import type { PciFunction } from "./functions.ts";
 
 /**
- * Names of the IOMMUs that the kernel drives, in order: Documentation/ABI/testing/sysfs-class-iommu in the kernel. A
- * function's group says less: with an SMMU it has none before a driver is bound.
+ * Names of the IOMMUs that the kernel drives, in order: Documentation/ABI/testing/sysfs-class-iommu in the
+ * kernel. A function's group says less: behind an SMMU it has none until a driver is bound.
  */
 export function listIommus(): string[] {
   return listFolder("/sys/class/iommu").sort();
 }
 
-/** Whether VFIO's noiommu mode is on; undefined where the kernel has no such thing, or VFIO is not loaded. */
+/** Whether VFIO's noiommu mode is on; undefined if the kernel lacks it or VFIO is not loaded. */
 export function noiommuMode(): boolean | undefined {
   const mode = readAttribute("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
   return mode === undefined ? undefined : mode === "Y";
 }
 
-/** Whether VFIO can't have a function, whatever is done to it: without an IOMMU, and without noiommu mode. */
+/** Whether VFIO can't take a function at all: there is no IOMMU, and noiommu mode is off. */
 export function isBeyondVfio({ iommuGroup }: Pick<PciFunction, "iommuGroup">): boolean {
   return iommuGroup === undefined && listIommus().length === 0 && noiommuMode() !== true;
 }

@@ -1,6 +1,7 @@
 /**
- * Which driver has a function: driver_override, unbind, bind and drivers_probe of Documentation/ABI/testing/sysfs-bus-pci
- * in the kernel. `new_id` is never written: it would give the driver every other function with the same ids, too.
+ * Binds and unbinds drivers: driver_override, unbind, bind and drivers_probe of
+ * Documentation/ABI/testing/sysfs-bus-pci in the kernel. It never writes `new_id`, which would also give the
+ * driver every other function with the same ids.
  */
 import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
@@ -13,15 +14,15 @@ import { findUses } from "./in-use.ts";
 import { FULL_KERNEL, moduleState } from "./module.ts";
 
 const DRIVERS = "/sys/bus/pci/drivers";
-/** A driver that lets go may write its caches first. */
+/** A driver may flush its caches before it releases a function. */
 const LET_GO_MS = 30_000;
 
-/** The cause of an error after which the kernel still waits; see {@link isStillWaiting}. */
+/** Cause of an error that leaves the kernel waiting; see {@link isStillWaiting}. */
 const STILL_WAITING = "the kernel still waits";
 
 /**
- * Whether an error says that the kernel still waits for a function's users to let go. Until they do, whoever reads or
- * writes the function's driver_override, or looks for devices, waits with it and can't be killed.
+ * Whether an error means that the kernel still waits for a function's users to release it. Until they do, a
+ * process that reads or writes the function's driver_override, or rescans, waits as well and can't be killed.
  */
 export function isStillWaiting(error: unknown): boolean {
   return error instanceof BusError && error.cause === STILL_WAITING;
@@ -29,7 +30,7 @@ export function isStillWaiting(error: unknown): boolean {
 
 const forbidden: readonly string[] = ["EACCES", "EPERM", "EROFS"];
 
-/** The driver that a function has, and the only one that it may have; null for none. */
+/** A function's driver, and the only driver it may have; null for none. */
 export interface DriverState {
   readonly driver: string | null;
   readonly driverOverride: string | null;
@@ -39,12 +40,12 @@ export function driverState(of: PciFunction): DriverState {
   return { driver: of.driver ?? null, driverOverride: of.driverOverride ?? null };
 }
 
-/** Throws BusError where this process may not change what a function's file is for. `what` completes "can't ...". */
+/** Throws BusError if this process may not write this file of the function. `what` completes "can't ...". */
 export function requireRights(of: PciFunction, file: "driver_override" | "remove", what: string): void {
   closeSync(openAttribute(join(of.path, file), what));
 }
 
-/** Throws BusError when the kernel has no such PCI driver right now. */
+/** Throws BusError if no PCI driver of this name is loaded. */
 export function requireDriver(name: string): void {
   if (!/^[\w-]+$/.test(name)) throw new BusError(`"${name}" is no driver's name`);
   if (!existsSync(join(DRIVERS, name)))
@@ -55,9 +56,9 @@ export function requireDriver(name: string): void {
     );
 }
 
-/** Sets the only driver that may have a function; null for any that knows it. Throws BusError. */
+/** Sets the only driver that may bind a function; null allows any that knows it. Throws BusError. */
 export function setOverride(of: PciFunction, driver: string | null): void {
-  // An empty line is what clears it.
+  // An empty line clears it.
   writeAttribute(
     join(of.path, "driver_override"),
     `${driver ?? ""}\n`,
@@ -65,7 +66,10 @@ export function setOverride(of: PciFunction, driver: string | null): void {
   );
 }
 
-/** Takes a function from its driver, if it has one. Throws BusError, also where the driver does not let go in time. */
+/**
+ * Unbinds a function from its driver, if it has one. Throws BusError, also if the driver does not release it
+ * in time.
+ */
 export async function unbind(address: string): Promise<void> {
   const of = readFunction(address);
   const { path, driver } = of;
@@ -84,8 +88,8 @@ export async function remove(address: string): Promise<void> {
 }
 
 /**
- * Gives a function to one driver by driver_override, and looks whether that has it afterwards. Throws BusError; the
- * override stays then, and the function has no driver.
+ * Binds a function to one driver by driver_override, and checks that this driver has it. Throws BusError; the
+ * override then stays set, and the function has no driver.
  */
 export async function attach(address: string, driver: string): Promise<void> {
   requireDriver(driver);
@@ -96,8 +100,8 @@ export async function attach(address: string, driver: string): Promise<void> {
 }
 
 /**
- * Gives a function back to the driver it had, by the kernel's own choice: it is never forced on a driver that does not
- * know it. Throws BusError.
+ * Gives a function back to the driver it had. The kernel decides whether they match: a function is never
+ * forced on a driver that does not know it. Throws BusError.
  */
 export async function restore(address: string, had: DriverState): Promise<void> {
   const now = readFunction(address);
@@ -113,17 +117,17 @@ export async function restore(address: string, had: DriverState): Promise<void> 
   bindTo(address, had.driver);
 }
 
-/** Lets the kernel choose a driver for a function that has none. Throws BusError; to find none is no failure. */
+/** Lets the kernel choose a driver for a function that has none. Throws BusError; finding none is not an error. */
 export function probe(address: string): void {
   try {
     writeAttribute("/sys/bus/pci/drivers_probe", address, `find a driver for ${address}`);
   } catch (error) {
-    // A driver that tried and failed is an error of the write in some kernels only.
+    // If a driver tried and failed, only some kernels fail the write.
     if (!(error instanceof BusError) || forbidden.includes(codeOf(error.cause))) throw error;
   }
 }
 
-/** Tells one driver to take a function: other than drivers_probe it says why it does not. */
+/** Tells one driver to take a function. Unlike drivers_probe, this reports why it does not. */
 function bindTo(address: string, driver: string): void {
   try {
     writeAttribute(join(DRIVERS, driver, "bind"), address, `give ${address} to ${driver}`);
@@ -143,7 +147,7 @@ function bindTo(address: string, driver: string): void {
     );
 }
 
-/** What usually makes a driver refuse. */
+/** The usual reason why a driver refuses a function. */
 function refusal(address: string, driver: string): Advice {
   const of = readFunction(address);
   if (isVfioDriver(driver) && of.iommuGroup === undefined)
@@ -163,11 +167,11 @@ function refusal(address: string, driver: string): Advice {
 }
 
 /**
- * Writes what makes the kernel take a function from its driver, in a process of its own: while someone has it open through
- * VFIO such a write does not return, and whoever makes it can't even be killed.
+ * Makes the kernel take a function from its driver, by a write in a child process: while a process has the
+ * function open through VFIO, the write does not return, and its writer can't be killed.
  */
 async function detach(of: PciFunction, path: string, value: string, what: string): Promise<void> {
-  // While the kernel waits, the function and its virtual ones can't be looked at.
+  // Found first: while the kernel waits, the function and its virtual functions can't be inspected.
   const uses = findUses(of);
   const fd = openAttribute(path, what);
   try {

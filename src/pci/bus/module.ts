@@ -1,16 +1,16 @@
-/** Whether the kernel has a module: loaded, built in, or where modprobe finds it. */
+/** Whether the kernel has a module: loaded, built in, or available to modprobe. */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { readAttribute } from "./attribute.ts";
 
-/** A module in the kernel, one that modprobe could load, or none. */
+/** Loaded includes built in; available means that modprobe can load it. */
 export type ModuleState = "loaded" | "available" | "absent";
 
-/** What helps where a module is absent. */
+/** Advice for an absent module. */
 export const FULL_KERNEL = "install the distribution's full kernel, or its package of extra modules";
 
-/** The kernel takes - and _ in a module's name as the same; sysfs has _ only. */
+/** The kernel treats - and _ in a module's name as the same; sysfs uses _ only. */
 export function moduleState(name: string): ModuleState {
   if (existsSync(`/sys/module/${name.replaceAll("-", "_")}`)) return "loaded";
   const folder = `/lib/modules/${release()}`;

@@ -1,4 +1,4 @@
-/** What a network interface is used for, from proc(5)'s /proc/net; of this process's network namespace. */
+/** Uses of a network interface, from /proc/net (proc(5)); in this process's network namespace. */
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { readLinkName } from "./attribute.ts";
@@ -30,7 +30,9 @@ function lines(path: string): string[] {
   }
 }
 
-/** The kernel prints what lies in memory in network order as if it were a number of this machine: little-endian. */
+/**
+ * The kernel prints the network-order bytes in memory as a number of this machine, which is little-endian.
+ */
 const fromTable = (text: string) => Buffer.from(text, "hex").readUInt32LE();
 const fromDots = (text: string) => text.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
 
@@ -50,8 +52,8 @@ function hasDefaultIpv6(name: string): boolean {
 }
 
 /**
- * Addresses that someone gave it: every interface that is up has a link-local one by itself. The operating system's own
- * list leaves out interfaces whose cable is not plugged in (yet), which the kernel's tables have.
+ * Configured addresses only: every interface that is up has a link-local one by itself. The operating
+ * system's own list omits interfaces whose cable is unplugged, so the kernel's tables are read as well.
  */
 function addressesOf(name: string, routes: readonly Route[]): string[] {
   const own = routes.filter((route) => route.name === name && route.mask !== 0);
@@ -62,7 +64,7 @@ function addressesOf(name: string, routes: readonly Route[]): string[] {
   return [...new Set([...routed, ...listed])].filter((address) => !/^fe[89ab].:/i.test(address));
 }
 
-/** This machine's IPv4 addresses; /proc/net/fib_trie has them as a line `|-- ADDRESS`, and below `/32 host LOCAL`. */
+/** This machine's IPv4 addresses. /proc/net/fib_trie has a line `|-- ADDRESS` for each, then `/32 host LOCAL`. */
 function localAddresses(): string[] {
   const found = new Set<string>();
   let last = "";

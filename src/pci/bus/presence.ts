@@ -4,14 +4,14 @@ import { BusError } from "./bus-error.ts";
 import { openConfigFile } from "./config-file.ts";
 import type { PciFunction } from "./functions.ts";
 
-/** What a function's configuration space says now. */
+/** A reading of a function's configuration space. */
 export interface ConfigAnswer {
   readonly vendor: number;
   /** The Command register. */
   readonly command: number;
 }
 
-/** Undefined where configuration space can't be read. */
+/** Undefined if configuration space can't be read. */
 export function readAnswer(of: PciFunction): ConfigAnswer | undefined {
   try {
     using config = openConfigFile(of, "r");
@@ -23,8 +23,9 @@ export function readAnswer(of: PciFunction): ConfigAnswer | undefined {
 }
 
 /**
- * Whether this is the answer of a function that is not there: all ones (PCIe 6.0, section 2.3.2). The vendor id alone does
- * not tell: a virtual function's own reads so while it is well (section 9.3.4.1.1), and Command's reserved bits never do.
+ * Whether a function is gone: it then reads as all ones (PCIe 6.0, section 2.3.2). The vendor id is no proof,
+ * because a healthy virtual function's own reads as ones, too (section 9.3.4.1.1). Command's reserved bits
+ * never do.
  */
 export function isSilent({ command }: Pick<ConfigAnswer, "command">): boolean {
   return command === ALL_ONES;

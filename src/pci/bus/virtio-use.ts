@@ -1,4 +1,4 @@
-/** What a virtio function is used for: the file systems that it brings, and its console. */
+/** Uses of a virtio function: the file systems it provides, and its console. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { listFolder, readAttribute, readLinkName } from "./attribute.ts";
@@ -10,7 +10,7 @@ interface Mount {
   readonly type: string;
 }
 
-/** Reasons not to take a function from virtio-pci; none for one that virtio-pci does not have. */
+/** Reasons not to take a function from virtio-pci; empty if virtio-pci does not have it. */
 export function virtioUses(of: PciFunction): string[] {
   return children(of).flatMap((name) => {
     const path = join(of.path, name);
@@ -22,7 +22,7 @@ export function virtioUses(of: PciFunction): string[] {
   });
 }
 
-/** Names of the function's serial ports, as they are called in /dev. */
+/** Names of the function's serial ports in /dev. */
 export function virtioPorts(of: PciFunction): string[] {
   return children(of).flatMap((name) => listFolder(join(of.path, name, "virtio-ports")));
 }
@@ -32,7 +32,7 @@ function children(of: PciFunction): string[] {
   return listFolder(of.path).filter((name) => /^virtio\d+$/.test(name));
 }
 
-/** Where a file system of this type and tag is mounted; of any tag, where the kernel does not tell the device's. */
+/** Where a file system of this type and tag is mounted; with any tag if the kernel does not report the device's. */
 function mountUses(type: string, tag: string | undefined): string[] {
   return mounts()
     .filter((mount) => mount.type === type && (tag === undefined || mount.source === tag))
@@ -42,7 +42,7 @@ function mountUses(type: string, tag: string | undefined): string[] {
     );
 }
 
-/** The kernel prints it with the zero that ends it. */
+/** The kernel includes the terminating zero. */
 function readTag(path: string): string | undefined {
   return readAttribute(path)?.replaceAll("\0", "");
 }
@@ -54,7 +54,7 @@ function virtiofsTag(device: string): string | undefined {
   return entry === undefined ? undefined : readTag(join(root, entry, "tag"));
 }
 
-/** Nothing says which hvc is whose: any that the kernel's messages go to may be this one. */
+/** Nothing says which device an hvc belongs to, so any that is the kernel's console may be this one. */
 function consoleUses(): string[] {
   const active = (readAttribute("/sys/class/tty/console/active") ?? "").split(" ");
   return active

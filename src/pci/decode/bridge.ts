@@ -1,6 +1,6 @@
-/** What a bridge says of the buses on both its sides. */
+/** A bridge's bus numbers, and the windows it forwards. */
 
-/** Addresses that a bridge passes on; disabled when the base lies above the limit. */
+/** A range of addresses that a bridge forwards; disabled if the base lies above the limit. */
 export interface DecodedWindow {
   readonly kind: "io" | "memory" | "prefetchable";
   readonly base: string;
@@ -14,8 +14,8 @@ export interface DecodedBridge {
   readonly secondaryBus: number;
   readonly subordinateBus: number;
   readonly secondaryLatencyTimer: number;
-  /** I/O, memory and prefetchable memory; of a CardBus bridge two of memory, then two of I/O. */
+  /** I/O, memory and prefetchable memory; for a CardBus bridge two memory windows, then two I/O windows. */
   readonly windows: readonly DecodedWindow[];
-  /** Where a CardBus bridge's 16-bit interface has its I/O ports; undefined where nowhere. */
+  /** I/O base of a CardBus bridge's 16-bit interface; undefined if it has none. */
   readonly legacyModeBase?: number;
 }

@@ -68,7 +68,7 @@ function window(
 const PAGE_BYTES = 4096;
 const WINDOW_BYTES = 8;
 
-/** In pages; the limit's page belongs to it. */
+/** In pages; the window includes the limit's page. */
 function memory(scope: Scope, index: 0 | 1): DecodedWindow {
   const page = (offset: number) => scope.bits(offset + index * WINDOW_BYTES, 12, 31) * PAGE_BYTES;
   const prefetchable = scope.bits(CardBusConfig.BRIDGE_CONTROL, 8 + index) === 1;
@@ -80,7 +80,7 @@ function memory(scope: Scope, index: 0 | 1): DecodedWindow {
   );
 }
 
-/** In double words; the base's bit 0 says that addresses have 32 bits. */
+/** In double words. The base's bit 0 says that addresses have 32 bits. */
 function io(scope: Scope, index: 0 | 1): DecodedWindow {
   const base = CardBusConfig.IO_BASE_0 + index * WINDOW_BYTES;
   const addressBits = scope.bits(base, 0) === 1 ? 32 : 16;

@@ -3,11 +3,11 @@ import type { DecodedCapability } from "./capabilities/capability.ts";
 import { decodeCapabilities } from "./capabilities/walk.ts";
 import { type DecodedHeader, decodeHeader, type KnownRegion, silentHeader } from "./header.ts";
 
-/** Configuration space, taken apart. */
+/** Decoded configuration space. */
 export interface DecodedFunction extends DecodedHeader {
-  /** Whether it answers: a function that is gone, or whose link is down, reads as all ones. Nothing else is known of it. */
+  /** False if it reads as all ones: the function is gone, or its link is down. Nothing else is known of it then. */
   readonly answers: boolean;
-  /** Bytes that were at hand: 64 without privileges, 256, or the 4096 of PCI Express. */
+  /** Bytes available: 64 without privileges, 256, or the 4096 of PCI Express. */
   readonly configBytes: number;
   readonly capabilities: readonly DecodedCapability[];
 }
@@ -16,9 +16,9 @@ const HEADER_BYTES = 64;
 const ONES = 0xff;
 
 /**
- * Decodes a function's configuration space: 64 to 4096 bytes, as many as could be read. `regions` are BAR 0 to 5 and
- * the ROM, as far as they are known otherwise. Throws RangeError for fewer than 64 bytes; whatever else is wrong with them
- * stands in the result.
+ * Decodes a function's configuration space: 64 to 4096 bytes, as many as could be read. `regions` are BAR 0
+ * to 5 and the ROM, as far as another source knows them. Throws RangeError for fewer than 64 bytes; the
+ * result reports all other problems.
  */
 export function decodeConfig(bytes: Uint8Array, regions: readonly KnownRegion[] = []): DecodedFunction {
   if (bytes.byteLength < HEADER_BYTES)
@@ -39,12 +39,12 @@ export function decodeConfig(bytes: Uint8Array, regions: readonly KnownRegion[] 
   return { ...header, ...subsystem, answers, configBytes: bytes.byteLength, capabilities };
 }
 
-/** Whether a header is anything but ones, which is what reading a function that is not there gives. */
+/** Whether a header is not all ones. All ones mean that the function is gone. */
 export function doesAnswer(bytes: Uint8Array): boolean {
   return bytes.subarray(0, HEADER_BYTES).some((byte) => byte !== ONES);
 }
 
-/** A bridge's subsystem, for which its header has no room; undefined where no capability tells it. */
+/** A bridge's subsystem, which is in a capability, not in its header; undefined without that capability. */
 export function bridgeSubsystem(capabilities: readonly DecodedCapability[]) {
   const fields = capabilities.find(({ id, extended }) => id === CapabilityId.BRIDGE_SUBSYSTEM && !extended)
     ?.registers[0]?.fields;

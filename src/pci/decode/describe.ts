@@ -1,4 +1,4 @@
-/** A function in words: the form that people know from `lspci -vvv`. */
+/** Describes a function in the form of `lspci -vvv`. */
 
 import type { DecodedWindow } from "./bridge.ts";
 import type { DecodedCapability } from "./capabilities/capability.ts";
@@ -6,11 +6,11 @@ import { bridgeSubsystem, type DecodedFunction } from "./decode.ts";
 import type { DecodedRegion } from "./header.ts";
 import type { PciNames } from "./names.ts";
 
-/** What the platform knows of a function, beyond its configuration space. */
+/** Platform facts about a function, beyond its configuration space. */
 export interface Surroundings {
-  /** 0000:00:09.0, or however the function is called. */
+  /** 0000:00:09.0, or another name for the function. */
   readonly address?: string;
-  /** Where INTx goes; the header's interrupt line, where absent. */
+  /** The IRQ of INTx; by default the header's interrupt line. */
   readonly irq?: number;
   readonly numaNode?: number;
   readonly iommuGroup?: string;
@@ -22,7 +22,7 @@ type SubsystemIds = Pick<DecodedFunction, "subsystemVendorId" | "subsystemId">;
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 const sign = (on: boolean) => (on ? "" : " [disabled]");
 
-/** The text, with a newline between lines and none at its end. */
+/** The lines, joined by newlines, without one at the end. */
 export function describe(decoded: DecodedFunction, names: PciNames, around: Surroundings = {}): string {
   const { numaNode, iommuGroup, driver } = around;
   if (!decoded.answers)
@@ -92,7 +92,7 @@ function subsystem(
   return pair(names.vendor(vendor), names.subsystem(of.vendorId, of.deviceId, vendor, id), vendor, id);
 }
 
-/** As they were decoded, but for the one that has a name to look up. */
+/** The decoded lines; a bridge's subsystem is looked up by name. */
 function capabilityLines(
   capability: DecodedCapability,
   decoded: DecodedFunction,
@@ -108,7 +108,7 @@ function pair(vendorName: string | undefined, name: string | undefined, vendor: 
   return `${vendorName} ${name ?? `Device ${hex(id, 4)}`}`;
 }
 
-/** Only a bus master has a latency to speak of. */
+/** Only a bus master has a latency. */
 function latency({
   registers,
   latencyTimer,
@@ -140,7 +140,7 @@ function regionLine(region: DecodedRegion): string {
   return `Region ${index}: ${kind}${state}${sizeSuffix(sizeBytes)}`;
 }
 
-/** A ROM needs its own enable bit and the command register's. */
+/** A ROM needs its own enable bit and the Command register's. */
 function romState({ expansionRom, registers }: DecodedFunction): string {
   if (!expansionRom?.enabled) return " [disabled]";
   return registers[0]?.fields.memorySpaceEnable ? "" : " [disabled by cmd]";
@@ -169,7 +169,7 @@ function windowLine({ kind, base, limit, addressBits, enabled }: DecodedWindow):
   return `${WINDOW_NAMES[kind]}: ${base.slice(2)}-${limit.slice(2)}${size} [${addressBits}-bit]`;
 }
 
-/** Two windows of memory, then two of I/O; the command register disables both of a kind. */
+/** Two memory windows, then two I/O windows. The Command register disables both of a kind. */
 function cardBusWindows({ bridge, registers }: DecodedFunction): string[] {
   const { memorySpaceEnable, ioSpaceEnable } = registers[0]?.fields ?? {};
   return (bridge?.windows ?? []).map(({ kind, base, limit }, i) => {

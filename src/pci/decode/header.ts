@@ -1,4 +1,6 @@
-/** The header of configuration space: PCIe 6.0, section 7.5.1. cardbus.ts has what is special to type 2. */
+/**
+ * The header of configuration space: PCIe 6.0, section 7.5.1. Registers special to type 2 are in cardbus.ts.
+ */
 
 import { BridgeConfig, CardBusConfig, Command, Config } from "../config-offsets.ts";
 import type { DecodedBridge, DecodedWindow } from "./bridge.ts";
@@ -94,12 +96,12 @@ const bridgeControl: RegisterLayout = {
   },
 };
 
-/** What is known of a region from elsewhere, as its size: the header has only its address. */
+/** What another source knows of a region, such as its size: the header has only its address. */
 export interface KnownRegion {
-  /** As the kernel has it; the header's, where absent. */
+  /** The kernel's address; by default the header's. */
   readonly address?: bigint;
   readonly sizeBytes: number;
-  /** Whether the header's type is to be believed, or this: the kernel's view of a region that the header hides. */
+  /** The kernel's type of the region, used instead of the header's: the header may hide the region. */
   readonly type?: { readonly io: boolean; readonly is64Bit: boolean; readonly prefetchable: boolean };
 }
 
@@ -107,15 +109,15 @@ export interface KnownRegion {
 export interface DecodedRegion {
   readonly index: number;
   readonly space: "memory" | "io";
-  /** Hexadecimal; null where it has none yet. */
+  /** Hexadecimal; null if none is assigned. */
   readonly address: string | null;
   readonly type: "32-bit" | "64-bit" | "low-1M" | "type 3" | "io";
   readonly prefetchable: boolean;
-  /** Whether the function answers there: the command register's bit for its space. */
+  /** The Command register's enable bit for its space. */
   readonly enabled: boolean;
-  /** Undefined where nothing tells: the header does not. */
+  /** Undefined if unknown: the header does not have it. */
   readonly sizeBytes?: number;
-  /** That the kernel has an address for it, but the device does not. */
+  /** Whether the kernel has an address for it that the device does not have. */
   readonly virtual?: boolean;
 }
 
@@ -136,15 +138,15 @@ export interface DecodedHeader {
   /** 0 endpoint, 1 bridge, 2 CardBus bridge. */
   readonly headerType: number;
   readonly multiFunction: boolean;
-  /** Command and status; of a bridge also secondary status and bridge control. */
+  /** Command and status; for a bridge also secondary status and bridge control. */
   readonly registers: readonly DecodedRegister[];
   readonly cacheLineBytes: number;
   readonly latencyTimer: number;
-  /** Built-in self test: running, or its result; undefined where there is none. */
+  /** Built-in self test: running, or its result; undefined without one. */
   readonly bist?: { readonly running: boolean; readonly code: number };
   readonly minGrantNs: number;
   readonly maxLatencyNs: number;
-  /** A to D, ? for a number that stands for none of them; null for a function without INTx. */
+  /** A to D, or ? for an invalid number; null for a function without INTx. */
   readonly interruptPin: string | null;
   readonly interruptLine: number;
   readonly regions: readonly DecodedRegion[];
@@ -169,7 +171,7 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
     status,
     ...(headerType === 1 ? [secondaryStatus, bridgeControl] : cardBus ? cardBusRegisters : []),
   ];
-  // A CardBus bridge has it behind the 64 bytes that anyone may read.
+  // A CardBus bridge has it beyond the 64 bytes that anyone may read.
   const subsystemAt = cardBus ? CardBusConfig.SUBSYSTEM_VENDOR_ID : Config.SUBSYSTEM_VENDOR_ID;
   return {
     vendorId: scope.vendor,
@@ -199,7 +201,7 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
   };
 }
 
-/** Of a function that does not answer: its registers say nothing. */
+/** The header of a function that does not answer, without its registers, which mean nothing. */
 export function silentHeader(bytes: Uint8Array): DecodedHeader {
   const { bist: _, ...header } = decodeHeader(bytes);
   return { ...header, registers: [], interruptPin: null };
@@ -289,7 +291,7 @@ function decodeBridge(scope: Scope): DecodedBridge {
   };
   const upper = (offset: number, sizeBytes: 2 | 4, shift: bigint, wide: boolean) =>
     wide ? BigInt(scope.read(offset, sizeBytes)) << shift : 0n;
-  // The low four bits say how wide the window's addresses are, and the rest stands for the high ones.
+  // The low four bits give the width of the window's addresses; the others are address bits.
   const io32 = (scope.read(at.IO_BASE, 1) & 0xf) === 1;
   const io = (offset: number, upperOffset: number) =>
     (BigInt(scope.read(offset, 1) & 0xf0) << 8n) | upper(upperOffset, 2, 16n, io32);

@@ -1,11 +1,11 @@
 /**
- * Configuration space in files: as `lspci -x` prints it (also -xxx and -xxxx, of several functions), as `hexdump -C`,
- * `xxd -g 1` and `od -A x -t x1` do, all of them indented or not, or the bytes themselves.
+ * Reads configuration space from files: the output of `lspci -x` (also -xxx and -xxxx, of several functions),
+ * `hexdump -C`, `xxd -g 1` and `od -A x -t x1`, indented or not, or raw bytes.
  */
 import { CONFIG_BYTES } from "../config-offsets.ts";
 
 interface DumpedFunction {
-  /** As the dump has it; undefined for bytes without one. */
+  /** As in the dump; undefined if it has none. */
   readonly address: string | undefined;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
@@ -16,24 +16,26 @@ export class DumpError extends Error {
 }
 
 const HEADER_BYTES = 64;
-/** Raw bytes come in steps of these: 64 of the header, 256 of PCI, 4096 of PCI Express, or what somebody cut out. */
+/**
+ * Raw dumps are multiples of this: 64 for the header, 256 for PCI, 4096 for PCI Express, or a part of those.
+ */
 const RAW_STEP = 64;
 
 const FUNCTION_LINE = /^\s*((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?:\s|$)/i;
-/** An offset, then bytes up to the line's end or to their text: after |, or behind 16 of them. */
+/** An offset, then bytes up to the end of the line or to their text, which follows a | or 16 bytes. */
 const BYTES_LINE =
   /^(\s*)(?:([0-9a-f]{2,8}):|([0-9a-f]{6,8})(?=\s))((?:\s{1,2}[0-9a-f]{2})+?)(?:$|\s+\||(?<=(?:\s{1,2}[0-9a-f]{2}){16})\s{2})/i;
-/** hexdump and od: more rows like the last one; and the offset where it all ends. */
+/** hexdump and od: a * for more rows like the last one, and the end offset. */
 const REPEAT_LINE = /^\s*\*$/;
 const END_LINE = /^\s*([0-9a-f]{6,8})$/i;
 const PRINTABLE = /^[\t\n\r\x20-\x7e]*$/;
 
 /**
- * Functions of a dump, in its order. Lines of text between them, such as `lspci -vvxxxx` has, are skipped; bytes that a
- * dump leaves out in between are ones, as of a device that does not answer. Throws DumpError.
+ * Functions of a dump, in its order. Text between them, as in `lspci -vvxxxx`, is skipped. Bytes that a dump
+ * omits become ones, as if the device did not answer. Throws DumpError.
  */
 export function readDump(file: Uint8Array<ArrayBuffer>): DumpedFunction[] {
-  // A vendor id's bytes are seldom two hexadecimal digits and a colon; a dump always has them.
+  // Dumps are tried first: raw configuration space hardly ever looks like one.
   const text = new TextDecoder("latin1").decode(file);
   const functions = parseDump(text);
   if (functions.length > 0) return functions;
@@ -45,13 +47,13 @@ export function readDump(file: Uint8Array<ArrayBuffer>): DumpedFunction[] {
   );
 }
 
-/** A function while its rows are read. */
+/** A function whose rows are being read. */
 interface OpenFunction {
   readonly address: string | undefined;
   bytes: Uint8Array<ArrayBuffer>;
-  /** What its rows begin with: lines that are indented otherwise are text. */
+  /** The indentation of its rows; lines with another one are text. */
   indentation?: string;
-  /** Bytes of the last row, which a * repeats. */
+  /** Size of the last row, which a * repeats. */
   rowBytes: number;
   repeats: boolean;
 }
@@ -102,7 +104,7 @@ function parseDump(text: string): DumpedFunction[] {
   return dumped.map(({ address, bytes }) => ({ address, bytes }));
 }
 
-/** Puts a row's bytes at their offset; before them come those that a * stands for, or ones. */
+/** Puts a row's bytes at their offset. Repeated rows, after a *, or ones fill a gap before them. */
 function place(into: OpenFunction, offset: number, row: Uint8Array): void {
   const { bytes: earlier, rowBytes, repeats } = into;
   const bytes = new Uint8Array(Math.max(earlier.byteLength, offset + row.byteLength)).fill(0xff);

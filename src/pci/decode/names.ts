@@ -1,18 +1,18 @@
 /**
- * Names of vendors, devices and classes from pci.ids, the list that Debian's package of that name installs and
- * `update-pciids` renews. The file is read once, when the first name is asked for, and searched as it lies: an index of
- * its 40,000 names would cost more than the few searches.
+ * Names of vendors, devices and classes from pci.ids, which Debian's package of that name installs and
+ * `update-pciids` updates. The file is read at the first lookup and searched as it is: indexing its 40,000
+ * names would cost more than the few searches.
  */
 import { readFileSync } from "node:fs";
 
-/** Where Debian, and where Fedora, have it. */
+/** Its path on Debian and on Fedora. */
 const FILES = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"];
 
-/** Names; undefined for what the list does not have, or where there is no list. */
+/** Names; undefined if the list lacks one, or if there is no list. */
 export interface PciNames {
   vendor(vendor: number): string | undefined;
   device(vendor: number, device: number): string | undefined;
-  /** The name of a board made of this device; the device's own where both have the same ids. */
+  /** The name of a board made of this device; the device's own if both have the same ids. */
   subsystem(vendor: number, device: number, subsystemVendor: number, subsystem: number): string | undefined;
   /** Names for a class code of 24 bits, from the widest to the narrowest. */
   class(classCode: number): {
@@ -54,7 +54,7 @@ export function openNames(files: readonly string[] = FILES): PciNames {
   };
 }
 
-/** A line of the list and those below it that belong to it, and what was looked for among them so far. */
+/** A line of the list with the lines that belong to it, and the lookups made among them. */
 interface Entry {
   readonly bytes: Buffer;
   readonly found: Map<string, Entry | undefined>;
@@ -65,7 +65,7 @@ function readFirst(files: readonly string[]): Buffer {
     try {
       return Buffer.concat([NEWLINE_TEXT, readFileSync(file)]);
     } catch {
-      // The next one, then.
+      // Try the next one.
     }
   }
   return Buffer.alloc(0);
@@ -76,7 +76,7 @@ const TAB = 0x09;
 const HASH = 0x23;
 const NEWLINE_TEXT = Buffer.from("\n");
 
-/** The entry with these ids within another. It is as many tabs, the ids, two spaces and the name. */
+/** The entry with these ids within another. Its line has `tabs` tabs, the ids, two spaces and the name. */
 function find(within: Entry | undefined, ids: string, tabs: number): Entry | undefined {
   if (!within) return undefined;
   const known = within.found.get(ids);
@@ -90,7 +90,7 @@ function find(within: Entry | undefined, ids: string, tabs: number): Entry | und
   return entry;
 }
 
-/** Where the entry ends: at the next line with as many tabs or fewer, comments and empty lines aside. */
+/** Where the entry ends: at the next line with as many tabs or fewer, except comments and empty lines. */
 function endOf(bytes: Buffer, start: number, tabs: number): number {
   for (let line = bytes.indexOf(NEWLINE, start + 1); line >= 0; line = bytes.indexOf(NEWLINE, line + 1)) {
     const first = bytes[line + 1];

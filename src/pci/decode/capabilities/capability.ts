@@ -3,16 +3,16 @@ import type { Scope } from "./scope.ts";
 
 /** A kind of capability: its name, and the registers it has in a given function. */
 export interface CapabilityLayout {
-  /** As lspci has it, since that is how it is looked for. */
+  /** lspci's title, because people search for it. */
   readonly title: string;
-  /** Its name where the title has another one: programs look for it. */
+  /** Its name for programs, if that differs from the title. */
   readonly name?: string;
-  /** The register whose fields stand on the line of the title. */
+  /** The register whose fields follow the title on its line. */
   readonly heading?: RegisterLayout | ((scope: Scope) => RegisterLayout);
   /** Lines between the title and the registers. */
   readonly notes?: (scope: Scope) => readonly string[];
   readonly registers?: readonly RegisterLayout[] | ((scope: Scope) => readonly RegisterLayout[]);
-  /** How many of its bytes are shown as well, there being more in it than is decoded; Infinity where nothing tells. */
+  /** How many raw bytes to show if not all are decoded; Infinity if its length is unknown. */
   readonly opaqueBytes?: (scope: Scope) => number;
 }
 
@@ -21,7 +21,7 @@ export type CapabilityTable = Readonly<Record<number, CapabilityLayout>>;
 
 export interface DecodedCapability {
   readonly id: number;
-  /** In the extended space, which PCI Express has from 0x100 on. */
+  /** Whether it is in PCI Express' extended space, from 0x100 on. */
   readonly extended: boolean;
   /** In configuration space. */
   readonly offset: number;
@@ -29,15 +29,15 @@ export interface DecodedCapability {
   readonly version?: number;
   readonly name: string;
   readonly registers: readonly DecodedRegister[];
-  /** Its bytes in hexadecimal, where not all of them are decoded. */
+  /** Its bytes in hexadecimal, if not all of them are decoded. */
   readonly bytes?: string;
-  /** What is wrong with the list here; it ends with this capability. */
+  /** Why the list ends with this capability, if it is broken here. */
   readonly problem?: string;
-  /** The text of it: the title's line, and those below, with a tab for each level they are deeper. */
+  /** Its text: the title's line and the lines below, indented by a tab per level. */
   readonly lines: readonly string[];
 }
 
-/** The structured form of a capability's registers, its title's line and the lines below. */
+/** Decodes a capability's registers; gives their structured form, the title's line and the lines below. */
 export function decodeLayout(
   layout: CapabilityLayout,
   scope: Scope,

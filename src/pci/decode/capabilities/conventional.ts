@@ -1,17 +1,17 @@
-/** Capabilities of conventional PCI that PCI Express functions still have, and a few that only old ones do. */
+/** Capabilities of conventional PCI that PCI Express functions still have, and a few that only old functions have. */
 import type { CapabilityLayout } from "./capability.ts";
 import { flag, hex, number } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
 
-/** A capability of which only the name is known. */
+/** A capability known only by name. */
 export const named = (title: string): CapabilityLayout => ({
   title,
   opaqueBytes: () => Infinity,
 });
 
 /**
- * Vital Product Data, PCIe 6.0 section 7.9.19. The data lie behind these two registers, and reading them takes writes to
- * the address: nothing that looking at a device should do.
+ * Vital Product Data, PCIe 6.0 section 7.9.19. The data lies behind these two registers. It is not shown,
+ * because reading it requires writes to the address register.
  */
 export const vitalProductData: CapabilityLayout = {
   title: "Vital Product Data",
@@ -79,7 +79,7 @@ export const sataHba: CapabilityLayout = {
       majorRevision: number(4, 7, "v{}"),
       minorRevision: number(0, 3, ".{}"),
       location: {
-        // In the register that follows: BAR 0 to 5 as 4 to 9, or right behind it.
+        // The next register gives it: 4 to 9 are BAR 0 to 5, 15 is configuration space.
         ...number(0, 0, "{}"),
         value: (_, scope) => sataLocation(scope),
       },

@@ -13,7 +13,7 @@ const idOf = (scope: Scope) => scope.read(8, 2);
 const isRevision2 = (scope: Scope) => revisionOf(scope) >= 2;
 const isCxl = (scope: Scope) => vendorOf(scope) === CXL_VENDOR && lengthOf(scope) >= CXL_MIN_BYTES;
 
-/** A register of 16 bits, as most of these are. */
+/** A 16-bit register, as most of these are. */
 const word = (
   name: string,
   offset: number,
@@ -79,7 +79,7 @@ function range(index: number, offset: number): RegisterLayout {
   };
 }
 
-/** Section 8.1.3. CXL 1.1's (revision 0) is laid out otherwise. */
+/** Section 8.1.3. Revision 0, of CXL 1.1, has another layout. */
 const DEVICE_BYTES = 0x38;
 const DEVICE_BYTES_REVISION_2 = 0x3c;
 const device: readonly RegisterLayout[] = [
@@ -269,7 +269,7 @@ const BLOCK_NAMES: Readonly<Record<number, string>> = {
   255: "vendor-specific",
 };
 
-/** Section 8.1.9: as many blocks as there is room for. */
+/** Section 8.1.9: as many blocks as the length allows. */
 function registerLocator(scope: Scope): RegisterLayout[] {
   const count = Math.max(0, Math.floor((lengthOf(scope) - 0x0c) / 8));
   return Array.from({ length: count }, (_, i) => ({
@@ -302,7 +302,7 @@ const STRUCTURES: Readonly<
     {
       readonly title: string;
       readonly registers: readonly RegisterLayout[] | ((scope: Scope) => readonly RegisterLayout[]);
-      /** What is decoded of it at most; all, where absent. */
+      /** Most bytes decoded; by default all. */
       readonly sizeBytes?: number;
     }
   >

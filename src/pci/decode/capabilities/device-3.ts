@@ -48,7 +48,7 @@ export const device3: CapabilityLayout = {
         uioMemRdWrRequesterEnable: flag(7, "\n UIO Mem RdWr Requester{},"),
         uioRequest256ByteBoundaryDisable: {
           ...flag(8, ""),
-          // The boundary is there unless it is disabled.
+          // The bit disables the boundary.
           text: (scope) => `UIO Request 256B Boundary${scope.bits(8, 8) ? "-" : "+"}`,
         },
       },

@@ -5,7 +5,7 @@ import type { Scope } from "./scope.ts";
 
 const FIRST_STREAM = 0x0c;
 const LINK_STREAM_BYTES = 8;
-/** Capability, control, status and two registers of routing IDs; ranges of addresses follow. */
+/** Capability, control, status and two routing ID registers; address ranges follow. */
 const SELECTIVE_STREAM_BYTES = 20;
 const ADDRESS_RANGE_BYTES = 12;
 
@@ -17,7 +17,7 @@ const algorithm = (low: number) =>
 const headerEncryption = choice(10, 13, "HdrEnc={}", ["no", "17:2", "25:2", "33:2", "41:2"]);
 const streamStatus = (text: string) => choice(0, 3, text, ["insecure", "reserved", "secure"]);
 
-/** How many TLPs share a MAC; - where each has its own. */
+/** How many TLPs share a MAC; - if each has its own. */
 function aggregation(offset: number, low: number, name: string): FieldLayout {
   const text = (scope: Scope) => {
     const code = scope.bits(offset, low, low + 1);
@@ -61,7 +61,7 @@ const control: RegisterLayout = {
   fields: { flowThroughIdeStreamEnabled: flag(2, "FTEn") },
 };
 
-/** Labels of a stream's registers: each has its place in configuration space. */
+/** Labels of a stream's registers, each with its offset in configuration space. */
 const labels = (scope: Scope, stream: string) => (offset: number, what: string) =>
   `[${(scope.base + offset).toString(16)}]${stream} ${what}:`;
 
@@ -184,7 +184,7 @@ function addressRange(scope: Scope, name: string, stream: string, offset: number
   };
 }
 
-/** As many as the capability names, as far as their bytes are at hand. */
+/** As many streams as the capability declares and the available bytes hold. */
 function streams(scope: Scope): RegisterLayout[] {
   const registers: RegisterLayout[] = [];
   let offset = FIRST_STREAM;

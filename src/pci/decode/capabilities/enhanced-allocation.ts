@@ -1,4 +1,4 @@
-/** Enhanced Allocation: PCIe 6.0, section 7.8.5. Regions whose addresses are fixed, each in an entry of 2 to 5 double words. */
+/** Enhanced Allocation: PCIe 6.0, section 7.8.5. Regions with fixed addresses, in entries of 2 to 5 double words. */
 import type { CapabilityLayout } from "./capability.ts";
 import { choice, flag, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
@@ -19,7 +19,7 @@ const PROPERTIES: Readonly<Record<number, string>> = {
 const SECONDARY = { ...PROPERTIES, 255: "entry unavailable for use, PrimaryProperties should be used" };
 const unnamed = (raw: number) => `[${raw.toString(16).padStart(2, "0")}]`;
 
-/** Bits 7:4 of an entry: what its region stands for. */
+/** Bits 7:4 of an entry: the BAR or other range that its region is equivalent to. */
 function equivalent(bei: number): string {
   if (bei < 6) return `BAR ${bei}`;
   if (bei >= 9 && bei < 15) return `VF-BAR ${bei - 9}`;
@@ -28,7 +28,7 @@ function equivalent(bei: number): string {
 
 const isBridge = (scope: Scope) => scope.headerType === 1;
 const hexText = (value: number) => value.toString(16).padStart(8, "0");
-/** Of the registers for base and maximum offset: bit 1 says that the upper half follows. */
+/** In base and maximum offset registers: bit 1 says that the upper half follows. */
 const hasUpper = (low: number) => (low & 2) !== 0;
 
 function entry(index: number, offset: number, sizeDoubleWords: number): RegisterLayout[] {

@@ -3,7 +3,7 @@ import type { CapabilityLayout } from "./capability.ts";
 import { onPorts, PortType } from "./port-type.ts";
 import { flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 
-/** The same bits say what happened, what is masked and what is fatal. */
+/** Shared by the status, mask and severity registers. */
 const uncorrectable = {
   dataLinkProtocolError: flag(4, "DLP"),
   surpriseDownError: flag(5, "SDES"),

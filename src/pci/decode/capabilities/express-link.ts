@@ -24,17 +24,20 @@ const SPEEDS: readonly string[] = [
   "128GT/s",
 ];
 const speed = (code: number) => SPEEDS[code] ?? "unknown";
-/** Latencies that a device bears, section 7.5.3.3, and that a link has, section 7.5.3.6. */
+/** Latencies that a device accepts, section 7.5.3.3, and that a link has, section 7.5.3.6. */
 export const L0S_LATENCIES = ["<64ns", "<128ns", "<256ns", "<512ns", "<1us", "<2us", "<4us", "unlimited"];
 export const L1_LATENCIES = ["<1us", "<2us", "<4us", "<8us", "<16us", "<32us", "<64us", "unlimited"];
 
-/** A width in the three bits that flit mode has for it, sections 7.7.8 and 7.7.9. */
+/** A link width in flit mode's three bits, sections 7.7.8 and 7.7.9. */
 export function flitLinkWidth(low: number, text: string): FieldLayout {
   const names = { 0: "x1", 1: "x2", 2: "x4", 3: "x8", 4: "x16", 7: "Dynamic" };
   return choice(low, low + 2, text, names, undefined, (raw) => `Unknown (${raw})`);
 }
 
-/** How far the link falls short of what its ends can do; a port above it can do more than the card below by right. */
+/**
+ * Compares a link's value with its capability. A downstream port is not downgraded: it may support more than
+ * its card.
+ */
 function compared(now: number, capable: number, scope: Scope): string {
   if (now > capable) return " (overdriven)";
   return now === capable || isDownstream(scope) ? "" : " (downgraded)";
@@ -115,7 +118,7 @@ export const link: readonly RegisterLayout[] = [
   },
 ];
 
-/** Section 7.5.3.18, seven bits: a link that does a speed does all those below it. */
+/** Section 7.5.3.18, seven bits: a link that supports a speed supports all lower ones. */
 function speedVector(vector: number): string {
   if (vector === 0) return "Unknown";
   const highest = Math.floor(Math.log2(vector)) + 1;

@@ -35,7 +35,7 @@ const hasSlot: Condition = (scope) => canHaveSlot(scope) && scope.bits(0, 24) ==
 const hasRoot = onPorts(ROOT_PORT, EVENT_COLLECTOR);
 const isVersion2: Condition = (scope) => scope.bits(0, 16, 19) >= 2;
 
-/** Slot power in watts; sections 7.5.3.3 and 7.5.3.9. More than 600 W has no number. */
+/** Slot power in watts; sections 7.5.3.3 and 7.5.3.9. There is no exact value above 600 W. */
 function slotPower(
   low: number,
   scaleLow: number,

@@ -3,7 +3,7 @@ import type { CapabilityLayout } from "./capability.ts";
 import { flitLinkWidth } from "./express-link.ts";
 import { choice, type FieldLayout, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 
-/** Labels have the width of the longest one. */
+/** Pads labels to the longest one. */
 const log = (
   name: string,
   offset: number,
@@ -12,7 +12,7 @@ const log = (
   fields: RegisterLayout["fields"],
 ): RegisterLayout => ({ name, offset, sizeBytes, label: `${label}:`.padEnd(10), fields });
 
-/** Two lanes' counters of correctable errors a register. */
+/** Each register counts the correctable errors of two lanes. */
 const laneCounters: readonly RegisterLayout[] = Array.from({ length: 8 }, (_, i) =>
   log(`fberMeasurementStatus${i + 3}`, 0x1c + 4 * i, 4, `MeasSts${i + 3}`, {
     [`lane${2 * i}CorrectableCounter`]: number(0, 15, `Lane${2 * i}: {},`),
@@ -82,7 +82,7 @@ const CONSECUTIVE = { 0: "none", 1: "1", 2: "2", 3: "3", 5: "5", 6: "6", 7: "pse
 const ERROR_TYPES = ["random", "correctable single group", "correctable three groups", "uncorrectable"];
 const PROGRESS = ["not started", "started", "completed", "error"];
 
-/** Sets and states that errors are injected in, two bits each, with the piece of text that comes before. */
+/** Ordered sets and states for error injection, two bits each, with the text before each. */
 const ORDERED_SETS: readonly (readonly [name: string, text: string])[] = [
   ["ts0", "TS0:"],
   ["ts1", ", TS1:"],

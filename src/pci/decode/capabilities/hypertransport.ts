@@ -1,4 +1,4 @@
-/** HyperTransport I/O Link Specification 3.10c, section 7: which block it is, interfaces, and the mapping of MSI. */
+/** HyperTransport I/O Link Specification 3.10c, section 7: block types, interfaces, and MSI mapping. */
 import type { CapabilityLayout } from "./capability.ts";
 import {
   type Condition,
@@ -54,7 +54,7 @@ const mapping: RegisterLayout = {
   fields: { base: wide(20, 63, "{}") },
 };
 
-/** Where the interface has its revision: that decides what its registers mean. */
+/** The interface's revision, which decides what its registers mean. */
 const revisionOf = (scope: Scope) => scope.read(interfaceOf(scope) === PRIMARY ? 12 : 8, 1);
 const REVISION_1_02 = 0x22;
 const REVISION_0_17 = 0x11;
@@ -94,7 +94,7 @@ const word = (
 });
 const later = (register: RegisterLayout): RegisterLayout => ({ ...register, when: isLater });
 
-/** Control and configuration of the link with this number; of the only one, "". */
+/** Control and configuration of the link with this number; "" for the only one. */
 function link(number: "" | 0 | 1, offset: number): RegisterLayout[] {
   const suffix = number === "" ? "" : ` ${number}`;
   return [
@@ -139,7 +139,7 @@ const frequencyFlags: Readonly<Record<string, FieldLayout>> = Object.fromEntries
   FREQUENCIES.slice(0, 10).map((name, bit) => [`supports${name.replace(".", "_")}`, flag(bit, name)]),
 );
 
-/** A link's frequency, its errors in the same byte, and the frequencies that it can have. */
+/** A link's frequency, its errors in the same byte, and the frequencies it supports. */
 function frequency(number: "" | 0 | 1, offset: number): RegisterLayout[] {
   const suffix = number === "" ? "" : ` ${number}`;
   return [

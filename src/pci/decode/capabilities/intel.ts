@@ -1,6 +1,6 @@
 /**
- * Intel's vendor-specific capability on host bridges and graphics: CAPID0 of the processors' datasheets, volume 2, version
- * 1, which they have had since the second generation of Core.
+ * Intel's vendor-specific capability on host bridges and graphics: CAPID0 in the processors' datasheets,
+ * volume 2. Version 1, which they have had since the second generation of Core.
  */
 import { choice, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
@@ -27,7 +27,7 @@ export const intelHeading: RegisterLayout = {
   },
 };
 
-/** Steps of 266.6 MHz; 0 is no limit. */
+/** Steps of 266.6 MHz; 0 means no limit. */
 const frequency = (raw: number) => (raw === 0 ? "Unlimited" : `${Math.floor((raw * 2666) / 10)}MHz`);
 
 const registers: readonly RegisterLayout[] = [
@@ -111,7 +111,7 @@ const registers: readonly RegisterLayout[] = [
   },
 ];
 
-/** As many as the capability's length has; none of another version or type. */
+/** As many registers as the capability's length allows; none for another version or type. */
 export function intelRegisters(scope: Scope): readonly RegisterLayout[] {
   if (typeOf(scope) !== 0 || versionOf(scope) !== 1) return [];
   const sizeBytes = scope.read(2, 1);

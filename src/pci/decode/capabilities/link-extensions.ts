@@ -2,7 +2,7 @@
 import type { CapabilityLayout } from "./capability.ts";
 import { type Condition, choice, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 
-/** A scale of powers of 32 ns; 6 and 7 are not permitted. */
+/** The scale is a power of 32 ns; 6 and 7 are not permitted. */
 const LATENCY_SCALES = 6;
 function latencyNs(value: number, scale: number): number | string {
   return scale < LATENCY_SCALES ? value * 32 ** scale : "<error>";

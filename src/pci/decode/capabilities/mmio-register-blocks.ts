@@ -7,7 +7,7 @@ const FIRST_LOCATOR = 8;
 const LOCATOR_BYTES = 8;
 const BLOCKS = { 0: "Empty", 1: "MCAP", 255: "MDVS" };
 
-/** As many as the structure's length has room for; those beyond the bytes at hand are left out. */
+/** As many as the structure's length allows, without those beyond the available bytes. */
 function locators(scope: Scope): RegisterLayout[] {
   const count = Math.max(0, Math.floor(scope.bits(4, 0, 11) / LOCATOR_BYTES) - 1);
   return Array.from({ length: count }, (_, i) => ({

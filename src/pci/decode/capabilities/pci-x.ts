@@ -1,4 +1,4 @@
-/** PCI-X Addendum 2.0, section 7.2, and AGP 3.0, section 6.3: what came before PCI Express. */
+/** PCI-X Addendum 2.0, section 7.2, and AGP 3.0, section 6.3: the predecessors of PCI Express. */
 import type { CapabilityLayout } from "./capability.ts";
 import { choice, type FieldLayout, flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
@@ -106,7 +106,7 @@ export const pciX: CapabilityLayout = {
 
 const agp3 = (scope: Scope) => scope.bits(0, 20, 23) >= 3 && scope.bits(4, 3) === 1;
 
-/** Rates are x1, x2 and x4, and in AGP 3 mode x4 and x8. */
+/** Rates are x1, x2 and x4; in AGP 3 mode x4 and x8. */
 function rate(): FieldLayout {
   const rates = (raw: number, scope: Scope) =>
     [0, 1, 2]

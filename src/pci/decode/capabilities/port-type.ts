@@ -13,7 +13,7 @@ export const PortType = {
   EVENT_COLLECTOR: 10,
 } as const;
 
-/** On functions of these types only. */
+/** For functions of these types only. */
 export function onPorts(...types: readonly number[]): Condition {
   return ({ portType }) => portType !== undefined && types.includes(portType);
 }

@@ -64,7 +64,7 @@ export const powerManagement: CapabilityLayout = {
 
 const is64 = (scope: Scope) => scope.bits(2, 7) === 1;
 
-/** Behind the address, which takes 4 or 8 bytes: data, mask and pending bits. */
+/** Data, mask and pending bits, which follow an address of 4 or 8 bytes. */
 function msiData(scope: Scope): readonly RegisterLayout[] {
   const data = is64(scope) ? 12 : 8;
   const pending: RegisterLayout = {
@@ -84,7 +84,7 @@ function msiData(scope: Scope): readonly RegisterLayout[] {
         address: is64(scope) ? wide(0, 63, "{}") : hex(0, 31, 8, "{}"),
         data: {
           ...hex(0, 0, 4, " Data: {}"),
-          // In a register of its own, which stands on this line.
+          // In a separate register, but shown on this line.
           value: (_, scope) => scope.read(data, 2),
         },
       },
@@ -160,7 +160,7 @@ export const msix: CapabilityLayout = {
   ],
 };
 
-/** An offset of 8-byte units whose low bits hold something else. */
+/** An offset in units of 8 bytes; the low bits hold something else. */
 function inPlace(text: string) {
   return { ...hex(3, 31, 8, text), value: (raw: bigint) => Number(raw) * 8 };
 }

@@ -1,26 +1,26 @@
 /**
- * Tables of configuration registers. One literal says what a register's fields are called in the specification, where
- * they lie and how people know them from lspci; the structured form and the text both come from it.
+ * Tables of configuration registers. One literal gives each field's name in the specification, its place, and
+ * its name in lspci. The structured form and the text are both made from it.
  */
 import type { Scope } from "./scope.ts";
 
 /** Numbers are numbers, flags booleans, encoded choices their names, and 64-bit quantities hexadecimal strings. */
 type FieldValue = number | boolean | string;
 
-/** When a field or register exists; always, where absent. */
+/** When a field or register exists; by default always. */
 export type Condition = (scope: Scope) => boolean;
 
 export interface FieldLayout {
   readonly bits: readonly [low: number, high: number];
   /**
-   * Its part of the register's text, in which {} stands for the value; "" leaves it to the structured form. A leading
-   * newline starts a new line; a comma or semicolon joins the word before it.
+   * Its part of the register's text, in which {} stands for the value; "" shows it only in the structured
+   * form. A leading newline starts a new line; a comma or semicolon joins the word before it.
    */
   readonly text: string | ((scope: Scope) => string);
   readonly value: (raw: bigint, scope: Scope) => FieldValue;
-  /** Digits of the value where it is shown as a hexadecimal number. */
+  /** Number of digits, if the value is shown in hexadecimal. */
   readonly hexDigits?: number;
-  /** Shown only when it is not 0: bits that few devices have. */
+  /** Shown only if it is not 0: for bits that few devices have. */
   readonly quiet?: boolean;
   readonly when?: Condition | undefined;
 }
@@ -31,11 +31,11 @@ export interface RegisterLayout {
   /** Bytes from the capability's start. */
   readonly offset: number;
   readonly sizeBytes: 1 | 2 | 4 | 8;
-  /** What its line starts with. */
+  /** The start of its line. */
   readonly label: string;
   readonly fields: Readonly<Record<string, FieldLayout>>;
   readonly when?: Condition | undefined;
-  /** Lines for a register whose text is no row of fields; without label and indentation. */
+  /** Lines, without label and indentation, for a register whose text is not a row of fields. */
   readonly lines?: (fields: Readonly<Record<string, FieldValue>>, scope: Scope) => string[];
 }
 
@@ -55,7 +55,7 @@ export function rareFlag(bit: number, text: string): FieldLayout {
   return { ...flag(bit, text), quiet: true };
 }
 
-/** An unsigned number, as it stands or as `value` reckons it. */
+/** An unsigned number, as it is or as `value` converts it. */
 export function number(
   low: number,
   high: number,
@@ -77,7 +77,7 @@ export function hex(
   return { bits: [low, high], text, hexDigits, value: Number, when };
 }
 
-/** A 64-bit address or mask: those bits in place, the others 0. */
+/** A 64-bit address or mask: these bits in place, the others 0. */
 export function wide(low: number, high: number, text: string, when?: Condition): FieldLayout {
   return {
     bits: [low, high],
@@ -87,7 +87,7 @@ export function wide(low: number, high: number, text: string, when?: Condition):
   };
 }
 
-/** A choice with names; those that have none are "??" and the number, or as `unnamed` says. */
+/** A choice by name. A value without a name is "??" and the number, or as `unnamed` gives it. */
 export function choice(
   low: number,
   high: number,
@@ -105,14 +105,14 @@ export interface DecodedRegister {
   /** In configuration space. */
   readonly offset: number;
   readonly sizeBytes: number;
-  /** The whole register; a hexadecimal string where it has 64 bits. */
+  /** The whole register; a hexadecimal string if it has 64 bits. */
   readonly value: number | string;
   readonly fields: Readonly<Record<string, FieldValue>>;
   /** Its text, line by line. */
   readonly lines: readonly string[];
 }
 
-/** A register, taken apart; undefined where it does not exist or is not at hand. */
+/** Decodes a register; undefined if it does not exist or its bytes are not available. */
 export function decodeRegister(register: RegisterLayout, scope: Scope): DecodedRegister | undefined {
   const { name, offset, sizeBytes, label } = register;
   if (!scope.has(offset, sizeBytes) || register.when?.(scope) === false) return undefined;

@@ -150,7 +150,9 @@ export const multicast: CapabilityLayout = {
 
 const SCALES = [1, 0.1, 0.01, 0.001];
 
-/** Section 7.8.1. The register shows the one entry that the select register points to; selecting others takes writes. */
+/**
+ * Section 7.8.1. Shows only the entry that the select register points to; selecting others requires writes.
+ */
 export const powerBudgeting: CapabilityLayout = {
   title: "Power Budgeting",
   registers: [

@@ -1,4 +1,4 @@
-/** What root complexes say of themselves: PCIe 6.0, sections 7.9.8 (link declaration) and 7.9.10 (event collector). */
+/** Root complex capabilities: PCIe 6.0, sections 7.9.8 (link declaration) and 7.9.10 (event collector). */
 import type { CapabilityLayout } from "./capability.ts";
 import { choice, flag, hex, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";
@@ -15,7 +15,7 @@ function target(scope: Scope, offset: number): string {
   const high = scope.read(offset + 4, 4);
   const whole = word(high) + word(low);
   if (scope.bits(offset - 8, 1) === 0) return whole;
-  // Bits 2:0 say how many of the bus number's bits there are, from bit 20 on; 0 means all 8.
+  // Bits 2:0 give the number of bus number bits, from bit 20 on; 0 means all 8.
   const bus = scope.bits(offset, 20, 20 + (low & 7 || 8) - 1);
   return `${byte(bus)}:${byte(scope.bits(offset, 15, 19))}.${scope.bits(offset, 12, 14)} CfgSpace=${whole}`;
 }
@@ -103,7 +103,7 @@ export const eventCollector: CapabilityLayout = {
         nextBus: hex(8, 15, 2, "{}"),
         lastBus: {
           ...hex(16, 23, 2, ""),
-          // The one pair that means no bus at all.
+          // This pair means no bus.
           text: (scope) => (scope.bits(8, 8, 23) === 0x00ff ? "-{} [none]" : "-{}"),
         },
       },

@@ -1,6 +1,6 @@
 /**
- * Configuration space seen from one of its capabilities. The bytes come from outside: a read of what is not there gives
- * zeros, and whoever must know asks `has` first. All registers are little-endian.
+ * Configuration space as one capability sees it. The bytes are untrusted: reads beyond them give zeros, and a
+ * caller that must know checks `has` first. All registers are little-endian.
  */
 export interface Scope {
   /** Where the capability starts in configuration space. */
@@ -9,10 +9,10 @@ export interface Scope {
   readonly device: number;
   /** 0 endpoint, 1 bridge, 2 CardBus bridge. */
   readonly headerType: number;
-  /** Device/Port Type of the PCI Express capability (PortType); undefined where there is none so far. */
+  /** Device/Port Type of the PCI Express capability (PortType); undefined if none was found so far. */
   readonly portType: number | undefined;
   readonly hasMemoryBar: boolean;
-  /** Whether these bytes, counted from the capability's start, are at hand. */
+  /** Whether these bytes, counted from the capability's start, are available. */
   has(offset: number, sizeBytes: number): boolean;
   /** An unsigned register of 1, 2 or 4 bytes, `offset` from the capability's start. */
   read(offset: number, sizeBytes: 1 | 2 | 4): number;
@@ -21,7 +21,7 @@ export interface Scope {
   bits(offset: number, low: number, high?: number): number;
 }
 
-/** What a function's header and earlier capabilities tell the later ones. */
+/** Facts from a function's header and earlier capabilities, for later ones. */
 export type ScopeFacts = Pick<Scope, "vendor" | "device" | "headerType" | "portType" | "hasMemoryBar">;
 
 export function scopeAt(bytes: Uint8Array, base: number, facts: ScopeFacts): Scope {

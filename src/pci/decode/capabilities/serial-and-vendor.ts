@@ -1,8 +1,10 @@
-/** Extended capabilities that say who and what: PCIe 6.0, sections 7.9.3, 7.9.5, 7.9.6 and 7.9.24. */
+/**
+ * Serial number, vendor-specific and mailbox capabilities: PCIe 6.0, sections 7.9.3, 7.9.5, 7.9.6 and 7.9.24.
+ */
 import type { CapabilityLayout } from "./capability.ts";
 import { flag, hex, number, rareFlag } from "./register-layout.ts";
 
-/** The number's bytes from the highest on; its first three are the maker's EUI-64. */
+/** The number's bytes, highest first; its first three are the maker's EUI-64. */
 export const serialNumber: CapabilityLayout = {
   title: "Device Serial Number",
   heading: {
@@ -40,7 +42,7 @@ export const vendorSpecificExtended: CapabilityLayout = {
   opaqueBytes: (scope) => scope.bits(4, 20, 31) || Infinity,
 };
 
-/** Section 7.9.24. Nothing is read out of the mailbox: that would take what its owner waits for. */
+/** Section 7.9.24. The mailbox is not read: that would take data that its owner waits for. */
 export const dataObjectExchange: CapabilityLayout = {
   title: "Data Object Exchange",
   registers: [

@@ -1,4 +1,4 @@
-/** Vendor-Specific Capability: PCIe 6.0, section 7.9.4. What it means is the vendor's affair; some publish it. */
+/** Vendor-Specific Capability: PCIe 6.0, section 7.9.4. Vendors define its meaning; some publish it. */
 import type { CapabilityLayout } from "./capability.ts";
 import { intelHeading, intelRegisters } from "./intel.ts";
 import { hex, number, type RegisterLayout } from "./register-layout.ts";
@@ -49,7 +49,7 @@ const virtioLocation: RegisterLayout = {
   },
 };
 
-/** Section 4.1.4.7: the upper halves follow after the lower ones of both. */
+/** Section 4.1.4.7: both upper halves follow both lower halves. */
 function sharedMemory64(low: number, high: number): RegisterLayout["fields"][string]["value"] {
   return (_, scope) => {
     const value = (BigInt(scope.read(high, 4)) << 32n) | BigInt(scope.read(low, 4));

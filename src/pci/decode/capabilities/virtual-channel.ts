@@ -6,7 +6,7 @@ import type { Scope } from "./scope.ts";
 const PORT_ARBITRATION = ["Fixed", "WRR32", "WRR64", "WRR128", "??4", "??5", "??6", "??7"];
 const CHANNEL_ARBITRATION = ["Fixed", "WRR32", "WRR64", "WRR128", "TWRR128", "WRR256", "??6", "??7"];
 
-/** One flag for each way of arbitration; those without a name show up when a device has them. */
+/** One flag per arbitration scheme; those without a name are shown only if set. */
 function arbitration(names: readonly string[]): RegisterLayout["fields"] {
   const fields = names.map((name, bit) => {
     const known = !name.startsWith("?");

@@ -1,4 +1,4 @@
-/** Sharing a device and keeping its users apart: PCIe 6.0, sections 7.7.11, 7.8.8, 9.3.3 and 10.5. */
+/** Sharing and isolating devices: PCIe 6.0, sections 7.7.11, 7.8.8, 9.3.3 and 10.5. */
 import type { CapabilityLayout } from "./capability.ts";
 import { flag, hex, number, type RegisterLayout } from "./register-layout.ts";
 import type { Scope } from "./scope.ts";

@@ -1,6 +1,6 @@
 /**
- * The two lists of capabilities: PCIe 6.0, sections 7.5.1.1.11 and 7.6.3. Pointers come from outside: one that leaves the
- * bytes at hand, points into the header or comes around again ends its list, and the list says so.
+ * The two lists of capabilities: PCIe 6.0, sections 7.5.1.1.11 and 7.6.3. Pointers are untrusted: one that
+ * leaves the available bytes, points into the header or loops ends its list, and the list says so.
  */
 import { CapabilityId } from "../../config-offsets.ts";
 import type { CapabilityLayout, CapabilityTable, DecodedCapability } from "./capability.ts";
@@ -10,7 +10,7 @@ import { extendedCapabilities, standardCapabilities } from "./table.ts";
 
 const HEADER_BYTES = 0x40;
 const STANDARD_BYTES = 0x100;
-/** Most bytes that are shown of a capability. */
+/** Most bytes shown of a capability. */
 const SHOWN_BYTES = 256;
 
 interface ListEntry {
@@ -46,7 +46,7 @@ function standardList(bytes: Uint8Array, pointer: number): ListEntry[] {
   return entries;
 }
 
-/** The list that starts at 0x100; empty where there is none, which zeros or ones there say. */
+/** The list that starts at 0x100; empty if zeros or ones are there. */
 function extendedList(bytes: Uint8Array): ListEntry[] {
   const entries: ListEntry[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -70,7 +70,7 @@ function extendedList(bytes: Uint8Array): ListEntry[] {
   return entries;
 }
 
-/** All capabilities, decoded. `pointer` is where the header has the list's start; undefined where it has none. */
+/** Decodes all capabilities. `pointer` is the offset of the header's list pointer; undefined if it has no list. */
 export function decodeCapabilities(
   bytes: Uint8Array,
   pointer: number | undefined,
@@ -120,7 +120,7 @@ export function decodeCapabilities(
   ];
 }
 
-/** From a capability's start to its end, that of the next one's start or of its space; without zeros at the end. */
+/** A capability's bytes, up to the next capability or the end of its space, without trailing zeros. */
 function capabilityBytes(
   bytes: Uint8Array,
   offset: number,
