@@ -1,4 +1,4 @@
-/** What the doctor looks at. Gathered by gather.ts, judged by system.ts and function.ts, and made up by tests. */
+/** The facts that the doctor judges: gathered by gather.ts, judged by system.ts and function.ts, made up by tests. */
 import type { BindingRecord } from "../pci/bus/binding-record.ts";
 import type { PciFunction } from "../pci/bus/functions.ts";
 import type { GroupMember } from "../pci/bus/group.ts";
@@ -8,11 +8,11 @@ import type { ConfigAnswer } from "../pci/bus/presence.ts";
 import type { Remedy } from "../remedy/remedy.ts";
 import type { RegisterAnswer } from "./registers.ts";
 
-/** How opening a device node went: "ok", or the errno's name. */
+/** Result of opening a device node: "ok", or the errno name. */
 export type Opened = "ok" | "ENOENT" | "EACCES" | "EBUSY" | (string & {});
 
 export interface SystemFacts {
-  /** As process.arch has it. */
+  /** As in process.arch. */
   readonly architecture: string;
   readonly cpuVendor: "intel" | "amd" | undefined;
   /** The kernel's command line. */
@@ -21,7 +21,7 @@ export interface SystemFacts {
   readonly iommus: readonly string[];
   /** The firmware's table that describes IOMMUs: DMAR (Intel), IVRS (AMD), IORT (Arm), VIOT (virtio). */
   readonly firmwareTable: string | undefined;
-  /** Whether the IOMMU also guards interrupts; on x86 only. */
+  /** Whether the IOMMU also remaps interrupts; x86 only. */
   readonly interruptRemapping: boolean;
   /** vfio_iommu_type1's allow_unsafe_interrupts. */
   readonly unsafeInterrupts: boolean;
@@ -30,16 +30,16 @@ export interface SystemFacts {
   readonly container: Opened;
   /** Bytes that this process may still pin for DMA; infinity without a limit. */
   readonly memlockBytes: number;
-  /** enable_unsafe_noiommu_mode; undefined where the kernel has no such thing. */
+  /** enable_unsafe_noiommu_mode; undefined if the kernel lacks it. */
   readonly noiommu: boolean | undefined;
-  /** The kernel's lockdown mode; undefined where it has none. */
+  /** The kernel's lockdown mode; undefined if it has none. */
   readonly lockdown: string | undefined;
   readonly hugepages: readonly {
     readonly sizeBytes: number;
     readonly total: number;
     readonly free: number;
   }[];
-  /** Whether programs may have transparent huge pages: always, or where they ask (madvise). */
+  /** Whether programs can get transparent huge pages: always, or on request (madvise). */
   readonly transparentHugepages: boolean;
   readonly root: boolean;
 }
@@ -47,7 +47,7 @@ export interface SystemFacts {
 export interface FunctionFacts {
   readonly function: PciFunction;
   readonly members: readonly GroupMember[];
-  /** Its group's node, where VFIO's driver is bound. */
+  /** Its group's node, if VFIO's driver is bound. */
   readonly node:
     | { readonly path: string; readonly opened: Opened; readonly holders: readonly Holder[] }
     | undefined;
@@ -55,13 +55,15 @@ export interface FunctionFacts {
   readonly uses: readonly string[];
   /** See isBeyondVfio. */
   readonly beyondVfio: boolean;
-  /** Undefined where it can't be read. */
+  /** Undefined if it can't be read. */
   readonly config: ConfigAnswer | undefined;
-  /** Undefined where they were not asked. */
+  /** Undefined if they were not read. */
   readonly registers: RegisterAnswer | undefined;
-  /** Whether kernel lockdown forbids to map its regions, and to write its configuration space, through sysfs. */
+  /**
+   * Whether kernel lockdown forbids mapping its regions and writing its configuration space through sysfs.
+   */
   readonly lockedDown: boolean;
-  /** Indices of regions that have a file to map them by. */
+  /** Indices of the regions that have a file to map. */
   readonly resourceFiles: readonly number[];
   readonly record: BindingRecord | undefined;
 }
@@ -69,19 +71,19 @@ export interface FunctionFacts {
 export type Verdict = "ok" | "warning" | "problem" | "not applicable";
 
 export interface Finding {
-  /** What was looked at, in a word or two; does not change. */
+  /** Name of the check, a word or two; does not change. */
   readonly check: string;
   readonly verdict: Verdict;
   /** A sentence without a full stop. */
   readonly text: string;
-  /** The command, or else the step, that helps. */
+  /** The command or the step that helps. */
   readonly fix: Fix | undefined;
 }
 
 /** A sentence's parts, to be joined: its words, and the toolkit's commands in it. */
 export type Fix = readonly (string | Remedy)[];
 
-/** Whether a lockdown mode (see lockdown(7)) closes sysfs' ways to devices; every mode but none does. */
+/** Whether a lockdown mode (see lockdown(7)) blocks access to devices through sysfs; all but none do. */
 export const closesSysfs = (mode: string | undefined): boolean => mode !== undefined && mode !== "none";
 
 export const finding = (check: string, verdict: Verdict, text: string, ...fix: Fix): Finding => ({

@@ -1,4 +1,4 @@
-/** Verdicts on one function: whether it can be driven from user space as it is. No facts are read here. */
+/** Judges one function: can it be driven from user space as it is? Reads no facts itself. */
 
 import { commandBits } from "../pci/bus/enable.ts";
 import { ResourceFlag } from "../pci/bus/functions.ts";
@@ -8,10 +8,10 @@ import { isSilent } from "../pci/bus/presence.ts";
 import type { Remedy } from "../remedy/remedy.ts";
 import { type Finding, type Fix, type FunctionFacts, finding } from "./facts.ts";
 
-/** BAR 0 to 5; the ROM has no bearing. */
+/** BAR 0 to 5; the ROM does not matter. */
 const BARS = 6;
 
-/** One finding for each check, in the order in which they matter. */
+/** One finding per check, the most important first. */
 export function examineFunction(facts: FunctionFacts): Finding[] {
   return [
     link(facts),
@@ -53,7 +53,7 @@ function link({ function: { address, physicalFunction }, config, registers }: Fu
 /** Base class of bridges. */
 const BRIDGE = 0x06;
 
-/** One with a bus behind it, or another one such as the host bridge: nothing to be driven from user space. */
+/** A bridge with a bus behind it, or another one such as the host bridge: not for user space to drive. */
 const isAnyBridge = ({ isBridge, classCode }: FunctionFacts["function"]) =>
   isBridge || classCode >>> 16 === BRIDGE;
 
@@ -83,14 +83,16 @@ function driver(facts: FunctionFacts): Finding {
       `none: it can be reached through sysfs, without interrupts and DMA${facts.beyondVfio ? "; without an IOMMU uio_pci_generic gives legacy interrupts" : ""}`,
       ...bindCommand(facts),
     );
-  // Nothing is wrong with a function that does its work.
+  // A function that is in use is not a problem.
   if (facts.uses.length > 0) return finding(check, "ok", `${name} has it, and it is in use`);
   return finding(check, "problem", `${name} has it`, ...bindCommand(facts));
 }
 
 const TURN_IOMMU_ON = "turn the IOMMU on, see IOMMU above";
 
-/** What gives it to user space; nothing where that can't be: uio_pci_generic refuses what has no legacy interrupt. */
+/**
+ * The command that binds it for user space; undefined if none can: uio_pci_generic needs a legacy interrupt.
+ */
 function bindCommand({ function: { address, irq }, beyondVfio }: FunctionFacts): Fix {
   if (!beyondVfio) return [{ verb: "bind", args: [address] }];
   return irq === 0 ? [] : [{ verb: "bind", args: [address, "--driver", "uio_pci_generic"] }];

@@ -1,4 +1,7 @@
-/** Reads the facts that the doctor judges. Nothing is changed; device nodes, and a device that is asked, are opened for a moment. */
+/**
+ * Reads the facts that the doctor judges. Changes nothing, but briefly opens device nodes, and devices to
+ * read their registers.
+ */
 import { closeSync, constants, existsSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { lockableBytes } from "../device/vfio/memlock.ts";
@@ -25,7 +28,7 @@ export function gatherSystem(): SystemFacts {
     firmwareTable: ["DMAR", "IVRS", "IORT", "VIOT"].find((name) =>
       existsSync(`/sys/firmware/acpi/tables/${name}`),
     ),
-    // Interrupt chips are named so in arch/x86/kernel/apic where the IOMMU stands between.
+    // arch/x86/kernel/apic names interrupt chips IR-... if the IOMMU remaps their interrupts.
     interruptRemapping: /\bIR-/.test(readAttribute("/proc/interrupts") ?? ""),
     unsafeInterrupts:
       readAttribute("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts") === "Y",
@@ -50,7 +53,7 @@ function lockdownMode(): string | undefined {
   return /\[(\w+)\]/.exec(readAttribute("/sys/kernel/security/lockdown") ?? "")?.[1];
 }
 
-/** `ask` is whether its registers are asked, too; see {@link askRegisters}. */
+/** `ask`: also read its registers; see {@link askRegisters}. */
 export function gatherFunction(of: PciFunction, ask: boolean): FunctionFacts {
   const { iommuGroup: group } = of;
   const path = group && isVfioDriver(of.driver) ? groupNode(group) : undefined;
@@ -58,7 +61,7 @@ export function gatherFunction(of: PciFunction, ask: boolean): FunctionFacts {
   return {
     function: of,
     members: group ? judgeGroup(group) : [],
-    // Who holds it is known already: opening it would say no more.
+    // If its holder is known, opening it would say no more.
     node:
       path === undefined
         ? undefined

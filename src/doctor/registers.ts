@@ -1,4 +1,7 @@
-/** Whether a function's registers answer, which its configuration space does not tell: that may be another part of the chip. */
+/**
+ * Whether a function's registers answer. Its configuration space does not say: it may be another part of the
+ * chip.
+ */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DeviceError } from "../device/device.ts";
@@ -16,23 +19,24 @@ import { isSilent, readAnswer } from "../pci/bus/presence.ts";
 import { BARS } from "../protocol/vfio.ts";
 
 /**
- * What its lowest memory region, where registers mostly are, says in its first word. Memory in another region tells
- * nothing: where a server shared it with a guest, it is still there when the server has died.
+ * The first word of the lowest memory region, where registers mostly are. Another region says nothing: memory
+ * that a server shared with a guest is still there after the server has died.
  */
 export interface RegisterAnswer {
   /** The region's index. */
   readonly region: number;
-  /** Whether the word reads as all ones, as that of a function that is gone (PCIe 6.0, section 2.3.2). */
+  /** Whether the word reads as all ones, as if the function were gone (PCIe 6.0, section 2.3.2). */
   readonly silent: boolean;
 }
 
 const ALL_ONES = 0xffff_ffff;
 
 /**
- * Reads the first word of the lowest memory region, where nobody can mind: of a function that no kernel driver has and nobody
- * uses. One that VFIO has is opened for that, which resets it; another one must decode memory already. Undefined
- * where that is not so, or the kernel refuses. A virtual function's own Command does not say whether it decodes memory
- * (PCIe 6.0, section 9.3.4.1.3), so it is asked through VFIO only.
+ * Reads the first word of the lowest memory region if that disturbs nobody: no kernel driver has the
+ * function, and nothing uses it. A function that VFIO has is opened for this, which resets it; any other must
+ * already decode memory. Returns undefined otherwise, or if the kernel refuses. A virtual function's own
+ * Command does not say whether it decodes memory (PCIe 6.0, section 9.3.4.1.3), so it is read through VFIO
+ * only.
  */
 export function askRegisters(of: PciFunction): RegisterAnswer | undefined {
   const answer = readAnswer(of);
@@ -48,7 +52,9 @@ export function askRegisters(of: PciFunction): RegisterAnswer | undefined {
   }
 }
 
-/** The same of a function that was just found anew: where no driver has it, it decodes memory only while it is asked. */
+/**
+ * The same for a function that a rescan just found. Without a driver it decodes memory only during the read.
+ */
 export function askFound(of: PciFunction): RegisterAnswer | undefined {
   if (of.driver !== undefined || of.isBridge) return askRegisters(of);
   const memory = { io: false, memory: true, busMaster: false };

@@ -1,14 +1,14 @@
-/** Verdicts on a machine: whether devices can be driven from user space here at all. No facts are read here. */
+/** Judges a machine: can it drive devices from user space at all? Reads no facts itself. */
 import { FULL_KERNEL, type ModuleState } from "../pci/bus/module.ts";
 import { closesSysfs, type Finding, type Fix, finding, type SystemFacts } from "./facts.ts";
 
-/** Less than this and a stream of large frames does not fit. */
+/** With less, a stream of large frames does not fit. */
 const MEMLOCK_BYTES = 64 * 1024 * 1024;
-/** What DMA memory is made of where there are such; arm64 has smaller ones, too. */
+/** Size of the hugepages that DMA memory is made of, if there are any; arm64 has smaller ones, too. */
 const HUGEPAGE_BYTES = 2 * 1024 * 1024;
 const NOIOMMU_PARAMETER = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 
-/** One finding for each check, in the order in which they matter. */
+/** One finding per check, the most important first. */
 export function examineSystem(facts: SystemFacts): Finding[] {
   return [
     rights(facts),
