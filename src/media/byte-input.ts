@@ -8,19 +8,19 @@ export interface ByteInput extends Disposable {
   readonly name: string;
   /** For the command in a message: the path as a word of a shell's command line, or - for standard input. */
   readonly word: string;
-  /** Bytes taken so far. */
+  /** Bytes consumed so far. */
   readonly position: number;
-  /** Bytes there were in all at the start, or null when only the end of input will tell. */
+  /** Total size when opened; null if only the end of input will tell. */
   readonly sizeBytes: number | null;
-  /** Bytes there are in all now: others may write to a file while it is read. Null like sizeBytes. */
+  /** Total size now: others may write to the file while it is read. Null like sizeBytes. */
   sizeNowBytes(): number | null;
-  /** Fills `into`; gives the bytes got, fewer than asked only at the end of input. Throws MediaError. */
+  /** Fills `into`. Returns the byte count, less than asked only at the end of input. Throws MediaError. */
   fill(into: Uint8Array): number | Promise<number>;
-  /** The next `count` bytes without taking them, fewer only when the input ends before. Throws MediaError. */
+  /** The next `count` bytes without consuming them; fewer only if the input ends first. Throws MediaError. */
   lookAhead(count: number): Uint8Array | Promise<Uint8Array>;
 }
 
-/** A regular file: synchronous reads at explicit positions, one system call a fill. */
+/** A regular file: synchronous reads at explicit positions, one system call per fill. */
 class FileInput implements ByteInput {
   position = 0;
   readonly sizeBytes: number;
@@ -74,7 +74,10 @@ class FileInput implements ByteInput {
   }
 }
 
-/** A pipe, terminal, socket or device: reads off the main thread, so that signals and completions are served meanwhile. */
+/**
+ * A pipe, terminal, socket or device. Reads off the main thread, so that signals and completions are still
+ * served.
+ */
 class StreamInput implements ByteInput {
   position = 0;
   readonly sizeBytes = null;
@@ -105,7 +108,7 @@ class StreamInput implements ByteInput {
       this.#ahead = this.#ahead.subarray(got);
     }
     while (got < into.length && !this.#ended) {
-      // By way of memory of its own: the read may outlive `into`, when nobody waits for it any more.
+      // Through a buffer of its own: a read that was given up may outlive `into`.
       const count = await this.#read(this.#chunk.subarray(0, into.length - got), 0);
       if (!this.#open) break;
       into.set(this.#chunk.subarray(0, count), got);
@@ -144,7 +147,7 @@ class StreamInput implements ByteInput {
     if (this.#fd !== 0) closeSync(this.#fd);
   }
 
-  /** While a read is under way its thread still uses the descriptor; it is then closed when the read returns. */
+  /** A read under way still uses the descriptor; it is then closed when the read returns. */
   [Symbol.dispose](): void {
     if (this.#open && !this.#reading) this.#close();
     this.#open = false;
@@ -155,7 +158,7 @@ class StreamInput implements ByteInput {
 const nameOf = (input: string) => (input === "-" ? "standard input" : quoted(input));
 const wordOf = (input: string) => (input === "-" ? "-" : shellWord(input));
 
-/** Opens `input` for reading, "-" being standard input. Throws MediaError naming the errno. */
+/** Opens `input` for reading; "-" is standard input. Throws MediaError naming the errno. */
 export async function openByteInput(input: string): Promise<ByteInput> {
   let fd = 0;
   try {

@@ -11,7 +11,7 @@ function promised(call: (done: Callback) => void): Promise<number> {
   });
 }
 
-/** Repeats a call on a descriptor that may be non-blocking: while it answers EAGAIN, sleeps 1 to 16 ms between tries. */
+/** Retries a call on a descriptor that may be non-blocking: sleeps 1 to 16 ms after each EAGAIN. */
 async function patiently(call: (done: Callback) => void): Promise<number> {
   for (let delayMs = 1; ; delayMs = Math.min(16, delayMs * 2)) {
     try {
@@ -24,7 +24,9 @@ async function patiently(call: (done: Callback) => void): Promise<number> {
   }
 }
 
-/** Opens a file off the main thread: opening a FIFO waits for its other end, and signals are to be served meanwhile. */
+/**
+ * Opens a file off the main thread: opening a FIFO waits for its other end, and signals must still be served.
+ */
 export function openDescriptor(path: string, flags: "r" | number): Promise<number> {
   return promised((done) => open(path, flags, done));
 }
@@ -34,12 +36,14 @@ export function readSome(fd: number, into: Uint8Array, offset: number): Promise<
   return patiently((done) => read(fd, into, offset, into.length - offset, null, done));
 }
 
-/** Writes up to the rest of `from` from `offset` on, off the main thread; gives the count, at least 1. */
+/** Writes up to the rest of `from` from `offset` on, off the main thread; returns the count, at least 1. */
 export function writeSome(fd: number, from: Uint8Array, offset: number): Promise<number> {
   return patiently((done) => write(fd, from, offset, from.length - offset, null, done));
 }
 
-/** Where an inherited descriptor stands, from /proc/self/fdinfo (proc(5)): its offset in bytes, and O_APPEND. */
+/**
+ * An inherited descriptor's offset in bytes, and whether it has O_APPEND, from /proc/self/fdinfo (proc(5)).
+ */
 export function descriptorState(fd: number): { position: number; appends: boolean } {
   const text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
   const field = (name: string) => text.match(new RegExp(`^${name}:\\s*(\\d+)`, "m"))?.[1] ?? "0";

@@ -1,8 +1,8 @@
 /**
- * IVF, the container of libvpx's own tools. All little-endian. Header, 32 bytes: "DKIF", u16 version 0, u16 header size,
- * fourcc, u16 width, u16 height, u32 rate, u32 scale, u32 frame count, u32 unused. Then for each frame u32 size, u64
- * presentation time in units of scale/rate seconds, and the data.
- * Source: libvpx `ivfenc.c`, and the output of vpxenc 1.12, which this is byte for byte.
+ * IVF, the container of libvpx's own tools. All little-endian. Header, 32 bytes: "DKIF", u16 version 0, u16
+ * header size, fourcc, u16 width, u16 height, u32 rate, u32 scale, u32 frame count, u32 unused. Then for each
+ * frame u32 size, u64 presentation time in units of scale/rate seconds, and the data.
+ * Source: libvpx `ivfenc.c`. The output matches that of vpxenc 1.12 byte for byte.
  */
 import type { OutputFile } from "./output-file.ts";
 import type { Packet, PacketWriter } from "./packet.ts";
@@ -13,8 +13,8 @@ const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 12;
 
 /**
- * Writes VP9 as IVF into a file just opened. The frame count is filled in at close; into a pipe it stays 0, as
- * vpxenc leaves it. Without packets the result is a valid, empty IVF.
+ * Writes VP9 as IVF into a newly opened file. Closing fills in the frame count; in a pipe it stays 0, as with
+ * vpxenc. Without packets the result is a valid, empty IVF.
  */
 export async function ivfWriter(file: OutputFile, video: VideoFormat): Promise<PacketWriter> {
   await file.append(header(video, 0));

@@ -1,4 +1,4 @@
-/** What an errno means to the person at the keyboard, and what to do about it. */
+/** What an errno means to the user, and what to do about it. */
 const HINTS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder; check the path",
   EACCES: "permission denied; check the file's mode and owner (ls -l), or run as its owner",

@@ -5,13 +5,13 @@ import { ioError, MediaError, quoted } from "./media-error.ts";
 const STDOUT = 1;
 
 /**
- * Where a container is written. Regular files are written synchronously at explicit positions; pipes, terminals and
- * sockets off the main thread, waiting (not spinning) while a non-blocking one is full.
+ * The file that a container is written to. Regular files are written synchronously at explicit positions;
+ * pipes, terminals and sockets off the main thread, waiting (not spinning) while a non-blocking one is full.
  */
 export class OutputFile {
   /** For messages: the path in quotes, or "standard output". */
   readonly name: string;
-  /** Whether bytes already written can be changed: a regular file, or an empty one that standard output goes to. */
+  /** Whether written bytes can be changed: yes in a regular file, in standard output's only if it was empty. */
   readonly seekable: boolean;
   /** Bytes in the file, all of them whole appends. */
   size = 0;
@@ -26,8 +26,8 @@ export class OutputFile {
   }
 
   /**
-   * Creates or empties the file; "-" is standard output, taken as it is.
-   * @param notSameAs the input ("-" for standard input): refused, before anything is lost, when it is the same file
+   * Creates or empties the file; "-" is standard output, used as it is.
+   * @param notSameAs the input ("-" for standard input); the same file is refused before anything is lost
    * @throws MediaError naming the errno, or the input
    */
   static async open(output: string, notSameAs?: string): Promise<OutputFile> {
@@ -50,7 +50,7 @@ export class OutputFile {
     }
   }
 
-  /** Adds bytes at the end; all, or (where seekable) none of them. Throws MediaError with the errno as its code. */
+  /** Appends bytes: all, or (if seekable) none of them. Throws MediaError with the errno as its code. */
   append(...parts: Uint8Array[]): void | Promise<void> {
     if (!this.#open) throw new MediaError(`${this.name} is closed: nothing can be added to it`);
     if (!this.seekable) return this.#stream(parts);
@@ -87,7 +87,7 @@ export class OutputFile {
     }
   }
 
-  /** Removes what a failed write left beyond the last whole append, as far as the file can still be changed. */
+  /** Truncates what a failed write left beyond the last whole append, if the file can still be changed. */
   #cutBack(): void {
     try {
       ftruncateSync(this.#fd, this.size);
@@ -121,7 +121,7 @@ export class OutputFile {
   }
 }
 
-/** Only regular files: both ends of a terminal are one device too, and that does no harm. */
+/** Compares regular files only: both ends of a terminal are one device, too, and that does no harm. */
 function sameFile(a: PathLike | number, b: PathLike | number): boolean {
   const [first, second] = [identity(a), identity(b)];
   return first !== null && first === second;

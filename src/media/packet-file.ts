@@ -1,14 +1,14 @@
 import type { OutputFile } from "./output-file.ts";
 import type { Packet, PacketWriter } from "./packet.ts";
 
-/** What a container adds to a file: each packet, and at the end what makes it complete. */
+/** A container format: adds packets to a file, and completes it at the end. */
 export interface Container {
   add(packet: Packet): Promise<void>;
   /** Called once, before the file is closed. */
   complete(): void | Promise<void>;
 }
 
-/** A PacketWriter of a container: what happens to the file when a write fails is the same in all of them. */
+/** A PacketWriter for any container. It handles a failed write the same way for all of them. */
 export class PacketFile implements PacketWriter {
   readonly #file: OutputFile;
   readonly #container: Container;

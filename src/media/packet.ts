@@ -7,10 +7,11 @@ export interface Packet {
 }
 
 /**
- * Writes packets into a container, in decode order. Await each call before the next one: `data` may be reused after it.
+ * Writes packets into a container, in decode order. Await each call before the next one: `data` may be reused
+ * after it.
  *
- * When a write fails the file is first completed with the packets written before and closed; then a MediaError with the
- * errno as its `code` is thrown, by that call and by every later write.
+ * If a write fails, the file is completed with the packets written before, and closed. That call and every
+ * later write then throw a MediaError with the errno as its `code`.
  */
 export interface PacketWriter extends AsyncDisposable {
   /** Adds one packet. Throws MediaError when it can't be written. */

@@ -17,34 +17,36 @@ export interface FrameSource extends Disposable {
   /** For messages: the path in quotes, "standard input" or "built-in clip". */
   readonly name: string;
   readonly video: VideoFormat;
-  /** How many whole frames there are: exact for the clip and raw files, an estimate for y4m files, null for pipes. */
+  /** Number of whole frames: exact for the clip and raw files, an estimate for y4m files, null for pipes. */
   readonly frameCount: number | null;
   /**
-   * Fills `into` (exactly frameSizeBytes) with the next frame, read straight into it: from a regular file at once, from
-   * a pipe off the main thread, by way of 64 KiB. One call at a time.
+   * Fills `into` (exactly frameSizeBytes) with the next frame: from a regular file directly and at once, from
+   * a pipe off the main thread, through 64 KiB chunks. One call at a time.
    * @returns false at the clean end of input
-   * @throws MediaError (after all the whole frames) when the input ends inside a frame, ends before the size that the
-   * file had when it was opened, or is not what its header says
+   * @throws MediaError (after all the whole frames) if the input ends inside a frame, ends before the size
+   * that the file had when it was opened, or is not what its header says
    */
   read(into: Uint8Array): boolean | Promise<boolean>;
 }
 
-/** What the user says about the input; raw video says nothing about itself. */
+/** What the user says about the input; raw video does not describe itself. */
 export interface SourceOptions {
-  /** Pixels. Needed for raw video; for y4m it must agree with the header. */
+  /** Pixels. Required for raw video; for y4m it must agree with the header. */
   readonly size?: { readonly width: number; readonly height: number } | undefined;
   /** Overrides the file's rate. Raw video without one runs at 30 frames a second, as in vpxenc. */
   readonly fps?: Rational | undefined;
-  /** Layout of raw video, i420 when not given. y4m is always i420. */
+  /** Layout of raw video, i420 by default. y4m is always i420. */
   readonly format?: PixelFormat | undefined;
 }
 
-/** Steps of one read: each yield names memory to fill and receives the bytes got. Serves files and pipes alike. */
+/**
+ * Steps of one read: each yield gives memory to fill and receives the byte count. Works for files and pipes.
+ */
 type Steps = Generator<Uint8Array, boolean, number>;
 
 /**
- * Opens raw frames: y4m, known by its magic, or else raw planes. "-" is standard input.
- * @throws MediaError when the file can't be opened or its header not used, or for raw video without a size
+ * Opens raw frames: y4m, recognized by its magic, or else raw planes. "-" is standard input.
+ * @throws MediaError if the file can't be opened, its header can't be used, or raw video has no size
  */
 export async function openFrameSource(input: string, options: SourceOptions): Promise<FrameSource> {
   const bytes = await openByteInput(input);
@@ -93,7 +95,7 @@ async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameS
   return new ByteFrames(bytes, { ...video, ...times(options.fps, options.fps ?? y4mRate(line)) }, true);
 }
 
-/** The frame rate, the user's before the file's own, and the time base that vpxenc takes in either case. */
+/** The frame rate, where the user's overrides the file's, and the time base that vpxenc uses for it. */
 function times(given: Rational | undefined, own: Rational): Pick<VideoFormat, "fps" | "timebase"> {
   if (given) return { fps: given, timebase: MILLISECONDS };
   return { fps: own, timebase: { num: own.den, den: own.num } };
@@ -151,7 +153,7 @@ class ByteFrames implements FrameSource {
     this.#bytes[Symbol.dispose]();
   }
 
-  /** Runs the steps; goes on asynchronously from the first fill that is a promise. */
+  /** Runs the steps; continues asynchronously from the first fill that returns a promise. */
   #run(steps: Steps, got?: number): boolean | Promise<boolean> {
     let step = got === undefined ? steps.next() : steps.next(got);
     while (!step.done) {
@@ -184,7 +186,7 @@ class ByteFrames implements FrameSource {
     return true;
   }
 
-  /** Skips a frame line's parameters; none of them concerns a progressive encoder. */
+  /** Skips a frame line's parameters; none of them matters to a progressive encoder. */
   *#skipLine(at: number): Generator<Uint8Array, void, number> {
     const byte = new Uint8Array(new ArrayBuffer(1));
     for (let length = Y4M_FRAME.length; length < Y4M_LINE_LIMIT; length++) {
@@ -195,7 +197,7 @@ class ByteFrames implements FrameSource {
     throw this.#misplaced(at, `FRAME and ${Y4M_LINE_LIMIT} bytes without a newline`);
   }
 
-  /** The end of input after a whole frame, which is a clean one unless the file had more bytes when it was opened. */
+  /** The end of input after a whole frame. It is clean unless the file was larger when it was opened. */
   #end(): false {
     const { position, sizeBytes } = this.#bytes;
     if (sizeBytes !== null && position < sizeBytes)
@@ -216,7 +218,7 @@ class ByteFrames implements FrameSource {
     );
   }
 
-  /** What another program did to the file since it was opened, as far as its size shows it. */
+  /** Says what another program did to the file since it was opened, as far as its size shows it. */
   #changed(): string {
     const [before, now] = [this.#bytes.sizeBytes, this.#bytes.sizeNowBytes()];
     if (before === null || now === null || before === now) return "";

@@ -11,34 +11,38 @@ export interface Rational {
   readonly den: number;
 }
 
-/** What raw video is: size in pixels, layout, and frames a second. */
+/** A raw video's size in pixels, layout and frame rate. */
 export interface VideoFormat {
   readonly width: number;
   readonly height: number;
   readonly format: PixelFormat;
   readonly fps: Rational;
   /**
-   * Seconds in a tick of the encoder's clock and of IVF's time stamps. As in vpxenc: a frame's duration, but
-   * milliseconds where the user gave the frame rate. Rate control reckons in ticks, so it shows in the packets.
+   * Seconds per tick of the encoder's clock and of IVF's time stamps. As in vpxenc: a frame's duration, but
+   * milliseconds if the user gave the frame rate. Rate control counts in ticks, so the time base affects the
+   * packets.
    */
   readonly timebase: Rational;
-  /** Width of a pixel over its height, where the input says one and it is not 1. */
+  /** A pixel's width over its height, if the input gives one and it is not 1. */
   readonly pixelAspect?: Rational;
-  /** Samples reach from 0 to 255, where the input says so; video without a word is taken for limited range. */
+  /** Set if the input says that samples range from 0 to 255; otherwise limited range is assumed. */
   readonly fullRange?: true;
 }
 
-/** What vpxenc counts in when it is told the frame rate. */
+/** The time base that vpxenc uses when it is told the frame rate. */
 export const MILLISECONDS: Rational = { num: 1, den: 1000 };
 
-/** A time in ticks: the last tick that begins within its microsecond, so that a rounded-down time loses nothing. */
+/**
+ * Converts a time to ticks: the last tick that begins within its microsecond, so that a rounded-down time
+ * loses nothing.
+ */
 export function toTicks(timeUs: number, timebase: Rational): number {
   const scaled = BigInt(Math.floor(timeUs) + 1) * BigInt(timebase.den);
   const unit = BigInt(timebase.num) * 1_000_000n;
   return Number((scaled + unit - 1n) / unit) - 1;
 }
 
-/** Largest width and height taken, in pixels: the largest of any VP9 level (6.2 allows 16384). */
+/** Largest width and height accepted, in pixels: the largest of any VP9 level (6.2 allows 16384). */
 export const MAX_SIDE = 16384;
 
 /** Bytes of one packed 4:2:0 frame; the chroma planes round up for odd sizes. */
@@ -51,7 +55,7 @@ export function frameTimeUs(index: number, fps: Rational): number {
   return Number((BigInt(index) * 1_000_000n * BigInt(fps.den)) / BigInt(fps.num));
 }
 
-/** Throws MediaError unless `size` is one this toolkit takes; `where` says who gave it. */
+/** Throws MediaError unless this toolkit accepts `size`; `where` says who gave it. */
 export function checkSize(size: { width: number; height: number }, where: string): void {
   for (const [side, value] of [
     ["width", size.width],
@@ -64,10 +68,13 @@ export function checkSize(size: { width: number; height: number }, where: string
   }
 }
 
-/** Largest numerator and denominator of a frame rate: libvpx takes no larger ones in a time base. */
+/** Largest numerator and denominator of a frame rate: libvpx accepts no larger ones in a time base. */
 export const MAX_RATE_TERM = 1_000_000_000;
 
-/** Throws MediaError for a frame rate that libvpx or a clock of microseconds can't count in; `where` says who gave it. */
+/**
+ * Throws MediaError for a frame rate that libvpx or a microsecond clock can't represent; `where` says who
+ * gave it.
+ */
 export function checkFps({ num, den }: Rational, where: string): void {
   for (const value of [num, den]) {
     if (!Number.isInteger(value) || value < 1 || value > MAX_RATE_TERM)

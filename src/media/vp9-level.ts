@@ -18,7 +18,9 @@ const LEVELS = [
   [62, 4_706_009_088, 35_651_584],
 ] as const;
 
-/** The codec string of 8-bit 4:2:0 VP9 (profile 0) with the lowest level that has room for `video`, else the highest. */
+/**
+ * The codec string of 8-bit 4:2:0 VP9 (profile 0) with the lowest level that fits `video`, else the highest.
+ */
 export function vp9CodecString(video: VideoFormat): string {
   const samples = video.width * video.height;
   const rate = (samples * video.fps.num) / video.fps.den;

@@ -18,9 +18,9 @@ const UNKNOWN_SEGMENT_SIZE = [0x07, 0xff, 0xff, 0xff, 0xff, 0xff];
 const UNKNOWN_CLUSTER_SIZE = [0x0f, 0xff, 0xff, 0xff, 0xff];
 
 /**
- * The size to show a video at, in pixels as vpxenc has it (RFC 9559, 5.1.4.1.28.12 to 14). mediabunny knows only a ratio,
- * which it reduces, of a unit that WebM does not have: a ratio of two neighbours, which has no smaller terms, keeps the
- * place of the size.
+ * Placeholder for the display size, which vpxenc writes in pixels (RFC 9559, 5.1.4.1.28.12 to 14). mediabunny
+ * can only write a ratio, reduced, in a unit that WebM does not have. Two consecutive numbers can't be
+ * reduced, so their ratio keeps the size's place.
  */
 const PLACEHOLDER = { width: 2 ** 47 + 1, height: 2 ** 47 + 2 };
 const DISPLAY_UNIT = { pixels: 0, ratio: 3 } as const;
@@ -37,26 +37,26 @@ function displayElements({ width, height }: Size, unit: keyof typeof DISPLAY_UNI
 }
 
 /**
- * Puts mediabunny's writes into the file so that it can be played at every moment, even after a crash: sizes not known
- * yet are written as "unknown", and changes to earlier bytes (sizes, duration, index) wait until the bytes that they
- * speak of are there. After the first failure nothing more is written; what is in the file is whole.
+ * Writes mediabunny's chunks so that the file is playable at any moment, even after a crash: sizes not known
+ * yet are written as "unknown", and changes to earlier bytes (sizes, duration, index) wait until the bytes
+ * they refer to are written. After the first failure nothing more is written; what the file holds is whole.
  */
 class WebmSink {
   failure: unknown;
-  /** Where the Segment begins and its first Cluster will, in bytes, once mediabunny made its header. */
+  /** Byte offsets of the Segment and of its first Cluster, once mediabunny has made the Segment's header. */
   segment = { start: -1, end: -1 };
   #patches: StreamTargetChunk[] = [];
   #pending: Promise<void> = Promise.resolve();
   readonly #file: OutputFile;
   readonly #display: Size | undefined;
 
-  /** @param display the size that takes the PLACEHOLDER's place */
+  /** @param display the size that replaces the PLACEHOLDER */
   constructor(file: OutputFile, display: Size | undefined) {
     this.#file = file;
     this.#display = display;
   }
 
-  /** The stream to hand to mediabunny. It takes every chunk; the failure is kept here. */
+  /** The stream for mediabunny. It accepts every chunk; a failure is kept in `failure`. */
   stream(): WritableStream<StreamTargetChunk> {
     return new WritableStream({
       write: (chunk) => {
@@ -68,7 +68,7 @@ class WebmSink {
     });
   }
 
-  /** Waits until the chunks handed over are in the file; throws what failed. */
+  /** Waits until all chunks so far are in the file; throws the failure. */
   async settled(): Promise<void> {
     await this.#pending;
     if (this.failure) throw this.failure;
@@ -107,17 +107,17 @@ class WebmSink {
   }
 }
 
-/** Pixels that a picture is wide when it is shown, as vpxenc has it; its height stays. */
+/** Width to show a picture at, in pixels, as in vpxenc; its height does not change. */
 export function displayWidth({ width, pixelAspect }: VideoFormat): number {
   return pixelAspect ? Math.max(1, Math.round((width * pixelAspect.num) / pixelAspect.den)) : width;
 }
 
 /**
- * Writes VP9 as WebM into a file just opened, packet by packet: no more than one is held in memory. Duration and
- * index (Cues) are filled in at close; into a pipe it is a live WebM without a duration. Time stamps are rounded to
- * milliseconds, WebM's unit. The header has the size to show the video at where its pixels are not square, and says full
- * range where that is so. Without packets the result is a header with its video track, which ffmpeg and vpxdec
- * refuse, as they do every WebM without a frame.
+ * Writes VP9 as WebM into a newly opened file, packet by packet: at most one is held in memory. Closing fills
+ * in the duration and the index (Cues); in a pipe it is a live WebM without a duration. Time stamps are
+ * rounded to milliseconds, WebM's unit. The header gives the display size if pixels are not square, and says
+ * full range if that is so. Without packets the result is a header with its video track, which ffmpeg and
+ * vpxdec refuse, like every WebM without a frame.
  */
 export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<PacketWriter> {
   const { EncodedPacket, EncodedVideoPacketSource, Output, StreamTarget, WebMOutputFormat } = await import(
@@ -142,7 +142,7 @@ export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<
     codedWidth: width,
     codedHeight: height,
     ...(display ? { displayAspectWidth: PLACEHOLDER.width, displayAspectHeight: PLACEHOLDER.height } : {}),
-    // The range alone: with a matrix mediabunny would write it into the key frames, too.
+    // Only the range: given a matrix, mediabunny would also write it into the key frames.
     ...(fullRange ? { colorSpace: { fullRange } } : {}),
   };
   output.addVideoTrack(source, { decoderConfig });

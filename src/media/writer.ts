@@ -5,13 +5,13 @@ import type { PacketWriter } from "./packet.ts";
 import { checkSize, type VideoFormat } from "./video.ts";
 import { webmWriter } from "./webm.ts";
 
-/** Each container by its file name's ending. */
+/** Containers by the ending of the file name. */
 const WRITERS: Readonly<Record<string, (file: OutputFile, video: VideoFormat) => Promise<PacketWriter>>> = {
   ivf: ivfWriter,
   webm: webmWriter,
 };
 
-/** The container that an output's name stands for. Throws MediaError for another ending. */
+/** The container for an output's name. Throws MediaError for any other ending. */
 export function writerFor(output: string) {
   const ending = output === "-" ? "ivf" : (/\.([^./]+)$/.exec(output)?.[1]?.toLowerCase() ?? "");
   const writer = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
@@ -23,10 +23,11 @@ export function writerFor(output: string) {
 }
 
 /**
- * Creates or empties `output` and writes VP9 packets into it: IVF or WebM by its ending (.ivf, .webm), "-" is IVF on
- * standard output. The library for WebM is loaded only when WebM is written.
- * @param notSameAs the input's path, or "-" for standard input; when `output` is that same file it is refused untouched
- * @throws MediaError for another ending, for the input itself, or naming the errno when it can't be opened
+ * Creates or empties `output` and writes VP9 packets into it: IVF or WebM by its ending (.ivf, .webm); "-" is
+ * IVF on standard output. The WebM library is loaded only to write WebM.
+ * @param notSameAs the input's path, or "-" for standard input; `output` is refused, untouched, if it is the
+ * same file
+ * @throws MediaError for another ending, for the input itself, or naming the errno if it can't be opened
  */
 export async function openPacketWriter(
   output: string,

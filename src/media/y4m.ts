@@ -1,24 +1,25 @@
 /**
- * YUV4MPEG2 ("y4m"): one header line of tagged words, then for each frame a line that begins with FRAME and the raw
- * planes. Source: yuv4mpeg(5) of mjpegtools; the XYSCSS comment is how its older writers named the chroma layout.
+ * YUV4MPEG2 ("y4m"): one header line of tagged words, then for each frame a line that begins with FRAME and
+ * the raw planes. Source: yuv4mpeg(5) of mjpegtools, whose older writers name the chroma layout in an XYSCSS
+ * comment.
  */
 import { quoted } from "./media-error.ts";
 import { checkFps, checkSize, MediaError, type Rational } from "./video.ts";
 
-/** How every y4m file begins. */
+/** The start of every y4m file. */
 export const Y4M_MAGIC = "YUV4MPEG2";
-/** Longest header or frame line taken, in bytes. */
+/** Longest header or frame line accepted, in bytes. */
 export const Y4M_LINE_LIMIT = 4096;
 /** A frame line without parameters, as nearly every file has. */
 export const Y4M_FRAME = "FRAME\n";
 
-/** 8-bit 4:2:0 that vpxenc encodes as it is; they differ only in where chroma samples sit, which VP9 doesn't record. */
+/** 8-bit 4:2:0 that vpxenc encodes as it is. They differ only in chroma siting, which VP9 does not record. */
 const CHROMA_420 = ["420", "420jpeg", "420mpeg2"];
 /** Other layouts of yuv4mpeg(5) and of ffmpeg: subsampling, alpha, bits. */
 const OTHER_CHROMA = /^(mono|4(?:10|11|20|22|40|44))(alpha)?p?(9|1[0-6])?$/;
 /**
- * Of ffmpeg: moves chroma samples sideways to where those of 420jpeg sit, and not up (Cb) and down (Cr), for it takes both
- * to sit on the same lines. It moves none without the change of layout.
+ * ffmpeg options that move chroma samples sideways to 420jpeg's positions. They do not move Cb up or Cr down,
+ * because ffmpeg assumes both on the same lines. ffmpeg moves nothing unless the layout changes, too.
  */
 const FROM_PALDV =
   '-vf "scale=in_h_chr_pos=0:in_v_chr_pos=128,format=yuv444p,scale=out_h_chr_pos=128:out_v_chr_pos=128,format=yuv420p" ' +
@@ -29,27 +30,27 @@ const INTERLACING: Readonly<Record<string, string>> = {
   m: "in some frames",
 };
 
-/** A header line, and what to call its file: in messages, and as a word of a shell's command line. */
+/** A header line, and its file's name: for messages, and as a word of a shell's command line. */
 export interface Y4mLine {
   readonly line: string;
   readonly name: string;
   readonly word: string;
 }
 
-/** What the header says, but for the frame rate. */
+/** The header's contents, except the frame rate. */
 export interface Y4mHeader {
   readonly width: number;
   readonly height: number;
-  /** Absent where pixels are square, or nothing is known of them. */
+  /** Absent if pixels are square or nothing is known of them. */
   readonly pixelAspect?: Rational;
-  /** Set for full range; absent for limited range and where nothing is said. */
+  /** Set for full range; absent for limited or unknown range. */
   readonly fullRange?: true;
 }
 
 /**
- * Reads the header line (without its newline), but for the frame rate: see {@link y4mRate}.
- * @throws MediaError for a missing or absurd size, a malformed pixel aspect, interlaced video, or chroma that is not
- * 8-bit 4:2:0 as VP9 has it
+ * Parses the header line (without its newline), except the frame rate: see {@link y4mRate}.
+ * @throws MediaError for a missing or absurd size, a malformed pixel aspect, interlaced video, or chroma that
+ * is not 8-bit 4:2:0 as VP9 has it
  */
 export function parseY4mHeader(header: Y4mLine): Y4mHeader {
   const size = { width: side(header, "W"), height: side(header, "H") };
@@ -63,7 +64,7 @@ export function parseY4mHeader(header: Y4mLine): Y4mHeader {
   };
 }
 
-/** The frame rate of the header line. Throws MediaError where it is missing, unknown ("F0:0") or malformed. */
+/** The frame rate of the header line. Throws MediaError if it is missing, unknown ("F0:0") or malformed. */
 export function y4mRate(header: Y4mLine): Rational {
   const text = tagged(header, "F");
   if (text === undefined || text === "0:0")
@@ -88,7 +89,7 @@ function tagged({ line }: Y4mLine, tag: string): string | undefined {
   return words.findLast((word) => word.startsWith(tag))?.slice(tag.length);
 }
 
-/** The line for a message, its beginning where it is long. */
+/** The line for a message; only its beginning if it is long. */
 function shown({ line }: Y4mLine): string {
   return quoted(line.length > 200 ? `${line.slice(0, 200)}...` : line);
 }
@@ -147,7 +148,7 @@ function checkChroma(header: Y4mLine): void {
         "Where the video is 8-bit 4:2:0, write the header again, with C420jpeg",
     );
   const kind = layout === "mono" ? "monochrome" : [...layout].join(":");
-  // Without being told, ffmpeg takes grey for full range and squeezes it.
+  // By default ffmpeg takes grey for full range and compresses it.
   const keep = layout === "mono" ? "-vf scale=in_range=tv:out_range=tv " : "";
   throw new MediaError(
     `${name}: the video is ${bits}-bit ${kind}${alpha ? " with alpha" : ""} (C${chroma}), and only 8-bit 4:2:0 can be ` +
