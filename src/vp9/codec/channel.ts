@@ -1,6 +1,6 @@
-/** Between the message thread and a codec thread. */
+/** The channel between the message thread and a codec thread. */
 
-/** How the message thread reaches one codec thread. */
+/** One end of a channel. */
 export interface CodecChannel {
   readonly port: MessagePort;
   /** Two words that both threads share: see Shared. */
@@ -16,8 +16,8 @@ export function codecChannel(): { readonly ours: CodecChannel; readonly theirs: 
 
 /** Words of a channel's shared memory. */
 export const Shared = {
-  /** The id of the newest "close": older jobs are answered without work. Stored before the job is posted. */
+  /** Id of the newest "close": older jobs are answered without work. Stored before that job is posted. */
   CANCELLED: 0,
-  /** The id of the last job that the thread has begun. Stored before it looks whether the job is cancelled. */
+  /** Id of the last job that the thread has begun. Stored before it checks whether the job is cancelled. */
   BEGUN: 1,
 } as const;

@@ -1,4 +1,4 @@
-/** The model's codec: which engines there are, which one to take, and how one is opened. */
+/** The model's codec: lists the engines, chooses one and opens it. */
 import {
   type Codec,
   CodecError,
@@ -21,7 +21,7 @@ export {
 
 type Notice = (line: string) => void;
 
-/** How each is had; what most machines don't need is loaded when it is. */
+/** How to load each engine. Engines that most machines don't need are imported on demand. */
 const loaders: Readonly<Record<CodecName, (notice: Notice) => Engine | Promise<Engine>>> = {
   libvpx: () => loadLibvpx(),
   debian: async (notice) => (await import("./debian.ts")).loadDebian(notice),
@@ -29,7 +29,7 @@ const loaders: Readonly<Record<CodecName, (notice: Notice) => Engine | Promise<E
   null: () => nullEngine,
 };
 
-/** What "auto" tries, in this order. */
+/** Engines that "auto" tries, in this order. */
 const automatic: readonly CodecName[] = ["libvpx", "debian", "libav.js"];
 
 const loaded = new Map<CodecName, Engine>();
@@ -41,10 +41,10 @@ async function load(name: CodecName, notice: Notice): Promise<Engine> {
 }
 
 /**
- * Finds an engine that can be had on this machine, without opening a stream: the one asked for, or with "auto" this
- * machine's libvpx, else Debian's, else libav.js; "null" only when asked for.
+ * Finds an engine that works on this machine, without opening a stream: the one asked for, or with "auto"
+ * this machine's libvpx, else Debian's, else libav.js; "null" only if asked for.
  *
- * @param notice is told, in one line each, what is fetched, and what a slower engine than libvpx costs
+ * @param notice receives one line for each thing fetched, and one on what a slower engine than libvpx costs
  * @throws {CodecError} with everything that was tried and the command that installs it
  */
 export async function chooseCodec(

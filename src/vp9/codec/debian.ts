@@ -9,7 +9,7 @@ import { loadLibvpx } from "./libvpx.ts";
 
 const PACKAGE = "libvpx9";
 const SONAME = "libvpx.so.9";
-/** What the package's library asks of glibc. */
+/** Minor version of glibc 2 that the package's library requires. */
 const GLIBC_MINOR = 34;
 /** Time for the archive to answer at all. */
 const REACH_MS = 5_000;
@@ -17,10 +17,10 @@ const REACH_MS = 5_000;
 const FETCH_MS = 60_000;
 
 /**
- * Loads Debian's libvpx9 from the cache folder, after fetching it from Debian's archive where it is not there.
+ * Loads Debian's libvpx9 from the cache folder; fetches it from Debian's archive first if it is not there.
  *
- * @param notice is told before something is fetched
- * @throws {CodecError} where this machine can't run it, or it can't be fetched, in one line
+ * @param notice called before something is fetched
+ * @throws {CodecError} if this machine can't run it or it can't be fetched, in one line
  */
 export async function loadDebian(notice: (line: string) => void): Promise<Engine> {
   try {
@@ -51,7 +51,7 @@ async function fetchLibvpx(notice: (line: string) => void): Promise<string> {
   return path;
 }
 
-/** Throws CodecError where Debian's library can't run: musl, an older glibc, another processor. */
+/** Throws CodecError if Debian's library can't run: musl, an older glibc, another processor. */
 function debianArch(): DebianArch {
   const arch = ({ x64: "amd64", arm64: "arm64" } as const)[process.arch as string];
   if (arch === undefined) throw new CodecError(`Debian's ${PACKAGE}: not for ${process.arch} here`);
@@ -77,7 +77,7 @@ function glibcVersion(): string | undefined {
   }
 }
 
-/** Another user's cache folder (sudo may keep HOME) is no place to take code from. */
+/** Refuses code that other users can change: sudo may keep HOME, and with it another user's cache folder. */
 function checkOwner(path: string): void {
   const user = process.geteuid?.();
   for (const name of [path, dirname(path)]) {
@@ -89,7 +89,7 @@ function checkOwner(path: string): void {
   }
 }
 
-/** apt's errors are lines of their own among others. */
+/** apt prints its errors as separate lines among others. */
 function oneLine(error: unknown): string {
   const lines = (error instanceof Error ? error.message : String(error)).split("\n");
   return lines.find((line) => line.startsWith("E: "))?.slice(3) ?? lines[0]!;

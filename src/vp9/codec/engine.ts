@@ -1,13 +1,13 @@
-/** What every codec engine is: the settings it is opened with, the frames it takes, the packets it gives. */
+/** The interface of codec engines: their settings, the frames they take and the packets they return. */
 
 /**
- * The engines by name: this machine's libvpx, the one of Debian's archive, FFmpeg and libvpx in WebAssembly (the npm package
- * `@libav.js/variant-webm-vp9`), or a checksum in place of a codec.
+ * Engine names: this machine's libvpx, the one from Debian's archive, FFmpeg and libvpx in WebAssembly (the
+ * npm package `@libav.js/variant-webm-vp9`), or a checksum in place of a codec.
  */
 export const codecNames = ["libvpx", "debian", "libav.js", "null"] as const;
 export type CodecName = (typeof codecNames)[number];
 
-/** An engine that is there. */
+/** A loaded engine. */
 export interface Engine {
   /** Its name and version, e.g. "libvpx v1.12.0". */
   readonly version: string;
@@ -15,7 +15,7 @@ export interface Engine {
   open(settings: CodecSettings): Codec | Promise<Codec>;
 }
 
-/** One stream's settings. A `null` leaves the choice to the engine's own default. */
+/** One stream's settings. `null` selects the engine's own default. */
 export interface CodecSettings {
   /** Visible picture, 1..16384 pixels each way. */
   readonly width: number;
@@ -29,7 +29,7 @@ export interface CodecSettings {
   readonly format: "i420" | "nv12";
   /** Seconds of one tick of `pts` and `duration`, e.g. 1/1000. */
   readonly timebase: { readonly num: number; readonly den: number };
-  /** Nominal frame rate; the engines go by each frame's duration. */
+  /** Nominal frame rate; the engines use each frame's duration. */
   readonly fps: { readonly num: number; readonly den: number };
   readonly rateControl: "cbr" | "vbr" | "cq";
   readonly bitrateKbps: number | null;
@@ -56,28 +56,28 @@ export interface CodecFrame {
 
 /** One compressed frame. */
 export interface CodecPacket {
-  /** Alone in its ArrayBuffer, which can therefore be transferred. */
+  /** Has an ArrayBuffer of its own, which can therefore be transferred. */
   readonly data: Uint8Array<ArrayBuffer>;
   readonly key: boolean;
   /** The frame's `pts`. */
   readonly pts: number;
 }
 
-/** An open encoder. Calls must not overlap: the next frame is given when the last call has returned or resolved. */
+/** An open encoder. Calls must not overlap: make the next one after the last has returned or resolved. */
 export interface Codec extends Disposable {
   /** The engine and its version, e.g. "libvpx v1.12.0". */
   readonly version: string;
   /**
-   * Encodes a frame and gives its packet: no engine here holds frames back.
+   * Encodes a frame and returns its packet: no engine here holds frames back.
    *
-   * @throws {CodecError} (or rejects with it) when the frame is refused; the codec stays usable
+   * @throws {CodecError} (or rejects with it) if the frame is refused; the codec stays usable
    */
   encode(frame: CodecFrame): CodecPacket[] | Promise<CodecPacket[]>;
-  /** Ends the stream so far and gives what was held back; more frames may follow. */
+  /** Ends the stream so far and returns the packets held back; more frames may follow. */
   flush(): CodecPacket[] | Promise<CodecPacket[]>;
 }
 
-/** An engine that can't be had, a setting or a frame that was refused. */
+/** An engine is not available, or refused a setting or a frame. */
 export class CodecError extends Error {
   override readonly name = "CodecError";
 }

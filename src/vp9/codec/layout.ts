@@ -63,12 +63,12 @@ export function checkFrame({ address, sizeBytes }: CodecFrame, layout: FrameLayo
   }
 }
 
-/** Frames come from a few buffers again and again: how many of their views are kept. */
+/** Number of views kept: frames come from a few buffers again and again. */
 const keptViews = 64;
 
 /**
- * A function that gives the bytes of a frame where they lie. The view is valid as long as the frame's memory is mapped;
- * it is made once an address, for the last {@link keptViews} addresses.
+ * Returns a function that gives the bytes of a frame in place. A view is valid as long as the frame's memory
+ * is mapped. Views of the last {@link keptViews} addresses are kept.
  */
 export function frameViews(sizeBytes: number): (address: number) => Uint8Array<ArrayBuffer> {
   const views = new Map<number, Uint8Array<ArrayBuffer>>();

@@ -16,13 +16,14 @@ const YUV420P = 0;
 const PICTURE_TYPE_I = 1;
 
 /**
- * Loads the package `@libav.js/variant-webm-vp9`, FFmpeg and libvpx in WebAssembly: for any machine, without threads or
- * vector instructions, so frames take ten times as long as in a libvpx made for the machine, or longer.
+ * Loads the package `@libav.js/variant-webm-vp9`, FFmpeg and libvpx in WebAssembly. It runs on any machine,
+ * but without threads or vector instructions: frames take ten times as long as with a native libvpx, or
+ * longer.
  *
- * @throws {CodecError} when it is not installed, and in a standalone binary
+ * @throws {CodecError} if it is not installed, and in a standalone binary
  */
 export async function loadLibav(): Promise<Engine> {
-  // It would be loaded from the node_modules of whatever folder the binary was started in.
+  // The import would search node_modules of the folder that the binary was started in.
   if (Bun.isStandaloneExecutable)
     throw new CodecError(
       "libav.js: a standalone binary is without it; use libvpx, or a clone of the project",
@@ -30,7 +31,7 @@ export async function loadLibav(): Promise<Engine> {
   try {
     const { default: libav } = await import(packageName as "@libav.js/variant-webm-vp9");
     const version = `libav.js ${libav.VER.replace(/^(\d+\.\d+\.\d+)\.0$/, "$1")}`;
-    // An instance for each stream: its memory goes with it, and so does whatever a failure left in it.
+    // One instance per stream: dropping it frees its memory, and anything that a failure left in it.
     const open = async (settings: CodecSettings) => {
       checkSettings(settings);
       return openStream(await libav.LibAV({ noworker: true, nothreads: true }), version, settings);
@@ -42,11 +43,11 @@ export async function loadLibav(): Promise<Engine> {
   }
 }
 
-/** FFmpeg's names of the settings that are not in its codec context. */
+/** Settings that are not in FFmpeg's codec context, by FFmpeg's names. */
 function optionsOf({ speed, rateControl, cqLevel }: CodecSettings): Record<string, string> {
   return {
     deadline: "realtime",
-    // Else FFmpeg drops each frame's duration, which libvpx's rate control goes by.
+    // Without it FFmpeg drops each frame's duration, which libvpx's rate control uses.
     flags: "+frame_duration",
     "lag-in-frames": "0",
     "cpu-used": String(speed ?? 0),
@@ -55,10 +56,10 @@ function optionsOf({ speed, rateControl, cqLevel }: CodecSettings): Record<strin
 }
 
 /**
- * A VP9 encoder with the settings that libvpx.ts gives to libvpx, and so with the packets of the libvpx in the package. It
- * encodes on one thread whatever `threads` says.
+ * Opens a VP9 encoder with the settings that libvpx.ts gives to libvpx, so its packets are those of the
+ * libvpx in the package. It ignores `threads` and encodes on one thread.
  *
- * @throws {CodecError} when the settings are refused
+ * @throws {CodecError} if the settings are refused
  */
 function openStream(libav: Instance, version: string, settings: CodecSettings): Codec {
   const { width, height, timebase } = settings;
@@ -152,7 +153,7 @@ interface PicturePlane {
   row(bytes: Uint8Array, y: number): Uint8Array;
 }
 
-/** Y, U and V, whatever the frame's format: the package knows no NV12, so its chroma is taken apart. */
+/** Y, U and V for either format: the package does not support NV12, so its chroma is deinterleaved. */
 function picturePlanes({ width, height, format }: CodecSettings, { planes }: FrameLayout): PicturePlane[] {
   const columns = Math.ceil(width / 2);
   const rows = Math.ceil(height / 2);

@@ -1,6 +1,7 @@
 /**
- * libvpx's binary interface, as far as vfiokit uses it, for LP64 Linux. Offsets and numbers were read with offsetof from
- * the headers of 1.7 to 1.17 (vpx_encoder.h, vpx_image.h, vp8cx.h) and are the same in all of them; NV12 needs 1.9.
+ * The part of libvpx's binary interface that vfiokit uses, for LP64 Linux. Offsets and numbers were read with
+ * offsetof from the headers of 1.7 to 1.17 (vpx_encoder.h, vpx_image.h, vp8cx.h) and are the same in all of
+ * them; NV12 needs 1.9.
  */
 
 /** The library's names, newest first: 12 is 1.16, 9 is 1.14 and 1.15.0, 8 is 1.13, 7 is 1.11 and 1.12, 6 is 1.8 to 1.10. */
@@ -21,17 +22,17 @@ export const symbols = {
 } as const;
 
 /**
- * VPX_ENCODER_ABI_VERSION of 1.16, 1.15.1, 1.15.0, 1.14, 1.13, 1.11 and 1.12, 1.10, 1.8 and 1.9. A release in between or
- * to come is found by trying the numbers around them.
+ * VPX_ENCODER_ABI_VERSION of 1.16, 1.15.1, 1.15.0, 1.14, 1.13, 1.11 and 1.12, 1.10, 1.8 and 1.9. For other
+ * releases the numbers around them are tried.
  */
 export const abiVersions = [39, 37, 36, 34, 30, 25, 24, 23, ...Array.from({ length: 80 }, (_, n) => 16 + n)];
 
-/** vpx_codec_err_t: the one answer that tells a wrong ABI number from everything else. */
+/** vpx_codec_err_t: the one result that means a wrong ABI number. */
 export const VPX_CODEC_ABI_MISMATCH = 3;
 
 /**
- * vpx_codec_enc_cfg: offsets of 32-bit fields, and for some the default that VP9 has had in every release, by which the
- * layout is recognised (the structure has no size or version field).
+ * vpx_codec_enc_cfg: offsets of 32-bit fields. Some have the default that VP9 has in every release, which
+ * identifies the layout: the structure has no size or version field.
  */
 export const config = {
   g_threads: { offset: 4 },
@@ -47,7 +48,7 @@ export const config = {
   kf_max_dist: { offset: 168, fallback: 128 },
 } as const satisfies Record<string, { offset: number; fallback?: number }>;
 
-/** Memory for the structures libvpx fills: 504, 56 and 136 bytes in 1.12, with room for releases to come. */
+/** Memory for the structures libvpx fills: 504, 56 and 136 bytes in 1.12, with room for later releases. */
 export const sizes = { config: 4096, context: 512, image: 512 } as const;
 
 /** vpx_rc_mode. */
@@ -72,7 +73,10 @@ export const image = {
   bps: 96,
 } as const;
 
-/** vpx_img_fmt and how it is described: NV12's chroma is read as one plane of full width, so it has no horizontal shift. */
+/**
+ * vpx_img_fmt and its chroma shift: NV12's chroma is read as one plane of full width, so it has no horizontal
+ * shift.
+ */
 export const imageFormats = {
   i420: { fmt: 0x102, xChromaShift: 1 },
   nv12: { fmt: 0x109, xChromaShift: 0 },

@@ -14,10 +14,10 @@ interface Libvpx {
 }
 
 /**
- * Opens a libvpx, by default the system's, and makes sure that its structures are the ones known here.
+ * Opens a libvpx, by default the system's, and checks that its structures have the known layout.
  *
- * @param candidates names or paths, of which the first that opens is taken
- * @throws {CodecError} when there is none, or one of another layout
+ * @param candidates names or paths; the first that opens is used
+ * @throws {CodecError} if there is none, or it has another layout
  */
 export function loadLibvpx(candidates: readonly string[] = abi.sonames): Engine {
   let library: OpenLibrary<typeof abi.symbols>;
@@ -39,7 +39,7 @@ export function loadLibvpx(candidates: readonly string[] = abi.sonames): Engine 
     if (encoderInterface === null)
       throw new CodecError(`${version} (${library.soname}): built without VP9 encoder`);
     defaultConfig(calls, encoderInterface, version);
-    // Without a context libvpx answers "invalid parameter" to the right number and makes nothing.
+    // Without a context libvpx opens nothing, and answers the right number with "invalid parameter".
     const abiVersion = abi.abiVersions.find(
       (number) =>
         calls.vpx_codec_enc_init_ver(null, encoderInterface, null, 0, number) !== abi.VPX_CODEC_ABI_MISMATCH,
@@ -55,9 +55,10 @@ export function loadLibvpx(candidates: readonly string[] = abi.sonames): Engine 
 }
 
 /**
- * libvpx's default VP9 configuration, recognised by the defaults that every release has at the same offsets.
+ * libvpx's default VP9 configuration, checked against the defaults that every release has at the same
+ * offsets.
  *
- * @throws {CodecError} when one of them is not where it should be
+ * @throws {CodecError} if one of them is not where it should be
  */
 function defaultConfig(
   calls: Libvpx["calls"],
@@ -103,11 +104,11 @@ function describeImage(settings: CodecSettings, strides: readonly number[]): Dat
 }
 
 /**
- * A VP9 encoder in libvpx that reads frames where they lie. Its packets are byte for byte those of
- * `vpxenc --rt --lag-in-frames=0` with the same settings: like vpxenc it starts from libvpx's defaults and changes only
- * what is asked for.
+ * Opens a VP9 encoder in libvpx that reads frames in place. Its packets are byte for byte those of
+ * `vpxenc --rt --lag-in-frames=0` with the same settings: like vpxenc it starts from libvpx's defaults and
+ * changes only the settings given.
  *
- * @throws {CodecError} when libvpx refuses the settings (with its own words)
+ * @throws {CodecError} in libvpx's own words, if it refuses the settings
  */
 function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
   checkSettings(settings);
@@ -128,7 +129,7 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
   set("rc_target_bitrate", settings.bitrateKbps);
   set("kf_max_dist", settings.gopFrames);
 
-  // Handed over as a view, not as an address: that keeps it alive as long as the codec.
+  // Passed as a view, not as an address, so that it lives as long as the codec.
   const context = new Uint8Array(new ArrayBuffer(abi.sizes.context));
   let open = false;
   const check = (result: number, what: string) => {

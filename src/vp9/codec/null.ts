@@ -1,14 +1,15 @@
 import { type Codec, CodecError, type CodecSettings, type Engine } from "./engine.ts";
 import { checkFrame, checkSettings, frameLayout, frameViews } from "./layout.ts";
 
-/** What stands for a version where there is no codec. */
+/** Stands in for a version, because there is no codec. */
 const version = "null (CRC-32 of each frame)";
 
 export const nullEngine: Engine = { version, open: openNull };
 
 /**
- * A codec that does no work but reading the frame, to measure the road without it. A packet has 16 bytes: "NULL", then
- * u32 little-endian CRC-32 of the frame's layout (padding included), the frame's index since opening, the layout's size.
+ * A codec that only reads the frame, to measure everything but the codec. A packet has 16 bytes: "NULL", then
+ * u32 little-endian CRC-32 of the frame's layout (padding included), the frame's index since opening, the
+ * layout's size.
  *
  * @throws {CodecError} for settings out of range
  */

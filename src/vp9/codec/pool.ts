@@ -1,7 +1,7 @@
 /**
- * The codec threads, as the message thread has them. One works for the stream that runs. A codec can't be interrupted, and
- * a large frame may take it a minute: a thread that still works when its stream ends is left to itself until it is done,
- * and the next stream gets another one at once.
+ * The codec threads, as the message thread uses them. One works for the running stream. A codec can't be
+ * interrupted, and a large frame may take it a minute. So a thread that is still working when its stream ends
+ * is left to finish, and the next stream gets another one at once.
  */
 import { receiveMessageOnPort } from "node:worker_threads";
 import type { EventFd } from "../../os/eventfd.ts";
@@ -14,24 +14,24 @@ export interface CodecLink {
   readonly identity: number;
   post(job: CodecWork): void;
   /**
-   * The stream has ended: what it has posted is answered without work, but for the job that has been begun, whose id this
-   * returns. Its frame's memory is read until it is answered.
+   * Ends the stream. Its jobs are answered without work, except one that has begun, whose id this returns.
+   * That job reads its frame's memory until it is answered.
    */
   close(id: number): number | undefined;
-  /** Results that came since the last call. */
+  /** Results since the last call. */
   take(): CodecResult[];
-  /** Readable when results wait. */
+  /** A descriptor that is readable when results wait. */
   readonly bell: number;
 }
 
 type CodecWork = Exclude<CodecJob, { readonly kind: "close" }>;
 
 interface Thread extends CodecChannel {
-  /** Ids of the jobs that it has not answered. */
+  /** Ids of the jobs not answered yet. */
   readonly unanswered: Set<number>;
 }
 
-/** Most threads at a time, of which all but one still work for streams that have ended. */
+/** Most threads at a time; all but one are finishing work of streams that have ended. */
 export const MAX_THREADS = 4;
 
 export class CodecPool implements CodecLink {
@@ -39,12 +39,12 @@ export class CodecPool implements CodecLink {
   readonly #bell: EventFd;
   readonly #start: () => CodecChannel;
   #threads: readonly Thread[];
-  /** That of the stream that runs. */
+  /** The running stream's thread. */
   #current: Thread | undefined;
-  /** What the stream that starts has posted while all threads were working for others. */
+  /** Jobs of a starting stream, posted while all threads were working for others. */
   #waiting: CodecWork[] = [];
 
-  /** `first` is a thread that runs already; `start` gives another one. All ring the same bell. */
+  /** `first` is a running thread; `start` starts another one. All ring the same bell. */
   constructor(identity: number, bell: EventFd, first: CodecChannel, start: () => CodecChannel) {
     this.identity = identity;
     this.#bell = bell;
@@ -101,7 +101,7 @@ export class CodecPool implements CodecLink {
     return thread;
   }
 
-  /** One thread is kept, whether it works or not. */
+  /** Ends idle threads, but keeps at least one thread. */
   #endIdle(): void {
     for (let idle = this.#idle(); idle && this.#threads.length > 1; idle = this.#idle()) {
       order(idle, { kind: "end" });

@@ -1,4 +1,4 @@
-/** What a codec thread does: takes jobs from the message thread, one after the other. */
+/** Runs the message thread's jobs on a codec thread, one after the other. */
 
 import { ptr } from "bun:ffi";
 import type { EventFd } from "../../os/eventfd.ts";
@@ -7,7 +7,7 @@ import { type CodecChannel, Shared } from "./channel.ts";
 import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
 import type { CodecJob, CodecOrder, CodecResult } from "./jobs.ts";
 
-/** Serves jobs, and calls `end` when it is told to end. */
+/** Runs jobs, and calls `end` when it receives "end". */
 export function serveCodecJobs(
   name: CodecName,
   { port, shared }: CodecChannel,
@@ -17,7 +17,7 @@ export function serveCodecJobs(
   let codec: Codec | undefined;
   let frame = new Uint8Array(new ArrayBuffer(0));
 
-  /** A frame in one piece is encoded where it lies; one in several is gathered first. */
+  /** A frame in one piece is encoded in place; one in several pieces is gathered first. */
   const gather = (pieces: Float64Array): { address: number; sizeBytes: number } => {
     if (pieces.length === 2) return { address: pieces[0]!, sizeBytes: pieces[1]! };
     let sizeBytes = 0;
@@ -59,7 +59,7 @@ export function serveCodecJobs(
       packets = await work(job);
     } catch (cause) {
       error = cause instanceof Error ? cause.message : String(cause);
-      // A register has no room for words.
+      // A register has no room for the reason.
       if (job.kind === "open") console.error(`model:vp9: ${error}`);
     }
     const busyUs = Math.round((Bun.nanoseconds() - startedNs) / 1000);

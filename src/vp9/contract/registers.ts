@@ -7,7 +7,7 @@
  */
 import type { Register, RegisterTable } from "../../registers/table.ts";
 
-/** BDF identity is not proof: 10ee:7022 is a stock id of FPGA designs. The magic register is. */
+/** The ids are no proof: 10ee:7022 is a stock id of FPGA designs. The magic register is. */
 export const PCI_ID = { vendor: 0x10ee, device: 0x7022, subsystemVendor: 0x10ee, subsystem: 0x0007 } as const;
 /** "VP9E", read as a little-endian word. */
 export const MAGIC = 0x45395056;
@@ -296,7 +296,7 @@ export const registers = {
   ERRORS: { offset: 0x21c, mode: "ro", about: "Completions with an error since the last reset" },
 } as const satisfies RegisterTable;
 
-/** What a register is for and which values it takes, for messages and the document. */
+/** A register's meaning and the values it takes, for messages and the document. */
 export function registerMeaning({ about, range, reset }: Register): string {
   const values = range ? `; ${range[0]} to ${range[1]}${reset === DEFAULT ? ", or DEFAULT" : ""}` : "";
   return about + values;

@@ -1,7 +1,7 @@
 /**
- * Entries of the endpoint's rings, as tables like that of the registers: the driver, the model and docs/encoder.md are
- * made from them. Both rings have 2^RING_LOG2 entries; entry n of a stream lies at n modulo that. All fields are
- * little-endian.
+ * Entries of the endpoint's rings, as tables like that of the registers: the driver, the model and
+ * docs/encoder.md are made from them. Both rings have 2^RING_LOG2 entries; entry n of a stream is at n modulo
+ * that. All fields are little-endian.
  */
 
 export interface EntryField {

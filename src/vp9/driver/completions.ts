@@ -1,4 +1,4 @@
-/** The reading side of a stream's completion ring. Everything in a completion that can be checked is checked. */
+/** The reading side of a stream's completion ring. It checks everything in a completion that can be checked. */
 import {
   COMPLETION_BYTES,
   Completion,
@@ -9,10 +9,10 @@ import {
 import { EncoderError } from "./failure.ts";
 import type { StreamMemory } from "./stream-memory.ts";
 
-/** Tag of a flush; frames have their slot. */
+/** Tag of a flush; a frame's tag is its slot. */
 export const FLUSH_TAG = 0xffff_ffff;
 
-/** A frame's times in microseconds, as its packet gets them back. */
+/** A frame's times in microseconds, returned with its packet. */
 export interface FrameTimes {
   readonly timestamp: number;
   readonly duration: number;
@@ -29,11 +29,11 @@ interface UnderWay {
   readonly times: FrameTimes;
 }
 
-/** A frame that the device is done with. */
+/** A frame that the device has finished. */
 export interface CompletedFrame {
   readonly slot: number;
   readonly times: FrameTimes;
-  /** Undefined where rate control left the frame out. */
+  /** Undefined if rate control dropped the frame. */
   readonly packet: Uint8Array<ArrayBuffer> | undefined;
   readonly key: boolean;
   /** Time the codec worked on it. */
@@ -48,15 +48,15 @@ export class CompletionRing {
   readonly #spec: string;
   readonly #memory: StreamMemory;
   readonly #fence: () => void;
-  /** In the order of their submission, which is that of their completion. */
+  /** In order of submission, which is also that of completion. */
   readonly #underWay: UnderWay[] = [];
   #frames = 0;
   #completed = 0;
   #hasPacket = false;
-  /** A completion made no sense, or its frame was lost: those after it are of no use. */
+  /** A completion was invalid, or its frame was lost: the ones after it can't be used. */
   #spoiled = false;
 
-  /** Clears the ring: one of an earlier stream may hold the very sequence numbers that this one waits for. */
+  /** Clears the ring: an earlier stream may have left the sequence numbers that this one waits for. */
   constructor(spec: string, memory: StreamMemory, fence: () => void) {
     this.#spec = spec;
     this.#memory = memory;
@@ -65,12 +65,12 @@ export class CompletionRing {
       memory.write32(memory.completionRing + at, 0);
   }
 
-  /** A frame that is about to be submitted. */
+  /** Records a frame that is about to be submitted. */
   expectFrame(slot: number, pts: bigint, mustBeKey: boolean, times: FrameTimes): void {
     this.#underWay.push({ tag: slot, pts, frame: ++this.#frames, mustBeKey, times });
   }
 
-  /** A flush that is about to be submitted, with PTS 0. */
+  /** Records a flush that is about to be submitted, with PTS 0. */
   expectFlush(): void {
     const times = { timestamp: 0, duration: 0 };
     this.#underWay.push({ tag: FLUSH_TAG, pts: 0n, frame: this.#frames, mustBeKey: false, times });
@@ -81,7 +81,7 @@ export class CompletionRing {
     return this.#underWay.filter(({ tag }) => tag !== FLUSH_TAG).length;
   }
 
-  /** Names of what is under way, for messages. */
+  /** Names of the submissions under way, for messages. */
   get waitingFor(): string {
     return this.#underWay.map(({ tag }) => nameOf(tag)).join(", ");
   }
@@ -100,14 +100,14 @@ export class CompletionRing {
   }
 
   /**
-   * The next completion, if it is there; "flushed" for that of a flush. Throws EncoderError when the frame failed or the
-   * completion can't be right, and returns nothing more afterwards.
+   * Takes the next completion, if there is one; "flushed" for a flush. Throws EncoderError if the frame
+   * failed or the completion is invalid; later calls return nothing.
    */
   take(): CompletedFrame | "flushed" | undefined {
     if (this.#spoiled) return undefined;
     const entry = this.#next();
     if (entry === undefined) return undefined;
-    // The sequence number is written last; what came before it must be read after it.
+    // The sequence number is written last, so the rest must be read after it.
     this.#fence();
     this.#completed = (this.#completed + 1) >>> 0;
     this.#spoiled = true;
@@ -141,8 +141,8 @@ export class CompletionRing {
   }
 
   /**
-   * The submission that a completion is of: the oldest one under way, or a later one that failed before the codec had it.
-   * Throws EncoderError where it is neither.
+   * The submission that a completion belongs to: the oldest one under way, or a later one that failed before
+   * the codec had it. Throws EncoderError if it is neither.
    */
   #submissionOf(entry: number, status: number): UnderWay {
     const read32 = (field: number) => this.#memory.read32(entry + field);

@@ -1,6 +1,6 @@
 /**
- * The driver of the VP9 endpoint, from top to bottom: identify, start, submit, collect, stop. docs/encoder.md has the
- * registers; what a frame is, and who waits for which, is the encoder's business.
+ * The driver of the VP9 endpoint, from top to bottom: identify, start, submit, collect, stop. docs/encoder.md
+ * documents the registers. The encoder defines frames and decides who waits for what.
  */
 import { DeviceError, type Interrupt, type PciDevice } from "../../device/device.ts";
 import { frameSizeBytes } from "../../media/video.ts";
@@ -16,7 +16,7 @@ import {
   type TransferPath,
 } from "./stream-memory.ts";
 
-/** What a stream is set up with. Absent: the codec's own default. */
+/** A stream's settings. An absent one means the codec's own default. */
 export interface StreamSettings {
   readonly width: number;
   readonly height: number;
@@ -33,7 +33,7 @@ export interface StreamSettings {
   readonly threads: number;
 }
 
-/** Without a sign of life for this long the driver looks at the device itself. */
+/** After this long without a sign of life the driver checks the device itself. */
 const LOOK_MS = 100;
 const ALL_ONES = 0xffff_ffff;
 const { STATE } = registers.STATUS.fields;
@@ -49,7 +49,7 @@ export class EndpointDriver implements Disposable {
   #completions: CompletionRing | undefined;
   /** Completions found although no interrupt announced them. */
   missedInterrupts = 0;
-  /** Time that taking completions and their packets over took. */
+  /** Time spent on taking completions and their packets. */
   collectMs = 0;
 
   /** Checks that the device is the endpoint, and resets it. Throws EncoderError, DeviceError. */
@@ -100,7 +100,7 @@ export class EndpointDriver implements Disposable {
     return this.#completions;
   }
 
-  /** Sets a stream up and waits until the endpoint takes frames. Throws EncoderError, WindowTooSmall, DeviceError. */
+  /** Sets up a stream and waits until the endpoint takes frames. Throws EncoderError, WindowTooSmall, DeviceError. */
   async start(settings: StreamSettings, path: TransferPath, inFlight: number): Promise<void> {
     const frameBytes = frameSizeBytes(settings);
     const device = this.#device;
@@ -115,7 +115,7 @@ export class EndpointDriver implements Disposable {
     this.#submitted = 0;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + this.#timeoutMs;
-    // The stream may be stopped meanwhile, which is whoever stopped it's to tell.
+    // If the stream is stopped during this wait, the caller that stops it reports that.
     while (this.#memory) {
       const state = this.#state();
       if (state === State.RUNNING) return;
@@ -182,7 +182,7 @@ export class EndpointDriver implements Disposable {
     this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
   }
 
-  /** The stream's state. Throws EncoderError when it failed or the device is gone. */
+  /** The stream's state. Throws EncoderError if it failed or the device is gone. */
   #state(): number {
     const status = this.#registers.STATUS.read();
     const spec = this.#device.spec;
@@ -191,19 +191,19 @@ export class EndpointDriver implements Disposable {
     throw new EncoderError(`${spec}: ${describeFailure(this.#device.bars[0]!)}`);
   }
 
-  /** Where the frame of a slot goes before it is submitted. */
+  /** Memory for the frame of a slot, to fill before it is submitted. */
   frame(slot: number): Uint8Array<ArrayBuffer> {
     return this.#stream.frame(slot);
   }
 
-  /** Frames that the device has and has not completed. */
+  /** Frames submitted, but not completed. */
   get framesUnderWay(): number {
     return this.#completions?.frames ?? 0;
   }
 
   /**
-   * Hands a slot's frame to the device; `pts` and `duration` are in ticks, `times` come back with the packet. Throws
-   * DeviceError.
+   * Hands a slot's frame to the device. `pts` and `duration` are in ticks; `times` are returned with the
+   * packet. Throws DeviceError.
    */
   submit(slot: number, pts: number, duration: number, forceKey: boolean, times: FrameTimes): void {
     const memory = this.#stream;
@@ -220,7 +220,10 @@ export class EndpointDriver implements Disposable {
     this.#ringDoorbell();
   }
 
-  /** Asks for everything submitted so far to be finished; `take` returns "flushed" once it is. Throws DeviceError. */
+  /**
+   * Asks the device to finish everything submitted so far; `take` returns "flushed" once it has. Throws
+   * DeviceError.
+   */
   submitFlush(): void {
     this.#nextEntry(FLUSH_TAG, Opcode.FLUSH, 0n);
     this.#ring.expectFlush();
@@ -244,8 +247,8 @@ export class EndpointDriver implements Disposable {
   }
 
   /**
-   * Waits until `take` has a completion to give. Throws EncoderError when the time limit is over or the stream failed,
-   * DeviceError when the device can't be reached.
+   * Waits until `take` has a completion to give. Throws EncoderError if the time limit passes or the stream
+   * failed, DeviceError if the device can't be reached.
    */
   async waitForCompletion(): Promise<void> {
     const startMs = performance.now();
@@ -263,7 +266,7 @@ export class EndpointDriver implements Disposable {
     if (!announced) this.missedInterrupts++;
   }
 
-  /** Whether the interrupt came; polling is its own announcement. */
+  /** Returns whether the interrupt arrived; always true when polling. */
   async #pause(limitMs: number): Promise<boolean> {
     if (this.#interrupt) return (await this.#interrupt.waitAsync(limitMs)) > 0;
     await Bun.sleep(1);
@@ -279,9 +282,10 @@ export class EndpointDriver implements Disposable {
   }
 
   /**
-   * The next completion, if it is there; "flushed" for that of a flush. It must be used in this turn of the event loop: a
-   * failure that comes in a later one takes the completions after it. Throws EncoderError when the frame failed or the
-   * device answers nonsense, and returns nothing more afterwards; DeviceError when it can't be reached.
+   * Takes the next completion, if there is one; "flushed" for a flush. Use it in this turn of the event loop:
+   * handling a failure in a later turn takes the completions after it. Throws EncoderError if the frame
+   * failed or the completion is invalid; later calls return nothing. Throws DeviceError if the device can't
+   * be reached.
    */
   take(): CompletedFrame | "flushed" | undefined {
     const startMs = performance.now();
@@ -290,12 +294,12 @@ export class EndpointDriver implements Disposable {
     return completed;
   }
 
-  /** Ends the stream; frames under way are dropped. */
+  /** Ends the stream and drops the frames under way. */
   stop(): void {
     if (!this.#memory) return;
     try {
       this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.STOP });
-      // A read pushes the posted write through: afterwards the device no longer touches the memory.
+      // A read flushes the posted write: afterwards the device no longer touches the memory.
       this.#registers.STATUS.read();
     } finally {
       const memory = this.#memory;
@@ -305,13 +309,13 @@ export class EndpointDriver implements Disposable {
     }
   }
 
-  /** Stops, and lets go of the interrupt. The device stays its owner's. */
+  /** Stops the stream and releases the interrupt. Does not close the device. */
   [Symbol.dispose](): void {
     try {
       this.stop();
       if (this.#interrupt) this.#device.disableInterrupts("msi");
     } catch (error) {
-      // A device that is gone has nothing to stop; whoever used it last was told.
+      // A device that is gone has nothing to stop, and its last user got the error.
       if (!(error instanceof DeviceError)) throw error;
     } finally {
       this.#interrupt?.[Symbol.dispose]();

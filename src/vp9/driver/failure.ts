@@ -1,9 +1,9 @@
-/** What goes wrong with the endpoint, in words. */
+/** Describes failures of the endpoint. */
 
 import { openRegisters, type RegisterIo, registerName, valueName } from "../../registers/table.ts";
 import { registerMeaning, registers } from "../contract/registers.ts";
 
-/** Something that the device did or did not do: what was waited for or refused, and what to do about it. */
+/** The device failed or refused something: what was waited for or refused, and what to do about it. */
 export class EncoderError extends Error {
   override readonly name = "EncoderError";
 }
@@ -17,7 +17,7 @@ const causes: Readonly<Record<number, string>> = {
   [codes.RING_FAULT]: "it could not reach the rings in memory",
 };
 
-/** Reads ERROR, and for a refused value the register it names and the limits there are. Throws DeviceError. */
+/** Reads ERROR, and for a refused value the register it names and its limits. Throws DeviceError. */
 export function describeFailure(io: RegisterIo): string {
   const { ERROR, MAX_SIZE } = openRegisters(registers, io);
   const { CODE, FIELD } = ERROR.readFields();

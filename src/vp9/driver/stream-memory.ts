@@ -1,6 +1,6 @@
 /**
- * The memory that a stream shares with the endpoint: both rings, and a frame and a packet for each slot. In host
- * memory the device comes and gets it; in the window the driver carries it there and back.
+ * The memory that a stream shares with the endpoint: both rings, and a frame and a packet for each slot. The
+ * device accesses host memory itself; the driver copies frames into the window, and packets out of it.
  */
 
 import type { PciDevice, Region } from "../../device/device.ts";
@@ -22,22 +22,22 @@ export interface StreamMemory extends Disposable {
   readonly packetBytes: number;
   frameAddress(slot: number): number;
   packetAddress(slot: number): number;
-  /** Where a frame is to be put before carryFrame; of exactly its size. */
+  /** Memory to fill with a frame before carryFrame; exactly the frame's size. */
   frame(slot: number): Uint8Array<ArrayBuffer>;
-  /** Brings the frame where the device reads it. */
+  /** Copies the frame to where the device reads it, unless it is there already. */
   carryFrame(slot: number): void;
   /** A copy of the packet in a slot. */
   packet(slot: number, sizeBytes: number): Uint8Array<ArrayBuffer>;
-  /** Ring accesses; the offset is that of a ring's address plus that in it. */
+  /** Ring accesses; the address is a ring's plus the offset in it. */
   read32(address: number): number;
   write32(address: number, value: number): void;
   write64(address: number, value: bigint): void;
 }
 
 const PAGE = 4096;
-/** Beyond a frame's own size, for headers: VP9 may be larger than what it was made from, but not by this much. */
+/** Room beyond a frame's size, for headers: VP9 may be larger than its source, but not by this much. */
 const PACKET_SLACK_BYTES = 64 * 1024;
-/** The window leaves packets at least this share of a frame; less and there is no use in trying. */
+/** Least room for a packet in the window, as a share of a frame; less is not worth trying. */
 const LEAST_PACKET_SHARE = 0.2;
 
 const { HOST, WINDOW } = registers.SPACE.fields.CODE.values;
@@ -60,7 +60,7 @@ function layOut(slots: number, frameBytes: number, packetBytes: number) {
   return { ringLog2, completionRing, frames, frameStride, packets, sizeBytes: packets + slots * packetBytes };
 }
 
-/** Host memory, by DMA. Frames are encoded from where `frame` has them: nothing is copied. Throws DeviceError. */
+/** Host memory, by DMA. The device encodes frames in place: nothing is copied. Throws DeviceError. */
 export function allocateHostMemory(device: PciDevice, slots: number, frameBytes: number): StreamMemory {
   const packetBytes = roundUp(frameBytes + PACKET_SLACK_BYTES, PAGE);
   const layout = layOut(slots, frameBytes, packetBytes);
@@ -93,8 +93,8 @@ export class WindowTooSmall extends Error {
 }
 
 /**
- * The window in a BAR: addresses are offsets into it. Holds as many slots of those asked for as fit. Throws
- * WindowTooSmall where not even one does.
+ * The window in a BAR: addresses are offsets into it. Holds as many of the requested slots as fit. Throws
+ * WindowTooSmall if not even one does.
  */
 export function openWindowMemory(
   window: Region,

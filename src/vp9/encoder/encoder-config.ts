@@ -1,25 +1,25 @@
-/** What a stream is configured with, in WebCodecs' words where it has them. */
+/** A stream's configuration, with WebCodecs' names where it has them. */
 import { MILLISECONDS, type Rational } from "../../media/video.ts";
 import type { StreamSettings } from "../driver/driver.ts";
 
 export interface EncoderConfig {
-  /** Nothing to choose, but WebCodecs' callers name it: "vp9", or its profile 0 of 8 bits, such as "vp09.00.10.08". */
+  /** There is no choice, but WebCodecs' callers give it: "vp9", or 8-bit profile 0 such as "vp09.00.10.08". */
   readonly codec?: string | undefined;
   /** Pixels, 1 or more; any parity. */
   readonly width: number;
   readonly height: number;
   /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
   readonly format?: "i420" | "nv12" | undefined;
-  /** Frames in a second, whole or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
+  /** Frames per second, as a number or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
   readonly framerate?: number | Rational | undefined;
   /**
-   * Seconds in a tick of the device's clock, to which time stamps are rounded down. Rate control reckons with it.
-   * Default 1/1000; one over the frame rate makes every frame last exactly one tick.
+   * Seconds per tick of the device's clock. Time stamps are rounded down to ticks, and rate control uses
+   * them. Default 1/1000; one over the frame rate makes every frame last exactly one tick.
    */
   readonly timebase?: Rational | undefined;
   /** Default "variable". "quantizer" is libvpx's constrained quality. */
   readonly bitrateMode?: "constant" | "variable" | "quantizer" | undefined;
-  /** Target in bits per second; kept in units of 1000. */
+  /** Target in bits per second; rounded to units of 1000. */
   readonly bitrate?: number | undefined;
   /** For "quantizer": 0, best, to 63. */
   readonly cqLevel?: number | undefined;
@@ -31,7 +31,7 @@ export interface EncoderConfig {
   readonly threads?: number | undefined;
 }
 
-/** Largest number that a register of 32 bits holds; all ones mean the codec's default. */
+/** Largest value of a 32-bit register; all ones mean the codec's default. */
 const LARGEST = 0xffff_fffe;
 const rateControls = { constant: "cbr", variable: "vbr", quantizer: "cq" } as const;
 
@@ -51,8 +51,8 @@ const members: Readonly<Record<keyof EncoderConfig, true>> = {
 };
 
 /**
- * Throws TypeError for a member that is unknown, RangeError for what no register can hold; the device refuses the rest
- * itself, by name.
+ * Throws TypeError for an unknown member, RangeError for a value that no register can hold. The device itself
+ * refuses other invalid values, by name.
  */
 export function toStreamSettings(config: EncoderConfig): StreamSettings {
   refuseUnknown("the encoder's config", config, members);
@@ -90,7 +90,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
   };
 }
 
-/** Throws TypeError where `given` has a member that is not among the known ones: it would be ignored without a word. */
+/** Throws TypeError if `given` has an unknown member, which would otherwise be ignored silently. */
 export function refuseUnknown(what: string, given: object, known: Readonly<Record<string, true>>): void {
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !Object.hasOwn(known, name)) {

@@ -21,7 +21,7 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-/** What is opened where no device is named. */
+/** The device that is opened by default. */
 export const DEFAULT_DEVICE = "model:vp9";
 
 /** Opens the encoder on a device. Throws TypeError, RangeError, DeviceError, EncoderError. */
@@ -32,7 +32,7 @@ export function openEncoder(options: EncoderOptions): Encoder {
     throw new TypeError("openEncoder needs output, a function that takes each chunk");
   const spec = options.device ?? DEFAULT_DEVICE;
   const { timeoutMs = 10_000 } = options;
-  // Each frame costs a register write, the doorbell: its answer is not waited for.
+  // Each frame costs a register write, the doorbell. Posted writes don't wait for a reply.
   const device = typeof spec === "string" ? openDevice(spec, { timeoutMs, postWrites: true }) : spec;
   const owned = typeof spec === "string" ? device : undefined;
   try {
@@ -50,7 +50,7 @@ export class Encoder implements Disposable {
   readonly #ownedDevice: PciDevice | undefined;
   #state: "unconfigured" | "configured" | "closed" = "unconfigured";
   #failure: Error | undefined;
-  /** Ends when the calls so far have been carried out, as far as the device is told of them. */
+  /** Resolves when the device has been told of all calls so far. */
   #turn: Promise<unknown> = Promise.resolve();
   #configuring = false;
   #frameDurationUs = 0;
@@ -59,10 +59,10 @@ export class Encoder implements Disposable {
   #lastPts = -1;
   #freeSlots: number[] = [];
   readonly #lent = new Set<FrameBuffer>();
-  /** The bytes of every buffer that was ever lent: they may be unmapped, so they are not read. */
+  /** The bytes of every buffer ever lent: they may be unmapped, so they are not read. */
   readonly #everLent = new WeakSet<Uint8Array>();
   readonly #waiters: Waiter[] = [];
-  /** Frames accepted that the device was not told of yet. */
+  /** Frames accepted, but not yet submitted to the device. */
   #waiting = 0;
   #flush: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
   #collecting = false;
@@ -82,7 +82,7 @@ export class Encoder implements Disposable {
     this.#ownedDevice = ownedDevice;
   }
 
-  /** "closed" after a failure, too; the device is held until close even then. */
+  /** "closed" after a failure, too; but the device is held until close. */
   get state(): "unconfigured" | "configured" | "closed" {
     return this.#state;
   }
@@ -105,8 +105,8 @@ export class Encoder implements Disposable {
   }
 
   /**
-   * Sets the stream up; a stream that runs is flushed first. Throws TypeError, RangeError, EncoderError (naming the setting that
-   * the device refused), WindowTooSmall, DeviceError.
+   * Sets up the stream; a running one is flushed first. Throws TypeError, RangeError, EncoderError (naming
+   * the setting that the device refused), WindowTooSmall, DeviceError.
    */
   async configure(config: EncoderConfig): Promise<void> {
     this.#check("unconfigured", "configured");
@@ -145,7 +145,7 @@ export class Encoder implements Disposable {
     this.#state = "configured";
   }
 
-  /** Waits for memory that the device encodes from. It must be given to encode. Throws what ended the encoder. */
+  /** Waits for memory that the device encodes from. It must be passed to encode. Throws what ended the encoder. */
   async acquireFrame(): Promise<FrameBuffer> {
     this.#checkReady();
     const slot = await this.#acquireSlot();
@@ -157,8 +157,9 @@ export class Encoder implements Disposable {
   }
 
   /**
-   * Encodes a frame; the promise resolves when the device has it, which waits for earlier frames when too many are
-   * under way. Frames are encoded in the order of the calls. Throws TypeError, RangeError, EncoderError, DeviceError.
+   * Encodes a frame. The promise resolves when the device has it; if too many are under way, that waits for
+   * earlier frames. Frames are encoded in the order of the calls. Throws TypeError, RangeError, EncoderError,
+   * DeviceError.
    */
   async encode(frame: RawFrame, options: EncodeOptions = {}): Promise<void> {
     this.#checkReady();
@@ -179,7 +180,7 @@ export class Encoder implements Disposable {
     const times = this.#times(frame);
     if (buffer) this.#lent.delete(buffer);
     this.#waiting++;
-    // Asked for now, so that slots are given in the order of the calls, too.
+    // Requested now, so that slots are assigned in the order of the calls, too.
     const slotGiven = buffer ? Promise.resolve(buffer.slot) : this.#acquireSlot();
     slotGiven.catch(() => {}); // told below, when its turn comes
     await this.#inTurn(async () => {
@@ -202,7 +203,7 @@ export class Encoder implements Disposable {
     });
   }
 
-  /** A frame's times, in microseconds and in ticks. Throws RangeError where the device could not take them. */
+  /** A frame's times, in microseconds and in ticks. Throws RangeError if the device could not take them. */
   #times(frame: RawFrame) {
     const { timestamp, duration = this.#frameDurationUs } = frame;
     if (!(timestamp >= 0 && duration >= 0 && timestamp + duration <= Number.MAX_SAFE_INTEGER)) {
@@ -226,14 +227,14 @@ export class Encoder implements Disposable {
     return { timestamp, duration, pts, ticks };
   }
 
-  /** Resolves when `output` has had every frame that was encoded so far. Throws EncoderError, DeviceError. */
+  /** Resolves when `output` has received every frame encoded so far. Throws EncoderError, DeviceError. */
   async flush(): Promise<void> {
     this.#checkReady();
     const { promise } = await this.#inTurn(() => this.#startFlush());
     await promise;
   }
 
-  /** Tells the device to flush, when the flush before is over: one at a time has a place in the ring. */
+  /** Tells the device to flush, after the previous flush: the ring has room for one at a time. */
   async #startFlush(): Promise<{ readonly promise: Promise<void> }> {
     await this.#flush?.promise;
     this.#check("configured");
@@ -249,14 +250,14 @@ export class Encoder implements Disposable {
     return flush;
   }
 
-  /** Carries calls out one after the other, in their order. */
+  /** Runs calls one after the other, in their order. */
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(act);
     this.#turn = done.catch(() => {});
     return done;
   }
 
-  /** Drops what is under way, and lets go of the device; needed after a failure, too. Harmless when repeated. */
+  /** Drops frames under way and releases the device; required after a failure, too. Harmless when repeated. */
   close(): void {
     if (this.#state !== "closed") this.#end(new EncoderError("the encoder was closed"));
     try {
@@ -287,7 +288,7 @@ export class Encoder implements Disposable {
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
-  /** Collects completions while any are due; runs once at a time. */
+  /** Collects completions while any are due; only one call runs at a time. */
   async #collect(): Promise<void> {
     if (this.#collecting) return;
     this.#collecting = true;
@@ -302,14 +303,14 @@ export class Encoder implements Disposable {
         }
       }
     } catch (error) {
-      // Closing takes the memory away that collecting waits in: no failure.
+      // Not a failure if the memory that this waits in was freed.
       if (this.#state === "configured") this.#fail(error);
     } finally {
       this.#collecting = false;
     }
   }
 
-  /** Takes the next completion and delivers it, in one turn; false where none is there. Throws as the driver's take. */
+  /** Takes and delivers the next completion, in one turn; false if there is none. Throws as the driver's take. */
   #deliverNext(): boolean {
     const completed = this.#driver.take();
     if (completed === undefined) return false;
@@ -329,12 +330,12 @@ export class Encoder implements Disposable {
     return true;
   }
 
-  /** A device that failed may have completed frames before that, which nobody collected yet: they are good. */
+  /** Delivers the frames that a device completed before it failed: they are good. */
   #rescue(): void {
     try {
       while (this.#state === "configured" && this.#deliverNext());
     } catch {
-      // The failure that is being handled is the one to tell.
+      // The failure being handled is the one to report.
     }
   }
 

@@ -1,4 +1,4 @@
-/** From a source of frames to a file of packets: what encode.ts does. */
+/** Encodes a source of frames into a file of packets, for encode.ts. */
 
 import type { PacketWriter } from "../../media/packet.ts";
 import type { FrameSource } from "../../media/source.ts";
@@ -18,15 +18,15 @@ export interface EncodeFileOptions {
   readonly frames?: number | undefined;
   /** Frames to make key frames, from 0. */
   readonly forceKey?: ReadonlySet<number>;
-  /** Ends the input; what was read is still encoded and written. */
+  /** Ends the input; frames already read are still encoded and written. */
   readonly signal?: AbortSignal;
   /** Called once the stream is set up. */
   readonly onStart?: (statistics: EncoderStatistics) => void;
   /** Called after each packet. */
   readonly onProgress?: (report: EncodeReport) => void;
   /**
-   * Told what is thrown afterwards, when the output is complete and the device still held: letting go of one that is
-   * gone can take its guest down.
+   * Called before the error is thrown, with the output complete and the device still held: releasing a device
+   * that is gone can take its guest down.
    */
   readonly onFailure?: (error: EncodeFileError) => Promise<void>;
 }
@@ -48,7 +48,7 @@ export class EncodeFileError extends Error {
 }
 
 /**
- * What `work` gives, or undefined once the signal comes: then nobody waits for it any more. It is not stopped: a read
+ * The result of `work`, or undefined once the signal aborts. `work` is then abandoned, not stopped: a read
  * from a pipe ends when the pipe does.
  */
 export function untilAborted<T>(work: T | Promise<T>, signal: AbortSignal): T | Promise<T | undefined> {
@@ -62,8 +62,8 @@ export function untilAborted<T>(work: T | Promise<T>, signal: AbortSignal): T | 
 }
 
 /**
- * Encodes a source to its end and closes both it and the writer, which is opened when the device is ready and the first
- * frame read: whatever fails before that costs no existing file. Throws EncodeFileError.
+ * Encodes a source to its end and closes it and the writer. The writer is opened once the device is ready and
+ * the first frame is read, so an earlier failure destroys no existing file. Throws EncodeFileError.
  */
 export async function encodeFile(
   source: FrameSource,
@@ -84,7 +84,7 @@ export async function encodeFile(
   let encoder: Encoder | undefined;
   const lap = (portion: keyof Portions) => stopwatch.lap(portion, encoder?.statistics.collectMs ?? 0);
 
-  /** Reads the next frame into the device's memory; false where the input is over or the encoding ends. */
+  /** Reads the next frame into the device's memory; false if the input or the encoding has ended. */
   const readFrame = async (into: Uint8Array<ArrayBuffer>, index: number): Promise<boolean> => {
     try {
       const read = await untilAborted(source.read(into), end.signal);
@@ -95,7 +95,7 @@ export async function encodeFile(
       return false;
     }
   };
-  /** Opens the output; a FIFO waits for its reader, which the end ends. */
+  /** Opens the output. A FIFO waits for its reader; the end of the encoding ends that wait. */
   const openOutput = async (): Promise<void> => {
     try {
       const writer = await untilAborted(openWriter(), end.signal);
@@ -139,7 +139,7 @@ export async function encodeFile(
   } catch (error) {
     end.fail("device", error);
   }
-  // A read that nobody waits for any more must not end up in memory that is given back below.
+  // An abandoned read must not write to memory that is released below.
   source[Symbol.dispose]();
   // Whatever ended the input, the frames before it are finished and written.
   try {
@@ -161,14 +161,14 @@ export async function encodeFile(
   try {
     await options.onFailure?.(end.failure);
   } catch {
-    // What ended the encoding is the one to tell.
+    // The failure that ended the encoding is the one to report.
   } finally {
     encoder?.close();
   }
   throw end.failure;
 }
 
-/** What ends an encoding early: the caller's signal, or the first failure, which may come while the input is waited for. */
+/** Ends an encoding early: on the caller's signal, or on the first failure, even while waiting for input. */
 class EncodingEnd {
   readonly #report: EncodeReport;
   readonly #controller = new AbortController();

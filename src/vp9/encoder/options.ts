@@ -1,11 +1,11 @@
-/** What an encoder is opened with, takes and gives. */
+/** Options, input and output of an encoder. */
 import type { PciDevice } from "../../device/device.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
 
 export interface EncoderOptions {
-  /** As openDevice takes it, or a device that stays the caller's. Default "model:vp9". */
+  /** A spec for openDevice, or an open device, which the encoder does not close. Default "model:vp9". */
   readonly device?: string | PciDevice;
-  /** How frames reach the device. Default: "dma" where the way to the device has it, else "window". */
+  /** How frames reach the device. Default: "dma" if the device can be reached that way, else "window". */
   readonly path?: TransferPath | undefined;
   /** Frames under way at once, 1 to 1023; more hide more of the time between frames. Default 4. */
   readonly inFlight?: number;
@@ -13,17 +13,14 @@ export interface EncoderOptions {
   readonly timeoutMs?: number;
   /** Takes each chunk, in the order of the frames. */
   readonly output: (chunk: EncodedChunk) => void;
-  /**
-   * Told once when the encoder fails; whatever waits is rejected with the same error. The device is let go of by close,
-   * not by this.
-   */
+  /** Called once when the encoder fails; pending calls reject with the same error. Only close releases the device. */
   readonly error?: (error: Error) => void;
 }
 
 /** One compressed frame. */
 export interface EncodedChunk {
   readonly type: "key" | "delta";
-  /** Microseconds, as the frame was submitted with. */
+  /** Microseconds, as submitted with the frame. */
   readonly timestamp: number;
   readonly duration: number;
   readonly data: Uint8Array<ArrayBuffer>;
@@ -32,8 +29,8 @@ export interface EncodedChunk {
 /** A frame to encode. */
 export interface RawFrame {
   /**
-   * Exactly width x height in the configured format: bytes, which are copied and may be reused once encode's promise is
-   * resolved, or the device's own memory, of acquireFrame.
+   * Exactly width x height in the configured format: bytes, which are copied and may be reused once encode's
+   * promise resolves, or the device's own memory, from acquireFrame.
    */
   readonly data: Uint8Array | FrameBuffer;
   /** Microseconds; must rise by at least a tick (EncoderConfig.timebase) from frame to frame. */
@@ -59,8 +56,8 @@ export interface EncodeOptions {
 export const encodeOptionNames: Readonly<Record<keyof EncodeOptions, true>> = { keyFrame: true };
 
 /**
- * Memory that the device encodes from. Fill `data`, then give the buffer to encode as the frame's data, once: nothing is
- * copied. It is the device's from then on, and gone after configure and close.
+ * Memory that the device encodes from. Fill `data`, then pass the buffer to encode as the frame's data, once:
+ * nothing is copied. From then on the device owns it; configure and close invalidate it.
  */
 export class FrameBuffer {
   readonly data: Uint8Array<ArrayBuffer>;
@@ -81,7 +78,7 @@ export interface EncoderStatistics {
   readonly frames: number;
   /** Time the device's codec worked. */
   readonly deviceUs: number;
-  /** Time that taking packets over from the device took here. */
+  /** Time spent here on taking packets from the device. */
   readonly collectMs: number;
   readonly missedInterrupts: number;
 }

@@ -1,4 +1,4 @@
-/** Where an encoding's packets go: a writer that is opened late, and written to in order. */
+/** Writes an encoding's packets, in order, to a writer that is opened late. */
 import type { PacketWriter } from "../../media/packet.ts";
 import type { EncodedChunk } from "./options.ts";
 
@@ -10,7 +10,7 @@ export class PacketSink {
   #writing: Promise<void> = Promise.resolve();
   #failed = false;
 
-  /** `onWritten` is told each chunk that the writer has taken, `onError` once what the writer throws. */
+  /** `onWritten` is called with each chunk written, `onError` once with what the writer throws. */
   constructor(onWritten: (chunk: EncodedChunk) => void, onError: (error: unknown) => void) {
     this.#onWritten = onWritten;
     this.#onError = onError;
@@ -24,7 +24,7 @@ export class PacketSink {
     this.#writer = writer;
   }
 
-  /** Writes a chunk after those before it; drops it where there is no writer, or none that works. */
+  /** Writes a chunk after those before it; drops it if there is no writer, or the writer has failed. */
   take(chunk: EncodedChunk): void {
     const writer = this.#writer;
     if (!writer || this.#failed) return;
@@ -35,7 +35,7 @@ export class PacketSink {
       .catch((error) => this.fail(error));
   }
 
-  /** What opening the writer threw, or what the writer did. */
+  /** Reports what opening the writer threw, or the writer itself. */
   fail(error: unknown): void {
     if (!this.#failed) this.#onError(error);
     this.#failed = true;
@@ -46,7 +46,7 @@ export class PacketSink {
     return this.#writing;
   }
 
-  /** Finishes the file, after a failure, too. */
+  /** Finishes the file, also after a failure. */
   async close(): Promise<void> {
     try {
       await this.#writer?.close();

@@ -1,4 +1,4 @@
-/** What an encoding was, and how its time was spent. */
+/** The report of an encoding, and how its time was spent. */
 import type { TransferPath } from "../driver/stream-memory.ts";
 import type { EncodedChunk } from "./options.ts";
 
@@ -7,15 +7,15 @@ export interface Portions {
   start: number;
   /** Reading frames. */
   read: number;
-  /** Giving them to the device. */
+  /** Submitting them to the device. */
   submit: number;
-  /** Waiting for it. */
+  /** Waiting for the device. */
   wait: number;
-  /** Taking its packets over. */
+  /** Taking its packets. */
   collect: number;
   /** Opening the output, and writing packets as far as frames waited for it. */
   write: number;
-  /** What was under way after the last frame, and closing. */
+  /** Frames under way after the last one was read, and closing. */
   finish: number;
 }
 
@@ -29,16 +29,16 @@ export interface EncodeReport {
   wallMs: number;
   /** Where wallMs went. */
   portionsMs: Portions;
-  /** From the first packet to the last, for each frame but the first: the pace once all is set up. 0 for one frame. */
+  /** From the first packet to the last, per frame after the first: the pace once all is set up. 0 for one frame. */
   steadyFrameMs: number;
   /** Time the device's codec worked. */
   deviceMs: number;
-  /** Of the first to the end of the last frame written. */
+  /** From the first frame to the end of the last one written. */
   videoMs: number;
   codec: string;
-  /** How frames reached the device; undefined where it was never opened. */
+  /** How frames reached the device; undefined if it was never opened. */
   path: TransferPath | undefined;
-  /** Frames under way at once; fewer than asked for where the window holds fewer. */
+  /** Frames under way at once; fewer than asked for if the window holds fewer. */
   inFlight: number;
   missedInterrupts: number;
 }
@@ -68,7 +68,7 @@ export function countChunk(report: EncodeReport, { type, timestamp, duration, da
   report.videoMs = (timestamp + duration) / 1000;
 }
 
-/** Shares time out among the portions of a report. */
+/** Divides time among the portions of a report. */
 export class Stopwatch {
   readonly #portions: Portions;
   readonly #startMs = performance.now();
@@ -80,8 +80,8 @@ export class Stopwatch {
   }
 
   /**
-   * The time since the last call was this portion's, but for the packets that were taken over meanwhile: `collectMs` is how
-   * long that took in all so far.
+   * Adds the time since the last call to this portion, except the time spent on taking packets: `collectMs`
+   * is the total of that so far.
    */
   lap(portion: keyof Portions, collectMs: number): void {
     const nowMs = performance.now();
@@ -98,7 +98,7 @@ export class Stopwatch {
   }
 }
 
-/** The pace of things that come one after the other: the time from the first to the last, for each but the first. */
+/** The pace of successive events: the time from the first to the last, per event after the first. */
 export class Pace {
   #count = 0;
   #firstMs = 0;

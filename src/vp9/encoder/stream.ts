@@ -3,12 +3,12 @@ import { DEFAULT_DEVICE, openEncoder } from "./encoder.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
 import type { EncodedChunk, EncodeOptions, EncoderOptions, RawFrame } from "./options.ts";
 
-/** Chunks that wait for their consumer before frames are held back, too. */
+/** Most chunks that wait for their consumer; then frames are held back, too. */
 const MOST_CHUNKS = 64;
 
 /**
- * Encodes frames as they come and yields their chunks in order; ends when all are out, and closes the encoder however
- * it ends. Throws what openEncoder, configure and encode throw.
+ * Encodes frames as they arrive and yields their chunks in order. Ends after the last one, and closes the
+ * encoder in any case. Throws what openEncoder, configure and encode throw.
  */
 export async function* encodeFrames(
   options: Omit<EncoderOptions, "output" | "error">,
@@ -32,7 +32,7 @@ export async function* encodeFrames(
       chunks.push(chunk);
       tell();
     },
-    // The next frame, at which encode would say so, may be long in coming.
+    // Reported at once: encode would report it with the next frame, which may be long in coming.
     error: (error) => {
       fed ??= { error };
       tell();
@@ -76,7 +76,7 @@ export async function* encodeFrames(
   } finally {
     abandoned = true;
     tell();
-    // Whoever makes the frames learns that no more are wanted, also while the next one is long in coming.
+    // Tells the source that no more frames are wanted, even while the next one is long in coming.
     void (async () => iterator.return?.())().catch(() => {});
   }
   if (fed && "error" in fed) throw fed.error;

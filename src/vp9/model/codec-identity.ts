@@ -2,7 +2,7 @@ import { packFields } from "../../registers/table.ts";
 import type { CodecName } from "../codec/engine.ts";
 import { registers } from "../contract/registers.ts";
 
-/** The CODEC register: which engine, and its version as far as it is three numbers. */
+/** Value of the CODEC register: the engine, and its version as far as that is three numbers. */
 export function codecIdentity(name: CodecName, version: string): number {
   const ids = registers.CODEC.fields.ID.values;
   const [major = 0, minor = 0, patch = 0] = (/(\d+)\.(\d+)(?:\.(\d+))?/.exec(version)?.slice(1) ?? []).map(

@@ -1,19 +1,22 @@
-/** A codec thread: a Worker, since a codec keeps its thread to itself while it works. Its jobs come from the message thread. */
+/**
+ * A codec thread: a Worker, because a codec blocks its thread while it works. Its jobs come from the message
+ * thread.
+ */
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
 import type { CodecChannel } from "../codec/channel.ts";
 import { type CodecName, chooseCodec } from "../codec/codec.ts";
 import { serveCodecJobs } from "../codec/thread.ts";
 
-/** What the thread is told, in its first message. */
+/** The first message to the thread. */
 export interface CodecThreadData {
   readonly codec: CodecName | "auto";
   readonly channel: CodecChannel;
-  /** Eventfd of the starting thread, to say that results wait. */
+  /** The starting thread's eventfd, signalled when results wait. */
   readonly bellFd: number;
 }
 
-/** What it answers: lines for whoever waits meanwhile, and then the codec that it found, or why there is none. */
+/** Its answers: progress lines, then the codec that it found, or why there is none. */
 export type CodecThreadReport =
   | { readonly notice: string }
   | { readonly name: CodecName; readonly version: string }

@@ -15,7 +15,7 @@ export interface CompletionEntry {
 const entry = new DataView(new ArrayBuffer(COMPLETION_BYTES));
 const bytes = new Uint8Array(entry.buffer);
 
-/** Writes the entry after `count` others; false where the ring can't be reached. */
+/** Writes the entry that follows `count` others; false if the ring can't be reached. */
 export function writeCompletion(
   { memory, completions, entries }: Stream,
   count: number,
@@ -31,7 +31,7 @@ export function writeCompletion(
   const slot = completions + (count % entries) * COMPLETION_BYTES;
   const last = Completion.SEQUENCE;
   if (!memory.write(slot, bytes.subarray(0, last))) return false;
-  // The sequence number says that the rest is there.
+  // The sequence number says that the rest is written.
   fence();
   return memory.write(slot + last, bytes.subarray(last));
 }

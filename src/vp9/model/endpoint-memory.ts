@@ -1,4 +1,4 @@
-/** The memory that a stream's addresses name: the host's, through the DMA table, or the window in BAR1. */
+/** The memory that a stream's addresses refer to: the host's, through the DMA table, or the window in BAR1. */
 import { ptr } from "bun:ffi";
 import type { MemoryBar } from "../../model/device-model.ts";
 import type { DmaTable } from "../../model/dma.ts";
@@ -8,7 +8,7 @@ import { clearMemfd, copyMemory, createMemfd, mapShared } from "../../os/memory.
 import { WINDOW_BYTES } from "../contract/registers.ts";
 import { CompletionStatus, SEGMENT_BYTES, Segment } from "../contract/rings.ts";
 
-/** BAR1: memory of its own for each client. */
+/** BAR1: separate memory for each client. */
 export class Window implements MemoryBar {
   readonly kind = "memory";
   readonly sizeBytes = WINDOW_BYTES;
@@ -20,7 +20,7 @@ export class Window implements MemoryBar {
     this.renew();
   }
 
-  /** Fresh memory; what was resolved before stays until it is released. Throws SystemError: all is as it was. */
+  /** Replaces the memory; ranges resolved before stay until released. Throws SystemError and then changes nothing. */
   renew(): void {
     const fd = createMemfd("vp9-window", WINDOW_BYTES);
     try {
@@ -47,7 +47,7 @@ export class Window implements MemoryBar {
     clearMemfd(this.#fd, WINDOW_BYTES);
   }
 
-  /** Undefined where it is not all inside. */
+  /** Undefined if not all of it is inside. */
   resolve(address: number, sizeBytes: number): DmaRange[] | undefined {
     if (!(address + sizeBytes <= WINDOW_BYTES)) return undefined;
     return [this.#mapping!.range(address, sizeBytes)];
@@ -59,9 +59,9 @@ export function release(ranges: readonly DmaRange[] | undefined): void {
 }
 
 export interface EndpointMemory {
-  /** Undefined where any byte can't be reached; what it returns is held until released. */
+  /** Undefined if any byte can't be reached; the result is held until released. */
   resolve(address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined;
-  /** Copies in or out; false where any byte can't be reached. */
+  /** Copies in or out; false if any byte can't be reached. */
   read(address: number, to: ArrayBuffer): boolean;
   write(address: number, from: Uint8Array): boolean;
 }
@@ -92,7 +92,7 @@ export function endpointMemory(dma: DmaTable, window: Window, inWindow: boolean)
   };
 }
 
-/** The pieces of a frame, held until released, or the completion status that says why there are none. */
+/** The pieces of a frame, held until released, or the completion status that says why it can't be used. */
 export function findFrame(
   memory: EndpointMemory,
   address: number,

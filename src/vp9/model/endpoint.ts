@@ -1,4 +1,4 @@
-/** The VP9 encoder endpoint as a device model: its registers and rings. The codec works on another thread. */
+/** The VP9 encoder endpoint as a device model: its registers and rings. The codec runs on another thread. */
 
 import type { BarModel, DeviceModel, Host, Wakeup } from "../../model/device-model.ts";
 import { getField } from "../../registers/table.ts";
@@ -24,7 +24,7 @@ import { BadValue, readStreamSettings } from "./stream-settings.ts";
 import { parseSubmission, type SubmissionEntry } from "./submission-entry.ts";
 import { type Stream, Submissions, type Submitted } from "./submissions.ts";
 
-/** What became of a submission. */
+/** The result of a submission. */
 interface Outcome {
   readonly status: number;
   readonly flags?: number;
@@ -39,11 +39,11 @@ const MAX_RING_LOG2 = getField(registers.LIMITS.fields.RING_LOG2, registers.LIMI
 const MAX_SEGMENTS = 2 ** getField(registers.LIMITS.fields.SEGMENTS_LOG2, registers.LIMITS.reset);
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Work of one turn with submissions, in pieces of frames: a few milliseconds. Messages are answered between turns. */
+/** Work per turn on submissions, in pieces of frames: a few milliseconds. Messages are answered between turns. */
 const TURN_PIECES = 4096;
-/** What an entry itself costs, in pieces. */
+/** The cost of an entry itself, in pieces. */
 const ENTRY_PIECES = 8;
-/** With so many pieces of frames in memory, further entries stay in their ring until the codec is done with some. */
+/** With this many pieces of frames held, further entries stay in their ring until the codec has finished some. */
 const HELD_PIECES = 65_536;
 
 export class Vp9Endpoint implements DeviceModel {
@@ -61,7 +61,7 @@ export class Vp9Endpoint implements DeviceModel {
   #stream: Stream | undefined;
   #nextJob = 1;
   readonly #submissions = new Submissions();
-  /** Whether entries wait in the ring that could be taken now. */
+  /** Whether the ring has entries that could be taken now. */
   #more = false;
   /** Results that a stall holds back, and until when. */
   readonly #held: CodecResult[] = [];
@@ -98,7 +98,7 @@ export class Vp9Endpoint implements DeviceModel {
 
   reset(): void {
     this.#stop();
-    // Whoever maps the window writes to it unseen, so it can't be known to be clean.
+    // A client that maps the window writes to it unseen, so it may not be clean.
     this.#window.clear();
     this.#powerOn();
   }
@@ -172,7 +172,7 @@ export class Vp9Endpoint implements DeviceModel {
 
   // The stream's life
 
-  /** Throws BadValue; or fails the stream where the rings can't be reached. */
+  /** Throws BadValue, or fails the stream if the rings can't be reached. */
   #start(): void {
     const get = (name: RegisterName) => this.#registers.get(name);
     const settings = readStreamSettings(get);
@@ -204,7 +204,7 @@ export class Vp9Endpoint implements DeviceModel {
     this.#codec.post({ kind: "open", id: stream.openJob, settings });
   }
 
-  /** Leaves the codec's jobs to come back to nobody; only the frame that it is working on is held on to. */
+  /** Abandons the codec's jobs. Only the frame that it is working on stays held. */
   #stop(): void {
     this.#stream = undefined;
     this.#registers.set("ERROR", 0);
@@ -234,14 +234,14 @@ export class Vp9Endpoint implements DeviceModel {
     return stream.inWindow || this.config.busMaster;
   }
 
-  /** An address that is not mapped; one outside the window is no matter of the bus. */
+  /** Logs an address that is not mapped. One outside the window is not a bus error. */
   #logFault(stream: Stream): void {
     if (!stream.inWindow) this.config.logUnsupportedRequest();
   }
 
   // Submissions
 
-  /** Takes what was submitted up to SQ_TAIL, as far as this turn goes. */
+  /** Takes submissions up to SQ_TAIL, as many as this turn allows. */
   #takeSubmissions(): void {
     this.#more = false;
     const stream = this.#stream;
@@ -249,7 +249,7 @@ export class Vp9Endpoint implements DeviceModel {
     if (!this.#mayReach(stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     const tail = this.#registers.get("SQ_TAIL");
     const underWay = (this.#registers.get("SQ_HEAD") - this.#registers.get("CQ_TAIL")) >>> 0;
-    // A tail that goes back comes out as nearly 2^32 new entries.
+    // A tail that moves back looks like nearly 2^32 new entries.
     const added = (tail - this.#registers.get("SQ_HEAD")) >>> 0;
     if (added + underWay > stream.entries) return this.#fail(ErrorCode.BAD_TAIL);
     let work = 0;
@@ -270,7 +270,7 @@ export class Vp9Endpoint implements DeviceModel {
     }
   }
 
-  /** Hands an entry to the codec, or completes it with the reason why not. */
+  /** Hands an entry to the codec, or completes it with the reason for refusing it. */
   #submit(stream: Stream, entry: SubmissionEntry): void {
     const { opcode, tag, flags, pts, duration, segments, output, outputBytes } = entry;
     const isFrame = opcode !== Opcode.FLUSH;
@@ -325,7 +325,7 @@ export class Vp9Endpoint implements DeviceModel {
     if (this.#stream && result.id === this.#stream.openJob) {
       if (result.error !== undefined) return this.#fail(ErrorCode.CODEC_REFUSED);
       this.#setState(State.RUNNING);
-      // The doorbell may have been rung meanwhile.
+      // The doorbell may have been rung before the codec was open.
       return this.#takeSubmissions();
     }
     const submitted = this.#submissions.take(result.id);
@@ -336,7 +336,7 @@ export class Vp9Endpoint implements DeviceModel {
     this.#more = this.#registers.get("SQ_HEAD") !== this.#registers.get("SQ_TAIL");
   }
 
-  /** Writes a frame's packet where the host wants it. */
+  /** Writes a frame's packet to the host's output address. */
   #deliver(
     { stream, isFrame, output, outputBytes }: Submitted,
     { packets, busyUs, error }: CodecResult,
@@ -359,7 +359,7 @@ export class Vp9Endpoint implements DeviceModel {
     return { status: CompletionStatus.OK, flags, packetBytes, busyUs };
   }
 
-  /** Writes a completion, as far as no fault was ordered for it, and announces it. */
+  /** Writes a completion and announces it, unless an injected fault prevents that. */
   #complete(
     { stream, isFrame, tag, pts }: Submitted,
     { status, flags = 0, packetBytes = 0, busyUs = 0 }: Outcome,

@@ -1,4 +1,4 @@
-/** Faults that can be ordered from a device model, so that a driver's recovery can be tested. */
+/** Fault injection: faults that a device model can be given, to test a driver's recovery. */
 
 export const faultKinds = {
   "drop-interrupt": "frame N completes, but no interrupt says so",
@@ -19,7 +19,7 @@ export interface Fault {
   readonly ms: number;
 }
 
-/** Reads a list such as "stall@3=200,die@10". Throws Error naming the part that makes no sense. */
+/** Parses a list such as "stall@3=200,die@10". Throws Error naming the invalid part. */
 export function parseFaults(list: string): Fault[] {
   return list
     .split(",")
@@ -42,7 +42,7 @@ export function parseFaults(list: string): Fault[] {
     });
 }
 
-/** Counts the frames that complete, from power-on of the model, and says what strikes. */
+/** Counts the completed frames since the model's power-on, and says which faults strike. */
 export class FaultPlan {
   readonly #faults: readonly Fault[];
   readonly #stalled = new Set<Fault>();
@@ -52,7 +52,7 @@ export class FaultPlan {
     this.#faults = faults;
   }
 
-  /** How late the next frame shall complete; asked again, 0. */
+  /** Delay of the next frame's completion; 0 if asked again. */
   takeStallMs(): number {
     const next = this.#completed + 1;
     const stall = this.#faults.find(({ kind, frame }) => kind === "stall" && frame === next);
@@ -61,7 +61,7 @@ export class FaultPlan {
     return stall.ms;
   }
 
-  /** What strikes the frame that completes now. */
+  /** The faults that strike the frame that completes now. */
   strike(): ReadonlySet<FaultKind> {
     this.#completed++;
     return new Set(this.#faults.filter(({ frame }) => frame === this.#completed).map(({ kind }) => kind));

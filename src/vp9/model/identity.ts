@@ -1,4 +1,4 @@
-/** The VP9 endpoint's configuration space, as the story's card shows it at power-on. */
+/** The VP9 endpoint's configuration space, as the modelled card shows it at power-on. */
 
 import {
   advancedErrorReporting,
@@ -10,7 +10,7 @@ import {
 } from "../../model/config-space-model.ts";
 import { PCI_ID, REGISTER_BYTES, WINDOW_BYTES } from "../contract/registers.ts";
 
-/** `functionLevelReset`: the card does not show it, but without it a guest can't reset the device. */
+/** `functionLevelReset`: the card does not advertise it, but without it a guest can't reset the device. */
 export function endpointConfigSpace(functionLevelReset = true): ConfigSpaceModel {
   return buildConfigSpace({
     ...PCI_ID,

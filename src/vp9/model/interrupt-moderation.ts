@@ -14,7 +14,7 @@ export class InterruptModeration {
   readonly #host: Host;
   /** Completions not yet announced. */
   #waiting = 0;
-  /** When they will be, on performance.now()'s clock. */
+  /** When they are due, on performance.now()'s clock. */
   dueMs = NEVER;
 
   constructor(registerFile: RegisterFile, host: Host) {
@@ -26,7 +26,7 @@ export class InterruptModeration {
     this.#raise(fieldMask(STATE));
   }
 
-  /** A completion was written; `now` where it must not wait for others. */
+  /** A completion was written; `now` if it must not wait for others. */
   completed(now: boolean): void {
     const moderation = this.#registers.get("IRQ_MODERATION");
     this.#waiting++;
@@ -34,13 +34,13 @@ export class InterruptModeration {
     else if (this.dueMs === NEVER) this.dueMs = performance.now() + getField(TIME_US, moderation) / 1000;
   }
 
-  /** Announces what waits. */
+  /** Announces the waiting completions. */
   announce(): void {
     this.forget();
     this.#raise(fieldMask(COMPLETION));
   }
 
-  /** What waits is never announced. */
+  /** Drops the waiting completions unannounced. */
   forget(): void {
     this.#waiting = 0;
     this.dueMs = NEVER;

@@ -1,4 +1,4 @@
-/** The register file as the table lays it out: values, and which of them software may write. */
+/** The register file, laid out by the table: values, and which of them software may write. */
 
 import type { RegisterTable } from "../../registers/table.ts";
 import { REGISTER_BYTES, registers } from "../contract/registers.ts";
@@ -34,12 +34,12 @@ export class RegisterFile {
     this.set(name, this.get(name) + 1);
   }
 
-  /** What software reads where no handler knows better. */
+  /** A read by software that no handler serves. */
   read(offset: number): number {
     return this.#values[offset / 4]!;
   }
 
-  /** What software writes where no handler knows better; dropped where it may not write. */
+  /** A write by software that no handler serves; ignored if the register is not writable. */
   write(offset: number, value: number): void {
     if (writable.has(offset)) this.#values[offset / 4] = value;
   }

@@ -1,4 +1,4 @@
-/** Makes `model:vp9` known: the encoder endpoint's software model. */
+/** Registers `model:vp9`, the encoder endpoint's software model. */
 import { registerModel } from "../../model/models.ts";
 import { ownFile } from "../../os/bun-program.ts";
 

@@ -6,14 +6,14 @@ import { DEFAULT, registers } from "../contract/registers.ts";
 
 type RegisterName = keyof typeof registers;
 
-/** The registers with a range of their own. */
+/** Registers that define a range of values. */
 type RangedName = {
   [N in RegisterName]: (typeof registers)[N] extends { readonly range: readonly [number, number] }
     ? N
     : never;
 }[RegisterName];
 
-/** A stream register with a value that can't be used. */
+/** A stream register has a value that can't be used. */
 export class BadValue extends Error {
   readonly register: RegisterName;
   constructor(register: RegisterName) {

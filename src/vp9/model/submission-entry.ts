@@ -1,4 +1,4 @@
-/** Reads an entry of a submission ring. */
+/** Parses an entry of a submission ring. */
 import { Submission } from "../contract/rings.ts";
 
 export interface SubmissionEntry {
@@ -7,7 +7,7 @@ export interface SubmissionEntry {
   readonly flags: number;
   readonly pts: bigint;
   readonly duration: number;
-  /** Addresses beyond 2^53 come out inexact, and no memory has them. */
+  /** Addresses beyond 2^53 lose precision, but no memory has them. */
   readonly source: number;
   readonly sourceBytes: number;
   readonly segments: number;

@@ -1,11 +1,11 @@
-/** The submissions that the codec has, with the memory that their frames lie in. */
+/** The submissions that the codec has, with the memory of their frames. */
 import type { DmaRange } from "../../model/shared-mapping.ts";
 import { type EndpointMemory, release } from "./endpoint-memory.ts";
 
-/** What START took up: registers written later are for the next stream. */
+/** A stream as START found the registers: later writes to them are for the next stream. */
 export interface Stream {
   readonly memory: EndpointMemory;
-  /** Host memory is reached with bus mastering only, and faults there are the bus's. */
+  /** If not, it is in host memory, which requires bus mastering, and faults there are bus errors. */
   readonly inWindow: boolean;
   readonly submissions: number;
   readonly completions: number;
@@ -27,19 +27,19 @@ export interface Submitted {
   readonly source: readonly DmaRange[];
 }
 
-/** Submissions by the ids of their jobs. */
+/** Submissions by job id. */
 export class Submissions {
   readonly #waiting = new Map<number, Submitted>();
-  /** Frames of streams that ended while the codec was working on them: their memory is held until it is done. */
+  /** Frames that the codec was working on when their stream ended: their memory is held until it is done. */
   readonly #abandoned = new Map<number, readonly DmaRange[]>();
   #pieces = 0;
 
-  /** Whether the codec has none of the stream that runs. */
+  /** Whether the codec has no submission of the running stream. */
   get idle(): boolean {
     return this.#waiting.size === 0;
   }
 
-  /** How many pieces of frames are held. */
+  /** Number of pieces of frames held. */
   get pieces(): number {
     return this.#pieces;
   }
@@ -53,7 +53,7 @@ export class Submissions {
     this.#pieces += submitted.source.length;
   }
 
-  /** Lets go of the frame of a job that is done; its submission, if it is not of a stream that has ended. */
+  /** Releases the frame of a finished job. Returns its submission, unless its stream has ended. */
   take(job: number): Submitted | undefined {
     const submitted = this.#waiting.get(job);
     this.#waiting.delete(job);
@@ -62,7 +62,7 @@ export class Submissions {
     return submitted;
   }
 
-  /** The stream has ended: only the frame of the job that the codec has begun is held on to. */
+  /** Ends the stream: releases its frames, except that of the job that the codec has begun. */
   end(begun: number | undefined): void {
     for (const [job, { source }] of this.#waiting) {
       if (job === begun) this.#abandoned.set(job, source);

@@ -1,4 +1,7 @@
-/** `model:vp9`: what each of the model's threads is to load, and the codec's, which run beside the one that answers messages. */
+/**
+ * `model:vp9`: what each of the model's threads loads, and its codec threads, which run beside the message
+ * thread.
+ */
 
 import type { ModelDefinition, PreparedModel } from "../../model/definition.ts";
 import { startThread } from "../../model/hosting/workers.ts";
@@ -11,11 +14,11 @@ import { REGISTER_BYTES, WINDOW_BYTES } from "../contract/registers.ts";
 import type { CodecThreadData, CodecThreadReport } from "./codec-thread.ts";
 import { type Fault, parseFaults } from "./faults.ts";
 
-/** What the message thread is told. */
+/** Data for the message thread. */
 interface EndpointData {
   /** Eventfd that a codec thread rings when results wait. */
   readonly bellFd: number;
-  /** To the codec thread that runs already. */
+  /** To the codec thread that is already running. */
   readonly codec: CodecChannel;
   readonly codecName: CodecName;
   readonly codecVersion: string;
@@ -54,7 +57,7 @@ const definition: ModelDefinition<EndpointData> = {
         about: version,
         data,
         transfer: [ours.port],
-        // Another codec thread is wanted, to take its jobs from there.
+        // Starts another codec thread, which takes its jobs from this channel.
         onAsk: (channel) =>
           void begin(start(), { codec: name, channel: channel as CodecChannel, bellFd }, fail).catch(fail),
         release: () => held.dispose(),
@@ -87,8 +90,8 @@ const definition: ModelDefinition<EndpointData> = {
 export default definition;
 
 /**
- * Tells a codec thread what to do; gives the codec that it found. Rejects with Error where it has none; `fail` is told
- * whatever ends it later, `notice` what it fetches first.
+ * Sets up a codec thread; resolves to the codec that it found. Rejects with Error if it has none. `fail` is
+ * called if the thread fails, also later; `notice` with what it fetches first.
  */
 function begin(
   thread: Worker,
