@@ -1,4 +1,4 @@
-/** Measures vfiokit beside what people use now, and beside itself in a guest. */
+/** Compares vfiokit with what people use now, and with itself in a guest. */
 import { writeFileSync } from "node:fs";
 import { defineCommand } from "citty";
 import type { BenchCase, BenchResult } from "./bench/case.ts";
@@ -57,7 +57,7 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound, 130 interrupted.
     }
     const results: BenchResult[] = [];
     try {
-      // What can't be written is found before the measurement, not after it.
+      // Finds files that can't be written before the measurement, not after it.
       for (const path of [args.json, args.svg]) if (path !== undefined) writeFileSync(path, "");
       for (const bench of chosen) {
         console.log(`${bench.name}: ${bench.about}; rounds: ${rounds}`);

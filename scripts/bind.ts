@@ -1,4 +1,4 @@
-/** Gives a PCI function to a driver for user space. */
+/** Binds a PCI function to a driver for user space. */
 import { defineCommand } from "citty";
 import { bind, DEFAULT_DRIVER, planBind } from "../src/pci/bus/binding.ts";
 import { isVfioDriver } from "../src/pci/bus/group.ts";

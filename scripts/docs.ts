@@ -1,4 +1,4 @@
-/** Writes docs/encoder.md anew from the register table. */
+/** Regenerates docs/encoder.md from the register table. */
 import { writeFileSync } from "node:fs";
 import { defineCommand } from "citty";
 import { encoderDocument } from "../src/vp9/contract/document.ts";

@@ -1,4 +1,4 @@
-/** Says what stands in the way of driving devices from user space, and what to do about it. */
+/** Reports what prevents driving devices from user space, and what to do about it. */
 import { defineCommand } from "citty";
 import type { Finding, Verdict } from "../src/doctor/facts.ts";
 import { examineFunction } from "../src/doctor/function.ts";

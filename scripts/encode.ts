@@ -1,6 +1,6 @@
 /**
- * Encodes raw video on a PCIe encoder. What the verb does is in encode/verb.ts; this starts the software model first
- * where it will surely be wanted, so that both processes start at the same time.
+ * Encodes raw video on a PCIe encoder. The verb itself is in encode/verb.ts. If the software model will
+ * surely be used, this starts it first, so that both processes start at the same time.
  */
 import "./cli/own-settings.ts";
 import "./cli/interrupt.ts";

@@ -19,12 +19,12 @@ import { UsageError } from "./cli/usage-error.ts";
 import { bootProgress } from "./guest/boot-progress.ts";
 import { asksForHelp, deviceHelp } from "./guest/device-help.ts";
 
-/** The guest failed, not the command in it; the numbers below are the command's to use. */
+/** The guest failed, not its command. Lower exit codes are the command's own. */
 const GUEST_FAILED = 125;
 const INTERRUPTED = 130;
-/** Whoever read the command's output has left: what SIGPIPE would make of it. */
+/** The reader of the command's output closed it: the exit code of SIGPIPE. */
 const OUTPUT_CLOSED = 141;
-/** The shell's, when there is no such command. */
+/** The shell's exit code for an unknown command. */
 const NOT_FOUND = 127;
 
 const args = {
@@ -86,7 +86,7 @@ const args = {
   verbose: { type: "boolean", default: false, description: "Show the guest's console on standard error" },
 } satisfies ArgsDef;
 
-/** The options that a guest may find wrong, as they are called here. */
+/** Names here of the options that a guest may refuse. */
 const optionNames: Partial<Record<keyof GuestOptions, string>> = {
   devices: "--device",
   hugepages: "--hugepages",
@@ -192,14 +192,14 @@ succeeded, 2 usage (before anything boots), 130 interrupted, 141 the reader of t
   },
 });
 
-/** Whether something was given on standard input that no --in takes. */
+/** Whether standard input has data that no --in uses. */
 function stdinIsLost(inputs: readonly string[]): boolean {
   const stdin = fstatSync(0);
   const isGiven = stdin.isFIFO() || (stdin.isFile() && stdin.size > 0);
   return isGiven && !inputs.some((path) => statSync(path, { throwIfNoEntry: false })?.ino === stdin.ino);
 }
 
-/** What went wrong, in terms of this command line. */
+/** Explains an error in terms of this command line. */
 function explain(thrown: unknown): string {
   const message = wordError(thrown);
   if (thrown instanceof OptionError) {
@@ -221,7 +221,7 @@ function explain(thrown: unknown): string {
 
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {}); // write() tells
 
-/** Resolves when the bytes are taken, so that the guest is no faster than the reader of this process. */
+/** Resolves when the bytes are written, so that the guest does not outrun the reader of this process. */
 function write(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(bytes, (error) => (error ? reject(error) : resolve()));

@@ -24,7 +24,7 @@ import { openDeviceOf } from "./device/open.ts";
 import { checkPresent } from "./device/silence.ts";
 
 const MOST_INTERRUPTS = 1_000_000;
-/** Those of MSI-X, PCIe 6.0, section 7.7.2. */
+/** MSI-X's maximum, PCIe 6.0, section 7.7.2. */
 const MOST_VECTORS = 2048;
 const LATENCY_ROUNDS = "100";
 

@@ -22,7 +22,7 @@ import {
 import { SILENCE, whySilent, whySilentAt } from "./device/silence.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 
-/** What to write: these values one after the other, or the value read with some bits changed. */
+/** A write of these values one after the other, or of the value read with some bits changed. */
 type Change = { readonly values: readonly bigint[] } | { readonly set: bigint; readonly clear: bigint };
 
 function readChange(
@@ -43,7 +43,7 @@ function readChange(
   return masks;
 }
 
-/** `[BAR:OFFSET:]MASK=VALUE`; without a place, what is written is waited for itself. */
+/** `[BAR:OFFSET:]MASK=VALUE`; without a place it waits for the register that was written. */
 function readWait(text: string | undefined, written: Place, width: Width) {
   if (text === undefined) return undefined;
   const colon = text.lastIndexOf(":");

@@ -22,14 +22,14 @@ import {
   wrongMagic,
 } from "./device/table.ts";
 
-/** Of a BAR that nothing is known about, where a read can have any effect: enough to see what it is. */
+/** Bytes of an unknown BAR to read: enough to see what it is, because any read may have an effect. */
 const RAW_BYTES = 256;
 const WORD_BITS = 32;
 const WORD_BYTES = 4;
 
 interface Range {
   readonly offset: number;
-  /** Undefined: RAW_BYTES, or what there is. */
+  /** Undefined: RAW_BYTES, or all if there are fewer. */
   readonly sizeBytes: number | undefined;
 }
 
@@ -46,7 +46,7 @@ function readRange(offset: string | undefined, bytes: string | undefined): Range
   return range;
 }
 
-/** Shows them; returns why the device does not answer, where it does not. */
+/** Shows the registers; returns why the device does not answer, if it does not. */
 async function showTable(
   device: PciDevice,
   bar: number,

@@ -1,4 +1,4 @@
-/** Gives PCI functions back to the drivers they had. */
+/** Releases PCI functions to the drivers they had. */
 import { defineCommand } from "citty";
 import { boundAddresses, type DriverChange, release } from "../src/pci/bus/binding.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";

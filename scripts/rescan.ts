@@ -1,4 +1,4 @@
-/** Takes PCI devices off the bus and finds them anew. */
+/** Removes PCI devices from the bus and rescans for them. */
 import { defineCommand } from "citty";
 import { askFound } from "../src/doctor/registers.ts";
 import { isAddress } from "../src/pci/bus/address.ts";
@@ -16,10 +16,11 @@ import { endWith, jsonArg, printJson } from "./cli/verb.ts";
 
 const words = process.argv.splice(2);
 const dashes = words.indexOf("--");
-// What follows -- is another program's command line.
+// The words after -- are another program's command line.
 const program = dashes < 0 ? [] : words.slice(dashes + 1);
 const own = dashes < 0 ? words : words.slice(0, dashes);
-// No option has a value that is an address: the second one and all later are taken out, for citty knows one.
+// No option takes an address as its value. All addresses but the first are taken out, because citty knows
+// only one.
 const first = own.findIndex(isAddress);
 const others = own.filter((word, i) => isAddress(word) && i !== first);
 process.argv.push(...own.filter((word, i) => !isAddress(word) || i === first));

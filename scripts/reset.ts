@@ -7,7 +7,7 @@ import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts
 import { openDeviceOf } from "./device/open.ts";
 import { checkPresent, whyBarsSilent } from "./device/silence.ts";
 
-/** Vendor and device, as lspci has them: "10ee:7022". */
+/** Vendor and device ids as in lspci: "10ee:7022". */
 function idOf({ config }: PciDevice): string {
   const ids = [config.read16(Config.VENDOR_ID), config.read16(Config.DEVICE_ID)];
   return ids.map((id) => id.toString(16).padStart(4, "0")).join(":");

@@ -1,12 +1,15 @@
-/** All verbs in one program, `vfiokit VERB ...`: where bin/vfiokit and a standalone binary (scripts/build.ts) begin. */
+/**
+ * All verbs in one program, `vfiokit VERB ...`: the entry of bin/vfiokit and of standalone binaries
+ * (scripts/build.ts).
+ */
 import { basename, join } from "node:path";
 import { cloneVerbs } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { verbs } from "./vfiokit/verbs.ts";
 
-/** Where the files of a standalone binary are, for itself. */
+/** Where a standalone binary sees its own files. */
 const INSIDE = "/$bunfs/";
-/** Those that are started as processes of their own, as `bun FILE ...` is elsewhere: by this program, of itself. */
+/** Files that run as separate processes, elsewhere as `bun FILE ...`; here this program starts itself for them. */
 const programs: Readonly<Record<string, () => Promise<unknown>>> = {
   "child.ts": () => import("../src/model/hosting/child.ts"),
   "trusting-child.ts": () => import("../src/model/hosting/trusting-child.ts"),

@@ -1,22 +1,22 @@
-/** A benchmark: something of ours beside what people use for it now, or beside itself elsewhere. */
+/** A benchmark: something of ours compared with what people use for it now, or with itself elsewhere. */
 export interface BenchCase {
   readonly name: string;
   readonly about: string;
-  /** Most that ours may take, as a ratio. */
+  /** Upper bound of the ratio. */
   readonly bound: number;
-  /** Measures, and prints what it finds. Throws Error saying what is missing and how to get it, or what differed. */
+  /** Measures, and prints the results. Throws Error saying what is missing and how to get it, or what differed. */
   measure(rounds: number): Promise<BenchResult>;
 }
 
-/** What --json writes of a case; some have more. */
+/** The result that --json writes; some cases add more. */
 export interface BenchResult {
   readonly name: string;
   readonly unit: "s" | "ms";
-  /** Median of the rounds' own ratios: a machine's speed drifts more between rounds than within one. */
+  /** Median of the per-round ratios: a machine's speed drifts more between rounds than within one. */
   readonly ratio: number;
   readonly bound: number;
   readonly rounds: number;
-  /** An SVG document of it. */
+  /** Draws it as an SVG document. */
   readonly draw?: () => string;
 }
 

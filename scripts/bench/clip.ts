@@ -1,4 +1,4 @@
-/** The clip that is encoded. */
+/** The clip to encode. */
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,7 @@ const CLIP = fileURLToPath(
   new URL("../../test/media/VID_1920x1080_cavlc_temporal_direct.264", import.meta.url),
 );
 
-/** Writes 54 frames of 1080p, that many times over, as y4m into a folder; returns the file's path. Throws Error. */
+/** Writes 54 frames of 1080p, repeated `times` times, as y4m into a folder; returns the file's path. Throws Error. */
 export async function decodeStreet(folder: string, times = 1): Promise<string> {
   const ffmpeg = program("ffmpeg", "ffmpeg");
   const path = join(folder, "street.y4m");

@@ -1,4 +1,4 @@
-/** Two commands that do the same, in turn, as whole processes. */
+/** Times two commands that do the same work, in turn, as whole processes. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { median, spread, spreadText } from "./spread.ts";
 export interface Contest {
   readonly ours: readonly string[];
   readonly theirs: readonly string[];
-  /** After each round: throws Error where the two did not do the same work. */
+  /** Runs after each round. Throws Error if the two did not do the same work. */
   check(): Promise<void>;
 }
 
@@ -19,7 +19,7 @@ export interface ContestResult extends BenchResult {
   readonly theirs: number;
 }
 
-/** Runs both sides in turn, after one round that is not counted. `prepare` makes what they need in a folder. */
+/** Runs both sides in turn, after one round that does not count. `prepare` makes what they need in a folder. */
 export async function hold(
   prepare: (folder: string) => Promise<Contest>,
   rounds: number,

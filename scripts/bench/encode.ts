@@ -7,7 +7,7 @@ import { type Contest, hold } from "./contest.ts";
 
 const ENCODE = fileURLToPath(new URL("../encode.ts", import.meta.url));
 
-/** encode.ts, its model and all, beside vpxenc on the same libvpx: CBR at 4 Mbit/s, speed 8, one codec thread. */
+/** encode.ts with its model, compared with vpxenc on the same libvpx: CBR at 4 Mbit/s, speed 8, one codec thread. */
 export const encode: BenchCase = {
   name: "encode",
   about: "1080p file to VP9 on the DMA path, against vpxenc",

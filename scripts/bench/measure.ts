@@ -1,4 +1,4 @@
-/** Times whole commands, and what each of their processes used. */
+/** Measures whole commands: their time, and the resources of each of their processes. */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** One process of a command. Sampled, so the last few milliseconds of a process may be missing. */
@@ -15,12 +15,12 @@ export interface Run {
 }
 
 const SAMPLE_MS = 20;
-/** Longest that one run may take. */
+/** Time limit of one run. */
 const TIMEOUT_MS = 120_000;
-/** USER_HZ, which every Linux has at 100 for /proc. */
+/** USER_HZ, which is 100 in /proc on every Linux. */
 const TICKS_PER_SECOND = 100;
 
-/** Runs a command to its end. Throws Error with what it wrote on standard error when it fails. */
+/** Runs a command to its end. Throws Error with its standard error if it fails. */
 export async function runCommand(command: readonly string[]): Promise<Run> {
   const started = Bun.nanoseconds();
   const child = Bun.spawn([...command], { stdio: ["ignore", "ignore", "pipe"], timeout: TIMEOUT_MS });
@@ -34,7 +34,7 @@ export async function runCommand(command: readonly string[]): Promise<Run> {
   return { wallSeconds, processes: [...seen.values()] };
 }
 
-/** Notes the use so far of a process and its descendants: proc(5), stat and status. */
+/** Samples the resources that a process and its descendants have used so far: proc(5), stat and status. */
 function sample(root: number, into: Map<number, ProcessUse>): void {
   const family = new Set([root]);
   for (const pid of readdirSync("/proc").map(Number).filter(Boolean)) {
@@ -53,7 +53,7 @@ function sample(root: number, into: Map<number, ProcessUse>): void {
       const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
       into.set(pid, { name, cpuSeconds, peakMiB: Number(peakKiB) / 1024 });
     } catch {
-      // It ended meanwhile; its last sample stands.
+      // The process has exited; its last sample stands.
     }
   }
 }

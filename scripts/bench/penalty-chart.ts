@@ -1,4 +1,4 @@
-/** The penalty as a picture: a bar a side, of what each frame's time went to. */
+/** The penalty as a chart: one bar per side, divided by how each frame's time was spent. */
 import { framePortions, type PenaltyResult } from "./penalty-result.ts";
 
 const colours = {
@@ -9,7 +9,7 @@ const colours = {
   write: "#b07aa1",
 } as const;
 
-/** How a line for the codec's time is drawn. */
+/** Style of the line for the codec's time. */
 const CODEC = 'stroke="#c00" stroke-width="2" stroke-dasharray="4 2" fill="none"';
 
 const TITLE = "1080p to VP9 by DMA: ms a frame, and what they went to";
@@ -53,7 +53,7 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
       x += width;
     }
     parts.push(`<path d="M${(LEFT + codec.median * scale).toFixed(1)} ${y - 2}v${BAR + 4}" ${CODEC}/>`);
-    // From the least to the most of the rounds, with a mark at the median.
+    // From the least to the most of the rounds, marked at the median.
     const [least, median, end] = [steadyFrameMs.least, steadyFrameMs.median, steadyFrameMs.most].map((ms) =>
       (LEFT + ms * scale).toFixed(1),
     );

@@ -1,4 +1,4 @@
-/** What an emulated guest costs: the same clip, settings and program on the host and in both guests. */
+/** Measures the cost of an emulated guest: the same clip, settings and program on the host and in both guests. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -17,10 +17,10 @@ import { framePortions, type PenaltyResult, type Side, type SideResult, sides } 
 import { type Spread, spread, spreadText } from "./spread.ts";
 
 const ENCODE = fileURLToPath(new URL("../encode.ts", import.meta.url));
-/** Of the 54 frames; long enough for a pace. */
+/** Repetitions of the 54 frames; enough to measure the pace. */
 const TIMES = 4;
 const SETTINGS = ["--rc=cbr", "--bitrate=4000", "--threads=1", "--path=dma", "--json"];
-/** Longest that one side may take. */
+/** Time limit of one side. */
 const TIMEOUT_MS = 180_000;
 
 interface Measured extends EncodeReport {
@@ -71,7 +71,7 @@ export const penalty: BenchCase = {
   },
 };
 
-/** The model is up before the clock runs, as the guest's is, and on every side the files are the host's: the files lie in its cache. */
+/** As in the guest, the model runs before the clock starts. On every side the host has the files in its cache. */
 async function onHost(clip: string, output: string): Promise<Measured> {
   await using model = await serveModel(
     parseModelSpec("model:vp9"),

@@ -1,12 +1,12 @@
-/** Standalone binaries: the verbs, the model and Bun in one file, for machines that have none of them. */
+/** Standalone binaries: the verbs, the model and Bun in one file, for machines that have neither Bun nor vfiokit. */
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Arch } from "../../src/guest/arch.ts";
 import { checkout, fetchBun, type Libc } from "../../src/guest/assets.ts";
 
 /**
- * What binaries are made for, as Bun has the names. On x64 they need SSE4.2 and no more: Bun 1.4 chooses its AVX2 code when
- * it runs, and has no "baseline" builds beside.
+ * Targets of binaries, by Bun's names. On x64 they need SSE4.2 and no more: Bun 1.4 selects its AVX2 code at
+ * run time, and has no separate "baseline" builds.
  */
 export const targets = {
   "linux-x64": { arch: "x86_64", libc: "glibc" },
@@ -17,7 +17,7 @@ export const targets = {
 
 export type Target = keyof typeof targets;
 
-/** What a model's process loads by its path: Workers, and the model. */
+/** Files that a model's process loads by path: Workers, and the model. */
 const loadedFiles = [
   "src/model/hosting/message-thread.ts",
   "src/vp9/model/codec-thread.ts",
@@ -31,8 +31,9 @@ export interface Standalone {
 }
 
 /**
- * Builds one into a folder, as vfiokit-TARGET. It is complete or absent; one that runs meanwhile goes on.
- * @throws Error where Bun for the target can't be had, is another version than the one that builds, or can't build
+ * Builds one into a folder, as vfiokit-TARGET. It is complete or absent; a running one is not disturbed.
+ * @throws Error if Bun for the target can't be had, is another version than the one that builds, or can't
+ * build
  */
 export async function buildStandalone(
   target: Target,
@@ -52,7 +53,7 @@ export async function buildStandalone(
   try {
     await Bun.build({
       entrypoints: ["scripts/vfiokit.ts", ...loadedFiles].map((name) => join(checkout, name)),
-      // All in one folder, where the program looks for them (ownFile).
+      // All in the folder where the program looks for them (ownFile).
       naming: { entry: "[name].[ext]" },
       splitting: true,
       external: ["@libav.js/variant-webm-vp9"],
@@ -61,7 +62,7 @@ export async function buildStandalone(
         target: `bun-${target}`,
         executablePath: bun,
         outfile: unfinished,
-        // Root runs it in folders that are not root's.
+        // Root may run it in other users' folders.
         autoloadBunfig: false,
         autoloadDotenv: false,
       },

@@ -5,7 +5,7 @@ import { UsageError } from "../cli/usage-error.ts";
 
 export const ADDRESS = "The function: 0000:00:09.0, or 00:09.0";
 
-/** Canonical. Throws UsageError where it is missing or none. */
+/** The canonical address. Throws UsageError if the word is missing or is not an address. */
 export function functionAddress(word: string | undefined): string {
   if (word === undefined) throw new UsageError("the function's address is missing; --help has examples");
   try {

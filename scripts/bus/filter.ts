@@ -1,4 +1,4 @@
-/** Which functions a person wants to see. */
+/** Selects the functions to show. */
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
 import { wholeNumber } from "../cli/number.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -12,7 +12,7 @@ export interface FilterOptions {
 
 type Test = (of: PciFunction) => boolean;
 
-/** A test for functions that have everything asked for. Throws UsageError. */
+/** A test that a function meets all conditions. Throws UsageError. */
 export function parseFilter(options: FilterOptions): Test {
   const tests = [
     byDriver(options.driver),

@@ -1,4 +1,4 @@
-/** An IOMMU group, told to a person or in JSON. */
+/** An IOMMU group, as text or as JSON. */
 import type { GroupMember } from "../../src/pci/bus/group.ts";
 import { columns } from "../cli/columns.ts";
 
@@ -17,7 +17,7 @@ export function groupJson(members: readonly GroupMember[]) {
   };
 }
 
-/** Its members with their drivers and what VFIO makes of them. */
+/** Its members with their drivers and VFIO's verdicts. */
 export function describeGroup(members: readonly GroupMember[]): string {
   const group = members[0]?.function.iommuGroup;
   if (!group) return "no IOMMU group";

@@ -1,4 +1,4 @@
-/** What is done while a device is off the bus: somebody else's command, or a person's own work. */
+/** The step while a device is off the bus: another program's command, or the user's own work. */
 
 import { BusError } from "../../src/pci/bus/bus-error.ts";
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
@@ -7,13 +7,13 @@ import { say } from "../cli/say.ts";
 
 type Step = (removed: readonly PciFunction[]) => Promise<void>;
 
-/** Undefined where there is nothing to do. Ctrl-C ends the step, and the devices are looked for all the same. */
+/** Undefined if there is nothing to do. Ctrl-C ends the step; the rescan still happens. */
 export function programStep(pause: boolean, command: readonly string[]): Step | undefined {
   if (pause) return awaitEnter;
   return command.length > 0 ? () => run(command) : undefined;
 }
 
-/** Its output goes to standard error: standard output is the verb's own. */
+/** Its output goes to standard error, because standard output is the verb's own. */
 async function run(command: readonly string[]): Promise<void> {
   let exitCode: number;
   try {

@@ -1,18 +1,18 @@
-/** A command line with a command of its own at the end. */
+/** A command line that ends with a command of its own. */
 import type { ArgsDef } from "citty";
 
 export interface CommandLine {
-  /** The verb's own options, as they were given. */
+  /** The verb's own options, as given. */
   options: string[];
   /** Every value of an option that may be given more than once. */
   all(name: string): string[];
-  /** What stands behind them. */
+  /** The words after them. */
   command: string[];
 }
 
 /**
- * Splits a verb's arguments where the first word is that is no option, nor an option's value. A `--` may stand there;
- * it can't be relied on, for `bun run VERB -- COMMAND` takes it out.
+ * Splits a verb's arguments at the first word that is neither an option nor an option's value. A `--` may
+ * precede that word, but is not required, because `bun run VERB -- COMMAND` removes it.
  */
 export function splitCommandLine(words: readonly string[], args: ArgsDef): CommandLine {
   const takesValue = (name: string) => args[name]?.type === "string" || args[name]?.type === "enum";

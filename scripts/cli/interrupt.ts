@@ -1,8 +1,8 @@
-/** Ctrl-C, SIGTERM and a terminal that closes: the first one ends the input, from the program's first moment on. */
+/** Handles Ctrl-C, SIGTERM and a closing terminal from the program's start: the first one ends the input. */
 import { readFileSync, writeSync } from "node:fs";
 import { ExitCode } from "./exit-code.ts";
 
-/** Time within which signals are one and the same: `bun run` passes on the Ctrl-C that the terminal sent to all. */
+/** Signals within this time count as one: `bun run` passes on the Ctrl-C that the terminal sent to all. */
 const ONE_PRESS_MS = 500;
 
 const controller = new AbortController();
@@ -10,7 +10,7 @@ const controller = new AbortController();
 export const interrupted = controller.signal;
 
 let firstMs: number | undefined;
-// nohup has the last of them ignored: bit 0 of the mask in proc(5).
+// nohup makes the program ignore SIGHUP: bit 0 of the mask in proc(5).
 const ignoresHangup = /^SigIgn:\t[\da-f]*[13579bdf]$/m.test(readFileSync("/proc/self/status", "latin1"));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   if (signal === "SIGHUP" && ignoresHangup) continue;

@@ -1,11 +1,11 @@
-/** Text for --help, in lines that fit the narrowest terminal in use. */
+/** Lays out text for --help, in lines that fit the narrowest terminal in use. */
 
 /** Characters in a line. */
 const COLUMNS = 80;
-/** Where explanations begin, unless all that they explain is shorter. */
+/** Widest left column; narrower if all names are shorter. */
 const WIDEST_LEFT = 24;
 
-/** Breaks a paragraph between words. A word longer than a line has one of its own. */
+/** Breaks a paragraph between words. A word longer than a line gets its own line. */
 function wrapped(text: string, columns: number): string[] {
   const lines = [""];
   for (const word of text.split(/\s+/).filter(Boolean)) {
@@ -18,8 +18,9 @@ function wrapped(text: string, columns: number): string[] {
 }
 
 /**
- * Fills paragraphs anew. Indented lines stay as they are: examples are copied from. A line that ends in a colon, and one
- * that begins with a topic ("--json: ...", "Exit codes: ..."), is not joined with its neighbour.
+ * Refills paragraphs. Indented lines stay as they are, because examples are copied from the text. A line that
+ * ends in a colon is not joined with the next one, nor one that begins with a topic ("--json: ...", "Exit
+ * codes: ...") with the one before.
  */
 export function filled(text: string): string {
   const paragraphs: string[] = [];
@@ -36,7 +37,7 @@ export function filled(text: string): string {
     .join("\n");
 }
 
-/** Names on the left, their explanations on the right; below it where a name is too long. */
+/** Names on the left, explanations on the right, or below a name that is too long. */
 export function twoColumns(rows: readonly (readonly [string, string])[]): string {
   const indent = 2;
   const gap = 2;

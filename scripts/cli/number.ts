@@ -1,4 +1,4 @@
-/** Numbers on a device verb's command line: decimal, or hexadecimal after 0x; underscores may stand between digits. */
+/** Numbers on a device verb's command line: decimal, or hexadecimal after 0x; underscores may separate digits. */
 import { UsageError } from "./usage-error.ts";
 
 const number = /^(?:0x[0-9a-f]+(?:_[0-9a-f]+)*|\d+(?:_\d+)*)$/i;
@@ -7,7 +7,7 @@ function parse(text: string): bigint | undefined {
   return number.test(text) ? BigInt(text.replaceAll("_", "")) : undefined;
 }
 
-/** Throws UsageError outside `low` to `high`, both included. */
+/** A whole number. Throws UsageError outside `low` to `high`, inclusive. */
 export function wholeNumber(what: string, text: string, low: number, high: number): number {
   const value = parse(text);
   if (value === undefined || value < BigInt(low) || value > BigInt(high))
@@ -17,7 +17,7 @@ export function wholeNumber(what: string, text: string, low: number, high: numbe
   return Number(value);
 }
 
-/** What a register of this width holds. Throws UsageError. */
+/** A value that fits a register of this width. Throws UsageError. */
 export function word(what: string, text: string, width: number): bigint {
   const value = parse(text);
   if (value === undefined || value >= 1n << BigInt(width))

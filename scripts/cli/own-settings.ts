@@ -1,13 +1,13 @@
 /**
- * Imported by every verb, first, for what it does: Bun has read `.env` and `bunfig.toml` of the folder that the verb was
- * started in by now, unless it was told not to, as bin/vfiokit does. Variables of .env are dropped, since they would
- * choose which QEMU or which libvpx runs; for root, code that bunfig.toml had run ends the verb.
+ * Every verb imports this first, for its effects. By then Bun has read `.env` and `bunfig.toml` of the folder
+ * that the verb was started in, unless it was told not to, as by bin/vfiokit. Variables of .env are dropped,
+ * because they could choose the QEMU or libvpx that runs. If bunfig.toml had code run as root, the verb ends.
  */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 const environ = bytesOf("/proc/self/environ");
-// It can't be read by a process that gave its rights up, which has none to lose.
+// A process that dropped its privileges can't read it, but has none to lose.
 if (environ !== undefined) {
   const given = new Set(
     environ

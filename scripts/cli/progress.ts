@@ -3,8 +3,8 @@ import { readlinkSync } from "node:fs";
 import { isatty } from "node:tty";
 
 /**
- * Columns of the terminal that standard error ends at, 0 for none. In a guest a pipe may lead to the host's terminal:
- * guest.ts says which one, and COLUMNS.
+ * Columns of the terminal that standard error leads to, 0 without one. In a guest a pipe may lead to the
+ * host's terminal: guest.ts passes the pipe and COLUMNS.
  */
 export function terminalColumns(): number {
   if (isatty(2)) return process.stderr.columns || 80; // one that nobody told its size has 0

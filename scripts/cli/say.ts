@@ -1,10 +1,11 @@
 /**
- * Says something on standard error, where the result of a pipe does not go. The library is loaded when there is
- * something to say, so that a verb that has nothing to say starts without it.
+ * Writes a message to standard error, so that it stays out of a pipe's result. The library is loaded only
+ * when there is a message, so that silent verbs start faster.
  */
 export async function say(kind: "info" | "error", text: string): Promise<void> {
   const { createConsola } = await import("consola");
-  // A level of its own: consola would keep quiet where NODE_ENV is "test". No clock on a terminal: nothing is a log here.
+  // The level is set because consola is silent when NODE_ENV is "test". No clock on a terminal: nothing is a
+  // log here.
   createConsola({
     level: 3,
     formatOptions: { date: false },

@@ -6,17 +6,17 @@ import { filled, twoColumns } from "./layout.ts";
 import { wordMentions } from "./remedy.ts";
 import { say } from "./say.ts";
 
-/** What the usage line says beyond the options and the words that may be left out. */
+/** Parts of the usage line besides the options and the optional words. */
 export interface UsageLine {
-  /** Arguments without which the verb refuses to run. It does so itself, in words of its own. */
+  /** Required arguments. The verb itself checks them, with its own messages. */
   readonly required?: readonly string[];
-  /** What may follow. */
+  /** Words that may follow. */
   readonly rest?: string;
 }
 
 /**
- * Runs a verb on the process's arguments; exits with 2 where they make no sense. `bun run` starts verbs in the package's
- * folder, but paths on a command line are meant from where it was typed.
+ * Runs a verb on the process's arguments; exits with 2 after a usage error. `bun run` starts verbs in the
+ * package's folder, but paths on a command line are relative to where it was typed.
  */
 export async function runVerb<T extends ArgsDef>(
   command: CommandDef<T>,
@@ -82,14 +82,14 @@ export function printUsage<T extends ArgsDef>(command: CommandDef<T>, line: Usag
   console.log(`${parts.join("\n\n")}\n`);
 }
 
-/** Verbs are told of in plain objects, which citty would also take from a function or a promise. */
+/** Narrows to a plain object, which is how verbs are defined; citty would also take a function or a promise. */
 function plain<T extends object>(value: T): Exclude<T, ((...args: never[]) => unknown) | Promise<unknown>> {
   if (typeof value === "function" || value instanceof Promise)
     throw new TypeError("a verb is described by plain objects");
   return value as Exclude<T, ((...args: never[]) => unknown) | Promise<unknown>>;
 }
 
-/** "-o, --output OUT": an option as it is typed. */
+/** "-o, --output OUT": an option as typed. */
 function spelled([option, definition]: [string, ArgDef]): string {
   const aliases = "alias" in definition ? [definition.alias ?? []].flat() : [];
   const names = [...aliases.map((alias) => `-${alias}`), `--${option}`].join(", ");
@@ -104,8 +104,9 @@ function explained({ description = "", default: preset }: ArgDef): string {
 }
 
 /**
- * What is wrong with a command line, as far as citty would let it pass (an unknown option, one without its value, a word
- * too many) or end with an exit code of its own (a choice that is none). Undefined when nothing is; what the values mean is the verb's business.
+ * Finds mistakes in a command line that citty would accept (an unknown option, an option without its value, a
+ * word too many) or report with an exit code of its own (an invalid choice). Undefined if there are none. The
+ * verb checks what the values mean.
  */
 function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): string | undefined {
   const definitions = Object.entries(plain(args ?? {}) as ArgsDef);
@@ -138,7 +139,7 @@ function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): stri
   return undefined;
 }
 
-/** An option, which the parser gives without its dashes and without a "no-", as it stands in the command line. */
+/** An option as on the command line; the parser removes its dashes and a "no-". */
 function asTyped(option: string, rawArgs: readonly string[]): string {
   const words = rawArgs.map((word) => word.split("=")[0]!);
   return [`--${option}`, `--no-${option}`].find((word) => words.includes(word)) ?? `-${option}`;

@@ -1,11 +1,11 @@
-/** What the verbs that open a device have in common. */
+/** Shared by the verbs that open a device. */
 import { DeviceError } from "../../src/device/device.ts";
 import { ExitCode } from "./exit-code.ts";
 import { wordError } from "./remedy.ts";
 import { say } from "./say.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** `--json`, of every verb that ends with {@link endWith}. */
+/** `--json`, for every verb that ends with {@link endWith}. */
 export const jsonArg = {
   type: "boolean",
   default: false,
@@ -21,12 +21,12 @@ export const deviceArgs = {
   json: jsonArg,
 } as const;
 
-/** For --help: what opening does by itself. */
+/** For --help: the effects of opening. */
 export const OPENING = `Opening a device turns its memory decode and bus master on; closing it turns bus master off.
 Kernel VFIO and vfio-user servers reset the device both times if they can, so writes do not
 last until the next command.`;
 
-/** What went wrong first: where closing a device fails as well, the error that led there comes wrapped. */
+/** The first error. If closing a device fails, too, a SuppressedError wraps the error that led there. */
 function firstOf(error: unknown): unknown {
   return error instanceof SuppressedError ? firstOf(error.suppressed) : error;
 }
@@ -40,8 +40,8 @@ export function printJson(value: unknown): void {
 }
 
 /**
- * Carries out a verb, says what went wrong, with --json on standard output, too, unless its value is there already; and
- * ends the process: work's own exit code, 1 failed, 2 usage, 5 the device does not answer.
+ * Runs a verb and reports errors; with --json also on standard output, unless its value was printed. Then
+ * ends the process: with work's exit code, 1 if it failed, 2 for usage, 5 if the device does not answer.
  */
 export async function endWith(work: () => Promise<number> | number): Promise<never> {
   let exitCode = 1;
@@ -60,7 +60,7 @@ export async function endWith(work: () => Promise<number> | number): Promise<nev
   process.exit(exitCode);
 }
 
-/** Throws UsageError where the word is missing. */
+/** Throws UsageError if the word is missing. */
 export function required(word: string | undefined, what: string): string {
   if (word === undefined) throw new UsageError(`${what} is missing; --help has examples`);
   return word;

@@ -1,11 +1,11 @@
 import { hex } from "../cli/number.ts";
 import type { Width } from "./place.ts";
 
-/** So many words stand one on a line, with 0x; more of them as in a hex dump. */
+/** Up to this many words are shown one per line, with 0x; more as a hex dump. */
 const FEW = 4;
 const LINE_BYTES = 16;
 
-/** Words for people: their offset and value, a line each; or 16 bytes a line where there are many. */
+/** Words as text: an offset and a value per line, or 16 bytes per line if there are many. */
 export function dumpWords(offset: number, width: Width, words: readonly bigint[]): string {
   const perLine = words.length <= FEW ? 1 : LINE_BYTES / (width / 8);
   const lines: string[] = [];

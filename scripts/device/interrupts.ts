@@ -1,16 +1,16 @@
-/** Counting a device's interrupts, and measuring how long one takes from its trigger to whoever waits. */
+/** Counts a device's interrupts, and measures the latency from trigger to waiter. */
 import type { Interrupt, InterruptKind, PciDevice } from "../../src/device/device.ts";
 import { interrupted } from "../cli/interrupt.ts";
 import { word } from "../cli/number.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { checkPlace, openWords, type Place, parsePlace } from "./place.ts";
 
-/** From the most to the least that a device can have. */
+/** The most capable kind first. */
 export const kinds: readonly InterruptKind[] = ["msix", "msi", "intx", "err", "req"];
-/** As many as a person can watch. */
+/** As many as a person can follow. */
 const MOST_WATCHED = 16;
 const WRITE_BITS = 32;
-/** How soon a waiter sees Ctrl-C, or that the others are done. */
+/** How soon a waiter notices Ctrl-C, or that the others are done. */
 const SLICE_MS = 100;
 
 /** A 32-bit write that triggers or acknowledges an interrupt. */
@@ -32,7 +32,7 @@ export function parseWrites(option: string, text: string | undefined): readonly 
   });
 }
 
-/** The writes, ready to be made. Throws Error where the device does not have their places. */
+/** Prepares the writes. Throws Error if the device does not have their places. */
 export function openWrites(device: PciDevice, writes: readonly Write[]): (() => void)[] {
   return writes.map(({ place, value }) => {
     const words = openWords(device, place, WRITE_BITS, 1);
@@ -46,13 +46,16 @@ export interface Armed extends Disposable {
   readonly watched: readonly { readonly vector: number; readonly interrupt: Interrupt }[];
 }
 
-/** Enables one vector, or the first ones. Without a kind the best that the device has. Throws Error, DeviceError. */
+/**
+ * Enables one vector, or the first ones. The default kind is the best that the device has. Throws Error,
+ * DeviceError.
+ */
 export function arm(device: PciDevice, wanted: InterruptKind | undefined, vector: number | undefined): Armed {
   const counts = kinds.map((kind) => ({ kind, count: device.interruptCount(kind) }));
   const best = counts.find(({ kind, count }) => count > 0 && kind !== "err" && kind !== "req");
   const kind = wanted ?? best?.kind ?? "intx";
   const count = counts.find((entry) => entry.kind === kind)!.count;
-  // Where there are none at all, the backend knows why, and what to do.
+  // If there are no vectors, the backend knows why and what to do.
   if (count <= (vector ?? 0) && counts.some(({ count }) => count > 0)) {
     const missing = vector === undefined ? kind : `vector ${vector} of ${kind}`;
     const present = counts.map(({ kind, count }) => `${count} ${kind}`).join(", ");
@@ -76,15 +79,18 @@ export function arm(device: PciDevice, wanted: InterruptKind | undefined, vector
   };
 }
 
-/** What one vector saw. */
+/** The interrupts of one vector. */
 export interface Seen {
   readonly vector: number;
   count: number;
-  /** When a wait returned, in milliseconds; one return may bring several interrupts. */
+  /** Times when waits returned, in milliseconds; one return may bring several interrupts. */
   readonly timesMs: number[];
 }
 
-/** Counts on all vectors until there are `most` in sum, the time is over, or Ctrl-C; `handle` after each return. */
+/**
+ * Counts on all vectors until their sum reaches `most`, the time is up, or Ctrl-C. Calls `handle` after each
+ * return.
+ */
 export async function countInterrupts(
   { watched }: Armed,
   most: number,
@@ -109,7 +115,10 @@ export async function countInterrupts(
   return seen;
 }
 
-/** Of each round: microseconds from before `trigger` to the return of the wait. Shorter where one did not come in time, or after Ctrl-C. */
+/**
+ * For each round, microseconds from before `trigger` to the return of the wait. Fewer if an interrupt did not
+ * arrive in time, or after Ctrl-C.
+ */
 export async function measureLatency(
   { watched }: Armed,
   rounds: number,
@@ -149,7 +158,7 @@ export interface Figures {
   readonly most: number;
 }
 
-/** Undefined where there are no values. A quantile is the smallest value that so many of them do not exceed. */
+/** Undefined without values. A quantile is the smallest value that this share of them do not exceed. */
 export function figuresOf(values: readonly number[]): Figures | undefined {
   const sorted = [...values].sort((a, b) => a - b);
   const quantile = (part: number) => sorted[Math.ceil(part * sorted.length) - 1]!;
@@ -157,7 +166,7 @@ export function figuresOf(values: readonly number[]): Figures | undefined {
   return { median: quantile(0.5), p99: quantile(0.99), least: sorted[0]!, most: sorted.at(-1)! };
 }
 
-/** Times from each return to the next. */
+/** Times between successive returns. */
 export function between(timesMs: readonly number[]): number[] {
   return timesMs.slice(1).map((time, i) => time - timesMs[i]!);
 }

@@ -1,4 +1,4 @@
-/** Opening the device that a command line names. */
+/** Opens the device that a command line names. */
 import type { OpenOptions, PciDevice } from "../../src/device/device.ts";
 import { openDevice, UnknownSpec } from "../../src/device/open.ts";
 import "../../src/schemes.ts";
@@ -6,7 +6,7 @@ import { isPciSpec, openPciConfig } from "../../src/device/pci.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import type { Opened, Place } from "./place.ts";
 
-/** Opens the device. Throws UsageError where the word is of no form that a device has, DeviceError where it can't be opened. */
+/** Opens the device. Throws UsageError if the word has no known form, DeviceError if it can't be opened. */
 export function openDeviceOf(spec: string, options?: OpenOptions): PciDevice {
   try {
     return openDevice(spec, options);
@@ -17,8 +17,9 @@ export function openDeviceOf(spec: string, options?: OpenOptions): PciDevice {
 }
 
 /**
- * The same for some places: where all are in configuration space and VFIO does not have the function, that is opened alone,
- * whatever driver has it; "r+" is for writing, too. There are no BARs then, and nothing is turned on.
+ * The same for some places. If all are in configuration space and VFIO does not have the function, only
+ * configuration space is opened, with any driver or none; "r+" is also for writing. There are no BARs then,
+ * and nothing is turned on.
  */
 export function openFor(
   spec: string,

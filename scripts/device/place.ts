@@ -5,9 +5,9 @@ import { wholeNumber } from "../cli/number.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
 export type Width = 8 | 16 | 32 | 64;
-/** As `--width` takes them. */
+/** The values of `--width`. */
 export const widths = ["8", "16", "32", "64"];
-/** Most words of one command: 8 MiB of the widest. */
+/** Most words per command: 8 MiB of the widest. */
 export const MAX_COUNT = 2 ** 20;
 const LAST_BAR = 5;
 
@@ -17,10 +17,10 @@ export interface Place {
   readonly offset: number;
 }
 
-/** A device, as far as places need it. */
+/** The part of a device that places need. */
 export type Opened = Pick<PciDevice, "spec" | "config" | "bars"> & Disposable;
 
-/** Accesses to consecutive words from a place on, by their number from 0. */
+/** Accesses to consecutive words from a place on, by index from 0. */
 export interface Words {
   read(index: number): bigint;
   write(index: number, value: bigint): void;
@@ -41,7 +41,7 @@ export function parsePlace(text: string): Place {
       };
 }
 
-/** What can be known to be wrong before the device is opened. Throws UsageError. */
+/** Checks what can be checked before the device is opened. Throws UsageError. */
 export function checkPlace(place: Place, width: Width, count: number): void {
   const bytes = width / 8;
   if (place.offset % bytes !== 0)
@@ -62,7 +62,10 @@ export function nameOf(place: Place): string {
   return `${spaceName(place)}:0x${place.offset.toString(16)}`;
 }
 
-/** Accesses of exactly this width. Throws Error where the device does not have them all; nothing was accessed then. */
+/**
+ * Accesses of exactly this width. Throws Error if the device does not have all of them; nothing was accessed
+ * then.
+ */
 export function openWords(device: Opened, place: Place, width: Width, count: number): Words {
   const space = place.space === "config" ? device.config : device.bars[place.space]!;
   const bytes = width / 8;

@@ -1,4 +1,7 @@
-/** Whether an open device still answers. One that is gone reads as all ones (PCIe 6.0, section 2.3.2), as a register may. */
+/**
+ * Whether an open device still answers. One that is gone reads as all ones (PCIe 6.0, section 2.3.2), but so
+ * may a register.
+ */
 import { DeviceError, type PciDevice, type Region } from "../../src/device/device.ts";
 import { isPciSpec } from "../../src/device/pci.ts";
 import { Config, isSilentCommand } from "../../src/pci/config-offsets.ts";
@@ -8,7 +11,7 @@ import type { Place, Width } from "./place.ts";
 type Opened = Pick<PciDevice, "spec" | "config" | "bars">;
 
 const ALL_ONES = 0xffff_ffff;
-/** Fewer bits than these are all ones too often to ask further for it. */
+/** Fewer bits than these are all ones too often to be worth further reads. */
 const TELLING_BITS = 32;
 
 /** For --help. */
@@ -16,7 +19,7 @@ export const SILENCE = `A device that has gone away reads as all ones. If a valu
 is read, too. If at least 32 bits of a BAR were read and all are ones, the first words of that
 BAR and of the lowest one are read as well.`;
 
-/** Why configuration space says that the device does not answer; undefined where it answers. */
+/** Why configuration space says that the device does not answer; undefined if it answers. */
 export function whySilent({ spec, config }: Pick<Opened, "spec" | "config">): string | undefined {
   if (!isSilentCommand(config.read16(Config.COMMAND))) return undefined;
   const back = isPciSpec(spec)
@@ -25,7 +28,7 @@ export function whySilent({ spec, config }: Pick<Opened, "spec" | "config">): st
   return `its configuration space reads as all ones: it no longer answers (link down, powered off, or being programmed); ${back}`;
 }
 
-/** The same of what was read of one place, width by width: further reads are made only where all ones are among it. */
+/** The same for values read from one place, word by word. Reads more only if one of them is all ones. */
 export function whySilentAt(
   device: Opened,
   { space }: Pick<Place, "space">,
@@ -41,9 +44,10 @@ export function whySilentAt(
 }
 
 /**
- * Why the device's registers do not answer although its configuration space does, which may be another part of the chip:
- * the first words of this BAR and of the lowest one, where registers mostly are, are all ones. Memory in another BAR tells
- * nothing: where a server shared it with a guest, it is still there when the server has died.
+ * Why the device's registers do not answer although its configuration space does, which may be another part
+ * of the chip: the first words of this BAR and of the lowest one, where registers mostly are, are all ones.
+ * Another BAR says nothing: memory that a server shared with a guest is still there after the server has
+ * died.
  */
 export function whyBarsSilent({ spec, bars }: Opened, space?: number): string | undefined {
   const silent: number[] = [];
@@ -61,7 +65,7 @@ export function whyBarsSilent({ spec, bars }: Opened, space?: number): string | 
   return `its configuration space answers, but the first word of BAR${silent.join(" and BAR")} is all ones: what is behind it is dead, in reset or being programmed${more}`;
 }
 
-/** Undefined where there is none, or it can't be reached in this way. */
+/** Undefined if there is none, or it can't be read this way. */
 function firstWord(bar: Region): number | undefined {
   if (bar.sizeBytes < 4) return undefined;
   try {
@@ -74,7 +78,7 @@ function firstWord(bar: Region): number | undefined {
 
 const addressOf = (spec: string) => spec.replace(/^(vfio|sysfs):/, "");
 
-/** Throws DeviceError where the device does not answer. The answer comes after all writes made before, so they have arrived. */
+/** Throws DeviceError if the device does not answer. The answer follows all earlier writes, so they have arrived. */
 export function checkPresent(device: Opened): void {
   const why = whySilent(device);
   if (why !== undefined) throw new DeviceError(`${device.spec}: ${why}`, { silent: true });

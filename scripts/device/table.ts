@@ -1,4 +1,4 @@
-/** Which register table is a device's: the encoder endpoint's own, or one that the user wrote. */
+/** Chooses a device's register table: the encoder endpoint's, or one that the user wrote. */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { PciDevice } from "../../src/device/device.ts";
@@ -34,7 +34,10 @@ export async function loadTable(name: string): Promise<NamedTable> {
   return { name, table: loaded.registers as RegisterTable };
 }
 
-/** The registers of these names, in the order given; all of the table in its own order where there are none. Throws UsageError. */
+/**
+ * The registers with these names, in the order given; without names, all of the table in its order. Throws
+ * UsageError.
+ */
 export function chooseRegisters(
   { name: tableName, table }: NamedTable,
   names: readonly string[],
@@ -52,8 +55,8 @@ export function chooseRegisters(
 }
 
 /**
- * The encoder's table where the device is the encoder: by its ids, which are stock ids of FPGA designs, and by its
- * magic register, which is read only where the ids are right. Otherwise why it is not.
+ * The encoder's table if the device is the encoder. That takes its ids, which are stock ids of FPGA designs,
+ * and its magic register, which is read only if the ids match. Otherwise why it is not the encoder.
  */
 export function recognize(device: PciDevice): NamedTable | { readonly why: string } {
   const id = (offset: number) => device.config.read16(offset);
@@ -70,7 +73,7 @@ export function recognize(device: PciDevice): NamedTable | { readonly why: strin
   return { why: `it has the encoder's ids, but ${describeMagic(magic)}` };
 }
 
-/** What is wrong with MAGIC, where it is among the registers that were read; undefined where it is right. */
+/** Why MAGIC is wrong, if it is among the registers read; undefined if it is right. */
 export function wrongMagic(
   values: readonly { name: string; value: number | undefined }[],
 ): string | undefined {

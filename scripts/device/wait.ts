@@ -1,22 +1,22 @@
-/** Waiting until a register says so. */
+/** Waits until a register has a value. */
 import { interrupted } from "../cli/interrupt.ts";
 import { hex, word } from "../cli/number.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { nameOf, type Place, type Width } from "./place.ts";
 
-/** Fulfilled by a value of which the bits in `mask` are `value`. */
+/** Met by a value whose bits in `mask` are `value`. */
 export interface Condition {
   readonly mask: bigint;
   readonly value: bigint;
 }
 
 export interface Waited {
-  /** What was read last. */
+  /** The last value read. */
   readonly value: bigint;
   readonly outcome: "met" | "timeout" | "interrupted";
 }
 
-/** Reads in a row, before each later one waits for a millisecond. */
+/** Reads in a row; before each later one it waits for a millisecond. */
 const EAGER_READS = 100;
 
 /** `MASK=VALUE`. Throws UsageError. */
@@ -30,7 +30,7 @@ export function parseCondition(text: string, width: Width): Condition {
   return condition;
 }
 
-/** Reads until the condition is fulfilled, the time is over, or Ctrl-C. It reads at least once. */
+/** Reads until the condition is met, the time is up, or Ctrl-C; at least once. */
 export async function waitFor(read: () => bigint, condition: Condition, timeoutMs: number): Promise<Waited> {
   const deadline = performance.now() + timeoutMs;
   for (let reads = 1; ; reads++) {
@@ -44,7 +44,7 @@ export async function waitFor(read: () => bigint, condition: Condition, timeoutM
   }
 }
 
-/** What to say when it was not fulfilled. */
+/** The message if it was not met. */
 export function unmet(
   place: Place,
   width: Width,

@@ -1,4 +1,4 @@
-/** Which device encodes, and what to say of it when nobody chose it. */
+/** Chooses the device that encodes, and says why if the user did not choose it. */
 import { findFunctions } from "../../src/pci/bus/functions.ts";
 import { listIommus } from "../../src/pci/bus/iommu.ts";
 import { PCI_ID } from "../../src/vp9/contract/registers.ts";
@@ -7,11 +7,11 @@ import { UsageError } from "../cli/usage-error.ts";
 
 export interface ChosenDevice {
   readonly spec: string;
-  /** Empty where it was named. */
+  /** Empty if the user named it. */
   readonly why: string;
 }
 
-/** Throws UsageError: a codec for a device that has its own. */
+/** Throws UsageError for a codec with a device that has its own. */
 export function chooseDevice(wanted: string | undefined, codec: string | undefined): ChosenDevice {
   const query = codec === undefined ? "" : `?codec=${codec}`;
   if (wanted !== undefined) {
@@ -25,7 +25,7 @@ export function chooseDevice(wanted: string | undefined, codec: string | undefin
   return { spec: `model:vp9${query}`, why: `${why}; using the software model` };
 }
 
-/** Why frames take the slow way, and how they would not. */
+/** Says that frames take the slow path, and how to avoid it. */
 export function windowHint(device: string): string {
   const bind = { verb: "bind", args: [device] };
   const can = listIommus().length > 0 ? `; after ${wordCommand(bind)} they go by DMA` : "";

@@ -1,22 +1,22 @@
-/** What somebody who looks at the result should know beforehand, a sentence or two for each. */
+/** Notes on a result for its viewer, each a sentence or two. */
 
 import { shellWord } from "../../src/media/media-error.ts";
 import type { VideoFormat } from "../../src/media/video.ts";
 import { displayWidth } from "../../src/media/webm.ts";
 import type { EncoderConfig } from "../../src/vp9/encoder/encoder-config.ts";
 
-/** What libvpx takes where no bitrate is given, whatever the size. */
+/** libvpx's default bitrate, for any size. */
 const DEFAULT_KBPS = 256;
-/** Bits for each pixel that look good at the default speed: 34 to 35 dB of real video at 720p and 1080p. */
+/** Bits per pixel that look good at the default speed: 34 to 35 dB of real video at 720p and 1080p. */
 const GOOD_BITS = 0.07;
 
-/** As many kbit/s as that, in two digits. */
+/** The bitrate for that many bits per pixel, to two digits. */
 function goodKbps({ width, height, fps }: VideoFormat, bits: number): number {
   const kbps = (width * height * (fps.num / fps.den) * bits) / 1000;
   return Math.max(10, Number(kbps.toPrecision(2)));
 }
 
-/** Where the bitrate is libvpx's default: that it is far too low, or caps a quality that was asked for. */
+/** If the bitrate is libvpx's default: it is far too low, or caps the quality that was asked for. */
 function bitrateNote(video: VideoFormat, config: Pick<EncoderConfig, "bitrate" | "bitrateMode">): string[] {
   if (config.bitrate !== undefined) return [];
   const good = goodKbps(video, GOOD_BITS);
@@ -32,7 +32,7 @@ function bitrateNote(video: VideoFormat, config: Pick<EncoderConfig, "bitrate" |
   ];
 }
 
-/** What the output can't say of the pictures. */
+/** Properties of the video that the output can't record. */
 function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[] {
   const notes = [];
   const { width, height, pixelAspect } = video;

@@ -1,4 +1,4 @@
-/** encode.ts's command line, as numbers, lists and choices. */
+/** encode.ts's options, as numbers, lists and choices. */
 
 import {
   checkFps,

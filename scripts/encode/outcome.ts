@@ -1,4 +1,4 @@
-/** What a run of encode.ts comes to, and how it is told: once, as JSON or for people. */
+/** The outcome of a run of encode.ts, reported once, as JSON or as text. */
 import { MediaError } from "../../src/media/media-error.ts";
 import { EncodeFileError } from "../../src/vp9/encoder/file.ts";
 import type { EncodeReport } from "../../src/vp9/encoder/report.ts";
@@ -26,12 +26,12 @@ interface Asked {
 
 export class Outcome {
   readonly #asked: Asked;
-  /** What the device is set up with. */
+  /** The device's settings. */
   settings: Readonly<Record<string, unknown>> = {};
   device: string | undefined;
   notes: readonly string[] = [];
   report: EncodeReport | undefined;
-  /** What an error means from here on; what the process ends with. */
+  /** The exit code if the current stage fails, and at the end the process's own. */
   exitCode: number = ExitCode.USAGE;
   #errorText: string | undefined;
   /** The lines for people so far, one after the other. */
@@ -61,21 +61,21 @@ export class Outcome {
     this.#errorText = error instanceof MediaError ? wordInputError(error) : wordError(error);
   }
 
-  /** Prints what became of it; nothing when called again. */
+  /** Prints the outcome; nothing when called again. */
   async tell(): Promise<void> {
     if (this.#told) return;
     this.#told = true;
     await this.#said;
     const { json, output } = this.#asked;
     const error = this.#errorText === undefined ? undefined : this.#errorText + this.#kept();
-    // Standard output belongs to the video when it goes there. (process.stdout would take 9 ms to set itself up.)
+    // Standard output is for the video when it goes there. (process.stdout would take 9 ms to set up.)
     const print = output === "-" ? console.error : console.log;
     if (json) print(JSON.stringify(this.#asJson(error)));
     else if (error !== undefined) await say("error", error);
     else if (this.talks && this.report) print(summary(this.report, output!));
   }
 
-  /** What the output holds in spite of an error. */
+  /** Says what the output holds in spite of an error. */
   #kept(): string {
     const { frames = 0 } = this.report ?? {};
     if (frames === 0) return "";

@@ -1,9 +1,9 @@
-/** That a guest is booting, on a terminal: it takes many seconds and says nothing. */
+/** Shows on a terminal that a guest is booting, which takes many silent seconds. */
 import { openProgress } from "../cli/progress.ts";
 
 export interface BootProgress {
   begin(): void;
-  /** Removes the line; harmless when there is none. */
+  /** Removes the line; harmless without one. */
   end(): void;
 }
 

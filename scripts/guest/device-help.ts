@@ -1,4 +1,4 @@
-/** What --device help and --device NAME,help print. */
+/** Prints --device help and --device NAME,help. */
 import type { Arch } from "../../src/guest/arch.ts";
 import { fetchQemu } from "../../src/guest/assets.ts";
 import { knownDevices } from "../../src/guest/devices.ts";
@@ -9,8 +9,8 @@ import { wordCommand } from "../cli/remedy.ts";
 export const asksForHelp = (spec: string) => spec === "help" || spec.endsWith(",help");
 
 /**
- * All devices, or the properties of one, as text for people. QEMU is fetched on first use.
- * @throws when QEMU has no such device
+ * All devices, or the properties of one, as text. QEMU is fetched on first use.
+ * @throws if QEMU has no such device
  */
 export async function deviceHelp(arch: Arch, spec: string, log: (line: string) => void): Promise<string> {
   const tree = await fetchQemu(log);

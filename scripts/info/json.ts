@@ -5,7 +5,7 @@ import { hex } from "../cli/number.ts";
 import type { Source } from "./source.ts";
 
 /**
- * What --json prints of a function: what list.ts says of it, by the same names and in the same forms, and everything else
+ * The --json output for a function: the fields of list.ts, with the same names and forms, and everything else
  * that was decoded.
  */
 export function toJson(decoded: DecodedFunction, names: PciNames, { around, iommuGroup }: Source): object {

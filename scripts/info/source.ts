@@ -1,4 +1,4 @@
-/** Where a configuration space to look at comes from. */
+/** Sources of a configuration space to show. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalAddress, isAddress } from "../../src/pci/bus/address.ts";
@@ -31,7 +31,7 @@ export interface Source {
 
 const HEADER_BYTES = 64;
 
-/** Whether there is more to it that only root may read. */
+/** Whether it has more that only root may read. */
 export function isCutShort({ bytes }: Source): boolean {
   return bytes.byteLength <= HEADER_BYTES && ((bytes[Config.STATUS] ?? 0) & Status.CAPABILITIES) !== 0;
 }
@@ -52,8 +52,8 @@ export function fromMachine(): Source[] {
 }
 
 /**
- * The functions of a dump, or raw bytes; with an address only the first one that has it. "-" is standard input. Throws
- * Error, DumpError, and UsageError for what is no address.
+ * The functions of a dump, or raw bytes; with an address only the first function that has it. "-" is standard
+ * input. Throws Error, DumpError, and UsageError if the address is not one.
  */
 export function fromFile(path: string, address?: string): Source[] {
   if (address !== undefined && !isAddress(address))
@@ -82,12 +82,12 @@ export function fromFile(path: string, address?: string): Source[] {
 
 const SHOWN_ADDRESSES = 8;
 
-/** With or without the domain, which a dump has only where there are several. */
+/** With or without the domain, which a dump has only if there are several. */
 function isSameFunction(dumped: string | undefined, address: string): boolean {
   return dumped !== undefined && isAddress(dumped) && canonicalAddress(dumped) === canonicalAddress(address);
 }
 
-/** Nothing is written to it, and its driver stays. */
+/** Reads only; its driver stays. */
 function fromFunction(of: PciFunction): Source {
   let bytes: Uint8Array;
   try {
@@ -118,7 +118,7 @@ function fromFunction(of: PciFunction): Source {
   };
 }
 
-/** As the kernel sees it, which knows sizes, and hides registers that lie (a virtual function's, say). */
+/** The kernel's view: it knows sizes, and replaces registers that are wrong (a virtual function's, say). */
 function knownRegion({ start, end, flags }: PciResource): KnownRegion {
   if (flags === 0n || end < start || end === 0n) return { sizeBytes: 0 };
   const has = (flag: bigint) => (flags & flag) !== 0n;

@@ -1,4 +1,4 @@
-/** The --help of all verbs in one. */
+/** One --help for all verbs. */
 import { defineCommand } from "citty";
 import { cloneVerbs } from "../cli/remedy.ts";
 import { printUsage } from "../cli/usage.ts";

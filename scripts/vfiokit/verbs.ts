@@ -1,11 +1,11 @@
-/** The verbs of a standalone binary. */
+/** The verbs of a standalone binary. The others need a clone of the project. */
 import { plugin } from "bun";
 import type { verbNames } from "../cli/remedy.ts";
 
 export interface Verb {
-  /** What it does, for --help. */
+  /** Its description, for --help. */
   readonly about: string;
-  /** Runs it on the process's arguments, in which its name no longer stands. */
+  /** Runs it on the process's arguments, from which its name was removed. */
   run(): Promise<unknown>;
 }
 
@@ -44,7 +44,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
 } satisfies Record<(typeof verbNames)[number], Verb>;
 
-/** A register table may stand in a driver's file, which imports the library: where none is installed it gets this one. */
+/** A register table may be in a driver's file, which imports the library. If none is installed, it gets this one. */
 function provideLibrary(): void {
   plugin({
     name: "vfiokit",
