@@ -1,14 +1,14 @@
 /**
  * Exact-width accesses to device memory, little-endian, in program order.
  *
- * JavaScript gives no promise about the accesses that it makes to a typed array: loads are hoisted out of polling
- * loops, stores merged, `DataView` splits words into bytes. So registers and windows go through a few bytes of
- * machine code each, called through bun:ffi, which the engine can neither see into nor reorder. Each is one load or
- * one store of the named width, followed by a return; arguments as the System V (x86-64) and AAPCS64 calling
- * conventions pass them.
+ * JavaScript makes no promise about how it accesses a typed array: it hoists loads out of polling loops and
+ * merges stores, and `DataView` splits words into bytes. So registers and windows are accessed by short
+ * routines of machine code, called through bun:ffi, which the engine can neither inspect nor reorder. Each is
+ * one load or one store of the named width and a return. Arguments follow the System V (x86-64) and AAPCS64
+ * calling conventions.
  *
- * The caller answers for the address: mapped, in range, and aligned to the width. An access to a device that is
- * gone raises SIGBUS, which nothing can catch.
+ * The caller guarantees that the address is mapped, in range, and aligned to the width. Accessing a device
+ * that is gone raises SIGBUS, which nothing can catch.
  */
 import { type FFITypeOrString, linkSymbols } from "bun:ffi";
 import { pointer } from "./libc.ts";
@@ -28,7 +28,7 @@ const x64 = {
   fence: "0faef0c3",
 };
 
-/** Instruction words; the return (d65f03c0) is appended below, and copies end in it by their first branch. */
+/** Instruction words. The return (d65f03c0) is appended below; the copies reach it by their first branch. */
 const arm64 = {
   read8: "39400000",
   read16: "79400000",
@@ -57,7 +57,7 @@ const SLOT_BYTES = 32;
 const operations = Object.keys(x64) as Operation[];
 const code = new Uint8Array(new ArrayBuffer(operations.length * SLOT_BYTES));
 for (const [i, operation] of operations.entries()) code.set(machineCode(operation), i * SLOT_BYTES);
-/** Lives as long as the process: the functions below point into it. */
+/** Never unmapped: the functions below point into it. */
 const page = mapExecutable(code);
 
 function at<const A extends FFITypeOrString[], R extends FFITypeOrString>(
@@ -94,5 +94,5 @@ export const write64 = native.write64 as unknown as (address: number, value: big
 export const copy32 = native.copy32 as unknown as (to: number, from: number, count: number) => void;
 /** `count` ordered 64-bit loads from `from`, each followed by its store to `to`. */
 export const copy64 = native.copy64 as unknown as (to: number, from: number, count: number) => void;
-/** A full memory fence (mfence, dmb sy): accesses before it are done before accesses after it. */
+/** A full memory fence (mfence, dmb sy): accesses before it complete before accesses after it. */
 export const fence: () => void = native.fence;

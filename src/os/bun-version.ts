@@ -1,10 +1,10 @@
-/** Imported for its check alone: an older Bun fails in bun:ffi, in words that help nobody. */
+/** Imported only for its check: an older Bun fails in bun:ffi with an unhelpful message. */
 
-/** The oldest that vfiokit is made for; package.json's engines say the same. */
+/** The oldest supported version, the same as in package.json's engines. */
 const NEEDED = "1.4.4";
 
 if (Bun.semver.order(Bun.version, NEEDED) < 0) {
-  // The message is all: a verb shall not print this file's lines, too.
+  // A verb prints the message alone, without lines of this file.
   Error.stackTraceLimit = 0;
   throw new Error(
     `vfiokit needs Bun ${NEEDED} or later, and ${process.execPath} is Bun ${Bun.version}. In a clone, npm install brings one that fits, and npx bun runs it; elsewhere npm install bun@${NEEDED} does, or bun upgrade.`,

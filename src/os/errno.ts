@@ -7,21 +7,21 @@ for (const [name, number] of Object.entries(constants.errno)) {
   if (!names.has(number)) names.set(number, name);
 }
 
-/** The name of an errno value, e.g. 2 → "ENOENT"; "errno 9999" for one without a name. */
+/** The name of an errno value, e.g. 2 → "ENOENT"; "errno 9999" if it has no name. */
 export function errnoName(errno: number): string {
   return names.get(errno) ?? `errno ${errno}`;
 }
 
-/** The calling thread's errno. Meaningful only directly after a call that failed. */
+/** The calling thread's errno. Valid only directly after a failed call. */
 export function lastErrno(): number {
   return read.i32(libc.__errno_location()!, 0);
 }
 
-/** A system call that failed: what was tried, on what, and the errno by name. */
+/** A failed system call: what was tried, on which object, and the errno by name. */
 export class SystemError extends Error {
   override readonly name = "SystemError";
   readonly errno: number;
-  /** The errno's name, e.g. "EACCES", as Node's errors have it. */
+  /** The errno's name, e.g. "EACCES", as in Node's errors. */
   readonly code: string;
 
   constructor(what: string, errno: number) {
@@ -31,13 +31,13 @@ export class SystemError extends Error {
   }
 }
 
-/** Passes a system call's result through, or throws the {@link SystemError} that `what` describes if it is negative. */
+/** Returns a system call's result. Throws a {@link SystemError} about `what` if the result is negative. */
 export function check(result: number, what: string): number {
   if (result < 0) throw new SystemError(what, lastErrno());
   return result;
 }
 
-/** Repeats a call that a signal's handler interrupted; other results pass through unchanged. */
+/** Repeats a call while signal handlers interrupt it (EINTR). Returns any other result unchanged. */
 export function retryInterrupted(call: () => number): number {
   for (;;) {
     const result = call();

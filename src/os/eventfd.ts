@@ -10,14 +10,14 @@ const EFD_CLOEXEC = 0o2000000;
 
 type Reader = ReturnType<typeof openStream>;
 
-/** Bun reads a duplicate of the descriptor on its event loop; cancelling closes only that. */
+/** Bun reads a duplicate of the descriptor on its event loop; cancelling closes only the duplicate. */
 function openStream(fd: number) {
   return Bun.file(fd).stream().getReader();
 }
 
 /**
- * An eventfd (eventfd(2)): a counter in the kernel that one side adds to and the other waits for. An interrupt in
- * VFIO and vfio-user, and the bell between the model's threads.
+ * An eventfd (eventfd(2)): a kernel counter that one side adds to and the other waits on. It delivers
+ * interrupts in VFIO and vfio-user, and wakes the model's threads.
  */
 export class EventFd implements Disposable {
   readonly fd: Fd;
@@ -26,7 +26,7 @@ export class EventFd implements Disposable {
   #pending = 0;
   #wake: (() => void) | undefined;
 
-  /** A new eventfd, or the owner of one received from elsewhere (which must be non-blocking). Throws SystemError. */
+  /** Creates an eventfd, or takes over a received one, which must be non-blocking. Throws SystemError. */
   constructor(fd = new Fd(check(libc.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "create an eventfd"))) {
     this.fd = fd;
   }
@@ -35,13 +35,13 @@ export class EventFd implements Disposable {
   signal(): void {
     this.#counter[0] = 1n;
     const written = Number(libc.write(this.fd.number, ptr(this.#counter), 8));
-    // EAGAIN: the counter is at its maximum, so whoever waits has a signal to see.
+    // EAGAIN: the counter is at its maximum, so the waiter already has a signal.
     if (written < 0 && lastErrno() !== constants.errno.EAGAIN) {
       throw new SystemError("signal an eventfd", lastErrno());
     }
   }
 
-  /** Takes the counter without waiting: how many signals came since it was last taken. */
+  /** Takes the counter without waiting. Returns the number of signals since it was last taken. */
   take(): number {
     const got = Number(libc.read(this.fd.number, ptr(this.#counter), 8));
     if (got === 8) return Number(this.#counter[0]);
@@ -50,14 +50,15 @@ export class EventFd implements Disposable {
     throw new SystemError("read an eventfd", errno);
   }
 
-  /** Blocks the thread until a signal comes; returns their number, or 0 when the time is over. */
+  /** Blocks the thread until a signal arrives. Returns the number of signals, or 0 on timeout. */
   wait(timeoutMs: number): number {
     return takeWithin(this.fd.number, () => this.take(), timeoutMs);
   }
 
   /**
-   * Waits on Bun's event loop until a signal comes; returns their number, or 0 when the time is over. After its first
-   * call the loop takes the counter's signals itself: `take` and `wait` no longer see them. One waiter at a time.
+   * Waits on Bun's event loop until a signal arrives. Returns the number of signals, or 0 on timeout. From
+   * the first call on, the event loop takes the signals: `take` and `wait` no longer see them. One waiter at
+   * a time.
    */
   async waitAsync(timeoutMs: number): Promise<number> {
     if (this.#stream === undefined) {

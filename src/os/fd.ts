@@ -11,13 +11,13 @@ export class Fd implements Disposable {
     this.#number = number;
   }
 
-  /** The descriptor's number. Throws once it is closed, so that a number reused by the kernel is never touched. */
+  /** The descriptor's number. Throws after close: the kernel may have reused the number. */
   get number(): number {
     if (this.#number < 0) throw new Error("this file descriptor is already closed");
     return this.#number;
   }
 
-  /** Gives the descriptor away: the caller closes it from now on. */
+  /** Passes ownership to the caller, who closes the descriptor from now on. */
   release(): number {
     const number = this.number;
     this.#number = -1;
@@ -31,7 +31,7 @@ export class Fd implements Disposable {
   }
 }
 
-/** open(2) flags, from asm-generic/fcntl.h (the same on x86-64 and aarch64 for these). */
+/** open(2) flags, from asm-generic/fcntl.h (these are the same on x86-64 and aarch64). */
 export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
@@ -51,8 +51,8 @@ export function duplicateFd(number: number): Fd {
 }
 
 /**
- * ioctl(2) with an integer, or with a structure (on an ArrayBuffer of its own) that the kernel reads and fills in. `what`
- * says what is tried, on what. Returns the call's result. Throws SystemError.
+ * ioctl(2) with an integer, or with a structure (in its own ArrayBuffer) that the kernel reads and fills in.
+ * `what` describes the operation and its object. Returns the call's result. Throws SystemError.
  */
 export function ioctl(
   fd: Fd,
@@ -67,7 +67,7 @@ export function ioctl(
   );
 }
 
-/** pread(2) of all of `bytes`. Throws SystemError; fewer bytes count as EIO. */
+/** Fills all of `bytes` by pread(2). Throws SystemError; EIO on a short read. */
 export function readAt(fd: Fd, bytes: Uint8Array, offset: number, what: string): void {
   whole(
     retryInterrupted(() => Number(libc.pread(fd.number, ptr(bytes), bytes.byteLength, offset))),
@@ -76,7 +76,7 @@ export function readAt(fd: Fd, bytes: Uint8Array, offset: number, what: string):
   );
 }
 
-/** pwrite(2) of all of `bytes`. Throws SystemError; fewer bytes count as EIO. */
+/** Writes all of `bytes` by pwrite(2). Throws SystemError; EIO on a short write. */
 export function writeAt(fd: Fd, bytes: Uint8Array, offset: number, what: string): void {
   whole(
     retryInterrupted(() => Number(libc.pwrite(fd.number, ptr(bytes), bytes.byteLength, offset))),
@@ -92,7 +92,7 @@ function whole(result: number, sizeBytes: number, what: string): void {
 /** LOCK_EX | LOCK_NB, from asm-generic/fcntl.h. */
 const LOCK_NOW = 2 | 4;
 
-/** flock(2): this open file's lock for itself alone, until it is closed; false where another has it. Throws SystemError. */
+/** Takes an exclusive flock(2) until `fd` is closed; false if another open file has it. Throws SystemError. */
 export function tryLock(fd: Fd, what: string): boolean {
   const result = retryInterrupted(() => libc.flock(fd.number, LOCK_NOW));
   if (result < 0 && lastErrno() === constants.errno.EAGAIN) return false;

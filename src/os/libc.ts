@@ -1,12 +1,12 @@
 /**
- * The C library, as far as vfiokit calls it. Prototypes follow the manual pages (section 2) with LP64 types;
- * variadic functions (`open`, `fcntl`, `ioctl`) are declared with the one shape used here, which is correct on
- * x86-64 and on aarch64.
+ * The C library functions that vfiokit calls. Prototypes follow the manual pages (section 2) with LP64 types.
+ * Variadic functions (`open`, `fcntl`, `ioctl`) are declared with the one shape used here, which is correct
+ * on x86-64 and on aarch64.
  */
 import "./bun-version.ts";
 import { dlopen, FFIType, type Pointer } from "bun:ffi";
 
-/** A failed `mmap`, as bun:ffi hands over `(void *)-1`. */
+/** What `mmap` returns on failure: `(void *)-1`, as bun:ffi represents it. */
 export const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 
 export const libc = dlopen("libc.so.6", {
@@ -42,7 +42,7 @@ export const libc = dlopen("libc.so.6", {
   recvmsg: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast },
 }).symbols;
 
-/** A plain address where bun:ffi wants its branded pointer type; 0 is NULL. */
+/** Converts an address to bun:ffi's branded pointer type; 0 is NULL. */
 export function pointer(address: number): Pointer {
   return address as Pointer;
 }

@@ -1,6 +1,6 @@
 import { dlopen, type FFIFunction, type Library } from "bun:ffi";
 
-/** A shared library that was found under one of several names. */
+/** A shared library, opened under one of several names. */
 export interface OpenLibrary<Symbols extends Record<string, FFIFunction>> {
   /** The name that opened, as given in the candidates. */
   readonly soname: string;
@@ -10,7 +10,7 @@ export interface OpenLibrary<Symbols extends Record<string, FFIFunction>> {
   close(): void;
 }
 
-/** No candidate opened with all symbols: the message holds every name and the loader's reason. */
+/** No candidate opened with all symbols: the message gives every name and the loader's reason. */
 export class LibraryError extends Error {
   override readonly name = "LibraryError";
 }
@@ -18,9 +18,9 @@ export class LibraryError extends Error {
 const RTLD_LAZY = 1;
 
 /**
- * Opens the first of `candidates` (sonames or paths) that exists and has every symbol. They are searched where
- * dlopen(3) searches and nowhere else: bun:ffi alone would also take one lying in the working directory, so each is
- * loaded by the C library (musl, or glibc from 2.34) first, and bun:ffi finds it loaded.
+ * Opens the first of `candidates` (sonames or paths) that exists and has every symbol. Searches only where
+ * dlopen(3) does. bun:ffi alone would also open a file in the working directory, so the C library (musl, or
+ * glibc from 2.34) loads each candidate first, and bun:ffi finds it loaded.
  *
  * @throws {LibraryError} naming every candidate and why it did not open
  */

@@ -14,10 +14,10 @@ const MAP_ANONYMOUS = 0x20;
 const MAP_HUGETLB = 0x40000;
 const MADV_DONTFORK = 10;
 const MADV_HUGEPAGE = 14;
-/** The size of a huge page goes into the flags as its logarithm: mmap(2). */
+/** The flags encode a huge page's size as its base-2 logarithm: mmap(2). */
 const MAP_HUGE_SHIFT = 26;
 
-/** The page size of x86-64 and of Debian's aarch64 kernels; one with larger pages refuses what is mapped here. */
+/** The page size of x86-64 and of Debian's aarch64 kernels. Kernels with larger pages refuse these mappings. */
 export const PAGE_SIZE = 4096;
 
 /** Memory mapped into this process. Unmapped on dispose; no view of it may be used afterwards. */
@@ -31,7 +31,7 @@ export class Mapping implements Disposable {
     this.sizeBytes = sizeBytes;
   }
 
-  /** Virtual address of the first byte. Throws once it is unmapped: an access there would kill the process. */
+  /** Virtual address of the first byte. Throws after unmapping: an access there would kill the process. */
   get address(): number {
     if (!this.#mapped) throw new Error("this mapping is already unmapped");
     return this.#address;
@@ -63,15 +63,15 @@ function map(sizeBytes: number, protection: number, flags: number, fd: number, o
   return new Mapping(Number(address), sizeBytes);
 }
 
-/** Maps `sizeBytes` of a file at `offset` (a multiple of the page size), shared with whoever else maps it. Throws SystemError. */
+/** Maps `sizeBytes` of a file from `offset` (a multiple of the page size), MAP_SHARED. Throws SystemError. */
 export function mapShared(fd: number, sizeBytes: number, offset = 0, writable = true): Mapping {
   return map(sizeBytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, offset);
 }
 
 /**
- * Maps zeroed memory of this process's own in pages of `pageBytes`: 4 KiB, or a size that hugetlbfs has. It is shared with
- * children, so that none of its pages is copied where a device uses them. Throws SystemError: ENOMEM where there are no
- * such pages left.
+ * Maps zeroed anonymous memory in pages of `pageBytes`: 4 KiB, or a size that hugetlbfs has. Children share
+ * it or do not get it, so a fork never copies a page that a device uses. Throws SystemError: ENOMEM when no
+ * such pages are left.
  */
 export function mapAnonymous(sizeBytes: number, pageBytes = PAGE_SIZE): Mapping {
   if (alignmentOf(sizeBytes, pageBytes) > pageBytes) return mapTransparent(sizeBytes);
@@ -80,17 +80,17 @@ export function mapAnonymous(sizeBytes: number, pageBytes = PAGE_SIZE): Mapping 
 }
 
 /**
- * The size of a transparent huge page on x86-64 and on aarch64 with pages of 4 KiB. Memory of at least this size begins at
- * a multiple of it, and the kernel makes it of such pages where it can: an IOMMU maps each in one go.
+ * The size of a transparent huge page on x86-64, and on aarch64 with 4 KiB pages. Memory of at least this
+ * size is aligned to it, and the kernel backs it with such pages where it can: an IOMMU maps each one whole.
  */
 const TRANSPARENT_BYTES = 2 ** 21;
 
-/** What mapAnonymous begins memory at a multiple of. Addresses of the same alignment let an IOMMU map its pages whole. */
+/** The alignment of mapAnonymous's memory. An IOVA aligned alike lets an IOMMU map its pages whole. */
 export function alignmentOf(sizeBytes: number, pageBytes: number): number {
   return pageBytes === PAGE_SIZE && sizeBytes >= TRANSPARENT_BYTES ? TRANSPARENT_BYTES : pageBytes;
 }
 
-/** Private memory, which is what huge pages are readily had for; children have none of it, so no page is ever copied. */
+/** Private memory, which readily gets huge pages. Children do not inherit it, so no page is ever copied. */
 function mapTransparent(sizeBytes: number): Mapping {
   const roomBytes = sizeBytes + TRANSPARENT_BYTES;
   const room = map(roomBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -102,14 +102,14 @@ function mapTransparent(sizeBytes: number): Mapping {
     room[Symbol.dispose]();
     throw error;
   }
-  libc.madvise(pointer(address), sizeBytes, MADV_HUGEPAGE); // refused where the kernel knows none; small ones do
+  libc.madvise(pointer(address), sizeBytes, MADV_HUGEPAGE); // may fail: small pages work, too
   const end = address + sizeBytes;
   if (address > start) libc.munmap(pointer(start), address - start);
   libc.munmap(pointer(end), start + roomBytes - end);
   return new Mapping(address, sizeBytes);
 }
 
-/** Maps `code` where it can be executed; the mapping is never writable and executable at once. Throws SystemError. */
+/** Maps `code` as executable memory, which is never writable at the same time. Throws SystemError. */
 export function mapExecutable(code: Uint8Array): Mapping {
   const sizeBytes = Math.ceil(code.byteLength / PAGE_SIZE) * PAGE_SIZE;
   const mapping = map(sizeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -123,7 +123,7 @@ export function mapExecutable(code: Uint8Array): Mapping {
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
-/** From linux/fcntl.h; F_SEAL_SEAL: no seal can be added any more, such as one that forbids writing. */
+/** From linux/fcntl.h. F_SEAL_SEAL forbids adding seals, e.g. one that forbids writing. */
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
 const F_SEAL_SEAL = 1;
@@ -131,8 +131,8 @@ const F_SEAL_SHRINK = 2;
 const F_SEAL_GROW = 4;
 
 /**
- * Anonymous memory with a file descriptor to share it by; `name` shows in /proc only. Its size is sealed: nobody who gets
- * the descriptor can take away pages that are mapped here. Throws SystemError.
+ * Anonymous memory with a file descriptor to share it; `name` shows in /proc only. Its size is sealed, so no
+ * holder of the descriptor can take away pages that are mapped here. Throws SystemError.
  */
 export function createMemfd(name: string, sizeBytes: number): Fd {
   const fd = new Fd(check(libc.memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), `create memfd ${name}`));
@@ -151,9 +151,10 @@ export function createMemfd(name: string, sizeBytes: number): Fd {
 const HUGETLBFS = 0x958458f6;
 
 /**
- * Whether no owner of a descriptor can take away pages of its file while they are mapped, where an access would then kill
- * the process (SIGBUS): memory whose size is sealed, but for that of hugetlbfs, where a hole that was made in it may not be
- * filled again. Asks nothing of other files, whose file systems may not answer.
+ * Whether a file's pages stay available while they are mapped. Where another holder of the descriptor can
+ * take them away, an access kills this process (SIGBUS). True for memory with a sealed size, except on
+ * hugetlbfs, where a punched hole may not be filled again. Does not query other files: their file systems may
+ * not answer.
  */
 export function keepsItsPages(fd: Fd): boolean {
   const seals = libc.fcntl(fd.number, F_GET_SEALS, 0);
@@ -164,12 +165,12 @@ export function keepsItsPages(fd: Fd): boolean {
 /** FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, linux/falloc.h. */
 const PUNCH_HOLE = 0x03;
 
-/** Makes a memfd all zeros again, also where it is mapped, and gives its pages back. Throws SystemError. */
+/** Zeroes a memfd, including where it is mapped, and frees its pages. Throws SystemError. */
 export function clearMemfd(fd: Fd, sizeBytes: number): void {
   check(libc.fallocate(fd.number, PUNCH_HOLE, 0, sizeBytes), `clear ${sizeBytes} bytes of a memfd`);
 }
 
-/** A view of ordinary RAM at an address that its owner keeps mapped for as long as the view is used. */
+/** A view of ordinary RAM. The owner keeps the address mapped as long as the view is used. */
 export function viewMemory(address: number, sizeBytes: number): Uint8Array<ArrayBuffer> {
   if (sizeBytes === 0) return new Uint8Array(0);
   return new Uint8Array(toArrayBuffer(pointer(address), 0, sizeBytes));

@@ -1,9 +1,10 @@
 /**
- * Eventfds that another process made and handed over. Its owner decides whether a write to one blocks: the flag O_NONBLOCK
- * belongs to the open file that both share, so the owner can clear it at any time, and setting it would make the owner's
- * own blocking reads fail. So they are not written to. The kernel adds 1 to an eventfd when a request of its asynchronous
- * I/O is done (io_submit(2), IOCB_FLAG_RESFD), and that never waits, whatever the counter and the flags are. The request
- * is a read from an empty file.
+ * Signals eventfds that another process created and sent to us.
+ *
+ * A write to one could block: O_NONBLOCK belongs to the open file that both processes share, so the owner can
+ * clear it at any time, and setting it would make the owner's blocking reads fail. Instead, the kernel adds 1
+ * to the eventfd when an asynchronous I/O request completes (io_submit(2), IOCB_FLAG_RESFD). That never
+ * waits, regardless of the counter and the flags. The request is a read from an empty file.
  */
 import { ptr } from "bun:ffi";
 import { readlinkSync } from "node:fs";
@@ -26,7 +27,7 @@ const IOCB_FLAG_RESFD = 1;
 /** struct io_event. */
 const EVENT_BYTES = 32;
 
-/** Whether a descriptor is an eventfd; asks nothing of its file, which may be one whose owner does not answer. */
+/** Whether a descriptor is an eventfd. Does not query the file: its owner may not answer. */
 export function isEventFd(fd: Fd): boolean {
   return readlinkSync(`/proc/self/fd/${fd.number}`) === "anon_inode:[eventfd]";
 }
@@ -41,7 +42,7 @@ interface Requests {
 
 let requests: Requests | undefined | "none";
 
-/** Asynchronous I/O of this thread; undefined where the kernel has none, or no more of it. */
+/** This thread's asynchronous I/O context; undefined if the kernel has none, or none left. */
 function openRequests(): Requests | undefined {
   const word = new BigUint64Array(new ArrayBuffer(8));
   if (libc.syscall(IO_SETUP, 1, ptr(word), 0, 0, 0) < 0) return undefined;
@@ -56,8 +57,8 @@ function openRequests(): Requests | undefined {
 }
 
 /**
- * Adds 1 to an eventfd of another process without ever waiting; to one whose counter is at its maximum adds nothing, since
- * whoever waits has a signal to see. Throws SystemError: EINVAL where it is no eventfd.
+ * Adds 1 to another process's eventfd without ever waiting. Adds nothing if the counter is at its maximum:
+ * the waiter already has a signal. Throws SystemError: EINVAL if it is not an eventfd.
  */
 export function signalPeer(fd: Fd): void {
   requests ??= openRequests() ?? "none";
@@ -67,13 +68,13 @@ export function signalPeer(fd: Fd): void {
   const submit = () => Number(libc.syscall(IO_SUBMIT, context, 1, ptr(list), 0, 0));
   if (submit() >= 0) return;
   if (lastErrno() !== constants.errno.EAGAIN) throw new SystemError("signal an eventfd", lastErrno());
-  // Requests that are done take up room until they are collected.
+  // Completed requests take up room until they are collected.
   const events = new Uint8Array(new ArrayBuffer(64 * EVENT_BYTES));
   libc.syscall(IO_GETEVENTS, context, 0, 64, ptr(events), 0);
   check(submit(), "signal an eventfd");
 }
 
-/** Without asynchronous I/O: only an owner that fills the counter in the microsecond between can make this wait. */
+/** Without asynchronous I/O. Waits only if the owner fills the counter between the poll and the write. */
 function signalIfRoom(fd: Fd): void {
   if (!(poll([{ fd: fd.number, events: POLLOUT }], 0)[0]! & POLLOUT)) return;
   const one = new BigUint64Array(new ArrayBuffer(8)).fill(1n);

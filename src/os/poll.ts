@@ -17,8 +17,8 @@ const POLLFD_BYTES = 8;
 let table = new DataView(new ArrayBuffer(8 * POLLFD_BYTES));
 
 /**
- * Blocks until an entry is ready or the time is over (negative: no limit); returns what is ready of each, in order,
- * 0 for nothing. A signal's handler does not end the wait early by more than one round of the caller's loop.
+ * Blocks until an entry is ready or the time limit passes (negative: no limit). Returns the ready events of
+ * each entry, in order; 0 for none. A signal handler can end the wait early with all 0, so callers loop.
  */
 export function poll(entries: readonly PollEntry[], timeoutMs: number): number[] {
   if (table.byteLength < entries.length * POLLFD_BYTES) {
@@ -34,7 +34,7 @@ export function poll(entries: readonly PollEntry[], timeoutMs: number): number[]
   return entries.map((_, i) => table.getInt16(i * POLLFD_BYTES + 6, true));
 }
 
-/** Blocks until `take` gives a count above 0 of a descriptor that becomes readable with it, or the time is over: then 0. */
+/** Calls `take` until it returns a count above 0, waiting until `fd` is readable; returns 0 on timeout. */
 export function takeWithin(fd: number, take: () => number, timeoutMs: number): number {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

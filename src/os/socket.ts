@@ -18,7 +18,7 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
-/** Most descriptors taken from or put into one message; vfio-user peers announce at most 16. */
+/** Most descriptors sent or received in one message; vfio-user peers announce at most 16. */
 export const MAX_FDS = 16;
 
 /** struct sockaddr_un: u16 family, then the path, at most 107 bytes and NUL. */
@@ -39,7 +39,7 @@ function newSocket(flags = 0): Fd {
   return new Fd(check(libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), "create a UNIX socket"));
 }
 
-/** Connects to a listening socket; EAGAIN when as many wait already as may. Throws SystemError. */
+/** Connects to a listening socket. Throws SystemError: EAGAIN when its backlog is full. */
 export function connectUnix(path: string): Fd {
   const fd = newSocket(SOCK_NONBLOCK);
   const address = socketAddress(path);
@@ -69,7 +69,7 @@ export function listenUnix(path: string): Fd {
   return fd;
 }
 
-/** Takes the next connection of a listening socket, waiting for it. Throws SystemError. */
+/** Waits for the next connection of a listening socket and accepts it. Throws SystemError. */
 export function acceptUnix(listener: Fd): Fd {
   return new Fd(
     check(
@@ -91,7 +91,7 @@ export class Disconnected extends Error {
   override readonly name = "Disconnected";
 }
 
-/** The time for sending or receiving was over. */
+/** Sending or receiving timed out. */
 export class SocketTimeout extends Error {
   override readonly name = "SocketTimeout";
 }
@@ -103,8 +103,9 @@ const CMSG_HEADER = 16;
 const CONTROL_BYTES = CMSG_HEADER + MAX_FDS * 4;
 
 /**
- * A connected stream that sends whole buffers and receives exact lengths, with descriptors, each within a time limit.
- * Reading exactly what a message's header announces keeps the descriptors of one message apart from the next one's.
+ * A connected stream that sends whole buffers and receives exact lengths, with descriptors, each within a
+ * time limit. Reading exactly the length that a message's header announces keeps its descriptors apart from
+ * the next message's.
  */
 export class FdStream implements Disposable {
   readonly fd: Fd;
@@ -127,7 +128,7 @@ export class FdStream implements Disposable {
     this.#view.setInt32(48, 0, true);
   }
 
-  /** Sends all of `bytes`, the descriptors with the first of them. Throws Disconnected, SocketTimeout, SystemError. */
+  /** Sends all of `bytes`, `fds` with the first part. Throws Disconnected, SocketTimeout, SystemError. */
   send(bytes: Uint8Array, fds: readonly number[] = [], timeoutMs = 5000): void {
     if (fds.length > MAX_FDS)
       throw new RangeError(`${fds.length} descriptors in one message; at most ${MAX_FDS}`);
@@ -149,8 +150,8 @@ export class FdStream implements Disposable {
   }
 
   /**
-   * Fills all of `bytes` and returns the descriptors that came along, which the caller owns (close-on-exec).
-   * Throws Disconnected, SocketTimeout, SystemError; descriptors received until then are closed.
+   * Fills all of `bytes`. Returns the descriptors received with them, which the caller owns (close-on-exec).
+   * Throws Disconnected, SocketTimeout, SystemError, and closes the descriptors received so far.
    */
   receive(bytes: Uint8Array, timeoutMs: number): Fd[] {
     const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
@@ -174,7 +175,7 @@ export class FdStream implements Disposable {
     return fds;
   }
 
-  /** Whether something can be received without waiting (an end of the connection counts). */
+  /** Whether data, or the end of the connection, can be received. Waits for it up to `timeoutMs`. */
   readable(timeoutMs = 0): boolean {
     return poll([{ fd: this.fd.number, events: POLLIN }], timeoutMs)[0] !== 0;
   }
@@ -210,7 +211,7 @@ export class FdStream implements Disposable {
     poll([{ fd: this.fd.number, events }], Number.isFinite(leftMs) ? leftMs : -1);
   }
 
-  /** Ends the connection for the peer, whoever else holds a copy of the descriptor. */
+  /** Ends the connection, even if another process holds a copy of the descriptor. */
   hangUp(): void {
     libc.shutdown(this.fd.number, SHUT_RDWR);
   }
