@@ -1,15 +1,15 @@
-/** A register table as Markdown, for the document of a device. */
+/** Renders a register table as Markdown, for a device's document. */
 import type { Field, Register, RegisterTable } from "./table.ts";
 
-/** What a device's own document says of a register beyond its table. */
+/** Text about a register that a device's document adds to its table. */
 export interface RegisterWords {
-  /** Its value after a reset; undefined for the number itself. */
+  /** The reset value in words; undefined to show the number. */
   reset?(register: Register): string | undefined;
-  /** What it is for; `about` alone where absent. */
+  /** The register's purpose; its `about` if absent. */
   meaning?(register: Register): string;
 }
 
-/** A row for each register, in the table's order: offset, name, access, reset value, and its meaning with its fields. */
+/** One row per register, in the table's order: offset, name, access, reset value, and meaning with fields. */
 export function registersMarkdown(table: RegisterTable, words: RegisterWords = {}): string {
   const rows = Object.entries(table).map(([name, register]) => [
     hex(register.offset, 3),

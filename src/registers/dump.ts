@@ -1,4 +1,4 @@
-/** Registers of a table, read and shown with their names. */
+/** Reads a table's registers and shows them by name. */
 import { getField, type Register, type RegisterIo, valueName } from "./table.ts";
 
 export interface RegisterValue {
@@ -8,7 +8,7 @@ export interface RegisterValue {
   readonly value: number | undefined;
 }
 
-/** Reads each register once, in order. Throws Error where the region does not hold them all; nothing was read then. */
+/** Reads each register once, in order. Throws Error, before any read, if one lies outside the region. */
 export function readRegisters(
   bar: Pick<RegisterIo, "read32"> & { readonly index: number; readonly sizeBytes: number },
   tableName: string,
@@ -26,10 +26,10 @@ export function readRegisters(
   });
 }
 
-/** In hexadecimal, with all its digits. */
+/** All eight hexadecimal digits. */
 const hex = (value: number) => `0x${value.toString(16).padStart(8, "0")}`;
 
-/** `NAME+` and `NAME-` for single bits without names, as lspci has them; `NAME=VALUE` for the rest. */
+/** `NAME+` or `NAME-`, as in lspci, for a single bit without named values; `NAME=VALUE` for other fields. */
 function showFields({ fields = {} }: Register, value: number): string {
   const shown = Object.entries(fields).map(([name, field]) => {
     const content = getField(field, value);
@@ -39,7 +39,7 @@ function showFields({ fields = {} }: Register, value: number): string {
   return shown.join(" ");
 }
 
-/** A line each: offset, name, value, and its fields, or the value in decimal where it has none. */
+/** One line per register: offset, name, value, and its fields, or the value in decimal if it has none. */
 export function showRegisters(values: readonly RegisterValue[]): string {
   const nameWidth = Math.max(...values.map(({ name }) => name.length));
   const offsetDigits = Math.max(3, ...values.map(({ register }) => register.offset.toString(16).length));
@@ -51,7 +51,7 @@ export function showRegisters(values: readonly RegisterValue[]): string {
   return lines.join("\n");
 }
 
-/** By register name: offset, mode, value, and the fields by name with their number and, where it has one, its name. */
+/** By register name: offset, mode, value, and the fields by name, each with its number and any value name. */
 export function registersAsJson(values: readonly RegisterValue[]): Record<string, unknown> {
   const described = values.map(({ name, register, value }) => {
     const { offset, mode, fields } = register;

@@ -1,4 +1,4 @@
-/** What is wrong in a register table: what the compiler would have said, and more, since nobody compiles a user's file. */
+/** Checks a user's register table, which is never type-checked: finds what the compiler would, and more. */
 import type { Field, Mode, Register } from "./table.ts";
 
 const modes: Record<Mode, true> = { ro: true, rw: true, wo: true, rw1c: true };
@@ -12,17 +12,17 @@ const registerKeys: Record<keyof Register, true> = {
 };
 const fieldKeys: Record<keyof Field, true> = { bits: true, about: true, values: true };
 
-/** Why a value is no RegisterTable, naming register and field; undefined where it is one. */
+/** Why a value is not a RegisterTable, naming register and field; undefined if it is one. */
 export function findMistake(table: unknown): string | undefined {
   if (!isObject(table))
     return 'it exports no table; write "export const registers = { ... } satisfies RegisterTable"';
-  /** Who is where, read or written. */
+  /** Register names by access and offset, e.g. "read 16". */
   const taken = new Map<string, string>();
   for (const [name, register] of Object.entries(table)) {
     const mistake = registerMistake(name, register);
     if (mistake !== undefined) return mistake;
     const { offset, mode } = register as { offset: number; mode: Mode };
-    // One to read and one to write may share an offset: many devices have a status and a command there.
+    // A read-only and a write-only register may share an offset, as status and command do on many devices.
     for (const way of mode === "ro" ? ["read"] : mode === "wo" ? ["write"] : ["read", "write"]) {
       const other = taken.get(`${way} ${offset}`);
       if (other !== undefined)
@@ -44,7 +44,7 @@ function registerMistake(name: string, register: unknown): string | undefined {
   if (typeof mode !== "string" || !Object.hasOwn(modes, mode))
     return `the mode of ${name} is ${String(mode)}; it must be one of ${Object.keys(modes).join(", ")}`;
   if (!isObject(fields)) return `the fields of ${name} are none`;
-  /** Which field has a bit, by its number. */
+  /** The field that has each bit, by bit number. */
   const owners: string[] = [];
   for (const [fieldName, field] of Object.entries(fields)) {
     const mistake = fieldMistake(`${name}.${fieldName}`, field);

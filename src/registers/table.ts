@@ -1,16 +1,16 @@
 /**
- * Register tables: one object literal says what a device's registers are; accessors, names in messages and
- * documentation all come from it. All registers are 32 bits wide and little-endian.
+ * Register tables: one object literal describes a device's registers. Accessors, names in messages and
+ * documentation all derive from it. All registers are 32 bits wide and little-endian.
  */
 
-/** What software may do: read only, read and write, write only, or clear by writing ones. */
+/** Software access: read-only, read-write, write-only, or write-1-to-clear. */
 export type Mode = "ro" | "rw" | "wo" | "rw1c";
 
 export interface Field {
-  /** Lowest and highest bit, both included. */
+  /** Lowest and highest bit, both inclusive. */
   readonly bits: readonly [low: number, high: number];
   readonly about: string;
-  /** Names of the values, where they have names. */
+  /** Values that have names, by name. */
   readonly values?: Readonly<Record<string, number>>;
 }
 
@@ -19,9 +19,9 @@ export interface Register {
   readonly offset: number;
   readonly mode: Mode;
   readonly about: string;
-  /** Value after power-on and after every reset; 0 where absent. */
+  /** Value after power-on and after every reset; 0 if absent. */
   readonly reset?: number;
-  /** Values that make sense, both ends included, where not every one does. */
+  /** Valid values, both ends inclusive; absent if all are valid. */
   readonly range?: readonly [low: number, high: number];
   readonly fields?: Readonly<Record<string, Field>>;
 }
@@ -39,7 +39,7 @@ export type FieldValues<R extends Register> = { readonly [F in keyof R["fields"]
 
 type Readable<R extends Register> = {
   read(): number;
-  /** One read, taken apart. */
+  /** One read, split into fields. */
   readFields(): { readonly [F in keyof R["fields"]]: number };
 };
 type Writable<R extends Register> = {
@@ -52,7 +52,7 @@ type Clearable = {
   clear(mask: number): void;
 };
 
-/** The accessors that a register's mode allows, and no others. */
+/** Only the accessors that a register's mode allows. */
 export type RegisterAccess<R extends Register> = R["mode"] extends "ro"
   ? Readable<R>
   : R["mode"] extends "wo"
@@ -69,12 +69,12 @@ export function fieldMask(field: Field): number {
   return ((2 ** (high - low + 1) - 1) * 2 ** low) >>> 0;
 }
 
-/** A field's value in a register's value. */
+/** Extracts a field's value from a register's value. */
 export function getField(field: Field, value: number): number {
   return (value & fieldMask(field)) >>> field.bits[0];
 }
 
-/** A register's value from its fields' values. Throws RangeError where a value does not fit its field. */
+/** Packs fields into a register's value. Throws RangeError on an unknown field or a value that is too large. */
 export function packFields<R extends Register>(register: R, values: FieldValues<R>): number {
   let packed = 0;
   for (const [name, value] of Object.entries(values as Record<string, number>)) {
@@ -89,7 +89,7 @@ export function packFields<R extends Register>(register: R, values: FieldValues<
   return packed >>> 0;
 }
 
-/** The fields' values in a register's value. */
+/** Splits a register's value into its fields' values. */
 export function unpackFields<R extends Register>(register: R, value: number) {
   const values = Object.entries(register.fields ?? {}).map(([name, field]) => [name, getField(field, value)]);
   return Object.fromEntries(values) as { readonly [F in keyof R["fields"]]: number };
@@ -114,13 +114,13 @@ export function openRegisters<const T extends RegisterTable>(table: T, io: Regis
   return Object.fromEntries(accessors) as Registers<T>;
 }
 
-/** The name of the register at an offset, for messages: "SPEED", or "0x0b4" where there is none. */
+/** The name of the register at an offset, for messages: "SPEED", or "0x0b4" if there is none. */
 export function registerName(table: RegisterTable, offset: number): string {
   for (const [name, register] of Object.entries(table)) if (register.offset === offset) return name;
   return `0x${offset.toString(16).padStart(3, "0")}`;
 }
 
-/** The name of a field's value, for messages: "RUNNING", or the number where it has none. */
+/** The name of a field's value, for messages: "RUNNING", or the number if it has no name. */
 export function valueName(field: Field, value: number): string {
   for (const [name, number] of Object.entries(field.values ?? {})) if (number === value) return name;
   return String(value);
