@@ -1,5 +1,5 @@
 /**
- * The vfio-user protocol's messages, as both sides of it need them: docs/interop/vfio-user.rst in QEMU. All fields are
+ * vfio-user messages, for both sides of the protocol: docs/interop/vfio-user.rst in QEMU. All fields are
  * little-endian. Index and flag numbers are those of the kernel's VFIO: vfio.ts.
  */
 
@@ -44,23 +44,23 @@ export interface Header {
   readonly errno: number;
 }
 
-/** A message as received. `payload` is a view that the next receive overwrites; the descriptors are the caller's. */
+/** A received message. The next receive overwrites `payload`; the caller owns the descriptors. */
 export interface Message extends Header {
   readonly payload: DataView;
   readonly fds: Fd[];
 }
 
-/** Largest payload of one region or DMA access announced by either side here. */
+/** Largest payload of one region or DMA access that vfiokit's client and server announce. */
 export const MAX_DATA_BYTES = 1024 * 1024;
 /** Room for the largest message: header, the fixed part of an access, its data. */
 const MAX_MESSAGE_BYTES = HEADER_BYTES + 64 + MAX_DATA_BYTES;
 
-/** The peer broke the protocol; the connection can't be used any more. */
+/** The peer broke the protocol; the connection is unusable from now on. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }
 
-/** Whole messages over a socket. One buffer each way, allocated once. */
+/** Sends and receives whole messages over a socket. One buffer each way, allocated once. */
 export class MessageStream {
   readonly stream: FdStream;
   readonly #in = new Uint8Array(new ArrayBuffer(MAX_MESSAGE_BYTES));
@@ -73,7 +73,7 @@ export class MessageStream {
     this.stream = stream;
   }
 
-  /** Where the next message's payload is put together. */
+  /** The buffer to build the next message's payload in, zeroed. */
   payload(sizeBytes: number): DataView {
     if (sizeBytes > MAX_MESSAGE_BYTES - HEADER_BYTES)
       throw new RangeError(`a payload of ${sizeBytes} bytes is too large`);
@@ -82,7 +82,7 @@ export class MessageStream {
     return view;
   }
 
-  /** Sends the header and the first `payloadBytes` of the payload. Throws as FdStream.send. */
+  /** Sends the header and the first `payloadBytes` of the payload. Throws like FdStream.send. */
   send(header: Header, payloadBytes: number, fds: readonly number[] = [], timeoutMs = 5000): void {
     const flags = (header.reply ? REPLY : 0) | (header.noReply ? NO_REPLY : 0) | (header.errno ? ERROR : 0);
     this.#outView.setUint16(0, header.id, true);
@@ -94,9 +94,10 @@ export class MessageStream {
   }
 
   /**
-   * Receives one whole message: exactly its header, then exactly its payload, so that descriptors stay with their
-   * message. The header may be `timeoutMs` in coming and the payload `restMs`, as it follows at once: a peer that stops
-   * in the middle is gone. Throws as FdStream.receive, or ProtocolError where the announced size is impossible.
+   * Receives one whole message: exactly its header, then exactly its payload, so descriptors stay with their
+   * message. Waits up to `timeoutMs` for the header and `restMs` for the payload, which follows at once: a
+   * peer that stops in between is gone. Throws like FdStream.receive, or ProtocolError if the announced size
+   * is impossible.
    */
   receive(timeoutMs: number, restMs = 5000): Message {
     const fds = this.stream.receive(this.#inHeader, timeoutMs);
@@ -126,13 +127,13 @@ export class MessageStream {
   }
 }
 
-/** The capabilities of VERSION that matter here. */
+/** The VERSION capabilities that vfiokit uses. */
 export interface Capabilities {
   readonly max_msg_fds: number;
   readonly max_data_xfer_size: number;
 }
 
-/** What the peer may leave out, docs/interop/vfio-user.rst, "VFIO_USER_VERSION". */
+/** Values of capabilities that the peer leaves out: docs/interop/vfio-user.rst, "VFIO_USER_VERSION". */
 const DEFAULT_CAPABILITIES: Capabilities = { max_msg_fds: 1, max_data_xfer_size: MAX_DATA_BYTES };
 
 /** Writes VERSION 0.0 with capabilities; returns the payload's size. */
@@ -143,7 +144,7 @@ export function putVersion(stream: MessageStream, capabilities: object): number 
   return view.byteLength;
 }
 
-/** Reads VERSION's payload. Throws ProtocolError on a major version other than 0 or on capabilities that make no sense. */
+/** Parses VERSION's payload. Throws ProtocolError on a major version other than 0 or invalid capabilities. */
 export function getVersion(payload: DataView): Capabilities {
   if (payload.byteLength < 4) throw new ProtocolError(`VERSION has a payload of ${payload.byteLength} bytes`);
   const major = payload.getUint16(0, true);
@@ -157,7 +158,7 @@ export function getVersion(payload: DataView): Capabilities {
   try {
     parsed = JSON.parse(json);
   } catch {
-    // Also a RangeError, of one that is nested too deeply.
+    // Also a RangeError, for JSON that is nested too deeply.
     throw new ProtocolError(`VERSION carries no JSON: ${json.slice(0, 80).replace(/[^ -~]/g, "?")}`);
   }
   const capability = (name: keyof Capabilities, least: number) => {

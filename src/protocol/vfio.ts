@@ -1,6 +1,6 @@
 /**
- * Numbers and structures of VFIO, linux/vfio.h, which the vfio-user protocol shares. Structures are little-endian here,
- * as on every machine that vfiokit runs on.
+ * VFIO's numbers and structures (linux/vfio.h), which the vfio-user protocol shares. Structures are
+ * little-endian, as is every machine that vfiokit runs on.
  */
 
 /** Region and interrupt indices of a PCI device. */
@@ -10,7 +10,7 @@ export const IrqIndex = { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 } a
 export const DeviceFlag = { RESET: 1, PCI: 2 } as const;
 export const RegionFlag = { READ: 1, WRITE: 2, MMAP: 4, CAPS: 8 } as const;
 export const IrqInfoFlag = { EVENTFD: 1, MASKABLE: 2, AUTOMASKED: 4, NORESIZE: 8 } as const;
-/** What the data of SET_IRQS is, and what to do; one of each. */
+/** SET_IRQS flags: one DATA_* (the kind of data) and one ACTION_*. */
 export const IrqSet = {
   DATA_NONE: 1,
   DATA_BOOL: 2,
@@ -28,7 +28,7 @@ export const BARS = 6;
 
 /** `struct vfio_region_info` without its capabilities. */
 export const REGION_INFO_BYTES = 32;
-/** Capabilities of one structure that are looked through; the kernel has three kinds. */
+/** Most capabilities searched in one structure; the kernel has three kinds. */
 const MAX_CAPABILITIES = 16;
 
 /** A part of a region that can be mapped. */
@@ -41,11 +41,11 @@ export interface ParsedRegionInfo {
   readonly sizeBytes: number;
   /** Where the region begins in its file. */
   readonly fileOffset: number;
-  /** What can be mapped: nothing, the whole region, or its sparse areas. */
+  /** Mappable parts: none, the whole region, or its sparse areas. */
   readonly areas: readonly SparseArea[];
 }
 
-/** A structure from outside that contradicts itself. */
+/** A received structure contradicts itself. */
 export class VfioFormatError extends Error {}
 
 /** u32 argsz, flags, index, offset of the first capability; u64 size, offset in the file. Throws VfioFormatError. */
@@ -75,8 +75,8 @@ function sparseAreas(info: DataView): SparseArea[] | undefined {
 }
 
 /**
- * Where the capability `id` lies: `struct vfio_info_cap_header` is u16 id, u16 version, u32 offset of the next.
- * Undefined where there is none. Throws VfioFormatError.
+ * The offset of capability `id`; undefined if absent. `struct vfio_info_cap_header` is u16 id, u16 version,
+ * u32 offset of the next. Throws VfioFormatError.
  */
 export function findCapability(
   info: DataView,
