@@ -1,75 +1,75 @@
 /**
- * The seam between drivers and the ways to reach a device. A driver sees only this; a backend sees no frame and no
- * register's meaning.
+ * The interface between drivers and backends, which reach the device. A driver sees only this interface; a
+ * backend knows neither frames nor the meaning of registers.
  */
 import type { ConfigSpace } from "../pci/config-space.ts";
 import { type Remedy, type RemedyOptions, remediesOf } from "../remedy/remedy.ts";
 
 export type { ConfigSpace };
 
-/** What a program asks of a device when it opens it. A device of this machine's bus needs none of it. */
+/** Options for opening a device. Functions of this machine's bus need none of them. */
 export interface OpenOptions {
-  /** Milliseconds that a server, or a model, may take for each answer; 5000 where absent. */
+  /** Time limit in milliseconds for each answer of a server or a model; 5000 if absent. */
   readonly timeoutMs?: number;
   /**
-   * Writes to a server's BARs do not wait for its answer: they take half the time, and one that the server refuses is
-   * lost without a word. Absent: each is answered, and one that is refused throws DeviceError.
+   * Writes to a server's BARs do not wait for its answer. They take half the time, but a refused write is
+   * lost silently. If absent, each write waits for its answer, and a refused one throws DeviceError.
    */
   readonly postWrites?: boolean;
 }
 
-/** One PCI function, opened. Dispose turns bus mastering off and gives back whatever it still holds. */
+/** An open PCI function. Dispose turns bus mastering off and releases all that is still open. */
 export interface PciDevice extends Disposable {
-  /** As openDevice took it, for messages. */
+  /** The spec passed to openDevice, for messages. */
   readonly spec: string;
-  /** By which way it was reached and why by no better one, e.g. "VFIO, IOMMU group 12". */
+  /** The backend, and why not a better one, e.g. "VFIO, IOMMU group 12". */
   readonly reachedBy: string;
-  /** Whether allocateDma can give anything at all. */
+  /** Whether allocateDma can work at all. */
   readonly hasDma: boolean;
   readonly config: ConfigSpace;
   /** BAR 0 to 5; absent ones have size 0. */
   readonly bars: readonly Region[];
-  /** How many vectors of a kind there are; 0 where it has none. */
+  /** The number of vectors of a kind; 0 if it has none. */
   interruptCount(kind: InterruptKind): number;
   /**
-   * Enables `count` vectors from 0 on. They are closed with the device, or when their kind is enabled anew; the caller may
-   * dispose of them earlier. Throws DeviceError; the new ones are not enabled then.
+   * Enables `count` vectors from 0 on. They close with the device, or when their kind is enabled again; the
+   * caller may dispose of them earlier. Throws DeviceError, leaving the new ones disabled.
    */
   enableInterrupts(kind: InterruptKind, count: number): Interrupt[];
   disableInterrupts(kind: InterruptKind): void;
-  /** Lets the next INTx through: being a level, it is masked each time it strikes. Throws DeviceError. */
+  /** Unmasks INTx. Each INTx masks itself on delivery, since it is level-triggered. Throws DeviceError. */
   unmaskIntx(): void;
-  /** Zeroed memory that the device reaches too, in one piece in its address space. Throws DeviceError. */
+  /** Allocates zeroed memory that the device can access, contiguous in IOVA space. Throws DeviceError. */
   allocateDma(sizeBytes: number, options?: DmaOptions): DmaMemory;
-  /** Accesses of this thread to memory and BARs before it are done before those after it. */
+  /** This thread's accesses to memory and BARs before the fence complete before those after it. */
   fence(): void;
-  /** Back to the power-on state; interrupts and DMA mappings of this side stay. Throws DeviceError. */
+  /** Resets to the power-on state. Interrupts and DMA mappings on this side stay. Throws DeviceError. */
   reset(): void;
 }
 
 /**
- * INTx, MSI and MSI-X are the function's own. "err" strikes when it reports an uncorrectable error, "req" when the kernel
- * wants it back: dispose of the device then, or whoever removes it waits.
+ * INTx, MSI and MSI-X are the function's own. "err" fires when the function reports an uncorrectable error,
+ * "req" when the kernel wants it back: dispose of the device then, because its removal waits for that.
  */
 export type InterruptKind = "intx" | "msi" | "msix" | "err" | "req";
 
 /**
- * An enabled vector, which counts its interrupts. What the device wrote to memory before an interrupt is there when its
- * count is given.
+ * An enabled vector, which counts its interrupts. Once a count is returned, all that the device wrote to
+ * memory before the interrupt is visible.
  */
 export interface Interrupt extends Disposable {
   /** Takes the count without waiting. */
   take(): number;
-  /** Blocks the thread until one comes; returns the count, or 0 when the time is over. */
+  /** Blocks the thread until an interrupt arrives. Returns the count, or 0 on timeout. */
   wait(timeoutMs: number): number;
-  /** The same on the event loop. From its first call on the other two see nothing. One waiter at a time. */
+  /** Waits on the event loop. From its first call on, `take` and `wait` see nothing. One waiter at a time. */
   waitAsync(timeoutMs: number): Promise<number>;
 }
 
 /**
- * A BAR. Accesses have the width they say and happen once, in order, naturally aligned. Writes are posted, as PCI has
- * it: a read after them sees them done. Throws RangeError outside the region, DeviceError where the device can't be
- * reached, or where a server refuses the access (for writes see OpenOptions.postWrites).
+ * A BAR. Each access happens once, in order, with exactly its width, naturally aligned. Writes are posted, as
+ * on PCI: a later read sees them done. Throws RangeError outside the region, DeviceError if the device can't
+ * be reached or a server refuses the access (for writes see OpenOptions.postWrites).
  */
 export interface Region {
   readonly index: number;
@@ -91,35 +91,36 @@ export interface Region {
 }
 
 export interface DmaOptions {
-  /** The device reaches addresses below 2^addressBits only; 64 where absent. */
+  /** The device can only address memory below 2^addressBits; 64 if absent. */
   readonly addressBits?: number;
-  /** Pages of this size or none; where absent the largest that there are and that suit. */
+  /** The only page size to use; if absent, the largest suitable size that is available. */
   readonly pageBytes?: number;
 }
 
 /**
- * Memory shared with a device. Dispose unmaps it on both sides: only when the device no longer uses it. A vfio-user
- * server that does not map it reads and writes it by messages; they are carried out whenever the event loop turns, a
- * request is made to the device or an interrupt is waited for, but not while a program polls the memory and does nothing else.
+ * Memory shared with a device. Dispose unmaps it on both sides: only call it when the device no longer uses
+ * the memory. A vfio-user server that does not map the memory reads and writes it by messages. They are
+ * served whenever the event loop turns, a request to the device waits for its reply, or an interrupt is
+ * awaited, but not while a program does nothing but poll the memory.
  */
 export interface DmaMemory extends Disposable {
-  /** Its address as the device sees it; below 2^53. */
+  /** Its address on the device's side; below 2^53. */
   readonly iova: number;
   readonly sizeBytes: number;
-  /** Of the pages it got. */
+  /** The size of its pages. */
   readonly pageBytes: number;
-  /** Single accesses, made when they are called, for what the device reads and writes meanwhile. Aligned offsets. */
+  /** Single immediate accesses, for words that the device accesses at the same time. Aligned offsets. */
   read32(offset: number): number;
   write32(offset: number, value: number): void;
   write64(offset: number, value: bigint): void;
-  /** A view of a part of it, for data. Not to be used after dispose. */
+  /** A view of a part, for data. Must not be used after dispose. */
   bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer>;
 }
 
-/** A device that can't be opened or used: what was tried, on what, and why. */
+/** A device can't be opened or used: what was tried, on which object, why it failed, and what to do. */
 export class DeviceError extends Error {
   override readonly name = "DeviceError";
-  /** The device does not answer: what is read of it is all ones. */
+  /** The device does not respond: it reads as all ones. */
   readonly silent: boolean;
   /** What to do about it. */
   readonly remedies: readonly Remedy[];

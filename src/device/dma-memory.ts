@@ -2,7 +2,7 @@ import { read32, write32, write64 } from "../os/access.ts";
 import type { Mapping } from "../os/memory.ts";
 import type { DmaMemory } from "./device.ts";
 
-/** Memory of this process that a device reaches at `iova`; `unmapThere` takes it away from the device. */
+/** Memory of this process that a device accesses at `iova`. `unmapThere` removes the device's mapping. */
 export class MappedDma implements DmaMemory {
   readonly iova: number;
   readonly sizeBytes: number;

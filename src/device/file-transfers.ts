@@ -4,18 +4,18 @@ import type { Advice } from "../remedy/remedy.ts";
 import { DeviceError } from "./device.ts";
 import type { RegionTransfers } from "./region.ts";
 
-/** Where a region lies in a file, and what to say when an access to it fails. */
+/** A region's place in a file, and the explanation for a failed access. */
 export interface RegionFile {
   readonly fd: Fd;
   readonly fileOffset: number;
   /** For messages. */
   readonly name: string;
   readonly maxDataBytes: number;
-  /** What an errno means here; undefined where nothing is known. */
+  /** The text after the errno's name in a message; "" if nothing is known. */
   readonly explain: (code: string) => Advice | undefined;
 }
 
-/** pread and pwrite of a region. They throw DeviceError. */
+/** Accesses a region by pread and pwrite. Both transfers throw DeviceError. */
 export function fileTransfers(file: RegionFile, spec: string): RegionTransfers {
   const { fd, fileOffset, name, maxDataBytes, explain } = file;
   const scratch = new Uint8Array(new ArrayBuffer(Math.max(8, maxDataBytes)));

@@ -1,26 +1,26 @@
-/** Which addresses a device sees memory at: a first-fit allocator over the ranges that its IOMMU can translate. */
+/** Allocates IOVAs, first fit, from the ranges that an IOMMU can translate. */
 
-/** Addresses that an IOMMU translates; both ends included. */
+/** Addresses that an IOMMU translates; both ends inclusive. */
 export interface IovaRange {
   readonly first: bigint;
   readonly last: bigint;
 }
 
-/** Tried from here on first: above 4 GiB an address that is cut to 32 bits somewhere is noticed. */
+/** Tried first: above 4 GiB, code that truncates an address to 32 bits fails visibly. */
 const PREFERRED_FIRST = 2 ** 32;
-/** Address 0 is nobody's: drivers take it for none. */
+/** Address 0 is never allocated: drivers take it for "no address". */
 const LEAST_FIRST = 4096;
-/** Numbers are exact below this. */
+/** Numbers are exact up to this. */
 const EXACT_LAST = 2 ** 53 - 1;
 
-/** The same in numbers, as far as they are exact. */
+/** An IovaRange in numbers, clipped to where they are exact. */
 interface Span {
   readonly first: number;
   readonly last: number;
 }
 
 export class IovaAllocator {
-  /** Both by address, without overlaps. */
+  /** Both sorted by address, without overlaps. */
   readonly #ranges: readonly Span[];
   readonly #taken: Span[] = [];
 
@@ -32,8 +32,8 @@ export class IovaAllocator {
   }
 
   /**
-   * Takes `sizeBytes` at a multiple of `alignment` (a power of two) that end below 2^addressBits; undefined where no
-   * range has such a gap.
+   * Allocates `sizeBytes` at a multiple of `alignment` (a power of two), ending below 2^addressBits. Returns
+   * undefined if no range has such a gap.
    */
   allocate(sizeBytes: number, alignment: number, addressBits = 64): number | undefined {
     const limit = Math.min(EXACT_LAST, 2 ** addressBits - 1);
@@ -49,7 +49,7 @@ export class IovaAllocator {
     return found;
   }
 
-  /** Gives back what `allocate` gave. */
+  /** Frees what `allocate` returned. */
   free(iova: number): void {
     const at = this.#taken.findIndex(({ first }) => first === iova);
     if (at >= 0) this.#taken.splice(at, 1);

@@ -1,6 +1,6 @@
 /**
- * One process per device: a lock on the function's `config` file in sysfs, which ends with its holder. It is advice
- * among users of vfiokit; setpci and the like do not ask.
+ * One process per device: a lock on the function's `config` file in sysfs, released when its holder exits.
+ * The lock is advisory: vfiokit's processes honour it, setpci and the like do not.
  */
 import { join } from "node:path";
 import { SystemError } from "../os/errno.ts";
@@ -9,7 +9,7 @@ import type { PciFunction } from "../pci/bus/functions.ts";
 import { describeHolder, findHolders } from "../pci/bus/holders.ts";
 import { DeviceError } from "./device.ts";
 
-/** Held until the descriptor is closed. Throws DeviceError that names the holder. */
+/** Locks a function until the descriptor is closed. Throws DeviceError that names the holder. */
 export function lockFunction({ address, path }: PciFunction, spec: string): Fd {
   const file = join(path, "config");
   let fd: Fd;
@@ -29,7 +29,7 @@ export function lockFunction({ address, path }: PciFunction, spec: string): Fd {
   );
 }
 
-/** The holders of an open file, for a message: "process 4711 (dd)". */
+/** The processes that have a file open, for a message: "process 4711 (dd)". */
 export function whoHolds(path: string): string {
   const holders = findHolders(new Set([path]));
   const others = holders.filter(({ pid }) => pid !== process.pid);

@@ -5,14 +5,17 @@ import { isPciSpec, openPci } from "./pci.ts";
 import { schemeExamples, schemeOf } from "./schemes.ts";
 import { openVfioUser } from "./vfio-user/client.ts";
 
-/** A word of no form that a device has. */
+/** The spec has no known form. */
 export class UnknownSpec extends DeviceError {}
 
 /**
- * Opens a device: `0000:00:09.0` for a function of this machine, by VFIO where vfio-pci drives it and else through
- * sysfs (`vfio:` or `sysfs:` before the address asks for one way); `vfio-user:/path/to.sock` for any vfio-user server;
- * `NAME:...` for what is registered (registerScheme), such as `model:NAME`, a software model in a child process. Memory
- * decode is on afterwards, and bus mastering where the way has DMA. Throws DeviceError.
+ * Opens a device by its spec:
+ * - `0000:00:09.0`: a function of this machine, through VFIO if vfio-pci drives it, else through sysfs. The
+ *   prefix `vfio:` or `sysfs:` selects one of them.
+ * - `vfio-user:/path/to.sock`: any vfio-user server.
+ * - `NAME:...`: a registered scheme (registerScheme), e.g. `model:NAME`, a software model in a child process.
+ *
+ * Enables memory decode, and bus mastering if the backend has DMA. Throws DeviceError.
  */
 export function openDevice(spec: string, options: OpenOptions = {}): PciDevice {
   if (options.timeoutMs !== undefined && !(options.timeoutMs > 0))
@@ -31,7 +34,10 @@ export function openDevice(spec: string, options: OpenOptions = {}): PciDevice {
   );
 }
 
-/** Resolves when openDevice need not wait for what it opens: a model may have to fetch something first. Rejects with DeviceError. */
+/**
+ * Resolves when openDevice no longer has to wait for the device: a model may first have to fetch something.
+ * Rejects with DeviceError.
+ */
 export async function deviceReady(spec: string): Promise<void> {
   await schemeOf(spec)?.ready?.(spec);
 }

@@ -1,4 +1,4 @@
-/** A function of this machine's PCI bus, by the best way that works. */
+/** Opens a function of this machine's PCI bus through the best backend that works. */
 import { isAddress } from "../pci/bus/address.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
 import { openConfigFile } from "../pci/bus/config-file.ts";
@@ -11,10 +11,10 @@ import { lockFunction } from "./lock.ts";
 import { ASKED_FOR, openSysfs } from "./sysfs/device.ts";
 import { openVfio } from "./vfio/device.ts";
 
-/** `0000:00:09.0` chooses the way, `vfio:` and `sysfs:` before it ask for one. */
+/** `0000:00:09.0` leaves the choice of backend to us; the prefixes `vfio:` and `sysfs:` select one. */
 const SPEC = /^(?:(vfio|sysfs):)?(.*)$/;
 
-/** Whether a spec is this file's business. */
+/** Whether a spec names a function of this machine's PCI bus. */
 export function isPciSpec(spec: string): boolean {
   return isAddress(SPEC.exec(spec)?.[2] ?? "");
 }
@@ -31,8 +31,9 @@ export function openPci(spec: string): PciDevice {
 }
 
 /**
- * Opens configuration space alone, through sysfs: of a bridge, too, and whatever driver has the function, which stays as it
- * is. "r+" is for writing as well, by one process at a time. Undefined where the spec means VFIO. Throws DeviceError.
+ * Opens configuration space alone, through sysfs. Works for bridges, too, and with any driver, which stays
+ * bound. "r+" also allows writing, for one process at a time. Returns undefined if the spec selects VFIO.
+ * Throws DeviceError.
  */
 export function openPciConfig(spec: string, mode: "r" | "r+"): (ConfigSpace & Disposable) | undefined {
   const { way, pci } = look(spec);
@@ -61,7 +62,7 @@ function asDeviceError(error: unknown, spec: string): unknown {
   return error instanceof BusError ? new DeviceError(`${spec}: ${error.message}`, { cause: error }) : error;
 }
 
-/** Undefined where vfio-pci drives the function behind an IOMMU. */
+/** Undefined if vfio-pci drives the function behind an IOMMU. */
 function whyNotVfio({ address, driver, iommuGroup, isBridge }: PciFunction): Advice | undefined {
   if (isBridge) return { text: "it is a bridge, which VFIO does not take", remedies: [] };
   if (iommuGroup?.noiommu)

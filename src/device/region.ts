@@ -3,9 +3,9 @@ import { copy64, read8, read16, read32, read64, write8, write16, write32, write6
 import type { Mapping } from "../os/memory.ts";
 import type { Region } from "./device.ts";
 
-/** Reads and writes of a region by message, or by system call. */
+/** Accesses a region by messages or system calls. */
 export interface RegionTransfers {
-  /** A view that the next transfer overwrites. */
+  /** Returns a view that the next transfer overwrites. */
   read(offset: number, sizeBytes: number): DataView;
   write(offset: number, bytes: Uint8Array): void;
   readonly maxDataBytes: number;
@@ -16,7 +16,7 @@ export interface MappedArea {
   readonly offset: number;
   readonly sizeBytes: number;
   readonly mapping: Mapping;
-  /** Where in the mapping it begins. */
+  /** Its offset in the mapping. */
   readonly from: number;
 }
 
@@ -36,7 +36,7 @@ function checkRange(name: string, sizeBytes: number, offset: number, width: numb
   }
 }
 
-/** A BAR: straight to memory where a part of it is mapped, by transfers elsewhere. */
+/** Opens a BAR: mapped parts are accessed straight in memory, the rest by transfers. */
 export function openRegion(
   index: number,
   sizeBytes: number,
@@ -44,7 +44,7 @@ export function openRegion(
   transfers: RegionTransfers,
 ): Region {
   const name = `BAR${index}`;
-  /** The address of a range in this process, or 0 where it is not mapped in one piece. */
+  /** The address of a range in this process, or 0 if it is not mapped in one piece. */
   const addressOf = (offset: number, width: number): number => {
     for (const area of areas) {
       const at = offset - area.offset;

@@ -1,20 +1,20 @@
-/** Ways to a device that higher floors bring: what stands before the first colon of a spec says which. */
+/** Device schemes that higher layers register. The text before a spec's first colon names the scheme. */
 import type { OpenOptions, PciDevice } from "./device.ts";
 
 export interface DeviceScheme {
   /** Without the colon. */
   readonly name: string;
-  /** What a spec of it opens, for messages: "model:NAME for a software model". */
+  /** A spec and what it opens, for messages: "model:NAME for a software model". */
   readonly example: string;
   /** Throws DeviceError. */
   open(spec: string, options: OpenOptions): PciDevice;
-  /** Resolves when `open` need not wait any more. Rejects with DeviceError. */
+  /** Resolves when `open` no longer has to wait. Rejects with DeviceError. */
   ready?(spec: string): Promise<void>;
 }
 
 const schemes = new Map<string, DeviceScheme>();
 
-/** Where a program is put together: makes openDevice take `NAME:...`. */
+/** Makes openDevice accept `NAME:...`. Each program registers the schemes that it supports. */
 export function registerScheme(scheme: DeviceScheme): void {
   schemes.set(scheme.name, scheme);
 }

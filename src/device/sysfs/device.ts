@@ -1,7 +1,7 @@
 /**
- * A PCI device through its files in sysfs, where VFIO is not to be had: resourceN for BARs, `config` for configuration
- * space, /dev/uioN for INTx. Documentation/PCI/sysfs-pci.rst. Nothing stands between the device and memory here, so
- * there is no DMA.
+ * A PCI device through its files in sysfs, where VFIO is unavailable: resourceN for BARs, `config` for
+ * configuration space, /dev/uioN for INTx. Documentation/PCI/sysfs-pci.rst. There is no DMA, because nothing
+ * here restricts what memory the device reaches.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -34,11 +34,11 @@ import { lockFunction } from "../lock.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
 import { findUio, UioInterrupt } from "./uio.ts";
 
-/** Why sysfs is used although VFIO may do. */
+/** Why sysfs is used although VFIO may work. */
 export const ASKED_FOR: Advice = { text: "it was asked for", remedies: [] };
 const TURN_IOMMU_ON: Remedy = { verb: "doctor", args: [], does: "tells how" };
 
-/** Opens a function that no driver, or uio_pci_generic, is bound to. `why` is what kept VFIO away. Throws DeviceError. */
+/** Opens a function that has no driver, or uio_pci_generic. `why` is why not VFIO. Throws DeviceError. */
 export function openSysfs(pci: PciFunction, why: Advice, spec: string): PciDevice {
   if (pci.driver !== undefined && pci.driver !== "uio_pci_generic") {
     const { text, remedies } = whoKeepsIt(pci, pci.driver, why);
@@ -60,7 +60,7 @@ export function openSysfs(pci: PciFunction, why: Advice, spec: string): PciDevic
   }
 }
 
-/** Which driver keeps its BARs from being mapped, and what helps. */
+/** Which driver prevents its BARs from being mapped, and what helps. */
 function whoKeepsIt(pci: PciFunction, driver: string, why: Advice): Advice {
   const { address } = pci;
   if (isVfioDriver(driver))
@@ -100,7 +100,7 @@ class SysfsDevice implements PciDevice {
   #intx: UioInterrupt | undefined;
   #closed = false;
 
-  /** Puts what it opens to what is `held` already. */
+  /** Adds what it opens to `held`. */
   constructor(pci: PciFunction, why: Advice, spec: string, config: ConfigFile, held: DisposableStack) {
     this.spec = spec;
     this.reachedBy = `sysfs, since ${why.text}`;
@@ -111,7 +111,7 @@ class SysfsDevice implements PciDevice {
     this.bars = Array.from({ length: BARS }, (_, index) => this.#openBar(index, held));
   }
 
-  /** From now on its dispose gives all of it back. */
+  /** Makes dispose release all of `held`. */
   own(held: DisposableStack): void {
     this.#held = held;
   }
@@ -149,7 +149,7 @@ class SysfsDevice implements PciDevice {
         return openRegion(index, sizeBytes, [], portTransfers(fd, path, this.spec));
       }
       using closing = fd;
-      // Whole pages are mapped, from the one that the BAR lies in on: one below 4 KiB may begin within it.
+      // The mapping starts at a page, and a BAR below 4 KiB may start within one.
       const inPage = Number(start % BigInt(PAGE_SIZE));
       const mapping = held.use(mapShared(closing.number, inPage + sizeBytes));
       return openRegion(index, sizeBytes, [{ offset: 0, sizeBytes, mapping, from: inPage }], refusal(""));
@@ -191,12 +191,12 @@ class SysfsDevice implements PciDevice {
     if (kind === "intx") this.#changeCommand((command) => command | Command.INTX_DISABLE);
   }
 
-  /** uio_pci_generic masks INTx by the Command register, PCIe 6.0 section 7.5.1.1.3, and leaves the rest to us. */
+  /** uio_pci_generic masks INTx by the Command register, PCIe 6.0 section 7.5.1.1.3, but does not unmask it. */
   unmaskIntx(): void {
     this.#changeCommand((command) => command & ~Command.INTX_DISABLE);
   }
 
-  /** Throws DeviceError where the device is gone or closed. */
+  /** Throws DeviceError if the device is gone or closed. */
   #changeCommand(change: (command: number) => number): void {
     try {
       const command = this.config.read16(Config.COMMAND);
@@ -239,13 +239,13 @@ class SysfsDevice implements PciDevice {
     try {
       this.#changeCommand((command) => command & ~Command.BUS_MASTER);
     } catch (error) {
-      // A device that is gone masters no bus.
+      // A device that is gone can't master the bus.
       if (!(error instanceof DeviceError)) throw error;
     }
   }
 }
 
-/** For a BAR that can't be reached otherwise than by its mapping. */
+/** Transfers that always fail, for a BAR that can only be accessed through its mapping. */
 function refusal(why: string, remedies: readonly Remedy[] = []): RegionTransfers {
   const refuse = () => {
     throw new DeviceError(why, { remedies });

@@ -8,10 +8,10 @@ import { readAttribute } from "../../pci/bus/attribute.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import type { Interrupt } from "../device.ts";
 
-/** How often an asynchronous waiter looks: uio devices have no place in Bun's event loop. */
+/** How often an asynchronous waiter polls: Bun's event loop can't wait for uio devices. */
 const LOOK_MS = 1;
 
-/** The path of the function's uio device, where uio_pci_generic is bound. */
+/** The path of the function's uio device; undefined unless uio_pci_generic is bound. */
 export function findUio({ path }: PciFunction): string | undefined {
   try {
     const [name] = readdirSync(join(path, "uio"));
@@ -21,7 +21,7 @@ export function findUio({ path }: PciFunction): string | undefined {
   }
 }
 
-/** Reading gives the u32 number of interrupts since the driver was bound. */
+/** A read returns the number of interrupts since the driver was bound, as u32. */
 export class UioInterrupt implements Interrupt {
   readonly #fd: Fd;
   readonly #path: string;

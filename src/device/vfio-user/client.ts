@@ -1,6 +1,6 @@
 /**
- * A PCI device behind a vfio-user server: the client's side of the protocol. Requests wait for their reply on the
- * calling thread, which takes microseconds on a local socket.
+ * A PCI device behind a vfio-user server: the client's side of the protocol. A request blocks the calling
+ * thread until its reply arrives, which takes microseconds on a local socket.
  */
 import { fence } from "../../os/access.ts";
 import type { Fd } from "../../os/fd.ts";
@@ -36,9 +36,10 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
 };
 
 /**
- * Speaks VERSION on a connected socket and reads what the device offers. Owns the socket, also when it throws. A server
- * that has just been started may take `startMs` for its first answer, if that is longer than the time limit.
- * Throws DeviceError: no reply in time, a closed connection, a peer that speaks something else.
+ * Negotiates VERSION on a connected socket and reads what the device offers. Owns the socket, even if it
+ * throws. The first answer may take `startMs` if that exceeds the time limit, because the server may have
+ * just been started. Throws DeviceError: no reply in time, a closed connection, a peer that speaks another
+ * protocol.
  */
 export function openVfioUser(socket: Fd, spec: string, options: OpenOptions, startMs = 0): PciDevice {
   const { timeoutMs = REPLY_TIMEOUT_MS, postWrites = false } = options;
@@ -136,7 +137,7 @@ class Client implements PciDevice {
   readonly #canReset: boolean;
   readonly #irqCount: number;
   readonly #enabled = new Set<InterruptKind>();
-  /** The last ones of each kind, enabled or not: whoever got them may still read them. */
+  /** The last ones of each kind, enabled or not: the caller may still read them. */
   readonly #interrupts = new Map<InterruptKind, readonly VectorInterrupt[]>();
   #closed = false;
 
@@ -167,7 +168,7 @@ class Client implements PciDevice {
     this.config = openConfigSpace(regions[BARS]!.sizeBytes, configMessages);
   }
 
-  /** Memory decode and bus mastering on; each open and each reset turns them off. */
+  /** Enables memory decode and bus mastering, which each open and each reset turn off. */
   enable(): void {
     const command = this.config.read16(Config.COMMAND);
     this.config.write16(Config.COMMAND, command | PciCommand.MEMORY | PciCommand.BUS_MASTER);
@@ -202,7 +203,7 @@ class Client implements PciDevice {
       }
     } catch (error) {
       for (const interrupt of interrupts) interrupt[Symbol.dispose]();
-      // All or none: the parts before the one that was refused are taken back.
+      // All or none: the parts accepted before the refused one are disabled again.
       if (accepted > 0 && this.#connection.usable) this.disableInterrupts(kind);
       throw error;
     }
@@ -269,7 +270,7 @@ class Client implements PciDevice {
       for (const kind of [...this.#enabled]) this.disableInterrupts(kind);
       this.#memories[Symbol.dispose]();
     } catch (error) {
-      // A server that is gone has nothing left to give back; what is held here is released below.
+      // A server that is gone has nothing left to give back; this side is released below.
       if (!(error instanceof DeviceError)) throw error;
     } finally {
       for (const kind of this.#interrupts.keys()) this.#close(kind);

@@ -1,7 +1,7 @@
 /**
- * The client's end of a vfio-user connection: requests that wait for their reply, with a time limit each, and answers
- * to the server's own requests. All of it runs to its end before the event loop turns again, so that no message of
- * either side is ever handled in the middle of another.
+ * The client's end of a vfio-user connection: requests that wait for their reply, each with a time limit, and
+ * answers to the server's own requests. Each call completes before the event loop turns again, so no message
+ * of either side is handled in the middle of another.
  */
 import { errnoName } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
@@ -15,13 +15,13 @@ import {
 } from "../../protocol/vfio-user.ts";
 import { DeviceError } from "../device.ts";
 
-/** How long a server may take to answer one request, where nothing else is asked for. */
+/** The default time limit for a server's answer to one request. */
 export const REPLY_TIMEOUT_MS = 5000;
-/** How long a server that sends one request after the other may keep serveWaiting busy. */
+/** How long a server that sends request after request may keep serveWaiting busy. */
 const SERVE_LIMIT_MS = 1000;
 const SERVING = "serving its requests";
 
-/** Carries out a request of the server's own. Returns the reply's payload size, or an errno. */
+/** Carries out a request from the server. Returns the reply's payload size, or an errno. */
 export type ServeRequest = (
   message: Message,
 ) => { readonly payloadBytes: number } | { readonly errno: number };
@@ -29,9 +29,9 @@ export type ServeRequest = (
 export interface RequestOptions {
   readonly fds?: readonly number[];
   readonly takesFds?: boolean;
-  /** Instead of the connection's. */
+  /** Overrides the connection's. */
   readonly timeoutMs?: number;
-  /** Follows the command's name where the server refuses it, e.g. " of 4 bytes at BAR0:0x10". */
+  /** Follows the command's name in the message about a refusal, e.g. " of 4 bytes at BAR0:0x10". */
   readonly of?: string;
 }
 
@@ -45,14 +45,14 @@ export class Connection implements Disposable {
   #closed = false;
   /** The server closed its end; the next request finds out and says so. */
   #ended = false;
-  /** The connection is of no use any more; why. */
+  /** Why the connection is unusable; undefined while it works. */
   #broken: string | undefined;
   /** Most data of one region access; the server may lower it. */
   maxDataBytes = MAX_DATA_BYTES;
   /** Most descriptors of one message; the server may lower it. */
   maxFds = MAX_FDS;
 
-  /** Owns the socket from now on. */
+  /** Takes ownership of the socket. */
   constructor(socket: Fd, spec: string, serve: ServeRequest, timeoutMs: number) {
     this.spec = spec;
     this.timeoutMs = timeoutMs;
@@ -65,19 +65,19 @@ export class Connection implements Disposable {
     return !this.#closed && this.#broken === undefined;
   }
 
-  /** The stream, to put a message's payload together in. */
+  /** The stream, to build a message's payload in. */
   get messages(): MessageStream {
     return this.#messages;
   }
 
-  /** The socket, to wait for; whatever arrives is for this connection to receive. */
+  /** The socket, only to poll: this connection receives all that arrives. */
   get socket(): Fd {
     return this.#messages.stream.fd;
   }
 
   /**
-   * Sends a request and waits for its reply, serving the server's own requests until it comes. The descriptors of the
-   * reply are the caller's when it `takesFds`, and closed otherwise. Throws DeviceError.
+   * Sends a request and waits for its reply, serving the server's own requests until it arrives. With
+   * `takesFds` the caller owns the reply's descriptors; otherwise they are closed. Throws DeviceError.
    */
   request(command: number, payloadBytes: number, options: RequestOptions = {}): Message {
     const { fds = [], takesFds = false, timeoutMs = this.timeoutMs, of = "" } = options;
@@ -103,7 +103,7 @@ export class Connection implements Disposable {
     });
   }
 
-  /** A reply's fixed part, checked. Throws DeviceError. */
+  /** Sends a request and checks that its reply has at least `replyBytes`. Throws DeviceError. */
   requestFixed(command: number, payloadBytes: number, replyBytes: number): DataView {
     const { payload } = this.request(command, payloadBytes);
     if (payload.byteLength >= replyBytes) return payload;
@@ -129,14 +129,15 @@ export class Connection implements Disposable {
     return id;
   }
 
-  /** Whether the server's own requests can still come. */
+  /** Whether the server's own requests can still arrive. */
   get listening(): boolean {
     return this.usable && !this.#ended;
   }
 
   /**
-   * Answers the requests that the server has sent; `patienceMs` is how long it waits for one more after each. Returns
-   * whether there were any. Throws nothing: the next request says what is wrong with the connection.
+   * Answers the requests that the server has sent, waiting up to `patienceMs` for another one after each.
+   * Returns whether there were any. Throws nothing: the next request reports what is wrong with the
+   * connection.
    */
   serveWaiting(limitMs = SERVE_LIMIT_MS, patienceMs = 0): boolean {
     const deadline = performance.now() + limitMs;
@@ -183,14 +184,14 @@ export class Connection implements Disposable {
   }
 
   /**
-   * Runs a part of what `name` says; what breaks the connection becomes a DeviceError that says so, now and later.
-   * `timeoutMs` is the time limit that it has.
+   * Runs a step of the operation `name`. An error that breaks the connection becomes a DeviceError that says
+   * so, now and for later requests. `timeoutMs` is the step's time limit.
    */
   guard<T>(name: string, timeoutMs: number, run: () => T): T {
     try {
       return run();
     } catch (error) {
-      // A RangeError is the caller's: nothing was sent.
+      // A RangeError is the caller's mistake: nothing was sent.
       if (!(error instanceof Error) || error instanceof DeviceError || error instanceof RangeError)
         throw error;
       this.#broken = `${this.spec}: ${reason(error, name, timeoutMs)}`;

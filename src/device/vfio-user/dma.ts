@@ -15,7 +15,7 @@ export class SharedMemories implements Disposable {
   readonly #live = new Set<MappedDma>();
   readonly #iova = new IovaAllocator([{ first: 0n, last: 2n ** 64n - 1n }]);
 
-  /** Throws DeviceError: no memory, no such addresses, or the server refuses it. */
+  /** Throws DeviceError: no memory, no such addresses left, or the server refuses. */
   allocate(connection: Connection, sizeBytes: number, options: DmaOptions = {}): DmaMemory {
     const { addressBits, pageBytes = PAGE_SIZE } = options;
     if (pageBytes !== PAGE_SIZE)
@@ -69,7 +69,7 @@ export class SharedMemories implements Disposable {
     return { payloadBytes: reply.byteLength };
   }
 
-  /** Unmaps everything on both sides. Throws DeviceError; what is mapped here is unmapped all the same. */
+  /** Unmaps everything on both sides. Throws DeviceError, but always unmaps this side. */
   [Symbol.dispose](): void {
     try {
       for (const dma of [...this.#live]) dma[Symbol.dispose]();

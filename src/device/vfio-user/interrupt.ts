@@ -5,8 +5,8 @@ import type { Interrupt } from "../device.ts";
 import type { Connection } from "./connection.ts";
 
 /**
- * Waiting for it serves the server's own requests. An interrupt comes after the writes that the device made before it
- * (PCIe 6.0, section 2.4.1), so the DMA_WRITEs that arrived by then are carried out before its count is given.
+ * Waiting serves the server's own requests. An interrupt does not overtake the device's earlier writes (PCIe
+ * 6.0, section 2.4.1), so DMA_WRITEs that have arrived are carried out before the count is returned.
  */
 export class VectorInterrupt implements Interrupt {
   readonly eventFd = new EventFd();
@@ -30,7 +30,7 @@ export class VectorInterrupt implements Interrupt {
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) return 0;
       const fds = [this.eventFd.fd];
-      // A connection that has ended stays readable for ever.
+      // A connection that the server closed stays readable for ever.
       if (this.#connection.listening) fds.push(this.#connection.socket);
       const [signalled] = poll(
         fds.map((fd) => ({ fd: fd.number, events: POLLIN })),

@@ -1,4 +1,4 @@
-/** DEVICE_GET_REGION_INFO: how large a region is, and which parts of it can be mapped. */
+/** DEVICE_GET_REGION_INFO: a region's size and mappable parts. */
 import { fstatSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
@@ -16,11 +16,11 @@ const MAX_ARGSZ = 64 * 1024;
 
 export interface RegionInfo {
   readonly sizeBytes: number;
-  /** Its parts that are mapped into this process now; the caller unmaps them. */
+  /** The parts mapped into this process; the caller unmaps them. */
   readonly areas: readonly { readonly offset: number; readonly mapping: Mapping }[];
 }
 
-/** Asks, and asks again with more room where the reply has capabilities that did not fit. Throws DeviceError. */
+/** Asks again with more room if the reply has capabilities that did not fit. Throws DeviceError. */
 export function readRegionInfo(connection: Connection, index: number): RegionInfo {
   let argsz = REGION_INFO_BYTES;
   for (let round = 0; round < 2; round++) {
@@ -58,7 +58,7 @@ function parse(connection: Connection, index: number, info: DataView): ParsedReg
   }
 }
 
-/** Those of a file that the server could truncate, which would kill this process, are left to messages. */
+/** Leaves a file that the server could truncate to messages: an access past its end would kill this process. */
 function mapAreas(
   connection: Connection,
   index: number,

@@ -1,17 +1,18 @@
 /**
  * Serves the server's own requests (DMA_READ, DMA_WRITE) from the event loop, whatever the program awaits.
  *
- * It is a timer. Bun's loop can wait for a socket only by reading it, which takes replies away from requests and drops
- * descriptors; a thread in poll(2) costs a Worker in each program that shares memory; and SIGIO belongs to the whole
- * process. Most servers map the memory and never send such a request, so the timer is slow until one comes.
+ * It is a timer, because the alternatives are worse. Bun's loop can wait for a socket only by reading it,
+ * which takes replies away from requests and drops descriptors. A thread in poll(2) costs a Worker in each
+ * program that shares memory. SIGIO belongs to the whole process. Most servers map the memory and never send
+ * such a request, so the timer is slow until one arrives.
  */
 import type { Connection } from "./connection.ts";
 
 const QUICK_MS = 1;
 const SLOW_MS = 10;
-/** A server that moves data by message sends the next one as soon as it has the answer. */
+/** A server that moves data by messages sends the next one as soon as it has the answer. */
 const PATIENCE_MS = 1;
-/** Most time that one turn of the event loop gives it. */
+/** Most time spent in one turn of the event loop. */
 const TURN_MS = 10;
 
 export class RequestWatch implements Disposable {
@@ -22,7 +23,7 @@ export class RequestWatch implements Disposable {
     this.#connection = connection;
   }
 
-  /** Begins, if it has not begun. It keeps no process alive. */
+  /** Starts the timer, once. It does not keep the process alive. */
   start(): void {
     if (this.#timer === undefined) this.#arm(SLOW_MS);
   }

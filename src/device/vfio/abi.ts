@@ -1,4 +1,4 @@
-/** The kernel's VFIO calls: _IO(';', 100 + n) of linux/vfio.h. What vfio-user shares is in src/protocol/vfio.ts. */
+/** The kernel's VFIO ioctls: _IO(';', 100 + n) in linux/vfio.h. See src/protocol/vfio.ts for shared numbers. */
 
 export const Vfio = {
   GET_API_VERSION: 0x3b64,

@@ -18,9 +18,9 @@ const advice: Readonly<Record<string, string>> = {
 };
 
 export interface IommuInfo {
-  /** Addresses that can be mapped; the whole aperture where the kernel does not say. */
+  /** Mappable addresses; the whole aperture if the kernel does not say. */
   readonly ranges: readonly IovaRange[];
-  /** Mappings that can still be made, where the kernel says. */
+  /** The number of mappings still possible; undefined if the kernel does not say. */
   readonly mappingsLeft: number | undefined;
 }
 
@@ -51,7 +51,7 @@ export class Container implements Disposable {
     }
   }
 
-  /** Once a group is in it. Throws SystemError. */
+  /** The container must already have a group. Throws SystemError. */
   setIommu(): void {
     ioctl(this.fd, Vfio.SET_IOMMU, TYPE1V2, `${PATH}: set the type1v2 IOMMU`);
   }

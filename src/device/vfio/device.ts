@@ -60,7 +60,7 @@ class VfioDevice implements PciDevice {
   readonly #canReset: boolean;
   #closed = false;
 
-  /** Puts its mappings to what is `held` already. Throws SystemError, VfioFormatError. */
+  /** Adds its mappings to `held`. Throws SystemError, VfioFormatError. */
   constructor(address: string, spec: string, group: Group, fd: Fd, held: DisposableStack) {
     this.spec = spec;
     this.reachedBy = `VFIO, IOMMU group ${group.number}`;
@@ -88,12 +88,12 @@ class VfioDevice implements PciDevice {
     });
   }
 
-  /** From now on its dispose gives all of it back. */
+  /** Makes dispose release all of `held`. */
   own(held: DisposableStack): void {
     this.#held = held;
   }
 
-  /** Memory decode and bus mastering on: the kernel turned bus mastering off when it opened the device. */
+  /** Enables decode and bus mastering: the kernel turned bus mastering off when it opened the device. */
   enable(): void {
     const command = this.config.read16(Config.COMMAND);
     if (isSilentCommand(command))
@@ -131,7 +131,7 @@ class VfioDevice implements PciDevice {
     fence();
   }
 
-  /** The function alone where it can be, or else the slot or bus, if all that is on it is this process's. */
+  /** Resets the function alone if possible, else its slot or bus, if this process has all its groups open. */
   reset(): void {
     this.#guard(() => {
       if (this.#canReset) ioctl(this.#fd, Vfio.DEVICE_RESET, 0, `reset ${this.#address}`);
@@ -166,7 +166,7 @@ class VfioDevice implements PciDevice {
       try {
         step();
       } catch (error) {
-        // A device that is gone has nothing left to give back; what is held here is released all the same.
+        // A device that is gone has nothing left to give back; this side is still released.
         if (!(error instanceof SystemError || error instanceof DeviceError)) throw error;
       }
     }

@@ -1,4 +1,4 @@
-/** Memory of this process, pinned and mapped by the IOMMU for the devices of a group. */
+/** Memory of this process, pinned and mapped through the IOMMU for the devices of a group. */
 import { existsSync, readFileSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
 import { alignmentOf, type Mapping, mapAnonymous, PAGE_SIZE } from "../../os/memory.ts";
@@ -9,7 +9,7 @@ import { lockableBytes } from "./memlock.ts";
 
 const MIB = 2 ** 20;
 const HUGE_PAGES = [1024 * MIB, 2 * MIB];
-/** Rounding up to a page may waste this share of what was asked for. */
+/** Rounding up to a page may waste at most this share of the requested size. */
 const WASTE = 1 / 4;
 
 const roundUp = (bytes: number, to: number) => Math.ceil(bytes / to) * to;
@@ -26,8 +26,8 @@ export class MappedMemories implements Disposable {
   }
 
   /**
-   * Throws DeviceError: nothing of that page size left, more than may be pinned, no addresses left that the IOMMU can
-   * map and the device can reach, or the kernel refuses.
+   * Throws DeviceError: no pages of that size left, more memory than may be pinned, no addresses left that
+   * the IOMMU can map and the device can reach, or the kernel refuses.
    */
   allocate(sizeBytes: number, { addressBits, pageBytes }: DmaOptions = {}): DmaMemory {
     if (pageBytes !== undefined) return this.#allocateIn(pageBytes, sizeBytes, addressBits);
@@ -36,7 +36,7 @@ export class MappedMemories implements Disposable {
       try {
         return this.#allocateIn(page, sizeBytes, addressBits);
       } catch (error) {
-        // Smaller pages may do.
+        // Smaller pages may work.
         if (!(error instanceof DeviceError)) throw error;
       }
     }
@@ -117,7 +117,7 @@ export class MappedMemories implements Disposable {
     return new DeviceError(`${this.#spec}: ${text}`);
   }
 
-  /** Unmaps everything. Throws the first SystemError; what is mapped here is unmapped all the same. */
+  /** Unmaps everything. Throws the first SystemError, but always unmaps this side. */
   [Symbol.dispose](): void {
     using stack = new DisposableStack();
     for (const dma of this.#live) stack.use(dma);

@@ -1,4 +1,4 @@
-/** A VFIO group in a container of its own, opened once per process and shared by the devices that are in it. */
+/** A VFIO group in its own container, opened once per process and shared by the group's devices. */
 import { SystemError } from "../../os/errno.ts";
 import { Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
 import { judgeGroup } from "../../pci/bus/group.ts";
@@ -15,7 +15,7 @@ export function openGroups(): ReadonlyMap<number, Group> {
   return open;
 }
 
-/** The group's own, or one more use of it. Throws DeviceError. */
+/** Opens a group, or adds a user to an open one. Throws DeviceError. */
 export function openGroup(number: number, address: string, spec: string): Group {
   const group = open.get(number) ?? new Group(number, address, spec);
   open.set(number, group);
@@ -84,7 +84,7 @@ export class Group implements Disposable {
     );
   }
 
-  /** Ends one use; the last one closes it. */
+  /** Removes one user; the last one closes the group. */
   [Symbol.dispose](): void {
     if (--this.users > 0) return;
     open.delete(this.number);

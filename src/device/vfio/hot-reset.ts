@@ -1,4 +1,4 @@
-/** Reset of a whole slot or bus, for a function that can't be reset alone: VFIO_DEVICE_PCI_HOT_RESET. */
+/** Resets a whole slot or bus, for a function that can't be reset alone: VFIO_DEVICE_PCI_HOT_RESET. */
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
 import { DeviceError } from "../device.ts";
@@ -12,8 +12,8 @@ const DEPENDENT_BYTES = 8;
 const MAX_DEPENDENTS = 1024;
 
 /**
- * Throws DeviceError where there is no such reset, or where it would reset a device of a group that this process has not
- * opened; SystemError where the kernel refuses.
+ * Throws DeviceError if no slot or bus reset is possible, or if it would reset a device of a group that this
+ * process has not opened; SystemError if the kernel refuses.
  */
 export function hotReset(device: Fd, spec: string): void {
   const groups = openGroups();

@@ -19,7 +19,7 @@ export class Irqs implements Disposable {
   readonly #device: Fd;
   readonly #count: number;
   readonly #enabled = new Set<InterruptKind>();
-  /** The last ones of each kind, enabled or not: whoever got them may still read them. */
+  /** The last ones of each kind, enabled or not: the caller may still read them. */
   readonly #eventFds = new Map<InterruptKind, readonly EventFd[]>();
 
   /** `count` is the number of interrupt indices that the device has. */
@@ -28,7 +28,7 @@ export class Irqs implements Disposable {
     this.#count = count;
   }
 
-  /** Vectors of a kind: `struct vfio_irq_info`, u32 argsz, flags, index, count. Throws SystemError. */
+  /** The number of vectors: `struct vfio_irq_info`, u32 argsz, flags, index, count. Throws SystemError. */
   count(kind: InterruptKind): number {
     if (indexOf[kind] >= this.#count) return 0;
     const info = new DataView(new ArrayBuffer(16));
@@ -37,7 +37,7 @@ export class Irqs implements Disposable {
     try {
       ioctl(this.#device, Vfio.DEVICE_GET_IRQ_INFO, info, `read the ${kind} interrupt's information`);
     } catch (error) {
-      // The answer for the error interrupt of a function that is not PCI Express.
+      // The kernel's answer for the error interrupt of a function without PCI Express.
       if (kind === "err" && error instanceof SystemError && error.code === "EINVAL") return 0;
       throw error;
     }
@@ -64,7 +64,7 @@ export class Irqs implements Disposable {
   /** Throws SystemError. */
   disable(kind: InterruptKind): void {
     if (!this.#enabled.delete(kind)) return;
-    // These two have no count of 0: their one eventfd is taken away by -1.
+    // These two accept no count of 0: -1 removes their one eventfd.
     if (kind === "err" || kind === "req")
       this.#set(kind, IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, 1, [-1]);
     else this.#set(kind, IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER, 0, []);
@@ -74,7 +74,7 @@ export class Irqs implements Disposable {
     for (const eventFd of this.#eventFds.get(kind) ?? []) eventFd[Symbol.dispose]();
   }
 
-  /** Disables and closes all. Throws SystemError where the device is gone; they are closed all the same. */
+  /** Disables and closes all. Throws SystemError if the device is gone, but always closes them. */
   [Symbol.dispose](): void {
     try {
       for (const kind of [...this.#enabled]) this.disable(kind);
@@ -97,7 +97,7 @@ export class Irqs implements Disposable {
     set.setUint32(16, count, true);
     for (const [i, fd] of fds.entries()) set.setInt32(20 + i * 4, fd, true);
     const what = `set ${count} ${kind} interrupts`;
-    // Positive: none is enabled, so many could be (vfio_msi_enable in the kernel).
+    // Positive: none is enabled; this many are possible (vfio_msi_enable in the kernel).
     const possible = ioctl(this.#device, Vfio.DEVICE_SET_IRQS, set, what);
     if (possible > 0)
       throw new SystemError(`${what}, this machine gives ${possible} at most`, constants.errno.ENOSPC);

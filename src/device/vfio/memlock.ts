@@ -1,10 +1,10 @@
 /** How much memory the kernel lets this process pin: RLIMIT_MEMLOCK, proc(5). */
 import { readFileSync } from "node:fs";
 
-/** CAP_IPC_LOCK, linux/capability.h: whoever has it is not limited. */
+/** CAP_IPC_LOCK, linux/capability.h: a process that has it is not limited. */
 const CAP_IPC_LOCK = 14n;
 
-/** Bytes that may still be pinned; infinity where there is no limit. */
+/** Bytes that may still be pinned; infinity if there is no limit. */
 export function lockableBytes(): number {
   const status = readFileSync("/proc/self/status", "latin1");
   const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);

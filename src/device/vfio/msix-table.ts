@@ -1,10 +1,10 @@
-/** Where a function's MSI-X table lies: PCIe 6.0 section 7.7.2. The kernel keeps it; drivers have no business there. */
+/** Locates a function's MSI-X table: PCIe 6.0 section 7.7.2. The kernel owns it; drivers leave it alone. */
 import { CapabilityId, Config, Status } from "../../pci/config-offsets.ts";
 import type { ConfigSpace } from "../../pci/config-space.ts";
 import type { SparseArea } from "../../protocol/vfio.ts";
 
 const ENTRY_BYTES = 16;
-/** Capabilities that fit into 256 bytes, and then the list is a circle. */
+/** Most capabilities that fit into 256 bytes; a longer list is circular. */
 const MAX_CAPABILITIES = 48;
 
 /** Undefined for a function without MSI-X. */

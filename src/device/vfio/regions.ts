@@ -1,4 +1,4 @@
-/** Regions of a VFIO device: mapped where the kernel lets them be, pread and pwrite elsewhere. */
+/** Regions of a VFIO device: mapped where the kernel allows it, accessed by pread and pwrite elsewhere. */
 import { SystemError } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
 import { type Mapping, mapShared } from "../../os/memory.ts";
@@ -14,10 +14,10 @@ import type { MappedArea, RegionTransfers } from "../region.ts";
 import { Vfio } from "./abi.ts";
 import { readStructure } from "./structure.ts";
 
-/** Most bytes of one pread or pwrite; the kernel cuts them into single accesses anyway. */
+/** Most bytes of one pread or pwrite; the kernel splits it into single accesses anyway. */
 const MAX_DATA_BYTES = 4096;
 
-/** `struct vfio_region_info`; of size 0 for a region that the device has not. Throws SystemError, VfioFormatError. */
+/** `struct vfio_region_info`; size 0 if the device lacks the region. Throws SystemError, VfioFormatError. */
 export function readRegionInfo(device: Fd, index: number): ParsedRegionInfo {
   const what = `read region ${index}'s information`;
   const setIndex = (info: DataView) => info.setUint32(8, index, true);
@@ -26,7 +26,7 @@ export function readRegionInfo(device: Fd, index: number): ParsedRegionInfo {
   );
 }
 
-/** What of `areas` lies outside the hole. */
+/** The parts of `areas` outside the hole. */
 function cutOut(areas: readonly SparseArea[], hole: SparseArea): SparseArea[] {
   const holeEnd = hole.offset + hole.sizeBytes;
   return areas.flatMap(({ offset, sizeBytes }) => {
@@ -39,7 +39,7 @@ function cutOut(areas: readonly SparseArea[], hole: SparseArea): SparseArea[] {
   });
 }
 
-/** A region's areas in this process. What can't be mapped is left to transfers. */
+/** Maps a region's areas into this process. Transfers access those that can't be mapped. */
 export function mapRegion(device: Fd, { areas, fileOffset }: ParsedRegionInfo, hole: SparseArea | undefined) {
   const mappings: Mapping[] = [];
   const mapped: MappedArea[] = [];
@@ -58,7 +58,7 @@ export function mapRegion(device: Fd, { areas, fileOffset }: ParsedRegionInfo, h
   return { mappings, areas: mapped };
 }
 
-/** pread and pwrite of a region. They throw DeviceError: EIO where memory decode is off, or the device gone. */
+/** pread and pwrite of a region. They throw DeviceError: EIO if memory decode is off or the device is gone. */
 export function regionTransfers(fd: Fd, name: string, fileOffset: number, spec: string): RegionTransfers {
   return fileTransfers({ fd, fileOffset, name, maxDataBytes: MAX_DATA_BYTES, explain }, spec);
 }

@@ -1,11 +1,11 @@
 import { type Fd, ioctl } from "../../os/fd.ts";
 
-/** Longest structure that is asked for. */
+/** Longest structure that is read. */
 const MAX_ARGSZ = 64 * 1024;
 
 /**
- * A structure that begins with u32 argsz, as VFIO fills it in; asked for again with more room where its capabilities did
- * not fit. `prepare` sets what the kernel reads of it. Throws SystemError.
+ * Reads a VFIO structure that begins with u32 argsz; reads it again with more room if its capabilities did
+ * not fit. `prepare` sets the fields that the kernel reads. Throws SystemError.
  */
 export function readStructure(
   fd: Fd,
