@@ -1,9 +1,9 @@
-/** Debian's archive, through apt itself in a folder of its own: no root, and its signatures and checksums are verified. */
+/** Debian's archive, through apt with its own state folder: no root needed, signatures and checksums verified. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MissingToolError, run } from "./process.ts";
 
-/** Debian's names of the architectures that vfiokit runs on. */
+/** Debian's names for the architectures that vfiokit runs on. */
 export type DebianArch = "amd64" | "arm64";
 
 const SUITE = "trixie";
@@ -14,22 +14,22 @@ const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 export interface Archive {
   /** Names of packages that begin with a prefix. */
   names(prefix: string): Promise<string[]>;
-  /** Downloads packages and unpacks them, one over the other, into a folder. */
+  /** Downloads packages and unpacks them all into one folder. */
   unpack(packages: readonly string[], into: string, options: UnpackOptions): Promise<void>;
 }
 
 export interface UnpackOptions {
-  /** Whether what they depend on comes, too. */
+  /** Whether to include the packages' dependencies. */
   dependencies: boolean;
-  /** Whether the newer versions of the backports suite are wanted. */
+  /** Whether to take newer versions from the backports suite. */
   backports?: boolean;
 }
 
 /**
  * Reads the archive's index for an architecture.
- * @param folder an empty folder for apt's state; it may go when the packages are unpacked
- * @param limit ends what takes longer, here and in the archive's functions
- * @throws MissingToolError when this machine lacks what reads it, Error with apt's words when it can't be read
+ * @param folder an empty folder for apt's state; it can be removed once the packages are unpacked
+ * @param limit aborts what takes too long, here and in the archive's functions
+ * @throws MissingToolError if this machine lacks a tool or the keyring, Error with apt's output if apt fails
  */
 export async function openArchive(arch: DebianArch, folder: string, limit?: AbortSignal): Promise<Archive> {
   if (!existsSync(KEYRING)) {
@@ -68,9 +68,9 @@ export async function openArchive(arch: DebianArch, folder: string, limit?: Abor
 }
 
 /**
- * Finds out whether the archive answers, before anything is asked of it: apt alone would try for minutes. A machine that
- * goes through a proxy of apt's is believed to have one that works.
- * @throws Error when no answer comes in time
+ * Checks that the archive answers before it is used: apt alone would retry for minutes. A proxy in the
+ * machine's apt configuration is assumed to work.
+ * @throws Error if no answer arrives in time
  */
 export async function reachArchive(limitMs: number): Promise<void> {
   const machine = new TextDecoder().decode(await run(["apt-config", "dump"]));
@@ -85,7 +85,7 @@ export async function reachArchive(limitMs: number): Promise<void> {
   }
 }
 
-/** A configuration that knows the folder only, but reaches the network as the machine's own apt does (proxies). */
+/** A configuration that uses only the folder, but reaches the network like the machine's own apt (proxies). */
 async function aptConfig(folder: string, architecture: DebianArch): Promise<string> {
   const machine = new TextDecoder().decode(await run(["apt-config", "dump"]));
   const acquire = machine.split("\n").filter((line) => line.startsWith("Acquire::"));
@@ -106,7 +106,7 @@ async function aptConfig(folder: string, architecture: DebianArch): Promise<stri
   ].join("\n");
 }
 
-/** The mirror that the machine's own apt uses for Debian, else the archive's own address. */
+/** The mirror that the machine's own apt uses for Debian, else the default mirror. */
 function findMirror(): string {
   const folder = "/etc/apt/sources.list.d";
   const files = [

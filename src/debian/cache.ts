@@ -1,4 +1,4 @@
-/** The cache folder: what was fetched once is kept, and seen by others only when it is complete. */
+/** The cache folder keeps what was fetched. Other processes see an entry only when it is complete. */
 import {
   accessSync,
   constants,
@@ -13,14 +13,14 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { findTool } from "./process.ts";
 
-/** How long one process waits for another that is fetching the same, in seconds. */
+/** How long a process waits for another one that fetches the same entry, in seconds. */
 const LOCK_TIMEOUT_S = 1800;
 
 export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "vfiokit");
 }
 
-/** Makes the cache folder where it is missing. Throws where nothing can be written to it. */
+/** Creates the cache folder if it is missing. Throws Error if it can't be written to. */
 export function makeCacheFolder(): string {
   const folder = cacheFolder();
   try {
@@ -35,15 +35,15 @@ export function makeCacheFolder(): string {
   return folder;
 }
 
-/** The path of an entry of the cache; undefined where it is missing. */
+/** The path of a cache entry; undefined if it is missing. */
 export function cachedEntry(name: string): string | undefined {
   const entry = join(cacheFolder(), name);
   return existsSync(entry) ? entry : undefined;
 }
 
 /**
- * The path of an entry of the cache. Where it is missing, `make` fills an empty folder, and the path that it returns in
- * there becomes the entry in one step; of processes that start at once one makes it and the others wait.
+ * The path of a cache entry. If it is missing, `make` fills an empty folder and returns a path in it, which
+ * becomes the entry in one step. If several processes need it at once, one makes it and the others wait.
  */
 export async function cached(name: string, make: (folder: string) => Promise<string>): Promise<string> {
   const entry = join(cacheFolder(), name);
@@ -51,7 +51,7 @@ export async function cached(name: string, make: (folder: string) => Promise<str
   const cache = makeCacheFolder();
   using _lock = await lock(join(cache, `.${name}.lock`));
   if (existsSync(entry)) return entry;
-  for (const left of readdirSync(cache)) // by a process that was ended meanwhile
+  for (const left of readdirSync(cache)) // by a process that was killed
     if (left.startsWith(`.${name}.`) && /^\w{6}$/.test(left.slice(name.length + 2)))
       rmSync(join(cache, left), { recursive: true, force: true });
   const folder = mkdtempSync(join(cache, `.${name}.`));
@@ -63,7 +63,7 @@ export async function cached(name: string, make: (folder: string) => Promise<str
   return entry;
 }
 
-/** Takes a lock that ends with this process, whatever ends it: flock(1) holds it until our end of its pipe closes. */
+/** Takes a lock that never outlives this process: flock(1) holds it until our end of its pipe closes. */
 async function lock(path: string): Promise<Disposable> {
   const holder = Bun.spawn(
     [findTool("flock"), "--timeout", String(LOCK_TIMEOUT_S), path, "sh", "-c", "echo && exec cat"],

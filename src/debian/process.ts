@@ -1,9 +1,9 @@
-/** Programs of this machine that fetch and unpack things. */
+/** Runs this machine's programs for fetching and unpacking. */
 
-/** A program, or a package, that the machine lacks. */
+/** The machine lacks a program or a package. */
 export class MissingToolError extends Error {}
 
-/** Debian's packages of the programs that are used here. */
+/** The Debian packages of the programs used here. */
 const packages: Record<string, string> = {
   "apt-get": "apt",
   "apt-cache": "apt",
@@ -16,7 +16,7 @@ const packages: Record<string, string> = {
   setpriv: "util-linux",
 };
 
-/** The path of a program; throws MissingToolError with the package that has it. */
+/** The path of a program. Throws MissingToolError that names its package. */
 export function findTool(name: string): string {
   const path = Bun.which(name);
   if (path === null) {
@@ -28,8 +28,8 @@ export function findTool(name: string): string {
 }
 
 /**
- * Runs a program to its end and returns what it wrote to standard output.
- * @throws when it fails, with what it wrote to standard error, or when `limit` ends it.
+ * Runs a program to its end and returns its standard output.
+ * @throws Error with its standard error if it fails, or if `limit` aborts it
  */
 export async function run(
   command: readonly [string, ...string[]],
