@@ -1,4 +1,4 @@
-/** One client of a device model, from its VERSION on: each of its messages is carried out and answered. */
+/** One client of a device model, from its VERSION on: carries out and answers each of its messages. */
 import { constants } from "node:os";
 import { errnoName, SystemError } from "../os/errno.ts";
 import type { Fd } from "../os/fd.ts";
@@ -20,7 +20,7 @@ import { type Interrupts, IrqError } from "./interrupts.ts";
 
 const { EINVAL, ENOTSUP } = constants.errno;
 
-/** Fails one request; the connection goes on. */
+/** Fails one request; the connection stays open. */
 class RequestError extends Error {
   readonly errno: number;
   constructor(errno: number) {
@@ -36,7 +36,7 @@ export class ClientSession implements Disposable {
   readonly #interrupts: Interrupts;
   readonly #log: (line: string) => void;
   #agreed: boolean;
-  /** Whether it was told that memory was refused: once is enough. */
+  /** Whether a refused DMA mapping was already logged: once is enough. */
   #told = false;
 
   constructor(
@@ -61,11 +61,11 @@ export class ClientSession implements Disposable {
 
   [Symbol.dispose](): void {
     const { stream } = this.#messages;
-    stream.hangUp(); // a standby may hold it, too
+    stream.hangUp(); // a standby may have a copy of it
     stream[Symbol.dispose]();
   }
 
-  /** Receives one message and answers it. Throws Disconnected, SocketTimeout, ProtocolError: the client is to be dropped. */
+  /** Receives and answers one message. Throws Disconnected, SocketTimeout, ProtocolError: drop the client. */
   handleOne(): void {
     const message = this.#receive();
     const fds = message.fds;
@@ -93,13 +93,13 @@ export class ClientSession implements Disposable {
     );
   }
 
-  /** A client that is refused memory may say no more than that, or end. */
+  /** Logs the reason: the client itself may report only that memory was refused, or exit. */
   #refused(error: DmaMapError): void {
     if (!this.#told) this.#log(`did not map memory of the client: ${error.message}`);
     this.#told = true;
   }
 
-  /** Throws Disconnected, SocketTimeout, ProtocolError: whatever else goes wrong here, the client sent what it must not. */
+  /** Throws Disconnected, SocketTimeout, ProtocolError: any other error means an invalid message. */
   #receive(): Message {
     try {
       return this.#messages.receive(5000);
@@ -110,7 +110,7 @@ export class ClientSession implements Disposable {
     }
   }
 
-  /** Carries out a request, puts the reply's payload together and returns its size. Descriptors left in `fds` are closed. */
+  /** Carries out a request and builds the reply's payload. Returns its size. The caller closes the rest of `fds`. */
   #handle({ command, payload, fds }: Message, replyFds: number[]): number {
     switch (command) {
       case Command.VERSION: {
@@ -253,7 +253,7 @@ export class ClientSession implements Disposable {
     this.#interrupts.lower();
   }
 
-  /** What a range of a region belongs to; the ROM reads as absent whatever its range. Throws RequestError. */
+  /** The target of a region access. The ROM accepts any range and reads as absent. Throws RequestError. */
   #region(index: number, offset: number, count: number): BarModel | "config" | "rom" {
     if (index >= RegionIndex.COUNT) throw new RequestError(EINVAL);
     const rom = index === RegionIndex.ROM;
@@ -265,7 +265,7 @@ export class ClientSession implements Disposable {
   }
 }
 
-/** Bytes of registers of any width, from aligned words: each word that the range touches is read once. */
+/** Reads any number of register bytes by aligned words: reads each word that the range touches once. */
 function readBytes(bar: BarModel & { kind: "registers" }, offset: number, to: Uint8Array): void {
   for (let word = offset & ~3; word < offset + to.byteLength; word += 4) {
     const value = bar.read32(word);
@@ -278,7 +278,7 @@ function need(payload: DataView, sizeBytes: number): void {
   if (payload.byteLength < sizeBytes) throw new RequestError(EINVAL);
 }
 
-/** A u64 of a message as a number; infinity where it is too large to be exact, which no range check lets through. */
+/** A message's u64 as a number; infinity if it is too large to be exact, which every range check rejects. */
 function u64(view: DataView, offset: number): number {
   const value = view.getBigUint64(offset, true);
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.POSITIVE_INFINITY;

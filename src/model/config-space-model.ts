@@ -1,6 +1,6 @@
 /**
- * Configuration space of a device model: bytes with, for each bit, whether software may write it or clear it by
- * writing one. Built from a header and a list of capabilities; PCIe 6.0, section 7.5.
+ * A device model's configuration space: its bytes, and for each bit whether software may write it or clear it
+ * by writing one. Built from a header and a list of capabilities; PCIe 6.0, section 7.5.
  */
 import {
   CapabilityId,
@@ -11,13 +11,13 @@ import {
   Status,
 } from "../pci/config-offsets.ts";
 
-/** A run of bytes of configuration space in the power-on state. Masks are as long as the values; absent: read-only. */
+/** Some bytes in the power-on state. Masks are as wide as the value; bits in neither mask are read-only. */
 interface Layout {
   readonly offset: number;
   readonly value: number;
   readonly bytes: 1 | 2 | 4;
   readonly writable?: number;
-  /** Bits that a written one clears. */
+  /** Bits that writing one clears. */
   readonly clearable?: number;
 }
 
@@ -159,17 +159,17 @@ function capabilityHeaders(capabilities: readonly Capability[]): Layout[] {
   return headers;
 }
 
-/** Configuration space as the server serves it. */
+/** Configuration space as the server accesses it. */
 export interface ConfigSpaceModel {
   /** Copies a range into `to`. */
   read(offset: number, to: Uint8Array): void;
-  /** Writes what may be written; true when this starts a function-level reset. */
+  /** Writes the writable bits. Returns true if this starts a function-level reset. */
   write(offset: number, from: Uint8Array): boolean;
   /** Memory decode and bus mastering, from the command register. */
   readonly memoryEnabled: boolean;
   readonly busMaster: boolean;
   readonly intxDisabled: boolean;
-  /** Logs a request that found no target, as a device does that was answered with Unsupported Request. */
+  /** Logs a request that found no target, as a device does after an Unsupported Request completion. */
   logUnsupportedRequest(): void;
   setInterruptStatus(asserted: boolean): void;
   reset(): void;
@@ -228,7 +228,7 @@ export function buildConfigSpace(options: ConfigSpaceOptions): ConfigSpaceModel 
         bytes[express + Express.DEVICE_STATUS]! |= UNSUPPORTED_REQUEST_DETECTED | NON_FATAL_DETECTED;
       }
       if (aer === undefined) return;
-      // Bit 20, Unsupported Request Error; the first one is also what the pointer in bits 4:0 names.
+      // Bit 20, Unsupported Request Error. The pointer in bits 4:0 of the control register is the first error.
       const status = view.getUint32(aer + Aer.UNCORRECTABLE_STATUS, true);
       if (status === 0) view.setUint32(aer + Aer.CONTROL, 20, true);
       view.setUint32(aer + Aer.UNCORRECTABLE_STATUS, (status | (1 << 20)) >>> 0, true);

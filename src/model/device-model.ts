@@ -1,22 +1,22 @@
-/** What a device model is to the vfio-user server: a configuration space, BARs, and a few handlers. */
+/** A device model as the vfio-user server sees it: a configuration space, BARs, and a few handlers. */
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 import type { DmaTable } from "./dma.ts";
 
 export interface DeviceModel {
   readonly config: ConfigSpaceModel;
-  /** BAR 0 to 5, undefined where there is none. */
+  /** BAR 0 to 5; undefined if there is none. */
   readonly bars: readonly (BarModel | undefined)[];
   readonly msiVectors: number;
   /**
-   * A client comes: its memory BARs are of files that no client before it had a descriptor of. Throws SystemError: it can't
-   * be taken.
+   * Called when a client connects: backs memory BARs by files that no earlier client had a descriptor of.
+   * Throws SystemError if the client can't be accepted.
    */
   admit(): void;
-  /** Back to the power-on state, but for configuration space, which the server resets. */
+  /** Resets to the power-on state, except configuration space, which the server resets. */
   reset(): void;
-  /** Descriptors to wait for besides the client's messages. */
+  /** Descriptors to poll besides the client's socket. */
   readonly wakeups: readonly Wakeup[];
-  /** When `onTime` wants to be called next, on performance.now()'s clock; infinity for never. */
+  /** When to call `onTime` next, on performance.now()'s clock; infinity for never. */
   nextTimeMs(): number;
   onTime(): void;
 }
@@ -39,16 +39,16 @@ export interface RegisterBar {
 export interface MemoryBar {
   readonly kind: "memory";
   readonly sizeBytes: number;
-  /** The file that backs it, of which the client gets a descriptor, and its mapping here. */
+  /** The file that backs it; the client gets a descriptor. `bytes` is a view of its mapping here. */
   readonly fd: number;
   bytes(offset: number, sizeBytes: number): Uint8Array;
 }
 
-/** What the server is to a device model. */
+/** The server as a device model sees it. */
 export interface Host {
   readonly dma: DmaTable;
   /** Raises vector 0 by MSI, or INTA# (level, until `lower`) while MSI is off. */
   raise(): void;
-  /** Lets go of INTA#. */
+  /** Deasserts INTA#. */
   lower(): void;
 }

@@ -12,7 +12,7 @@ interface DmaMapping {
   readonly sizeBytes: number;
   readonly readable: boolean;
   readonly writable: boolean;
-  /** Undefined where the client sent no descriptor: reachable by messages only, which no model here uses. */
+  /** Undefined if the client sent no descriptor: then only messages reach it, which no model here uses. */
   readonly backing: SharedMapping | undefined;
   readonly fileOffset: number;
 }
@@ -28,31 +28,32 @@ export class DmaMapError extends Error {
 
 const { EEXIST, EINVAL, ENOSPC, EPERM } = constants.errno;
 
-/** Most mappings of a client: as many as QEMU asks for. */
+/** Most mappings per client: as many as QEMU asks for. */
 const MAX_MAPPINGS = 65_535;
-/** Most files that they lie in, and most bytes of these: what is left of the process's own is for itself. */
+/** Most files behind these mappings, and most bytes in them: the process needs room for itself. */
 const MAX_FILES = 1024;
 const MAX_FILE_BYTES = 2 ** 44;
 
 export class DmaTable {
   readonly #trusting: boolean;
-  /** By address, without overlaps. */
+  /** Sorted by address, without overlaps. */
   readonly #mappings: DmaMapping[] = [];
-  /** Each backing file is mapped whole and once, however many mappings lie in it. */
+  /** Each backing file is mapped whole and only once, for any number of mappings. */
   readonly #backings = new Map<string, SharedMapping>();
   #backingBytes = 0;
 
   /**
-   * `trusting`: files are mapped whose owner can truncate them, which kills this process at its next access there.
-   * Otherwise only those that are sealed against it are.
+   * `trusting`: also map files that their owner can truncate, which kills this process at its next access
+   * there. Otherwise map only files that are sealed against truncation.
    */
   constructor(trusting = false) {
     this.#trusting = trusting;
   }
 
   /**
-   * Adds a mapping; `flags` are DmaFlag. Throws DmaMapError: an overlap, an impossible range, one not in whole pages,
-   * one past the file's end, a file that may be truncated, more than there may be. Throws SystemError.
+   * Adds a mapping; `flags` are DmaFlag. Throws DmaMapError: an overlap, an impossible range, one not in
+   * whole pages, one past the file's end, a file that may be truncated, too many mappings or files. Throws
+   * SystemError.
    */
   map(iova: number, sizeBytes: number, flags: number, fd: Fd | undefined, fileOffset: number): void {
     const readable = (flags & DmaFlag.READ) !== 0;
@@ -71,7 +72,7 @@ export class DmaTable {
     this.#mappings.splice(at, 0, { iova, sizeBytes, readable, writable, backing, fileOffset });
   }
 
-  /** The index of the first mapping that ends after an address; their number where none does. */
+  /** The index of the first mapping that ends after an address; the number of mappings if none does. */
   #firstEndingAfter(address: number): number {
     let low = 0;
     for (let high = this.#mappings.length; low < high; ) {
@@ -112,7 +113,7 @@ export class DmaTable {
     return backing;
   }
 
-  /** Removes every mapping that lies wholly inside the range; none is no error, as with the kernel's type 1 IOMMU. */
+  /** Removes all mappings wholly inside the range. None is not an error, as in the kernel's type 1 IOMMU. */
   unmap(iova: number, sizeBytes: number): void {
     let first = this.#firstEndingAfter(iova);
     if ((this.#mappings[first]?.iova ?? iova) < iova) first++;
@@ -126,8 +127,8 @@ export class DmaTable {
   }
 
   /**
-   * The memory behind a range of device addresses, which stays mapped until each part is released, also when the
-   * client unmaps it meanwhile. Undefined where any byte of it is not mapped for reading, or for writing when `write`.
+   * The memory behind a range of device addresses. It stays mapped until each part is released, even if the
+   * client unmaps it earlier. Undefined if any byte is not mapped for reading, or for writing if `write`.
    */
   resolve(iova: number, sizeBytes: number, write: boolean): DmaRange[] | undefined {
     if (!Number.isSafeInteger(iova + sizeBytes)) return undefined;

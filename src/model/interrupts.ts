@@ -6,7 +6,7 @@ import { isEventFd, signalPeer } from "../os/peer-eventfd.ts";
 import { IrqIndex, IrqInfoFlag, IrqSet } from "../protocol/vfio.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 
-/** A SET_IRQS that makes no sense. */
+/** An invalid SET_IRQS. */
 export class IrqError extends Error {}
 
 export class Interrupts {
@@ -30,8 +30,8 @@ export class Interrupts {
   }
 
   /**
-   * Carries out SET_IRQS; takes the descriptors that it keeps out of `fds`. Only eventfds are taken: signalling one never
-   * waits for the client, where a write to a pipe or a socket would. Throws IrqError.
+   * Carries out SET_IRQS and removes the descriptors that it keeps from `fds`. Accepts only eventfds:
+   * signalling one never waits for the client, unlike a write to a pipe or a socket. Throws IrqError.
    */
   set(flags: number, index: number, start: number, count: number, data: Uint8Array, fds: Fd[]): void {
     const armed = this.#eventFds[index];
@@ -72,7 +72,7 @@ export class Interrupts {
   raise(): void {
     const vector = this.#eventFds[IrqIndex.MSI]![0];
     if (vector) {
-      // An MSI is a memory write of the device's: PCIe 6.0, section 7.5.1.1.3, Bus Master Enable.
+      // An MSI is a memory write by the device: PCIe 6.0, section 7.5.1.1.3, Bus Master Enable.
       if (this.#config.busMaster) signal(vector);
       return;
     }
@@ -92,8 +92,8 @@ export class Interrupts {
   }
 
   /**
-   * Delivers INTA# if it is asserted and nothing holds it back: to be called whenever that may have changed. A level
-   * interrupt masks itself when it is delivered, as VFIO's INTx does, until the client unmasks it.
+   * Delivers INTA# if it is asserted, armed, unmasked and not disabled. Must be called whenever that may have
+   * changed. A level interrupt masks itself on delivery, like VFIO's INTx, until the client unmasks it.
    */
   deliverPin(): void {
     const pin = this.#eventFds[IrqIndex.INTX]![0];
@@ -102,7 +102,7 @@ export class Interrupts {
     signal(pin);
   }
 
-  /** Disarms everything, as when the client is gone. */
+  /** Disarms everything, for when the client is gone. */
   clear(): void {
     for (const armed of this.#eventFds) for (const eventFd of armed.splice(0)) eventFd?.[Symbol.dispose]();
     this.#asserted = false;
@@ -110,7 +110,7 @@ export class Interrupts {
   }
 }
 
-/** A signal that does not get through is the client's own loss. */
+/** Ignores a failed signal: only the client that sent the eventfd loses it. */
 function signal(eventFd: Fd | undefined): void {
   try {
     if (eventFd) signalPeer(eventFd);

@@ -1,13 +1,13 @@
-/** The device models that have names: a program registers those that it comes with. */
+/** Named device models: each program registers those that it ships. */
 import { DeviceError } from "../device/device.ts";
 
-/** What a spec names: `model:NAME`, with options as a query: `model:NAME?OPTION=VALUE&...`. */
+/** A parsed spec: `model:NAME`, with options as a query: `model:NAME?OPTION=VALUE&...`. */
 export interface ModelSpec {
-  /** As it was given. */
+  /** The spec as given. */
   readonly spec: string;
   /** The file that exports the model's ModelDefinition. */
   readonly file: string;
-  /** The query, whose names are the model's; none is there twice. */
+  /** The query. Its names are the model's options, each at most once. */
   readonly query: string;
 }
 
@@ -15,14 +15,14 @@ export interface NamedModel {
   readonly name: string;
   readonly file: string;
   readonly options: readonly string[];
-  /** In a line, for people. */
+  /** One line, for people. */
   readonly about: string;
 }
 
 const SCHEME = "model:";
 const models = new Map<string, NamedModel>();
 
-/** Makes `model:NAME` known. Its file is not loaded until it is used. */
+/** Registers `model:NAME`. Its file is loaded only when the model is used. */
 export function registerModel(model: NamedModel): void {
   models.set(model.name, model);
 }
@@ -35,7 +35,7 @@ export function isModelSpec(spec: string): boolean {
   return spec.startsWith(SCHEME);
 }
 
-/** Throws DeviceError: no such model, an option that it does not have, or one that is there twice. */
+/** Throws DeviceError: no such model, an unknown option, or one given twice. */
 export function parseModelSpec(spec: string): ModelSpec {
   const [name = "", query = ""] = spec.slice(SCHEME.length).split(/\?(.*)/s);
   const model = models.get(name);

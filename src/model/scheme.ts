@@ -1,14 +1,14 @@
-/** `model:NAME` as a device: a model in a child process of its own. */
+/** `model:NAME` as a device: a model in its own child process. */
 import { DeviceError } from "../device/device.ts";
 import type { DeviceScheme } from "../device/schemes.ts";
 import { openVfioUser } from "../device/vfio-user/client.ts";
 import { Disconnected } from "../os/socket.ts";
 import { modelReady, takeModel } from "./hosting/child-process.ts";
 
-/** A model's process may take this long to start, whatever the time limit of a request is. */
+/** A model's process may take this long to start, regardless of the time limit for requests. */
 const START_MS = 5000;
 
-/** For registerScheme; `example` is what a spec opens, for messages. The models are those of registerModel. */
+/** For registerScheme. `example`: a spec and what it opens, for messages. Models come from registerModel. */
 export const modelScheme = (example: string): DeviceScheme => ({
   name: "model",
   example,

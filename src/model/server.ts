@@ -1,7 +1,7 @@
 /**
- * Serves a device model over vfio-user, to one client after the other: QEMU's vfio-user-pci, or vfiokit's own client.
- * Runs as a blocking loop on a thread of its own, and waits for nothing that a device does; for a client that stops in the middle of a
- * message at most five seconds.
+ * Serves a device model over vfio-user to one client after another: QEMU's vfio-user-pci, or vfiokit's own
+ * client. Runs as a blocking loop on its own thread. It never waits for the device, and waits at most five
+ * seconds for a client that stops in the middle of a message.
  */
 
 import { SystemError } from "../os/errno.ts";
@@ -17,29 +17,30 @@ import { DmaTable } from "./dma.ts";
 import { Interrupts } from "./interrupts.ts";
 
 /**
- * How clients come: one that is connected already (and has had its VERSION where `agreed`), or any number through a
- * listening socket, each of them known to the standby.
+ * Where clients connect: one is already connected (`agreed`: and has negotiated VERSION), or any number
+ * connect to a listening socket, and the standby learns of each.
  */
 export type Clients =
   | { readonly connection: Fd; readonly agreed?: boolean }
   | { readonly listener: Fd; readonly standby?: ClientKeeper | undefined };
 
-/** Is told who the client is, so that it can go on in the server's place. */
+/** Learns who the client is, so it can take the server's place. */
 export interface ClientKeeper {
   hold(connection: Fd): void;
-  /** The client left, or was sent away. */
+  /** The client disconnected, or was dropped. */
   drop(): void;
 }
 
 export interface ServeOptions {
-  /** As DmaTable has it. */
+  /** See DmaTable. */
   readonly trusting?: boolean;
 }
 
 /**
- * Serves until `stop` is signalled, or until the only connection ends. `build` gets the host's side and makes the
- * model. `log` gets one line for each client that comes, goes, or breaks the protocol. Whatever is thrown while a client
- * is served, by the model as well, costs that client its connection; the next one finds the device as after power-on.
+ * Serves until `stop` is signalled, or until the only connection ends. `build` creates the model for a host.
+ * `log` gets one line for each client that connects, disconnects, or breaks the protocol. An error while a
+ * client is served, even from the model, drops that client; the next one finds the device in its power-on
+ * state.
  */
 export function serve(
   clients: Clients,
@@ -110,7 +111,7 @@ export function serve(
   forget();
 }
 
-/** The next client; undefined where it is gone already, or there is no descriptor or no memory left for it. */
+/** Accepts the next client; undefined if it is already gone, or no descriptor or memory is left for it. */
 function accept(
   listener: Fd,
   open: (fd: Fd) => ClientSession,
@@ -129,7 +130,7 @@ function accept(
   }
 }
 
-/** An error that may come of what a client does, in a line; of another one also where it was thrown. */
+/** Describes an error: in one line if a client can cause it, else with its stack. */
 function describe(error: unknown): string {
   const known =
     error instanceof ProtocolError || error instanceof SocketTimeout || error instanceof SystemError;

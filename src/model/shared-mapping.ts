@@ -7,13 +7,13 @@ export interface DmaRange {
   release(): void;
 }
 
-/** A mapping with several users, the first of them whoever makes this; unmapped when the last one lets go of it. */
+/** A mapping with several users, the creator being the first; unmapped when the last one releases it. */
 export class SharedMapping {
   readonly mapping: Mapping;
   readonly #gone: () => void;
   #users = 1;
 
-  /** `gone` is called when it is unmapped. */
+  /** Calls `gone` when it is unmapped. */
   constructor(mapping: Mapping, gone: () => void) {
     this.mapping = mapping;
     this.#gone = gone;
@@ -29,7 +29,7 @@ export class SharedMapping {
     this.#gone();
   }
 
-  /** A part of it, as one more user. */
+  /** A part of it, which counts as one more user. */
   range(offset: number, sizeBytes: number): DmaRange {
     this.hold();
     return { address: this.mapping.address + offset, sizeBytes, release: () => this.release() };

@@ -1,5 +1,6 @@
 /**
- * A model's process: a child that serves its parent on a socket pair, so that it lives exactly as long as its one client.
+ * A model's process: a child that serves its parent on a socket pair, so it lives exactly as long as its only
+ * client.
  */
 
 import { DeviceError } from "../../device/device.ts";
@@ -14,7 +15,7 @@ const CHILD_FD = 3;
 const CHILD_READY_FD = 4;
 /** A model starts in a fraction of this, unless it has to fetch something first. */
 const USUAL_START_MS = 500;
-/** How often a model that takes longer is looked at. */
+/** How often to poll a model that takes longer. */
 const LOOK_MS = 50;
 /** Longer than fetching may take. */
 const START_LIMIT_MS = 120_000;
@@ -22,13 +23,13 @@ const START_LIMIT_MS = 120_000;
 interface StartedModel {
   readonly spec: string;
   readonly socket: Fd;
-  /** Readable from when the model serves, or has ended. */
+  /** Becomes readable when the model serves, or has exited. */
   readonly ready: Fd;
 }
 
 let prepared: StartedModel | undefined;
 
-/** Starts a model that the next takeModel of the same spec takes; it starts while its parent does other things. */
+/** Starts a model for the next takeModel of the same spec. It starts while its parent does other work. */
 export function prepareModel(spec: string): void {
   if (prepared?.spec === spec) return;
   if (prepared) drop(prepared);
@@ -36,8 +37,8 @@ export function prepareModel(spec: string): void {
 }
 
 /**
- * Starts a model as prepareModel does, and resolves when takeModel need not wait for it: the first one on a machine may
- * have to fetch something. Throws DeviceError.
+ * Starts a model like prepareModel, and resolves when takeModel no longer has to wait for it: the first one
+ * on a machine may have to fetch something. Throws DeviceError.
  */
 export async function modelReady(spec: string): Promise<void> {
   prepareModel(spec);
@@ -45,7 +46,7 @@ export async function modelReady(spec: string): Promise<void> {
     await Bun.sleep(LOOK_MS);
 }
 
-/** The connected socket of a model of its own, after waiting until it serves. Throws DeviceError. */
+/** Waits until a model serves, prepared or started now. Returns its connected socket. Throws DeviceError. */
 export function takeModel(spec: string): Fd {
   prepareModel(spec);
   const taken = prepared!;
@@ -80,10 +81,10 @@ function startModel(spec: string): StartedModel {
   const [ready, theirReady] = socketPair();
   try {
     const child = Bun.spawn([...bunProgram(ownFile("./child.ts", import.meta.url)), ...words], {
-      // The model's JavaScript is little; compiling it again, better, costs 10 MiB and gains nothing measurable.
+      // The model runs little JavaScript: optimizing it further costs 10 MiB and gains nothing measurable.
       env: { ...process.env, BUN_JSC_useDFGJIT: "0" },
       stdio: ["ignore", "ignore", "inherit", theirs.number, theirReady.number],
-      // In a process group of its own, where Ctrl-C on the terminal does not reach it, not even while it starts.
+      // In its own process group, so the terminal's Ctrl-C does not reach it, not even while it starts.
       detached: true,
     });
     child.unref();

@@ -1,15 +1,15 @@
 /**
- * A model as a child process that serves its parent and ends with it: `child.ts FD READY NAME FILE QUERY`, FD a connected
- * socket, READY a descriptor that is closed when it is served, or never will be; NAME stands before what it says. Starts in
- * half the time of a verb, since it needs no command line.
+ * A model as a child process that serves its parent and exits with it: `child.ts FD READY NAME FILE QUERY`.
+ * FD is a connected socket. READY is a descriptor that is closed when the model serves, or never will. NAME
+ * precedes its messages. It starts in half the time of a verb, because it needs no command line.
  */
 import { closeSync } from "node:fs";
 import { startMessageThread } from "./workers.ts";
 
 const [fd, ready, name, file = "", query = ""] = process.argv.slice(2);
-// All threads load what they need at the same time.
+// All threads load their code at the same time.
 const messages = startMessageThread(file);
-// Whoever ends a whole service signals each process; the parent decides when the last frame is out, and then hangs up.
+// Stopping a service signals each process in it. The parent decides when the last frame is out, then hangs up.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 try {
   const { startModel } = await import("./process.ts");

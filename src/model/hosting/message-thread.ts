@@ -1,6 +1,6 @@
 /**
- * The model's message thread: a Worker that answers vfio-user messages and sleeps in poll(2) otherwise, so it takes
- * part in no event loop. A device reaches other threads by MessagePorts and is woken by eventfds.
+ * The model's message thread: a Worker that answers vfio-user messages and otherwise sleeps in poll(2), so it
+ * has no running event loop. A device sends to other threads through MessagePorts, and eventfds wake it.
  */
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
@@ -8,23 +8,23 @@ import { loadDefinition } from "../definition.ts";
 import { serve } from "../server.ts";
 import { Standby } from "./standby.ts";
 
-/** What the thread is told in its second message. The first one is the path of the model's file, which it loads meanwhile. */
+/** The thread's second message. The first is the path of the model's file, which it loads in between. */
 export interface MessageThreadData {
   readonly connectionFd: number | undefined;
   readonly listenerFd: number | undefined;
-  /** The control socket of the standby, where there is one. */
+  /** The standby's control socket, if there is a standby. */
   readonly standbyFd: number | undefined;
-  /** Eventfd of the starting thread, to end. */
+  /** The starting thread's eventfd that ends this thread. */
   readonly stopFd: number;
   readonly trusting: boolean;
-  /** What the model has prepared. */
+  /** The data from the model's `prepare`. */
   readonly model: unknown;
 }
 
-/** What the thread tells the one that started it. */
+/** The thread's messages to the one that started it. */
 export type MessageThreadReport =
   | { readonly log: string }
-  /** The device's to the model's onAsk. */
+  /** From the device, for the model's onAsk. */
   | { readonly ask: unknown }
   | { readonly ended: true };
 

@@ -1,4 +1,4 @@
-/** A listening socket with a name, for this user alone. */
+/** A listening socket with a path, for this user alone. */
 import { lstatSync, rmSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
@@ -9,8 +9,8 @@ export interface PrivateSocket extends Disposable {
 }
 
 /**
- * Listens on a path that only this user can connect to, from its first moment on. Dispose closes it and removes it from
- * the path, but not another one that has come there meanwhile. Throws SystemError, and Error where the path is taken.
+ * Listens on a path that only this user can connect to, from the start. Dispose closes the socket and removes
+ * its path, unless another file has taken that path. Throws SystemError, and Error if the path is taken.
  */
 export function listenPrivately(path: string): PrivateSocket {
   const before = process.umask(0o177);
@@ -23,7 +23,7 @@ export function listenPrivately(path: string): PrivateSocket {
       [Symbol.dispose]: () => {
         if (!open) return;
         open = false;
-        // As long as it is open no other file has its number.
+        // While the socket is open, no other file has its inode number.
         const there = look(path);
         if (there && there.ino === ours?.ino && there.dev === ours.dev) rmSync(path, { force: true });
         fd[Symbol.dispose]();

@@ -1,6 +1,6 @@
 /**
- * Runs a device model in this process: messages on a Worker, whatever takes long on others. The calling thread waits for
- * none of them, so that it hears of signals whatever they do.
+ * Runs a device model in this process: messages on a Worker, slow work on others. The calling thread never
+ * blocks on them, so it always receives signals.
  */
 import { EventFd } from "../../os/eventfd.ts";
 import { loadDefinition, type PreparedModel } from "../definition.ts";
@@ -10,23 +10,23 @@ import { listenPrivately } from "./private-socket.ts";
 import { Standby, startStandby } from "./standby.ts";
 import { startMessageThread } from "./workers.ts";
 
-/** How clients come. */
+/** Where clients connect. */
 export type ClientSource =
-  /** Through a connected socket: one. */
+  /** One client, on a connected socket. */
   | { readonly connectionFd: number }
-  /** Through a listening one, one after the other; of its own (listenPrivately), or of the starting process. */
+  /** One client after another, on a listening socket: its own (listenPrivately), or the starting process's. */
   | (({ readonly socketPath: string } | { readonly listenerFd: number }) & {
-      /** Whether a process goes on answering the client, as a dead device, when this one is killed. */
+      /** Whether a standby answers the client, as a dead device, after this process is killed. */
       readonly standby?: boolean;
     });
 
 export interface StartOptions {
   readonly model: Pick<ModelSpec, "file" | "query">;
   readonly clients: ClientSource;
-  /** Whether memory of clients is mapped that they can truncate, which kills this process: see DmaTable. */
+  /** Whether to map clients' memory that they can truncate, which kills this process: see DmaTable. */
   readonly trusting?: boolean;
   readonly log: (line: string) => void;
-  /** Is told, in one line each, what takes long first, and what works worse than it could. */
+  /** Gets one line about each thing that delays the start, or works worse than it could. */
   readonly notice?: (line: string) => void;
 }
 
@@ -40,10 +40,10 @@ export interface RunningModel {
   stop(): void;
 }
 
-/** A model that has not ended so long after it was told to is left as it is. */
+/** How long `stop` waits for the model to end before it gives up. */
 const STOP_MS = 1500;
 
-/** Starts the model; clients may connect once this resolves. Throws SystemError, and whatever its `prepare` throws. */
+/** Starts the model. Clients may connect once this resolves. Throws SystemError, and errors of `prepare`. */
 export async function startModel(
   { model, clients, trusting = false, log, notice = () => {} }: StartOptions,
   messages = startMessageThread(model.file),
@@ -54,7 +54,7 @@ export async function startModel(
     held.dispose();
   };
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
-  ended.catch(() => {}); // who waits for it hears of it; nobody may while the model starts
+  ended.catch(() => {}); // waiters still get the error; while the model starts there may be none
   try {
     const definition = await loadDefinition(model.file);
     const standby = "standby" in clients && clients.standby ? held.use(startStandby(model.file)) : undefined;
@@ -63,7 +63,7 @@ export async function startModel(
       await definition.prepare({ options: new URLSearchParams(model.query), notice, fail }),
       (prepared) => prepared.release(),
     );
-    // From here on nothing waits, so whoever ends this process before leaves no socket behind.
+    // Nothing awaits from here on: ending this process earlier leaves no socket behind.
     const listenerFd =
       "socketPath" in clients
         ? held.use(listenPrivately(clients.socketPath)).fd.number
@@ -93,7 +93,7 @@ export async function startModel(
       stop: () => {
         stop.signal();
         setTimeout(() => {
-          // It waits for a client that stopped in the middle of a message, and the standby must not go on in its place.
+          // It waits for a client that stopped in the middle of a message. The standby must not take over.
           if (standby) new Standby(standby, log).drop();
           end();
         }, STOP_MS).unref();

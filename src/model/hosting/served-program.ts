@@ -1,6 +1,6 @@
 /**
- * A model served on a socket for a process that starts it: `served-program.ts SOCKET FILE QUERY`, FILE the model's. It says
- * what it is in a line on standard output once it takes clients, and ends with SIGTERM.
+ * Serves a model on a socket for the process that starts it: `served-program.ts SOCKET FILE QUERY`. FILE is
+ * the model's. Once it accepts clients, it describes itself in a line on standard output. SIGTERM ends it.
  */
 import { startModel } from "./process.ts";
 

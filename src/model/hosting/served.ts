@@ -1,25 +1,25 @@
 /**
- * A model as a vfio-user server in a process of its own, which ends with the process that started it: for a guest, or any other
- * client that takes a socket's path.
+ * A model as a vfio-user server in its own process, which exits with the process that started it: for a
+ * guest, or any other client that takes a socket's path.
  */
 import { findTool } from "../../debian/process.ts";
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import type { ModelSpec } from "../models.ts";
 
 const STOP_MS = 5000;
-/** How much of what it says is kept. */
+/** How many characters of its standard error are kept. */
 const LAST_WORDS = 4096;
-/** Time that they have to come. */
+/** How long to wait for its last words after it exits. */
 const LAST_WORDS_MS = 200;
 
 export interface ServedModel extends AsyncDisposable {
-  /** Where it is served: vfio-user:/path/to.sock. */
+  /** The spec that opens it: vfio-user:/path/to.sock. */
   readonly spec: string;
 }
 
 /**
- * Starts the server; resolves when it takes clients. `log` is told what it falls back to, and when it ends by itself.
- * Throws Error with what it said when it does not come up.
+ * Starts the server; resolves when it accepts clients. `log` gets what it falls back to, and a line if it
+ * exits by itself. Throws Error with its output if it does not start.
  */
 export async function serveModel(
   { spec, file, query }: ModelSpec,
@@ -47,12 +47,12 @@ export async function serveModel(
   said = "";
   let ending = false;
   void server.exited.then(async (exitCode) => {
-    // Its standby has its standard error, too, so that may go on.
+    // Its standby shares its standard error, which may therefore stay open.
     await Promise.race([listening, Bun.sleep(LAST_WORDS_MS)]);
     if (ending) return;
     const how = server.signalCode ?? `exit code ${exitCode}`;
     const rest = exitCode === 0 ? "" : ": a dead device to the guest from now on";
-    // Who is killed has no last words.
+    // A killed server has no last words.
     const words = server.signalCode ? "" : said.trim();
     log([`${spec} has ended (${how})${rest}`, words].filter(Boolean).join("\n"));
   });

@@ -1,4 +1,4 @@
-/** `standby-program.ts FD FILE`: goes on for a model that is killed; FD is its end of the control socket, FILE the model's. */
+/** `standby-program.ts FD FILE`: takes over from a killed model. FD: its control socket. FILE: the model's. */
 import { loadDefinition } from "../definition.ts";
 import { standBy } from "./standby-server.ts";
 

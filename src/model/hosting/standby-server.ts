@@ -1,4 +1,4 @@
-/** The standby's side: a process that goes on answering the client of a model that is gone. */
+/** The standby's side: a process that answers the client of a model that is gone. */
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
 import { Disconnected, FdStream } from "../../os/socket.ts";
@@ -7,8 +7,8 @@ import type { BarModel, DeviceModel } from "../device-model.ts";
 import { serve } from "../server.ts";
 
 /**
- * A standby's program: waits until the model is gone, and then serves the client that it left until that leaves, too.
- * `device` is what is left of the model's device.
+ * Runs a standby: waits until the model is gone, then serves the client that it left until that disconnects.
+ * `device` is what remains of the model's device.
  */
 export function standBy(controlFd: number, device: DeviceRemains): void {
   const control = new FdStream(new Fd(controlFd));

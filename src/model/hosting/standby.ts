@@ -1,19 +1,20 @@
 /**
- * What becomes of a client when its model's process is killed. QEMU 11.1 takes a server that hangs up badly: it may abort,
- * and the guest's kernel waits a minute for the function's reset. So a process beside the model holds the client's
- * connection, too, and goes on answering when the model is gone: as a device whose configuration space is there, and whose
- * registers read as all ones (standby-server.ts). A request that the model had taken and not answered stays without a reply; one
- * of which it had taken the header alone ends the connection after all.
+ * Keeps a client connected when its model's process is killed. QEMU 11.1 copes badly with a server that hangs
+ * up: it may abort, and the guest's kernel waits a minute for the function's reset. So a standby process also
+ * holds the client's connection. When the model is gone, it answers as a device that still has configuration
+ * space, but whose registers read as all ones (standby-server.ts). A request that the model had received but
+ * not answered gets no reply. If the model had received only a request's header, the connection ends after
+ * all.
  */
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import type { Fd } from "../../os/fd.ts";
 import { FdStream, socketPair } from "../../os/socket.ts";
 import type { ClientKeeper } from "../server.ts";
 
-/** A standby that takes longer to hear of a client than this is stuck. */
+/** A standby that takes longer than this to receive a client is stuck. */
 const SEND_MS = 500;
 
-/** The model's side of it: who the client is, each time that changes. `log` is told once when the standby is of no use. */
+/** The model's side: tells the standby when the client changes. `log` gets one line if the standby fails. */
 export class Standby implements ClientKeeper {
   #control: FdStream | undefined;
   readonly #log: (line: string) => void;
@@ -24,7 +25,7 @@ export class Standby implements ClientKeeper {
     this.#log = log;
   }
 
-  /** Holds a client's connection, beside the model. */
+  /** Passes a copy of a client's connection to the standby. */
   hold(connection: Fd): void {
     this.#send([connection.number]);
   }
@@ -37,20 +38,20 @@ export class Standby implements ClientKeeper {
     try {
       this.#control?.send(this.#word, fds, SEND_MS);
     } catch (error) {
-      // The model serves without it as well.
+      // The model serves without a standby, too.
       this.#control = undefined;
       this.#log(`the standby is of no use any more: ${String(error)}`);
     }
   }
 }
 
-/** Starts a standby for the model of a file; returns the model's end of its control socket. Throws Error, SystemError. */
+/** Starts a standby for a model's file. Returns our end of the control socket. Throws Error, SystemError. */
 export function startStandby(modelFile: string): Fd {
   const program = ownFile("./standby-program.ts", import.meta.url);
   const [ours, theirs] = socketPair();
   try {
     Bun.spawn([...bunProgram(program), "3", modelFile], {
-      detached: true, // it outlives whoever signals the model's process group
+      detached: true, // it survives a signal to the model's process group
       stdio: ["ignore", "ignore", "inherit", theirs.number],
     }).unref();
     return ours;

@@ -1,11 +1,12 @@
 /**
- * The process that serves clients for trusting.ts: `trusting-child.ts FD FILE QUERY [standby]`, FD a listening socket and FILE
- * the model's. It says what it is in a line of JSON on standard output once it takes clients, and ends with its standard input.
+ * The process that serves clients for trusting.ts: `trusting-child.ts FD FILE QUERY [standby]`. FD is a
+ * listening socket, FILE the model's. Once it accepts clients, it describes itself in a line of JSON on
+ * standard output. It exits when its standard input ends.
  */
 import { startModel } from "./process.ts";
 
 const [fd, file = "", query = "", standby] = process.argv.slice(2);
-// Whoever ends a whole service signals each process; the starting one decides.
+// Stopping a service signals each of its processes. The starting one decides when this one exits.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 try {
   const model = await startModel({

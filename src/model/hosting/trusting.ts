@@ -1,7 +1,7 @@
 /**
- * A model that maps whatever memory its clients share, also what they can truncate. Touching what is gone kills the process
- * that does it (SIGBUS), so it serves in a child, and whenever that is killed so, another one takes the next client. The
- * listening socket is held here: clients that come meanwhile wait.
+ * A model that maps all memory that its clients share, even if they can truncate it. An access to truncated
+ * memory kills the process (SIGBUS), so the model serves in a child. When SIGBUS kills the child, another one
+ * accepts the next client. This process holds the listening socket, so clients that connect in between wait.
  */
 
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
@@ -12,14 +12,14 @@ export type TrustingOptions = Omit<StartOptions, "clients" | "trusting"> & {
   readonly clients: { readonly socketPath: string; readonly standby?: boolean };
 };
 
-/** What Bun says of its own end begins so. */
+/** Bun's report of its own crash begins like this. */
 const CRASH = "=====";
 
-/** As startModel; `ended` rejects where the child ends of anything else than memory that is gone. */
+/** Like startModel; `ended` rejects if the child exits for any reason but truncated memory. */
 export async function startTrustingModel(options: TrustingOptions): Promise<RunningModel> {
   const { clients, log } = options;
   const listener = listenPrivately(clients.socketPath);
-  process.once("exit", () => listener[Symbol.dispose]()); // also when it ends before the child has started
+  process.once("exit", () => listener[Symbol.dispose]()); // even if it exits before the child has started
   let stopped = false;
   try {
     let child = await startChild(options, listener.fd.number);
@@ -51,7 +51,7 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
   }
 }
 
-/** Resolves when it takes clients. Throws Error with what it said when it does not come up. */
+/** Resolves when the child accepts clients. Throws Error with its output if it does not start. */
 async function startChild({ clients, model, log }: TrustingOptions, listenerFd: number) {
   const program = ownFile("./trusting-child.ts", import.meta.url);
   const words = ["3", model.file, model.query, clients.standby ? "standby" : ""];
@@ -77,7 +77,7 @@ async function startChild({ clients, model, log }: TrustingOptions, listenerFd: 
     throw new Error(said.join("\n") || `the model's process did not start (exit code ${await child.exited})`);
   }
   started = true;
-  for (const line of said) log(line); // what it fetched first, or falls back to
+  for (const line of said) log(line); // what it fetched first, or fell back to
   return {
     ...(JSON.parse(first) as Pick<RunningModel, "title" | "about">),
     exited: child.exited,
@@ -87,7 +87,7 @@ async function startChild({ clients, model, log }: TrustingOptions, listenerFd: 
     get exitCode() {
       return child.exitCode;
     },
-    /** It ends with its standard input. */
+    /** The child exits when its standard input ends. */
     stop: () => void child.stdin.end(),
   };
 }
