@@ -1,4 +1,4 @@
-/** Whether a guest can run on this machine's processor itself (KVM), or must be emulated (TCG). */
+/** Chooses whether a guest runs on this machine's processor (KVM) or is emulated (TCG). */
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheFolder, makeCacheFolder } from "../debian/cache.ts";
@@ -7,16 +7,16 @@ import { GuestError } from "./boot.ts";
 
 export interface Accelerator {
   name: "kvm" | "tcg";
-  /** Why it is this one, for people. */
+  /** Why this one, for people. */
   why: string;
 }
 
 const DEVICE = "/dev/kvm";
 
 /**
- * KVM where a guest truly boots with it; that is tried once per boot of this machine.
+ * Chooses KVM if a guest really boots with it, which is tried once per boot of this machine.
  * @param kernel the release of the guest's kernel
- * @param tryKvm boots such a guest; throws GuestError when it can't
+ * @param tryKvm boots a guest with KVM; throws GuestError if that fails
  */
 export async function chooseAccelerator(
   arch: Arch,

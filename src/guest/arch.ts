@@ -1,4 +1,4 @@
-/** What differs between the two architectures of a guest: Debian's names, the loader, QEMU's machine. */
+/** The differences between the two guest architectures: Debian's names, the loader, QEMU's machine. */
 
 import type { DebianArch } from "../debian/archive.ts";
 
@@ -9,14 +9,14 @@ export interface ArchFacts {
   debian: DebianArch;
   /** Folder of libraries under usr/lib (Debian's multiarch triplet). */
   triplet: string;
-  /** The dynamic loader, by the path that programs name it by. */
+  /** The dynamic loader's path, as programs name it. */
   loader: string;
-  /** npm package that holds Bun for it, without a scope. */
+  /** npm package with Bun for it, without the scope. */
   bunPackage: string;
   qemu: string;
   /** Name of the serial port for the kernel's console. */
   console: string;
-  /** QEMU's machine and CPU, and what the kernel's command line needs with it. */
+  /** QEMU's machine and CPU, and the kernel parameters that they need. */
   machine(choice: MachineChoice): { qemu: string[]; kernel: string[] };
 }
 
@@ -27,7 +27,7 @@ export interface MachineChoice {
   vfioUser: boolean;
 }
 
-/** Above the slots that devices get. */
+/** Above the slots assigned to devices. */
 const VIRTIO_IOMMU_SLOT = "0x16";
 
 export const arches: Record<Arch, ArchFacts> = {
@@ -39,14 +39,14 @@ export const arches: Record<Arch, ArchFacts> = {
     qemu: "qemu-system-x86_64",
     console: "ttyS0",
     machine({ accelerator, iommu }) {
-      // With KVM the interrupt remapping needs the IOAPIC in QEMU: "split".
+      // With KVM, interrupt remapping needs the IOAPIC in QEMU: "split".
       const irqchip = accelerator === "kvm" && iommu ? ",kernel-irqchip=split" : "";
       return {
         qemu: [
           ...["-M", `q35${irqchip}`, "-cpu", "max"],
           ...(iommu ? ["-device", "intel-iommu,intremap=on,caching-mode=on"] : []),
         ],
-        // On a busy machine an emulated timer may come too late for the kernel's check of it, which ends in a panic.
+        // On a busy machine an emulated timer may fire too late for the kernel's check, which then panics.
         kernel: ["no_timer_check", ...(iommu ? ["intel_iommu=on"] : [])],
       };
     },
@@ -59,7 +59,7 @@ export const arches: Record<Arch, ArchFacts> = {
     qemu: "qemu-system-aarch64",
     console: "ttyAMA0",
     machine({ accelerator, iommu, vfioUser }) {
-      // QEMU's own pointer authentication instead of QARMA5, which would take half of the guest's time.
+      // Use QEMU's own pointer authentication: QARMA5 would take half of the guest's time.
       const cpu = accelerator === "tcg" ? "max,pauth-impdef=on" : "max";
       // QEMU's SMMUv3 does not tell a vfio-user device what the guest maps; virtio-iommu does.
       const smmu = iommu && !vfioUser ? ",iommu=smmuv3" : "";
@@ -74,6 +74,6 @@ export const arches: Record<Arch, ArchFacts> = {
   },
 };
 
-/** The architecture of this machine; undefined when it is neither of the two. */
+/** The architecture of this machine; undefined if it is neither of the two. */
 export const hostArch: Arch | undefined =
   process.arch === "x64" ? "x86_64" : process.arch === "arm64" ? "aarch64" : undefined;

@@ -1,4 +1,4 @@
-/** What a guest is made of: QEMU, a kernel with its modules, programs, Bun. Fetched on first use, then kept. */
+/** A guest's assets: QEMU, a kernel with its modules, programs, Bun. Fetched on first use, then cached. */
 import { createHash } from "node:crypto";
 import {
   chmodSync,
@@ -30,11 +30,11 @@ const qemuPackages = ["qemu-system-x86", "qemu-system-arm", "libslirp0", "virtio
 const guestPackages = ["busybox-static", "libgcc-s1", "pciutils"];
 const modules = [...bootModules, ...deviceModules];
 
-/** Changes when what is put into an entry of the cache changes. */
+/** A hash that changes when the contents of a cache entry change. */
 const recipe = (...parts: unknown[]) =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 8);
 
-/** A folder with QEMU for both guests, virtiofsd and all that they need, below usr. */
+/** A folder with QEMU for both guests, virtiofsd and their dependencies, below usr. */
 export async function fetchQemu(log: Log): Promise<string> {
   const arch = hostArch;
   if (arch === undefined) throw new Error(`guests run on x86-64 and aarch64, not on ${process.arch}`);
@@ -66,17 +66,17 @@ function prune(tree: string) {
 }
 
 export interface Kernel {
-  /** As `uname -r` has it. */
+  /** As `uname -r` prints it. */
   release: string;
-  /** What QEMU boots. */
+  /** The file that QEMU boots. */
   image: string;
-  /** Folder of modules, not compressed, with modules.dep. */
+  /** Folder of uncompressed modules, with modules.dep. */
   modules: string;
 }
 
 /**
- * A kernel of Debian's by the beginning of its version (the newest is taken, and kept under what was asked for), or by
- * the file of its package, linux-image-*.deb.
+ * A Debian kernel by the beginning of its version (takes the newest match, and caches it under the requested
+ * version), or by the file of its package, linux-image-*.deb.
  */
 export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise<Kernel> {
   const isFile = wanted.endsWith(".deb");
@@ -97,7 +97,7 @@ export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise
   return { release, image: join(entry, "vmlinuz"), modules: join(entry, "modules") };
 }
 
-/** The packages of the newest kernel whose version begins so. Later ones than 6.12 come in parts. */
+/** The packages of the newest kernel whose version begins with `wanted`. Kernels after 6.12 have several. */
 async function findKernelPackages(archive: Archive, arch: Arch, wanted: string): Promise<string[]> {
   const suffix = `-${arches[arch].debian}`;
   const names = new Set(await archive.names("linux-"));
@@ -115,7 +115,7 @@ async function findKernelPackages(archive: Archive, arch: Arch, wanted: string):
   return parts.filter((name) => names.has(name));
 }
 
-/** Keeps of a kernel package what a guest uses. */
+/** Keeps the parts of a kernel package that a guest uses. */
 async function takeKernel(tree: string, into: string): Promise<string> {
   const all = ["usr/lib/modules", "lib/modules"].map((path) => join(tree, path)).find(existsSync);
   const [release] = all === undefined ? [] : readdirSync(all);
@@ -132,10 +132,10 @@ async function takeKernel(tree: string, into: string): Promise<string> {
   return into;
 }
 
-/** The C library that a Bun for Linux is made for; guests have glibc. */
+/** The C library that a Bun for Linux is built for; guests have glibc. */
 export type Libc = "glibc" | "musl";
 
-/** A Bun for Linux: this checkout's own where it fits, else the same version from npm, checked as package-lock.json says. */
+/** A Bun for Linux: this checkout's if it fits, else that version from npm, verified by package-lock.json. */
 export async function fetchBun(arch: Arch, log: Log, libc: Libc = "glibc"): Promise<string> {
   const own = join(checkout, "node_modules/bun/bin/bun.exe");
   if (arch === hostArch && existsSync(own) && (await libcOf(own)) === libc) return own;
@@ -157,7 +157,7 @@ export async function fetchBun(arch: Arch, log: Log, libc: Libc = "glibc"): Prom
   });
 }
 
-/** By the loader that a program asks for, whose path lies at its beginning. */
+/** Detected by a program's loader, whose path is near its beginning. */
 async function libcOf(program: string): Promise<Libc> {
   return (await Bun.file(program).slice(0, 4096).text()).includes("/ld-musl-") ? "musl" : "glibc";
 }

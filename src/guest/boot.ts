@@ -1,15 +1,15 @@
-/** One run of QEMU: the guest boots, runs its command and is ended. */
+/** One run of QEMU: boots the guest, runs its command and ends it. */
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { type MarkedStream, markedStream } from "./marked-stream.ts";
 import { type Machine, qemuCommand } from "./qemu.ts";
 
-/** "rebooted": by its command, which it was not allowed. "unknown-device": QEMU has none of that name. */
+/** "rebooted": the command did it without permission. "unknown-device": QEMU has no device of that name. */
 export type GuestFailure = "timed-out" | "rebooted" | "unknown-device" | "other";
 
 /** The guest failed, not the command in it. */
 export class GuestError extends Error {
-  /** What became of the guest: what stands after "the guest" in a sentence. */
+  /** What happened to the guest: the text to follow "the guest" in a sentence. */
   readonly reason: string;
   readonly kind: GuestFailure;
 
@@ -21,14 +21,14 @@ export class GuestError extends Error {
 }
 
 export interface BootOptions {
-  /** Stands before and after what the command writes; init.sh writes it. */
+  /** Precedes and follows the command's output; init.sh writes it. */
   token: string;
   /** For boot and command together. */
   timeoutMs: number;
-  /** Called one after the other for each stream; the stream waits for what they return. */
+  /** Calls for one stream never overlap: the stream waits for the promise that they return. */
   onStdout?: ByteSink | undefined;
   onStderr?: ByteSink | undefined;
-  /** The kernel's console, and QEMU's own words. */
+  /** The kernel's console, and QEMU's own messages. */
   onConsole?: ((text: string) => void) | undefined;
   /** Called when QEMU starts, and when the guest has booted and starts the command. */
   onBoot?: (() => void) | undefined;
@@ -49,27 +49,27 @@ export interface BootResult {
 
 /** How much of the console an error shows. */
 const CONSOLE_LINES = 50;
-/** Time that QEMU has for an orderly end. */
+/** Time for QEMU to exit cleanly. */
 const QUIT_MS = 2000;
-/** What a guest sends at the command's end is believed when it looks like this. */
+/** The only form of exit code that is accepted from a guest. */
 const EXIT_CODE = /^\d{1,3}$/;
 const LONGEST_LINE = 20;
-/** The kernel's last words. */
+/** The kernel's message on a panic. */
 const PANIC = /Kernel panic - not syncing.*/;
-/** The kernel's when it is told to reboot. */
+/** The kernel's message when it is told to reboot. */
 const REBOOTS = "reboot: Restarting system";
-/** QEMU's of a -device that it does not have. */
+/** QEMU's message about a -device that it does not have. */
 const UNKNOWN_DEVICE = "is not a valid device model name";
-/** QEMU says so when the processor's virtualization is there but does not work, and stops the guest. */
+/** QEMU's message when the processor's virtualization exists but does not work. QEMU then stops the guest. */
 const KVM_FAILURE = /^(KVM internal error|error: kvm run failed).*$/m;
 
-/** What QEMU says of the signal that ends it here. */
+/** QEMU's message about the signal that ends it here. */
 const OUR_SIGNAL = new RegExp(`^.*terminating on signal 15 from pid ${process.pid}\\b.*$`, "m");
 
 /**
  * @param tree folder with QEMU
  * @param folder a folder for sockets
- * @throws GuestError when the command did not come to its end, with the console's last lines
+ * @throws GuestError, with the console's last lines, if the command did not finish
  */
 export async function boot(
   tree: string,
@@ -94,7 +94,7 @@ export async function boot(
   });
   const console = keepText(qemu.stdout, options.onConsole);
   let killed = false;
-  // What it says when it is killed is our doing, and no news.
+  // We cause the messages after we kill it, so they are no news.
   const errors = keepText(qemu.stderr, (text) => killed || options.onConsole?.(text));
 
   const onCommand = () => {
@@ -109,7 +109,7 @@ export async function boot(
     if (!EXIT_CODE.test(line)) return `gave ${JSON.stringify(line)} for the command's exit code`;
     return Number(line);
   })();
-  exitCode.catch(() => {}); // a sink's failure counts only while the race below is on
+  exitCode.catch(() => {}); // a sink's failure counts only during the race below
   let timer: Timer | undefined;
   let timedOut = false;
   const ending = new Promise<string>((resolve) => {
@@ -124,7 +124,7 @@ export async function boot(
       resolve(code === 0 ? "ended by itself" : `could not run: QEMU ended with exit code ${code}`);
     });
     void errors.until(KVM_FAILURE).then((failure) => resolve(`was stopped: ${failure}`));
-    // Elsewhere QEMU ends there.
+    // Without `reboots`, QEMU exits on a panic.
     if (machine.reboots) void console.until(PANIC).then((panic) => resolve(`was stopped: ${panic}`));
   });
   let end: number | string;
@@ -185,7 +185,7 @@ async function openPort(folder: string, name: string): Promise<OpenPort> {
   };
 }
 
-/** Passes on what the command writes to a port; returns the line that follows its end, which may be empty. */
+/** Passes on the command's output on a port. Returns the line that follows it, which may be empty. */
 async function readPort(
   port: OpenPort,
   token: string,
@@ -208,11 +208,11 @@ interface KeptText {
   text(): string;
   /** Resolves at the end of the stream. */
   done: Promise<void>;
-  /** Resolves with the first match of a pattern, if one comes. */
+  /** Resolves with the first match of a pattern, if there is one. */
   until(pattern: RegExp): Promise<string>;
 }
 
-/** Keeps the end of a stream of text, without what would move a terminal's cursor. */
+/** Keeps the end of a text stream, without anything that would move a terminal's cursor. */
 function keepText(
   stream: ReadableStream<Uint8Array>,
   onText: (text: string) => unknown = () => {},
@@ -238,9 +238,9 @@ function keepText(
   };
 }
 
-/** Text without escape sequences and control characters (ECMA-48), but for the line's end and the tab. */
+/** Text without escape sequences and control characters (ECMA-48), except newline and tab. */
 const plain = (text: string) =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern looks for them
   text.replace(/\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])/g, "").replace(/[^\P{Cc}\n\t]/gu, "");
 
 function lastLines(title: string, text: string, ifNone?: string): string[] {

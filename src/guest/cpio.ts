@@ -11,7 +11,7 @@ export type CpioEntry =
   | { path: string; kind: "link"; target: string }
   | { path: string; kind: "character-device"; major: number; minor: number };
 
-/** Packs entries in the order given; a folder must come before what lies in it. */
+/** Packs entries in the order given; a folder must precede its contents. */
 export function packCpio(entries: Iterable<CpioEntry>): Uint8Array[] {
   const parts: Uint8Array[] = [];
   let inode = 1;

@@ -1,18 +1,18 @@
-/** Devices of a guest: what a spec says, parsed once, and QEMU's -device options that it becomes. */
+/** A guest's devices: parses specs, and turns them into QEMU's -device options. */
 import { isModelSpec, type ModelSpec, parseModelSpec } from "../model/models.ts";
 
 interface KnownDevice {
-  /** What it is, in a line. */
+  /** What it is, in one line. */
   about: string;
-  /** Properties that it has unless the spec says otherwise. */
+  /** Default properties, which the spec can override. */
   properties: Record<string, string>;
   /** The kernel's driver for it, which a stock guest would load. */
   module?: string;
-  /** Whether it needs a disk to be of use. */
+  /** Whether it needs a disk. */
   disk?: true;
 }
 
-/** No ROM: the firmware would spend seconds on looking for a server to boot from. */
+/** No ROM: the firmware would spend seconds looking for a server to boot from. */
 const noBootRom = { romfile: "" };
 
 const known: Record<string, KnownDevice> = {
@@ -35,10 +35,10 @@ export const knownDevices = Object.entries(known).map(([name, { about }]) => ({ 
 
 export const deviceNames = Object.keys(known);
 
-/** What a guest can be given. */
+/** A device for a guest. */
 export type GuestDevice =
   | { readonly kind: "model"; readonly model: ModelSpec }
-  /** What a vfio-user server has on that socket. */
+  /** The device that a vfio-user server serves on that socket. */
   | { readonly kind: "vfio-user"; readonly socketPath: string }
   | QemuDevice;
 
@@ -49,17 +49,17 @@ export interface QemuDevice {
   readonly option: string;
   /** QEMU's name for it. */
   readonly driver: string;
-  /** What the option says of it; nothing where it is broken, which QEMU explains. */
+  /** The option's properties; none if the option is malformed, which QEMU explains. */
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
 const VFIO_USER = "vfio-user:";
-/** QEMU's device for one that a vfio-user server has. */
+/** QEMU's driver for a vfio-user server's device. */
 const VFIO_USER_DRIVER = "vfio-user-pci";
 
 /**
- * A device by its spec: `model:NAME`, `vfio-user:/path/to.sock`, a short name, or QEMU's -device option; what a short name
- * needs and lacks is added. Throws DeviceError: there is no such model.
+ * Parses a device's spec: `model:NAME`, `vfio-user:/path/to.sock`, a short name, or QEMU's -device option.
+ * Adds the default properties that a short name lacks. Throws DeviceError: there is no such model.
  */
 export function parseDevice(spec: string): GuestDevice {
   if (isModelSpec(spec)) return { kind: "model", model: parseModelSpec(spec) };
@@ -76,7 +76,7 @@ export function vfioUserDevice(socketPath: string): QemuDevice {
 
 export const isVfioUser = ({ driver }: QemuDevice) => driver === VFIO_USER_DRIVER;
 
-/** The same device with those of the properties that it does not have. */
+/** The same device, with the given properties added where it lacks them. */
 export function withProperties(device: QemuDevice, more: Readonly<Record<string, string>>): QemuDevice {
   const missing = Object.entries(more).filter(([key]) => !Object.hasOwn(device.properties, key));
   if (missing.length === 0) return device;
@@ -87,13 +87,13 @@ export function withProperties(device: QemuDevice, more: Readonly<Record<string,
   return { ...device, option, properties };
 }
 
-/** Whether the options have both of QEMU's forms: it creates the devices of JSON after all others. */
+/** Whether the options mix QEMU's two forms: QEMU creates the devices given as JSON after all others. */
 export function areMixed(devices: readonly QemuDevice[]): boolean {
   return new Set(devices.map(({ option }) => isJson(option))).size > 1;
 }
 
 /**
- * The same devices with a slot for each PCI device on the root bus that has none, in the order given.
+ * The same devices, in the order given, with a slot for each PCI device on the root bus that has none.
  * @param isPci tells PCI devices from others, by QEMU's name or alias
  */
 export function placeDevices(devices: readonly QemuDevice[], isPci: (name: string) => boolean): QemuDevice[] {
@@ -125,14 +125,17 @@ function parseOption(option: string): QemuDevice {
 
 const isOnRoot = ({ properties: { bus } }: QemuDevice) => bus === undefined || bus === "pcie.0";
 
-/** The slot of which a device at an address takes function 0: "SLOT" or "SLOT.FUNCTION" in hex, or QEMU's devfn as a number. */
+/**
+ * The slot of a device at function 0; undefined for other functions. The address is "SLOT" or "SLOT.FUNCTION"
+ * in hex, or QEMU's devfn as a number.
+ */
 function slotOf(addr: unknown): number | undefined {
   if (typeof addr === "number") return addr % 8 === 0 ? addr / 8 : undefined;
   const [, slot, rest = "0"] = /^(?:0x)?([\da-f]+)(?:\.([0-7]))?$/i.exec(String(addr)) ?? [];
   return slot !== undefined && rest === "0" ? Number.parseInt(slot, 16) : undefined;
 }
 
-/** Whether a device has a disk, and names none (drive=NAME). */
+/** Whether a device needs a disk and names none (drive=NAME). */
 export function needsDisk({ option, driver, properties }: QemuDevice): boolean {
   return !isJson(option) && known[driver]?.disk === true && !Object.hasOwn(properties, "drive");
 }

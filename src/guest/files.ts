@@ -1,4 +1,4 @@
-/** Files that go into a guest's working directory and come out of it. A guest can leave anything there, so nothing of it is followed. */
+/** Copies files into and out of a guest's working directory, following no link that the guest left there. */
 import {
   chmodSync,
   closeSync,
@@ -16,17 +16,17 @@ import {
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
-/** The guest's working directory, held by a descriptor: the guest may rename it and put a link in its place. */
+/** The guest's working directory, as a descriptor: the guest may rename it and put a link in its place. */
 export interface WorkFolder extends Disposable {
-  /** Puts a file there under its base name. A pipe is read to its end. */
+  /** Copies a file into it under its base name. A pipe is read to its end. */
   put(path: string): Promise<void>;
-  /** Writes a file with the regular file that lies there under its base name. Returns why where it can't. */
+  /** Writes `path` from the regular file there of the same base name. Returns why if it can't. */
   take(path: string): Promise<string | undefined>;
 }
 
-/** open(2): a descriptor of the file itself, which opens no device, waits for no pipe and can be a link's (Linux's value). */
+/** open(2): refers to the file itself, even a link; opens no device and waits for no pipe (Linux's value). */
 const O_PATH = 0o10000000;
-/** What others get to do with an output is the umask's choice, never the guest's. */
+/** The umask decides what others may do with an output, never the guest. */
 const MODE = 0o644;
 
 export function openWorkFolder(folder: string): WorkFolder {
@@ -40,7 +40,7 @@ export function openWorkFolder(folder: string): WorkFolder {
     async take(path) {
       let left: number;
       try {
-        // proc(5) opens relative to a descriptor, as openat(2) does: no link on the way to the folder counts.
+        // proc(5): opens relative to a descriptor, like openat(2), so no link on the way to the folder counts.
         left = openSync(`/proc/self/fd/${descriptor}/${basename(path)}`, O_PATH | constants.O_NOFOLLOW);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -63,7 +63,7 @@ export function openWorkFolder(folder: string): WorkFolder {
   };
 }
 
-/** Removes a folder with all that is in it, also where a guest left folders that their owner may not enter. */
+/** Removes a folder with its contents, even if a guest left folders in it that their owner may not enter. */
 export function removeFolder(path: string): void {
   unlock(path);
   rmSync(path, { recursive: true, force: true });

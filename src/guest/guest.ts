@@ -1,4 +1,4 @@
-/** Runs one command in a guest that is booted for it. */
+/** Boots a guest and runs one command in it. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -27,30 +27,32 @@ import { serveShare } from "./share.ts";
 /** An output that was not written. */
 export interface UnwrittenFile {
   path: string;
-  /** Why: what stands after the path and a colon. */
+  /** Why: the text to follow the path and a colon. */
   reason: string;
 }
 
 export interface GuestResult extends BootResult {
   arch: Arch;
   accelerator: "kvm" | "tcg";
-  /** The kernel's release, as `uname -r` has it. */
+  /** The kernel's release, as `uname -r` prints it. */
   kernel: string;
-  /** Those of the outputs that were not written. */
+  /** The outputs that were not written. */
   unwritten: UnwrittenFile[];
 }
 
 const DEFAULT_TIMEOUT_MS = 600_000;
 const DEFAULT_MEMORY_MIB = 1024;
-/** Of the disk behind an nvme. */
+/** The size of the disk behind an nvme. */
 const DISK_BYTES = 64 * 2 ** 20;
-/** Time for a guest to boot with KVM, which takes about a second where it works. */
+/** Time for a guest to boot with KVM, which takes about a second if it works. */
 const KVM_TIMEOUT_MS = 15_000;
 
 /**
- * Boots a guest with this checkout inside, runs a command in it and ends it. What it is made of is fetched on first use.
- * @throws GuestError when the guest failed, MissingToolError when this machine lacks what a guest needs, OptionError when
- *   an option can't work (no such file or kernel, too little memory), and the errors of writing outputs
+ * Boots a guest with this checkout inside, runs a command in it and ends it. Fetches the guest's assets on
+ * first use.
+ * @throws GuestError if the guest failed, MissingToolError if this machine lacks a tool or package,
+ *   OptionError if an option can't work (no such file or kernel, too little memory), and errors of writing
+ *   outputs
  */
 export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   const { arch, inputs = [], outputs = [], terminalColumns = 0, log = () => {} } = options;
@@ -79,7 +81,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     ],
   };
 
-  /** Boots with a share of its own, in which the guest finds what to do. */
+  /** Boots with a separate share, in which the guest finds its settings and its command. */
   async function bootWith(
     accelerator: "kvm" | "tcg",
     name: string,
@@ -144,7 +146,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     if (!needsDisk(device)) return device;
     const disk = { name: `disk-${index}`, path: join(folder.path, `disk-${index}`) };
     writeFileSync(disk.path, "");
-    truncateSync(disk.path, DISK_BYTES); // all hole: it takes the space that the guest writes to
+    truncateSync(disk.path, DISK_BYTES); // sparse: takes only the space that the guest writes to
     disks.push(disk);
     return withProperties(device, { drive: disk.name });
   };
@@ -168,13 +170,13 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
 }
 
 async function fetchAssets({ arch, kernel = DEFAULT_KERNEL }: GuestOptions, log: (line: string) => void) {
-  // One after the other, so that none is still at work when another one has failed.
+  // One after the other, so none is still running when another one has failed.
   const tree = await fetchQemu(log);
   const programs = await fetchPrograms(arch, log);
   return { tree, programs, kernel: await fetchKernel(arch, kernel, log), bun: await fetchBun(arch, log) };
 }
 
-/** What is fetched by then is complete or absent: the cache sees to that. */
+/** Rejects on abort. The cache ensures that what was fetched by then is complete or absent. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = () => reject(new GuestError("interrupted before the guest was started", "was interrupted"));
@@ -192,5 +194,5 @@ function temporaryFolder(): Disposable & { path: string } {
   return { path, [Symbol.dispose]: () => removeFolder(path) };
 }
 
-/** A word as the shell takes it literally. */
+/** Quotes a word for the shell. */
 const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;

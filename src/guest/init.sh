@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The guest's first process: mounts, loads modules, runs the command, and tells the host how it ended. Where it ends
-# itself, so does the guest: the kernel panics.
+# The guest's first process: mounts file systems, loads modules, runs the command, and reports its exit code to
+# the host. If this script exits, the kernel panics, which ends the guest.
 /bin/busybox --install -s
 export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root TERM=dumb
 
@@ -20,7 +20,7 @@ ip link set lo up
 
 share() { # share TYPE NAME OPTIONS: mounts a folder of the host at /run/NAME
   mkdir "/run/$2"
-  # Where there is a virtio-iommu, devices wait for its driver, and appear a moment after it.
+  # With a virtio-iommu, devices wait for its driver, and appear a moment after it.
   for wait in 1 2 3 4 5 6 7 8 9 10; do
     mount -t "$1" -o "$3" "$2" "/run/$2" && return
     sleep 0.5
@@ -28,7 +28,7 @@ share() { # share TYPE NAME OPTIONS: mounts a folder of the host at /run/NAME
   return 1
 }
 modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
-modprobe -q virtiofs # where it is not built in
+modprobe -q virtiofs # unless it is built in
 share virtiofs guest rw || exit
 for name in programs bun checkout; do
   share 9p "$name" ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose || exit
@@ -36,18 +36,18 @@ done
 . /run/guest/settings # token, bun, modules, columns
 ln -s "/run/bun/$bun" /usr/local/bin/bun
 
-# The checkout, in which the command may write what goes with the guest, and in it the working directory.
+# The checkout, whose changes are lost when the guest ends, and in it the working directory.
 mkdir -p /run/overlay/upper /run/overlay/work
 mount -t overlay -o lowerdir=/run/checkout,upperdir=/run/overlay/upper,workdir=/run/overlay/work overlay /vfiokit || exit
 mkdir -p /vfiokit/work
 mount --bind /run/guest/work /vfiokit/work
 
-# What drives devices from user space binds nothing by itself; the drivers of devices that are there do.
+# The drivers for user space bind nothing by themselves; the kernel's own drivers of the devices do.
 # shellcheck disable=SC2086,SC2154 # a list of words, from the settings
 modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic $modules
 
-# The command writes to pipes, as it would elsewhere; a port could be opened once only. Before what it writes stands the
-# token, but not again when it has rebooted the guest.
+# The command writes to pipes, as it would elsewhere: a port can be opened only once. The token precedes its
+# output, but is not repeated after the command has rebooted the guest.
 for port in /sys/class/virtio-ports/*; do
   read -r name < "$port/name"
   mkfifo "/run/$name"
@@ -68,4 +68,4 @@ cd /
 sync
 printf '%s\n' "$token" >&4
 printf '%s%s\n' "$token" "$code" >&3
-while :; do sleep 3600; done # the host ends the guest when it has both
+while :; do sleep 3600; done # the host ends the guest once it has both

@@ -1,4 +1,4 @@
-/** The file system that a guest starts with: busybox, modules, and the script that runs first. The rest is shared. */
+/** A guest's first file system: busybox, modules, and the script that runs first. Shares have the rest. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Arch, arches } from "./arch.ts";
@@ -24,7 +24,7 @@ const folders = [
   ...["usr", "usr/bin", "usr/lib", "usr/local", "usr/local/bin", "usr/sbin", "var"],
 ];
 
-/** Where the guest mounts the shares; init.sh has the same. */
+/** Where the guest mounts its programs; init.sh uses the same path. */
 const PROGRAMS = "/run/programs";
 
 const files: Record<string, string> = {
@@ -34,8 +34,9 @@ const files: Record<string, string> = {
 };
 
 /**
- * The archive to boot with.
- * @param programs folder of the guest's programs, whose names become links to where the guest mounts it
+ * Builds the archive to boot with.
+ * @param programs folder of the guest's programs; each name becomes a link to where the guest mounts the
+ *   folder
  */
 export function buildInitramfs(arch: Arch, programs: string, kernel: Kernel): Uint8Array[] {
   const { triplet, loader } = arches[arch];

@@ -1,11 +1,11 @@
-/** What a command wrote, out of a stream in which a token stands before it and after it. */
+/** Extracts a command's output from a stream in which a token precedes and follows it. */
 
 export interface MarkedStream {
-  /** Takes the next bytes of the stream; returns those of the command among them that are certain by now. */
+  /** Takes the next bytes of the stream. Returns the command's bytes that are certain by now. */
   feed(chunk: Uint8Array): Uint8Array;
-  /** Whether the first token has come. */
+  /** Whether the first token has arrived. */
   readonly started: boolean;
-  /** What has come after the second token, as text; undefined before that. */
+  /** The text that has arrived after the second token; undefined before that. */
   readonly rest: string | undefined;
 }
 
@@ -14,7 +14,7 @@ export function markedStream(token: string): MarkedStream {
   let held = Buffer.alloc(0);
   let tokens = 0;
 
-  /** Removes and returns what stands before the next token, or as much of it as can't be the token's beginning. */
+  /** Removes and returns the bytes before the next token; without one, those that can't be its beginning. */
   function take(): Uint8Array {
     const at = held.indexOf(mark);
     const end = at < 0 ? held.length - overlap(held, mark) : at;
@@ -39,7 +39,7 @@ export function markedStream(token: string): MarkedStream {
   };
 }
 
-/** How many bytes at the end may be the beginning of the mark. */
+/** The number of bytes at the end that may be the beginning of the mark. */
 function overlap(bytes: Buffer, mark: Buffer): number {
   for (let length = Math.min(bytes.length, mark.length - 1); length > 0; length--)
     if (bytes.subarray(bytes.length - length).equals(mark.subarray(0, length))) return length;

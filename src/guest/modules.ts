@@ -1,9 +1,9 @@
-/** Kernel modules: which of a kernel package a guest needs, in modprobe's terms. */
+/** Selects the modules of a kernel package that a guest needs, and lists them for modprobe. */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { run } from "../debian/process.ts";
 
-/** What every guest has: file systems for the shares, then what drives devices from user space. */
+/** Modules of every guest: file systems for the shares, then drivers for devices used from user space. */
 export const bootModules = [
   "virtiofs",
   "9pnet_virtio",
@@ -14,21 +14,21 @@ export const bootModules = [
   "uio_pci_generic",
 ];
 
-/** Drivers that a stock guest would load when it finds their device. */
+/** Drivers that a stock guest would load when it finds their devices. */
 export const deviceModules = ["nvme", "igb", "e1000e", "virtio-iommu"];
 
 export interface KernelModule {
   name: string;
-  /** The module itself, not compressed. */
+  /** The module itself, uncompressed. */
   data: Uint8Array;
   /** Names of the modules that it needs, loaded or built in. */
   depends: string[];
 }
 
 /**
- * Modules by name with all that they need, each after what it needs.
+ * Collects modules by name with their dependencies, each after its dependencies.
  * @param folder lib/modules/VERSION of a kernel package
- * @throws when the kernel has one of them neither as a module nor built in
+ * @throws Error if the kernel has one of them neither as a module nor built in
  */
 export async function collectModules(folder: string, names: readonly string[]): Promise<KernelModule[]> {
   const files = new Map<string, string>();
@@ -59,8 +59,9 @@ export async function collectModules(folder: string, names: readonly string[]): 
 }
 
 /**
- * modules.dep, as modprobe reads it (modules.dep(5): what is needed last comes first), for modules in one folder.
- * @param modules each after what it needs
+ * The text of modules.dep for modules in one folder (modules.dep(5): dependencies in reverse order of
+ * loading).
+ * @param modules each after its dependencies
  */
 export function modulesDep(modules: readonly KernelModule[]): string {
   const closures = new Map<string, Set<string>>();
@@ -78,7 +79,7 @@ export function modulesDep(modules: readonly KernelModule[]): string {
   return text;
 }
 
-/** The kernel takes - and _ in a module's name as the same. */
+/** The kernel treats - and _ in a module's name as the same. */
 const canonical = (name: string) => name.replaceAll("-", "_");
 
 /** The "depends" of a module's .modinfo section: strings KEY=VALUE, each ended by NUL. */

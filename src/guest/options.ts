@@ -1,4 +1,4 @@
-/** What a guest can be told, and whether that can work at all, before anything is fetched or booted. */
+/** A guest's options, which are checked before anything is fetched or booted. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { DeviceError } from "../device/device.ts";
@@ -10,35 +10,35 @@ import type { Trace } from "./qemu.ts";
 
 export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   arch: Arch;
-  /** Program and arguments; the program is looked for on the guest's PATH, where bun is. */
+  /** Program and arguments. The program is searched for on the guest's PATH, which includes bun. */
   command: readonly string[];
   /**
-   * Short names (devices.ts), `vfio-user:/path/to.sock`, `model:NAME` for a model (registerModel), or QEMU's -device options; the
-   * first one is 0000:00:01.0 unless it says otherwise.
+   * Short names (devices.ts), `vfio-user:/path/to.sock`, `model:NAME` for a model (registerModel), or QEMU's
+   * -device options. The first one is 0000:00:01.0 unless it says otherwise.
    */
   devices?: readonly string[];
-  /** Files that are put into the command's working directory, under their base names; a pipe is read to its end. */
+  /** Files to copy into the command's working directory under their base names. A pipe is read to its end. */
   inputs?: readonly string[];
-  /** Files to write with the regular files in that directory under their base names in the end, however the command ended. */
+  /** Files to write from that directory's regular files of the same base names, however the command ended. */
   outputs?: readonly string[];
-  /** The beginning of a version that Debian's archive has, or the file of a package linux-image-*.deb. */
+  /** The beginning of a version in Debian's archive, or the file of a package linux-image-*.deb. */
   kernel?: string | undefined;
   memoryMib?: number;
   cpus?: number;
-  /** 2 MiB pages that the guest's kernel sets aside. */
+  /** 2 MiB pages that the guest's kernel reserves. */
   hugepages?: number;
   iommu?: boolean;
-  /** Lets the command reboot the guest: it is run from its start again, and finds what it left in its working directory. */
+  /** Lets the command reboot the guest. It then runs again, and its working directory is as it left it. */
   reboots?: boolean;
-  /** Columns of the terminal that onStderr writes to, where it is one: the guest's verbs show their progress there. */
+  /** Columns of the terminal that onStderr writes to, if it is one: the guest's verbs show progress there. */
   terminalColumns?: number | undefined;
-  /** What QEMU shall note, for tests that watch the bus. */
+  /** Events for QEMU to trace, for tests that watch the bus. */
   trace?: Trace;
-  /** Takes lines about what is under way, for people. */
+  /** Gets lines about progress, for people. */
   log?: (line: string) => void;
 }
 
-/** An option that can't work as it is given. */
+/** An option can't work as given. */
 export class OptionError extends RangeError {
   readonly option: keyof GuestOptions;
   /** The value and what is wrong with it. */
@@ -54,13 +54,13 @@ export class OptionError extends RangeError {
   }
 }
 
-/** What the guest's kernel, its file systems and a Bun need besides pages that are set aside. */
+/** Memory for the guest's kernel, its file systems and a Bun, besides reserved pages. */
 const ROOM_MIB = 256;
 const HUGEPAGE_MIB = 2;
 
 /**
- * Looks at files and does sums; the archive knows whether it has the kernel, and QEMU whether it has its devices. Gives the
- * devices.
+ * Checks files and memory, and returns the devices. Only the archive knows whether it has the kernel, and
+ * QEMU whether it has its devices.
  * @throws OptionError
  */
 export function checkOptions(options: GuestOptions & { memoryMib: number }): GuestDevice[] {

@@ -1,4 +1,4 @@
-/** QEMU's command line, in one place. */
+/** Builds QEMU's command line. */
 import { basename, join } from "node:path";
 import { findTool, run } from "../debian/process.ts";
 import { type Arch, arches, hostArch } from "./arch.ts";
@@ -10,30 +10,30 @@ export interface Machine {
   iommu: boolean;
   memoryMib: number;
   cpus: number;
-  /** 2 MiB pages that the kernel sets aside. */
+  /** 2 MiB pages that the kernel reserves. */
   hugepages: number;
-  /** Whether the guest may boot again; else it ends there. */
+  /** Whether the guest may reboot; otherwise a reboot ends it. */
   reboots: boolean;
-  /** Files of the kernel and of its first file system. */
+  /** Files of the kernel and of its initramfs. */
   image: string;
   initramfs: string;
   devices: readonly QemuDevice[];
-  /** Files behind the devices that name them as their drive. */
+  /** Files for the devices that name them as their drive. */
   disks: readonly Disk[];
-  /** Folders that the guest reads, by the name that it mounts them by. */
+  /** Folders that the guest reads, by the name that it mounts them under. */
   shares: readonly Share[];
-  /** virtiofsd's socket for the folder that the guest writes to; it is mounted by the name "guest". */
+  /** virtiofsd's socket for the folder that the guest writes to and mounts under the name "guest". */
   workSocket: string;
-  /** What QEMU shall note. */
+  /** Events for QEMU to trace. */
   trace?: Trace | undefined;
-  /** UNIX sockets that QEMU connects to, by the name that the guest finds the port by. */
+  /** UNIX sockets that QEMU connects to, by the guest's name for the port. */
   ports: readonly Port[];
 }
 
 export interface Trace {
   /** Names of QEMU's trace events. */
   events: readonly string[];
-  /** File to write the notes to, a line an event. */
+  /** File to write the trace to, one line per event. */
   path: string;
 }
 
@@ -52,7 +52,7 @@ export interface Port {
   path: string;
 }
 
-/** Slots of the guest's PCI bus for what the guest itself needs; those below are the devices' own. */
+/** Slots of the guest's PCI bus for what the guest itself needs; devices get the slots below. */
 const PORTS_SLOT = 0x17;
 const WORK_SLOT = 0x18;
 const FIRST_SHARE_SLOT = 0x19;
@@ -70,7 +70,7 @@ export function qemuCommand(tree: string, machine: Machine): Command {
   ]);
 }
 
-/** A kind of PCI device that QEMU has. */
+/** A kind of PCI device that QEMU offers. */
 export interface KnownToQemu {
   name: string;
   /** Another name for it. */
@@ -89,7 +89,7 @@ export async function pciDevices(tree: string, arch: Arch): Promise<KnownToQemu[
   return [...lines].map(([, name, alias, description = ""]) => ({ name: name!, alias, description }));
 }
 
-/** What QEMU says of a device's properties. Throws UnknownDevice. */
+/** QEMU's help on a device's properties. Throws UnknownDevice. */
 export async function deviceProperties(tree: string, arch: Arch, name: string): Promise<string> {
   const { command, env } = qemu(tree, arch, ["-device", `${name},help`]);
   const text = new TextDecoder().decode(await run(command, { env }));
@@ -101,8 +101,8 @@ const qemu = (tree: string, arch: Arch, options: readonly string[]) =>
   treeCommand(tree, join("usr/bin", arches[arch].qemu), options);
 
 /**
- * A program out of an unpacked tree of Debian's packages, by the tree's own loader and libraries. It ends when the thread
- * that starts it does, however that ends.
+ * A program from a tree of unpacked Debian packages, run with the tree's own loader and libraries. It is
+ * killed when the thread that starts it exits, for any reason.
  * @param program its path in the tree
  */
 export function treeCommand(tree: string, program: string, options: readonly string[]): Command {
@@ -124,7 +124,7 @@ function qemuOptions(machine: Machine): string[] {
   const vfioUser = machine.devices.some(isVfioUser);
   const platform = arches[arch].machine({ ...machine, vfioUser });
   const kernel = [
-    // A kernel that panics reboots at once, which ends the guest; one that may reboot would do so for ever.
+    // On a panic the kernel reboots at once, which ends the guest. One that may reboot would loop for ever.
     ...[`console=${arches[arch].console}`, "quiet", machine.reboots ? "panic=0" : "panic=-1"],
     ...platform.kernel,
     ...(hugepages > 0 ? [`hugepages=${hugepages}`] : []),
@@ -135,7 +135,7 @@ function qemuOptions(machine: Machine): string[] {
     ...platform.qemu,
     ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=256"],
     ...["-m", `${memoryMib}M`, "-smp", String(cpus)],
-    // virtiofsd and vfio-user servers read and write the guest's memory where it lies.
+    // virtiofsd and vfio-user servers read and write the guest's memory in place.
     ...["-object", `memory-backend-memfd,id=memory,size=${memoryMib}M,share=on`],
     ...["-machine", "memory-backend=memory"],
     ...["-kernel", machine.image, "-initrd", machine.initramfs, "-append", kernel.join(" ")],
@@ -175,5 +175,5 @@ function portOptions({ name, path }: Port): string[] {
   ];
 }
 
-/** In QEMU's options a comma is written twice. */
+/** QEMU's options take a doubled comma for a literal one. */
 const doubled = (path: string) => path.replaceAll(",", ",,");

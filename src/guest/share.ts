@@ -1,23 +1,24 @@
-/** The folder that a guest writes to, served over virtiofs by a process of its own (docs/guest.md says why not by QEMU's 9p). */
+/** Serves the folder that a guest writes to, by virtiofsd (docs/guest.md says why not by QEMU's 9p). */
 import { treeCommand } from "./qemu.ts";
 
-/** virtiofsd says so when QEMU can connect. */
+/** virtiofsd's message when QEMU can connect. */
 const READY = "Waiting for vhost-user socket connection";
 const STOP_MS = 2000;
 const ALL_IDS = 2 ** 32 - 1;
 
 /**
- * Starts virtiofsd for a folder; resolves when QEMU can connect to its socket. It ends with this process, however that ends.
+ * Starts virtiofsd for a folder; resolves when QEMU can connect to its socket. It is killed when this process
+ * exits, for any reason.
  * @param tree folder with QEMU and virtiofsd
- * @throws Error with what virtiofsd said when it does not come up
+ * @throws Error with virtiofsd's output if it does not start
  */
 export async function serveShare(tree: string, folder: string, socketPath: string): Promise<AsyncDisposable> {
-  // Whatever user of the guest makes a file, it is this process's user's: others could not be had without root.
+  // This process's user owns the files of all users in the guest: other owners would need root.
   const squash = (id: number) => `squash-guest:0:${id}:${ALL_IDS}`;
   const { command, env } = treeCommand(tree, "usr/libexec/virtiofsd", [
     ...["--shared-dir", folder, "--socket-path", socketPath, "--sandbox", "none"],
     ...["--translate-uid", squash(process.getuid!()), "--translate-gid", squash(process.getgid!())],
-    // The guest keeps nothing but pages that are mapped, so that each side sees at once what the other one writes.
+    // The guest caches only mapped pages, so each side sees at once what the other one writes.
     ...["--cache", "never", "--allow-mmap"],
   ]);
   const server = Bun.spawn(command, {
@@ -37,7 +38,7 @@ export async function serveShare(tree: string, folder: string, socketPath: strin
     said += decoder.decode(value, { stream: true });
   }
   void (async () => {
-    while (!(await reader.read()).done); // else it would wait for a reader some day
+    while (!(await reader.read()).done); // else virtiofsd would block on a full pipe some day
   })();
   return {
     async [Symbol.asyncDispose]() {
