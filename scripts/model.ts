@@ -1,5 +1,6 @@
 /** Serves the VP9 encoder endpoint over vfio-user, in the foreground. */
 import { defineCommand } from "citty";
+import { listFaultKinds } from "../src/model/fault-injection.ts";
 import { startModel } from "../src/model/hosting/process.ts";
 import { startTrustingModel } from "../src/model/hosting/trusting.ts";
 import { parseModelSpec } from "../src/model/models.ts";
@@ -23,7 +24,7 @@ Example:
   bun run encode.ts --device vfio-user:/tmp/vp9.sock clip.y4m -o clip.webm
 
 Faults to inject, as a list such as stall@3=200,die@10:
-${twoColumns(Object.entries(faultKinds).map(([kind, about]) => [`${kind}@N`, about]))}`,
+${twoColumns(listFaultKinds(faultKinds))}`,
   },
   args: {
     socket: {

@@ -1,6 +1,7 @@
 /** The VP9 encoder endpoint as a device model: its registers and rings. The codec runs on another thread. */
 
 import type { BarModel, DeviceModel, Host, Wakeup } from "../../model/device-model.ts";
+import { FaultPlan } from "../../model/fault-injection.ts";
 import { getField } from "../../registers/table.ts";
 import type { CodecResult } from "../codec/jobs.ts";
 import { frameLayout } from "../codec/layout.ts";
@@ -16,7 +17,7 @@ import {
 } from "../contract/rings.ts";
 import { writeCompletion } from "./completion-entry.ts";
 import { endpointMemory, findFrame, release, Window } from "./endpoint-memory.ts";
-import { type Fault, FaultPlan } from "./faults.ts";
+import type { EndpointFault, FaultKind } from "./faults.ts";
 import { endpointConfigSpace } from "./identity.ts";
 import { InterruptModeration } from "./interrupt-moderation.ts";
 import { RegisterFile, type RegisterName } from "./register-file.ts";
@@ -53,7 +54,7 @@ export class Vp9Endpoint implements DeviceModel {
   readonly wakeups: readonly Wakeup[];
   readonly #host: Host;
   readonly #codec: CodecLink;
-  readonly #faults: FaultPlan;
+  readonly #faults: FaultPlan<FaultKind>;
   readonly #window = new Window();
   readonly #registers = new RegisterFile();
   readonly #moderation: InterruptModeration;
@@ -74,7 +75,7 @@ export class Vp9Endpoint implements DeviceModel {
 
   readonly #entry = new DataView(new ArrayBuffer(SUBMISSION_BYTES));
 
-  constructor(host: Host, codec: CodecLink, faults: readonly Fault[]) {
+  constructor(host: Host, codec: CodecLink, faults: readonly EndpointFault[]) {
     this.#host = host;
     this.#codec = codec;
     this.#faults = new FaultPlan(faults);
@@ -308,7 +309,7 @@ export class Vp9Endpoint implements DeviceModel {
     for (const result of results) {
       const submitted = this.#submissions.get(result.id);
       const stallMs =
-        submitted?.isFrame && submitted.stream === this.#stream ? this.#faults.takeStallMs() : 0;
+        submitted?.isFrame && submitted.stream === this.#stream ? this.#faults.takeDelayMs() : 0;
       if (stallMs > 0) this.#heldUntilMs = performance.now() + stallMs;
       if (this.#heldUntilMs === NEVER) this.#finish(result);
       else this.#held.push(result);

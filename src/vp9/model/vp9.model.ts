@@ -4,6 +4,7 @@
  */
 
 import type { ModelDefinition, PreparedModel } from "../../model/definition.ts";
+import { parseFaults } from "../../model/fault-injection.ts";
 import { startThread } from "../../model/hosting/workers.ts";
 import { ownFile } from "../../os/bun-program.ts";
 import { EventFd } from "../../os/eventfd.ts";
@@ -12,7 +13,7 @@ import { type CodecChannel, codecChannel } from "../codec/channel.ts";
 import type { CodecName } from "../codec/engine.ts";
 import { REGISTER_BYTES, WINDOW_BYTES } from "../contract/registers.ts";
 import type { CodecThreadData, CodecThreadReport } from "./codec-thread.ts";
-import { type Fault, parseFaults } from "./faults.ts";
+import { type EndpointFault, faultKinds } from "./faults.ts";
 
 /** Data for the message thread. */
 interface EndpointData {
@@ -22,7 +23,7 @@ interface EndpointData {
   readonly codec: CodecChannel;
   readonly codecName: CodecName;
   readonly codecVersion: string;
-  readonly faults: readonly Fault[];
+  readonly faults: readonly EndpointFault[];
 }
 
 const definition: ModelDefinition<EndpointData> = {
@@ -47,7 +48,7 @@ const definition: ModelDefinition<EndpointData> = {
     };
     try {
       const thread = start();
-      const faults = parseFaults(options.get("fault") ?? "");
+      const faults = parseFaults(options.get("fault") ?? "", faultKinds);
       const bellFd = held.use(new EventFd()).fd.number;
       const { ours, theirs } = codecChannel();
       const codec = (options.get("codec") ?? "auto") as CodecName | "auto";

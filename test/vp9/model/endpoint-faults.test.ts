@@ -1,9 +1,10 @@
-/** Faults that are ordered from outside, as the registers and the rings show them. */
+/** Injected faults, as the registers and the rings show them. */
 import { expect, test } from "bun:test";
 import type { PciDevice } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/index.ts";
+import { parseFaults } from "../../../src/model/fault-injection.ts";
 import { MAGIC } from "../../../src/vp9/contract/registers.ts";
-import { faultKinds, parseFaults } from "../../../src/vp9/model/faults.ts";
+import { faultKinds } from "../../../src/vp9/model/faults.ts";
 import { LIMIT_MS, PROGRAM, type Server, startServer, until } from "../../model/rig.ts";
 import { Rig, States } from "./stream-rig.ts";
 
@@ -122,7 +123,7 @@ test("die: the model is killed before the frame completes", async () => {
   expect(() => rig.regs.STATUS.read()).toThrow("the server is gone");
 });
 
-test("several faults can be ordered, and a frame that fails counts as one, too", async () => {
+test("several faults can be injected, and a frame that fails counts as one, too", async () => {
   using faulty = await open("corrupt@1,drop-interrupt@2,wedge@3");
   const { rig } = faulty;
   expect(await rig.outcome({ tag: 1, flags: 8 })).toMatchObject({
@@ -154,18 +155,19 @@ const nonsense: [string, string][] = [
 ];
 test("a list of faults that makes no sense is refused, naming the part, and saying what there is", () => {
   for (const [list, part] of nonsense) {
-    expect(() => parseFaults(list)).toThrow(
-      `fault "${part}" is none that can be ordered; frames count from 1:\n`,
+    expect(() => parseFaults(list, faultKinds)).toThrow(
+      `there is no fault "${part}" to inject; frames count from 1:\n`,
     );
-    for (const kind of Object.keys(faultKinds)) expect(() => parseFaults(list)).toThrow(`\n  ${kind}@N  `);
+    for (const kind of Object.keys(faultKinds.kinds))
+      expect(() => parseFaults(list, faultKinds)).toThrow(`\n  ${kind}@N`);
   }
 });
 
 test("a list of faults is read in order; an empty one has none", () => {
-  expect(parseFaults("")).toEqual([]);
-  expect(parseFaults("stall@3=200,die@10,")).toEqual([
-    { kind: "stall", frame: 3, ms: 200 },
-    { kind: "die", frame: 10, ms: 0 },
+  expect(parseFaults("", faultKinds)).toEqual([]);
+  expect(parseFaults("stall@3=200,die@10,", faultKinds)).toEqual([
+    { kind: "stall", at: 3, delayMs: 200 },
+    { kind: "die", at: 10, delayMs: 0 },
   ]);
 });
 
@@ -180,6 +182,6 @@ test("the program refuses such a list, too, with exit code 1 and no socket", asy
   );
   expect([await child.exited, await new Response(child.stderr).text()]).toEqual([
     1,
-    expect.stringContaining('fault "x@1" is none that can be ordered'),
+    expect.stringContaining('there is no fault "x@1" to inject'),
   ]);
 });
