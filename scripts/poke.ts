@@ -1,5 +1,6 @@
 /** Writes registers of a device. */
 import { defineCommand } from "citty";
+import { whySilent } from "../src/device/silence.ts";
 import { ExitCode } from "./cli/exit-code.ts";
 import { hex, timeoutMs, wholeNumber, word } from "./cli/number.ts";
 import { say } from "./cli/say.ts";
@@ -19,7 +20,7 @@ import {
   type Width,
   widths,
 } from "./device/place.ts";
-import { SILENCE, whySilent, whySilentAt } from "./device/silence.ts";
+import { SILENCE, whySilentAt } from "./device/silence.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 
 /** What to write: these values one after the other, or the value read with some bits changed. */

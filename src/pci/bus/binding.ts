@@ -25,11 +25,13 @@ import { type GroupMember, isForUserSpace, isVfioDriver, judgeGroup } from "./gr
 import { findUses, findUsesBehind } from "./in-use.ts";
 import { isBeyondVfio } from "./iommu.ts";
 
+const DEFAULT_DRIVER = "vfio-pci";
+
 export interface BindOptions {
   /** Also those members of its IOMMU group that VFIO does not tolerate as they are. */
-  readonly group: boolean;
+  readonly group?: boolean;
   /** Also when it is in use. */
-  readonly force: boolean;
+  readonly force?: boolean;
 }
 
 /** What happens, or would happen, to one function. */
@@ -49,7 +51,11 @@ export interface BindPlan {
 }
 
 /** What {@link bind} would do. Throws BusError where the function is none that can be bound. */
-export function planBind(address: string, driver: string, { group }: Pick<BindOptions, "group">): BindPlan {
+export function planBind(
+  address: string,
+  driver = DEFAULT_DRIVER,
+  { group = false }: Pick<BindOptions, "group"> = {},
+): BindPlan {
   const of = readFunction(address);
   if (of.isBridge)
     throw new BusError(
@@ -85,7 +91,11 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
  * it was. Returns what it did, and the group as it is afterwards. Throws BusError: without root, without the driver, when it is in use, and when the driver
  * refuses.
  */
-export async function bind(address: string, driver: string, options: BindOptions): Promise<BindPlan> {
+export async function bind(
+  address: string,
+  driver = DEFAULT_DRIVER,
+  options: BindOptions = {},
+): Promise<BindPlan> {
   const plan = planBind(address, driver, options);
   if (plan.uses.length > 0 && !options.force)
     throw new BusError(
@@ -143,7 +153,10 @@ async function undo(
  * Gives a function back to the driver it had before {@link bind}, or to none if it had none. Without a record of that the
  * kernel chooses, unless it is with a driver of the kernel's choice already. Throws BusError, also when it is in use.
  */
-export async function release(address: string, { force }: Pick<BindOptions, "force">): Promise<DriverChange> {
+export async function release(
+  address: string,
+  { force = false }: Pick<BindOptions, "force"> = {},
+): Promise<DriverChange> {
   const of = readFunction(address);
   requireRights(of, "driver_override", `release ${of.address}`);
   const record = readRecord(of.address);

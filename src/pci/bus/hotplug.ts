@@ -11,13 +11,13 @@ import { isSilent, readAnswer } from "./presence.ts";
 
 export interface RescanOptions {
   /** Functions to take off the bus, each with all others of its device. */
-  readonly addresses: readonly string[];
+  readonly addresses?: readonly string[];
   /** The bus to look on, such as 0000:01, or "all"; without it those that the devices were on. */
-  readonly bus: string | undefined;
+  readonly bus?: string | undefined;
   /** Also when they are in use. */
-  readonly force: boolean;
-  /** How long what was removed may take to come back. */
-  readonly timeoutMs: number;
+  readonly force?: boolean;
+  /** How long what was removed may take to come back; 10 s where it is not given. */
+  readonly timeoutMs?: number;
   /** Done while the devices are off the bus. When it throws they are looked for all the same. */
   readonly meanwhile?: (removed: readonly PciFunction[]) => Promise<void>;
 }
@@ -37,6 +37,7 @@ export interface RescanOutcome {
   readonly failure: string | undefined;
 }
 
+const DEFAULT_TIMEOUT_MS = 10_000;
 /** Time between two looks. */
 const LOOK_AGAIN_MS = 250;
 
@@ -49,7 +50,7 @@ const LOOK_AGAIN_MS = 250;
  */
 export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   const before = listFunctions();
-  const chosen = options.addresses.map((address) => readFunction(address));
+  const chosen = (options.addresses ?? []).map((address) => readFunction(address));
   for (const of of chosen) refuseVirtual(of);
   const removed = before.filter((candidate) => chosen.some((of) => isTakenWith(candidate, of)));
   const files = rescanFiles(options.bus, chosen);
@@ -71,7 +72,7 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
     if (isStillWaiting(error)) throw error;
     failure = error;
   }
-  await lookFor(own, files, options.timeoutMs);
+  await lookFor(own, files, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const outcomes: RescanOutcome[] = [];
   for (const of of removed) outcomes.push(await giveBack(of));
   const known = new Set(before.map((of) => of.address));
