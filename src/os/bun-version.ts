@@ -1,5 +1,7 @@
 /** Imported for its check alone: an older Bun fails in bun:ffi, in words that help nobody. */
 
+export {};
+
 /** The oldest that vfiokit is made for; package.json's engines say the same. */
 const NEEDED = "1.4.4";
 

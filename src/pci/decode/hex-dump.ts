@@ -4,7 +4,7 @@
  */
 import { CONFIG_BYTES } from "../config.ts";
 
-interface DumpedFunction {
+export interface DumpedFunction {
   /** As the dump has it; undefined for bytes without one. */
   readonly address: string | undefined;
   readonly bytes: Uint8Array<ArrayBuffer>;
