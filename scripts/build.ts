@@ -7,7 +7,7 @@ import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
 import { endWith, jsonArg, printJson } from "./cli/verb.ts";
-import { leftOut } from "./vfiokit/verbs.ts";
+import { cloneVerbs, packageVerbs } from "./vfiokit/verbs.ts";
 
 const args = {
   target: {
@@ -32,9 +32,9 @@ const command = defineCommand({
   meta: {
     name: "build.ts",
     description: `Build vfiokit as one file for machines without Bun: vfiokit-linux-x64, -x64-musl, -arm64 and
--arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun in it, but not ${leftOut.join(", ")},
-which need a clone. The Bun of other machines comes from npm, with the checksum in package-lock.json,
-and is kept in the cache folder.
+-arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun in it, but not ${[...Object.keys(packageVerbs), ...cloneVerbs].join(", ")}.
+The Bun of other machines comes from npm, is checked against the checksum that vfiokit has of it, and is kept in
+the cache folder.
 
 Examples:
   bun run build.ts

@@ -1,7 +1,9 @@
 /** All verbs in one program, `vfiokit VERB ...`: where bin/vfiokit and a standalone binary (scripts/build.ts) begin. */
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { say } from "./cli/say.ts";
-import { leftOut, verbs } from "./vfiokit/verbs.ts";
+import { cloneVerbs, packageVerbs, runFile, verbs } from "./vfiokit/verbs.ts";
+import { rewordSources } from "./vfiokit/wording.ts";
 
 /** Where the files of a standalone binary are, for itself. */
 const INSIDE = "/$bunfs/";
@@ -13,17 +15,22 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
 };
 
 const [word] = process.argv.splice(2, 1);
+if (!Bun.isStandaloneExecutable) rewordSources();
 if (word === undefined) await refuse("say which verb");
 else if (word.startsWith(INSIDE) && Object.hasOwn(programs, basename(word)))
   await programs[basename(word)]!();
 else if (Object.hasOwn(verbs, word)) await verbs[word]!.run();
 else if (word === "--help" || word === "-h") await (await import("./vfiokit/help.ts")).printHelp();
 else if (word === "--version") console.log(`vfiokit ${await version()}, Bun ${Bun.version}`);
-else if (leftOut.includes(word) && !Bun.isStandaloneExecutable)
-  await import(join(import.meta.dir, `${word}.ts`));
-else if (leftOut.includes(word))
-  await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in this program`);
-else await refuse(`there is no verb "${word}"`);
+else if (Object.hasOwn(packageVerbs, word)) {
+  if (Bun.isStandaloneExecutable)
+    await refuse(`${word} is not in this program: npm install vfiokit brings a vfiokit that has it`);
+  await packageVerbs[word]!.run();
+} else if (cloneVerbs.includes(word)) {
+  if (!existsSync(join(import.meta.dir, `${word}.ts`)))
+    await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in the package`);
+  await runFile(word);
+} else await refuse(`there is no verb "${word}"`);
 
 async function version(): Promise<string> {
   if (process.env.VFIOKIT_BUILD) return process.env.VFIOKIT_BUILD;

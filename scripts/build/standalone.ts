@@ -5,6 +5,7 @@ import type { BunPlugin } from "bun";
 import type { Arch } from "../../src/guest/arch.ts";
 import { checkout, fetchBun, type Libc } from "../../src/guest/assets.ts";
 import { verbs } from "../vfiokit/verbs.ts";
+import { worded } from "../vfiokit/wording.ts";
 
 /**
  * What binaries are made for, as Bun has the names. On x64 they need SSE4.2 and no more: Bun 1.4 chooses its AVX2 code when
@@ -89,16 +90,13 @@ function makeFolder(path: string): void {
   }
 }
 
-/** A verb in a text: "bun run list.ts", or "list.ts" where that is no path. */
-const mention = new RegExp(`(?<![\\w./-])(?:bun run )?(${Object.keys(verbs).join("|")})\\.ts\\b`, "g");
-
 /** Has every text of the binary say what is typed there, "vfiokit list"; the sources need not know. */
 const wording: BunPlugin = {
   name: "wording",
   setup(build) {
     const sources = new RegExp(`^${RegExp.escape(checkout)}/(src|scripts)/.*\\.ts$`);
     build.onLoad({ filter: sources }, async ({ path }) => ({
-      contents: (await Bun.file(path).text()).replace(mention, "vfiokit $1"),
+      contents: worded(await Bun.file(path).text(), Object.keys(verbs)),
       loader: "ts",
     }));
   },

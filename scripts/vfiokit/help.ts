@@ -1,7 +1,7 @@
 /** The --help of all verbs in one. */
 import { defineCommand } from "citty";
 import { printUsage } from "../cli/usage.ts";
-import { leftOut, verbs } from "./verbs.ts";
+import { cloneVerbs, packageVerbs, verbs } from "./verbs.ts";
 
 const command = defineCommand({
   meta: {
@@ -14,12 +14,15 @@ Examples:
 
 --version says which vfiokit this is and with which Bun. ${
       Bun.isStandaloneExecutable
-        ? `Not in this program, because\nthey need a clone of the project: ${leftOut.join(", ")}.`
-        : `There are also ${leftOut.join(", ")}.`
-    }`,
+        ? `Not in this program, because\nthey need the package: ${Object.keys(packageVerbs).join(", ")}.`
+        : `complete SHELL prints a script\nwith which bash, zsh or fish completes verbs and options.`
+    } In a clone of the project
+there are also ${cloneVerbs.join(" and ")}.`,
   },
   subCommands: Object.fromEntries(
-    Object.entries(verbs).map(([name, { about }]) => [name, defineCommand({ meta: { description: about } })]),
+    Object.entries(Bun.isStandaloneExecutable ? verbs : { ...verbs, ...packageVerbs }).map(
+      ([name, { about }]) => [name, defineCommand({ meta: { description: about } })],
+    ),
   ),
 });
 

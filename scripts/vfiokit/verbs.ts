@@ -1,4 +1,5 @@
-/** The verbs of a standalone binary. Those that are left out need a clone of the project. */
+/** The verbs of the command, and which of them a standalone binary has. */
+import { join } from "node:path";
 import { plugin } from "bun";
 
 export interface Verb {
@@ -8,6 +9,7 @@ export interface Verb {
   run(): Promise<unknown>;
 }
 
+/** Those of a standalone binary. */
 export const verbs: Readonly<Record<string, Verb>> = {
   encode: {
     about: "Encode raw video as VP9 on a PCIe encoder, or on its software model",
@@ -43,8 +45,23 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
 };
 
-/** Verbs that need a clone of the project, and are not in the binary. */
-export const leftOut: readonly string[] = ["guest", "bench", "docs", "build"];
+/** Those that need the package's files beside them. */
+export const packageVerbs: Readonly<Record<string, Verb>> = {
+  guest: {
+    about: "Boot a guest with devices of your choice and run a command in it",
+    run: () => runFile("guest"),
+  },
+  build: {
+    about: "Build vfiokit as one file, for machines without Bun",
+    run: () => runFile("build"),
+  },
+};
+
+/** Those that need a clone of the project. */
+export const cloneVerbs: readonly string[] = ["bench", "docs"];
+
+/** By a path that the bundler does not follow: a binary shall not contain it. */
+export const runFile = (name: string): Promise<unknown> => import(join(import.meta.dir, `../${name}.ts`));
 
 /** A register table may stand in a driver's file, which imports the library: where none is installed it gets this one. */
 function provideLibrary(): void {
