@@ -3,7 +3,8 @@ import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
 import type { Arch } from "../../src/guest/arch.ts";
-import { checkout, fetchBun, type Libc } from "../../src/guest/assets.ts";
+import { fetchBun, type Libc } from "../../src/guest/assets.ts";
+import { packageRoot } from "../../src/guest/project.ts";
 import { verbs } from "../vfiokit/verbs.ts";
 import { worded } from "../vfiokit/wording.ts";
 
@@ -48,13 +49,13 @@ export async function buildStandalone(
     throw new Error(
       `${bun} is not Bun ${Bun.version}, which builds; npm ci in the clone installs the one that it pins, and npx bun runs it`,
     );
-  const { version } = (await Bun.file(join(checkout, "package.json")).json()) as { version: string };
+  const { version } = (await Bun.file(join(packageRoot, "package.json")).json()) as { version: string };
   const path = join(folder, `vfiokit-${target}`);
   const unfinished = `${path}.${process.pid}`;
   makeFolder(folder);
   try {
     await Bun.build({
-      entrypoints: ["scripts/vfiokit.ts", ...loadedFiles].map((name) => join(checkout, name)),
+      entrypoints: ["scripts/vfiokit.ts", ...loadedFiles].map((name) => join(packageRoot, name)),
       // All in one folder, where the program looks for them (ownFile).
       naming: { entry: "[name].[ext]" },
       splitting: true,
@@ -94,7 +95,7 @@ function makeFolder(path: string): void {
 const wording: BunPlugin = {
   name: "wording",
   setup(build) {
-    const sources = new RegExp(`^${RegExp.escape(checkout)}/(src|scripts)/.*\\.ts$`);
+    const sources = new RegExp(`^${RegExp.escape(packageRoot)}/(src|scripts)/.*\\.ts$`);
     build.onLoad({ filter: sources }, async ({ path }) => ({
       contents: worded(await Bun.file(path).text(), Object.keys(verbs)),
       loader: "ts",

@@ -12,7 +12,7 @@ export interface ArchFacts {
   /** The dynamic loader, by the path that programs name it by. */
   loader: string;
   /** npm package that holds Bun for it, without a scope. */
-  bunPackage: string;
+  bunPackage: "bun-linux-x64" | "bun-linux-aarch64";
   qemu: string;
   /** Name of the serial port for the kernel's console. */
   console: string;

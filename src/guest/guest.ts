@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { serveModel } from "../model/hosting/served.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import type { Arch } from "./arch.ts";
-import { checkout, DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "./assets.ts";
+import { DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "./assets.ts";
 import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
 import {
   areMixed,
@@ -21,6 +21,7 @@ import {
 import { openWorkFolder, removeFolder } from "./files.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { checkOptions, type GuestOptions } from "./options.ts";
+import { guestView, projectOf } from "./project.ts";
 import { type Disk, pciDevices } from "./qemu.ts";
 import { serveShare } from "./share.ts";
 
@@ -48,7 +49,7 @@ const DISK_BYTES = 64 * 2 ** 20;
 const KVM_TIMEOUT_MS = 15_000;
 
 /**
- * Boots a guest with this checkout inside, runs a command in it and ends it. What it is made of is fetched on first use.
+ * Boots a guest with vfiokit and the project inside, runs a command in it and ends it. What it is made of is fetched on first use.
  * @throws GuestError when the guest failed, MissingToolError when this machine lacks what a guest needs, OptionError when
  *   an option can't work (no such file or kernel, too little memory), and the errors of writing outputs
  */
@@ -62,6 +63,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   const initramfs = join(folder.path, "initramfs");
   writeFileSync(initramfs, Buffer.concat(buildInitramfs(arch, programs, kernel)));
   const iommu = options.iommu ?? true;
+  const view = guestView(projectOf(options.project ?? process.cwd()));
   const machine = {
     arch,
     iommu,
@@ -72,11 +74,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     image: kernel.image,
     initramfs,
     trace: options.trace,
-    shares: [
-      { name: "programs", path: programs },
-      { name: "bun", path: dirname(bun) },
-      { name: "checkout", path: checkout },
-    ],
+    shares: [{ name: "programs", path: programs }, { name: "bun", path: dirname(bun) }, ...view.folders],
   };
 
   /** Boots with a share of its own, in which the guest finds what to do. */
@@ -96,6 +94,11 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
       bun: basename(bun),
       modules: driverModules(devices).join(" "),
       columns: String(terminalColumns),
+      folders: view.folders.map(({ name }) => name).join(" "),
+      work: view.work,
+      program: quote(view.program),
+      link: view.link.path,
+      target: view.link.target,
     };
     writeFileSync(
       join(share, "settings"),

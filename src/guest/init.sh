@@ -30,17 +30,27 @@ share() { # share TYPE NAME OPTIONS: mounts a folder of the host at /run/NAME
 modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
 modprobe -q virtiofs # where it is not built in
 share virtiofs guest rw || exit
-for name in programs bun checkout; do
+. /run/guest/settings # token, bun, modules, columns, folders, work, program, link, target
+# shellcheck disable=SC2154
+for name in programs bun $folders; do
   share 9p "$name" ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose || exit
 done
-. /run/guest/settings # token, bun, modules, columns
 ln -s "/run/bun/$bun" /usr/local/bin/bun
 
-# The checkout, in which the command may write what goes with the guest, and in it the working directory.
-mkdir -p /run/overlay/upper /run/overlay/work
-mount -t overlay -o lowerdir=/run/checkout,upperdir=/run/overlay/upper,workdir=/run/overlay/work overlay /vfiokit || exit
-mkdir -p /vfiokit/work
-mount --bind /run/guest/work /vfiokit/work
+# vfiokit and the project, in which the command may write what goes with the guest, and the working directory.
+for name in $folders; do
+  over=/run/overlay/$name
+  mkdir -p "/$name" "$over/upper" "$over/work"
+  mount -t overlay -o "lowerdir=/run/$name,upperdir=$over/upper,workdir=$over/work" overlay "/$name" || exit
+done
+# shellcheck disable=SC2154
+mkdir -p "$work"
+mount --bind /run/guest/work "$work"
+# shellcheck disable=SC2154
+ln -sfn "$target" "$link"
+# shellcheck disable=SC2154
+printf '#!/bin/sh\nexec /usr/local/bin/bun --no-env-file --config=/dev/null %s "$@"\n' "$program" > /usr/local/bin/vfiokit
+chmod +x /usr/local/bin/vfiokit
 
 # What drives devices from user space binds nothing by itself; the drivers of devices that are there do.
 # shellcheck disable=SC2086,SC2154 # a list of words, from the settings
@@ -60,8 +70,8 @@ done
 exec 3> /run/stdout 4> /run/stderr
 # shellcheck disable=SC2154
 if [ "$columns" -gt 0 ]; then export VFIOKIT_TERMINAL=/run/stderr COLUMNS="$columns"; fi
-cd /vfiokit/work || exit
-cp ../bunfig.toml . # where `bun run` looks for it
+cd "$work" || exit
+if [ -f ../bunfig.toml ]; then cp ../bunfig.toml .; fi # where `bun run` looks for it
 sh /run/guest/command < /dev/null >&3 2>&4 3>&- 4>&-
 code=$?
 cd /

@@ -16,6 +16,11 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
    * first one is 0000:00:01.0 unless it says otherwise.
    */
   devices?: readonly string[];
+  /**
+   * The user's folder that the guest sees beside vfiokit, as /project; the one with the nearest package.json at or above the
+   * working directory where it is not given. In a clone of vfiokit the guest sees that, and this only where vfiokit is linked in it.
+   */
+  project?: string;
   /** Files that are put into the command's working directory, under their base names; a pipe is read to its end. */
   inputs?: readonly string[];
   /** Files to write with the regular files in that directory under their base names in the end, however the command ended. */
