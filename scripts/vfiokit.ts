@@ -22,6 +22,7 @@ else if (word.startsWith(INSIDE) && Object.hasOwn(programs, basename(word)))
 else if (Object.hasOwn(verbs, word)) await verbs[word]!.run();
 else if (word === "--help" || word === "-h") await (await import("./vfiokit/help.ts")).printHelp();
 else if (word === "--version") console.log(`vfiokit ${await version()}, Bun ${Bun.version}`);
+else if (word === "complete") await (await import("./vfiokit/complete.ts")).complete();
 else if (Object.hasOwn(packageVerbs, word)) {
   if (Bun.isStandaloneExecutable)
     await refuse(`${word} is not in this program: npm install vfiokit brings a vfiokit that has it`);
