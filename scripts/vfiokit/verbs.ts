@@ -69,6 +69,10 @@ function provideLibrary(): void {
     name: "vfiokit",
     setup(build) {
       build.module("vfiokit", async () => ({ exports: { ...(await import("vfiokit")) }, loader: "object" }));
+      build.module("vfiokit/registers", async () => ({
+        exports: { ...(await import("vfiokit/registers")) },
+        loader: "object",
+      }));
     },
   });
 }
