@@ -3,7 +3,7 @@ import { type ArgsDef, defineCommand } from "citty";
 import { buildStandalone, type Standalone, type Target, targets } from "./build/standalone.ts";
 import { columns } from "./cli/columns.ts";
 import { splitCommandLine } from "./cli/command-line.ts";
-import { cloneVerbs } from "./cli/remedy.ts";
+import { cloneVerbs, packageVerbNames } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
@@ -32,9 +32,9 @@ const command = defineCommand({
   meta: {
     name: "build.ts",
     description: `Build vfiokit as one file for machines without Bun: vfiokit-linux-x64, -x64-musl, -arm64 and
--arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun, but not ${cloneVerbs.join(", ")},
-which need a clone. Bun for the other machines is downloaded from npm, checked against package-lock.json,
-and kept in the cache folder.
+-arm64-musl. Each contains the verbs (vfiokit list), the software model and Bun, but not
+${[...packageVerbNames, ...cloneVerbs].join(", ")}. Bun for the other machines is downloaded from npm, checked against vfiokit's
+checksum of it, and kept in the cache folder.
 
 Examples:
   bun run build.ts

@@ -1,11 +1,7 @@
 /** Reports what prevents driving devices from user space, and what to do about it. */
 import { defineCommand } from "citty";
+import { examine } from "../src/doctor/examine.ts";
 import type { Finding, Verdict } from "../src/doctor/facts.ts";
-import { examineFunction } from "../src/doctor/function.ts";
-import { gatherFunction, gatherSystem } from "../src/doctor/gather.ts";
-import { examineSystem } from "../src/doctor/system.ts";
-import { listFunctions, readFunction } from "../src/pci/bus/functions.ts";
-import { isForUserSpace } from "../src/pci/bus/group.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { wordParts } from "./cli/remedy.ts";
 import { runVerb } from "./cli/usage.ts";
@@ -35,15 +31,9 @@ Exit codes: 0 no problem, 1 at least one, 2 usage.`,
   },
   run: ({ args }) =>
     endWith(() => {
-      const chosen =
-        args.address === undefined
-          ? listFunctions().filter((of) => isForUserSpace(of.driver) || of.driverOverride !== undefined)
-          : [readFunction(functionAddress(args.address))];
-      const system = examineSystem(gatherSystem());
-      const functions = chosen.map((of) => ({
-        address: of.address,
-        findings: examineFunction(gatherFunction(of, args.address !== undefined)),
-      }));
+      const { system, functions } = examine(
+        args.address === undefined ? undefined : functionAddress(args.address),
+      );
       if (args.json)
         printJson({
           system: system.map(toJson),

@@ -1,6 +1,6 @@
 /** Turns a PCI function's memory decode and bus mastering on or off. */
 import { defineCommand } from "citty";
-import { changeCommand, commandBits, requireIdle } from "../src/pci/bus/enable.ts";
+import { commandBits, disable, enable } from "../src/pci/bus/enable.ts";
 import { readFunction } from "../src/pci/bus/functions.ts";
 import { ADDRESS, functionAddress } from "./bus/address.ts";
 import { hex } from "./cli/number.ts";
@@ -42,11 +42,8 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
     endWith(async () => {
       const of = readFunction(functionAddress(args.address));
       const named = args.memory || args["bus-master"] || args.io;
-      const chosen = named
-        ? { memory: args.memory, busMaster: args["bus-master"], io: args.io }
-        : { memory: true, busMaster: true, io: args.off };
-      if (args.off && !args.force) requireIdle(of, chosen);
-      const { before, after } = changeCommand(of, chosen, !args.off);
+      const chosen = named ? { memory: args.memory, busMaster: args["bus-master"], io: args.io } : undefined;
+      const { before, after } = args.off ? disable(of.address, chosen, args) : enable(of.address, chosen);
       if (of.driver !== undefined)
         await say(
           "info",

@@ -1,6 +1,7 @@
 /** Waits for a device's interrupts, counts them, and measures how long they take. */
 import { defineCommand } from "citty";
 import type { InterruptKind } from "../src/device/device.ts";
+import { checkPresent } from "../src/device/silence.ts";
 import { ExitCode } from "./cli/exit-code.ts";
 import { interrupted } from "./cli/interrupt.ts";
 import { timeoutMs, wholeNumber } from "./cli/number.ts";
@@ -21,7 +22,6 @@ import {
   type Seen,
 } from "./device/interrupts.ts";
 import { openDeviceOf } from "./device/open.ts";
-import { checkPresent } from "./device/silence.ts";
 
 const MOST_INTERRUPTS = 1_000_000;
 /** MSI-X's maximum, PCIe 6.0, section 7.7.2. */

@@ -1,7 +1,9 @@
 /** Writes registers of a device. */
 import { defineCommand } from "citty";
+import { whySilent } from "../src/device/silence.ts";
 import { ExitCode } from "./cli/exit-code.ts";
 import { hex, timeoutMs, wholeNumber, word } from "./cli/number.ts";
+import { wordRemedies } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
@@ -19,7 +21,7 @@ import {
   type Width,
   widths,
 } from "./device/place.ts";
-import { SILENCE, whySilent, whySilentAt } from "./device/silence.ts";
+import { SILENCE, whySilentAt } from "./device/silence.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 
 /** A write of these values one after the other, or of the value read with some bits changed. */
@@ -135,7 +137,8 @@ answer (the values are printed all the same), 130 Ctrl-C.`,
       const watched = wait && openWords(device, wait.place, width, 1);
       const values = "values" in change ? change.values : [(words.read(0) & ~change.clear) | change.set];
       for (let i = 0; i < count; i++) words.write(i, single ? values[0]! : values[i]!);
-      const gone = whySilent(device);
+      const dead = whySilent(device);
+      const gone = dead && wordRemedies(dead.text, dead.remedies);
       const waited =
         wait && gone === undefined
           ? await waitFor(() => watched!.read(0), wait.condition, limitMs)

@@ -1,17 +1,9 @@
 /** Resets a device. */
 import { defineCommand } from "citty";
-import { DeviceError, type PciDevice } from "../src/device/device.ts";
-import { Config } from "../src/pci/config-offsets.ts";
+import { resetOpen } from "../src/device/reset.ts";
 import { runVerb } from "./cli/usage.ts";
 import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
 import { openDeviceOf } from "./device/open.ts";
-import { checkPresent, whyBarsSilent } from "./device/silence.ts";
-
-/** Vendor and device ids as in lspci: "10ee:7022". */
-function idOf({ config }: PciDevice): string {
-  const ids = [config.read16(Config.VENDOR_ID), config.read16(Config.DEVICE_ID)];
-  return ids.map((id) => id.toString(16).padStart(4, "0")).join(":");
-}
 
 const command = defineCommand({
   meta: {
@@ -34,17 +26,7 @@ does not answer.`,
     endWith(() => {
       const spec = required(args.spec, "the device");
       using device = openDeviceOf(spec);
-      checkPresent(device);
-      const before = idOf(device);
-      const startMs = performance.now();
-      device.reset();
-      const resetMs = performance.now() - startMs;
-      checkPresent(device);
-      const dead = whyBarsSilent(device);
-      if (dead !== undefined)
-        throw new DeviceError(`${spec}: after a reset by ${device.reachedBy} ${dead}`, { silent: true });
-      const after = idOf(device);
-      const { reachedBy } = device;
+      const { reachedBy, before, after, resetMs } = resetOpen(device);
       if (args.json) printJson({ device: spec, reachedBy, before, after, resetMs });
       else
         console.log(

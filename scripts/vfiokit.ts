@@ -2,10 +2,11 @@
  * All verbs in one program, `vfiokit VERB ...`: the entry of bin/vfiokit and of standalone binaries
  * (scripts/build.ts).
  */
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { cloneVerbs } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
-import { verbs } from "./vfiokit/verbs.ts";
+import { packageVerbs, runFile, verbs } from "./vfiokit/verbs.ts";
 
 /** Where a standalone binary sees its own files. */
 const INSIDE = "/$bunfs/";
@@ -23,11 +24,16 @@ else if (word.startsWith(INSIDE) && Object.hasOwn(programs, basename(word)))
 else if (Object.hasOwn(verbs, word)) await verbs[word]!.run();
 else if (word === "--help" || word === "-h") await (await import("./vfiokit/help.ts")).printHelp();
 else if (word === "--version") console.log(`vfiokit ${await version()}, Bun ${Bun.version}`);
-else if (cloneVerbs.includes(word) && !Bun.isStandaloneExecutable)
-  await import(join(import.meta.dir, `${word}.ts`));
-else if (cloneVerbs.includes(word))
-  await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in this program`);
-else await refuse(`there is no verb "${word}"`);
+else if (word === "complete") await (await import("./vfiokit/complete.ts")).complete();
+else if (Object.hasOwn(packageVerbs, word)) {
+  if (Bun.isStandaloneExecutable)
+    await refuse(`${word} is not in this program: npm install vfiokit brings a vfiokit that has it`);
+  await packageVerbs[word]!.run();
+} else if (cloneVerbs.includes(word)) {
+  if (!existsSync(join(import.meta.dir, `${word}.ts`)))
+    await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in the package`);
+  await runFile(word);
+} else await refuse(`there is no verb "${word}"`);
 
 async function version(): Promise<string> {
   if (process.env.VFIOKIT_BUILD) return process.env.VFIOKIT_BUILD;

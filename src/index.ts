@@ -1,4 +1,5 @@
 /** vfiokit as a library. */
+import "./exports/globals.ts";
 import "./os/bun-version.ts";
 import "./schemes.ts";
 

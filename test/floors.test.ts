@@ -50,7 +50,8 @@ const hidden: Record<string, readonly string[]> = {
   "src/vp9/model": ["src/guest", "src/media", "src/vp9/driver", "src/vp9/encoder"],
 };
 
-const frontDoors = ["src/index.ts", "src/schemes.ts"];
+const doors = ["bus", "decode", "doctor", "globals", "guest", "media", "model", "registers", "vp9"];
+const frontDoors = [...doors.map((name) => `src/exports/${name}.ts`), "src/index.ts", "src/schemes.ts"];
 
 const sources = ["src", "scripts"].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
@@ -80,7 +81,7 @@ const edges = new Map(sources.map((path) => [path, reaches(path)]));
 
 test("every source file is on a floor, but for the library's front doors", () => {
   expect(sources.length).toBeGreaterThan(30);
-  expect(sources.filter((path) => floorOf(path) < 0)).toEqual(frontDoors);
+  expect(sources.filter((path) => floorOf(path) < 0).sort()).toEqual(frontDoors);
 });
 
 test("what a file reaches is there", () => {

@@ -2,7 +2,8 @@
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Arch } from "../../src/guest/arch.ts";
-import { checkout, fetchBun, type Libc } from "../../src/guest/assets.ts";
+import { fetchBun, type Libc } from "../../src/guest/assets.ts";
+import { packageRoot } from "../../src/guest/project.ts";
 
 /**
  * Targets of binaries, by Bun's names. On x64 they need SSE4.2 and no more: Bun 1.4 selects its AVX2 code at
@@ -46,13 +47,13 @@ export async function buildStandalone(
     throw new Error(
       `${bun} is not Bun ${Bun.version}, which builds; npm ci in the clone installs the one that it pins, and npx bun runs it`,
     );
-  const { version } = (await Bun.file(join(checkout, "package.json")).json()) as { version: string };
+  const { version } = (await Bun.file(join(packageRoot, "package.json")).json()) as { version: string };
   const path = join(folder, `vfiokit-${target}`);
   const unfinished = `${path}.${process.pid}`;
   makeFolder(folder);
   try {
     await Bun.build({
-      entrypoints: ["scripts/vfiokit.ts", ...loadedFiles].map((name) => join(checkout, name)),
+      entrypoints: ["scripts/vfiokit.ts", ...loadedFiles].map((name) => join(packageRoot, name)),
       // All in the folder where the program looks for them (ownFile).
       naming: { entry: "[name].[ext]" },
       splitting: true,

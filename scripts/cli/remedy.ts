@@ -1,5 +1,5 @@
 /** How the toolkit's commands are typed where it runs, in errors, advice and help. */
-import { basename, dirname, resolve } from "node:path";
+import { basename } from "node:path";
 import { type Remedy, remediesOf } from "../../src/remedy/remedy.ts";
 
 /** Files of scripts/, without their endings. */
@@ -7,23 +7,30 @@ export const verbNames = [
   ...["encode", "list", "info", "doctor", "bind", "release", "rescan", "enable"],
   ...["regs", "peek", "poke", "irq", "reset", "model"],
 ] as const;
-/** Those that need a clone of the project, and are not in a standalone binary. */
-export const cloneVerbs: readonly string[] = ["guest", "bench", "docs", "build"];
+/** Those that need the package's files, and are not in a standalone binary. */
+export const packageVerbNames = ["guest", "build"] as const;
+/** Those that need a clone of the project. */
+export const cloneVerbs: readonly string[] = ["bench", "docs"];
 
-/** The ways to have the toolkit: a clone, a package in another project's node_modules, a standalone binary. */
-export type Way = "clone" | "package" | "binary";
+/**
+ * How verbs are run: each by its file in a clone; by the command `vfiokit`, alone or through npx; by a standalone binary of
+ * that name.
+ */
+export type Way = "clone" | "npx" | "command" | "binary";
 
-/** `root` is the folder of package.json. */
-export function wayOf(root: string, isBinary: boolean): Way {
+/** `program` is the file that runs, `npmCommand` what npm calls its own command: "exec" for npx. */
+export function wayOf(program: string, npmCommand: string | undefined, isBinary: boolean): Way {
   if (isBinary) return "binary";
-  return basename(dirname(root)) === "node_modules" ? "package" : "clone";
+  if (basename(program) !== "vfiokit.ts") return "clone";
+  return npmCommand === "exec" ? "npx" : "command";
 }
 
-const here = wayOf(resolve(import.meta.dir, "../.."), Bun.isStandaloneExecutable);
+const here = wayOf(process.argv[1] ?? "", process.env.npm_command, Bun.isStandaloneExecutable);
 
 /** "bun run bind.ts 0000:00:09.0 --force", ready to be pasted into a shell. */
 export function wordCommand({ verb, args }: Remedy, way: Way = here): string {
-  const program = { clone: `bun run ${verb}.ts`, package: `npx vfiokit ${verb}`, binary: `vfiokit ${verb}` };
+  const command = `vfiokit ${verb}`;
+  const program = { clone: `bun run ${verb}.ts`, npx: `npx ${command}`, command, binary: command };
   return [program[way], ...args.map(quoted)].join(" ");
 }
 
@@ -60,16 +67,14 @@ export function wordParts(parts: readonly (string | Remedy)[], way: Way = here):
 }
 
 const inBinary = verbNames.join("|");
-const everywhere = [...verbNames, ...cloneVerbs].join("|");
+const inPackage = [...verbNames, ...packageVerbNames].join("|");
 /** A verb in a text: "bun run list.ts", or "list.ts" where that is no path. */
 const mention = (verbs: string) => new RegExp(`(?<![\\w./-])(bun run )?(${verbs})\\.ts\\b`, "g");
 
 /** Text of --help, written as for a clone. A verb that is not in a binary stays what it is there. */
 export function wordMentions(text: string, way: Way = here): string {
   if (way === "clone") return text;
-  return text.replace(
-    mention(way === "binary" ? inBinary : everywhere),
-    (_, run: string | undefined, verb) =>
-      run === undefined ? `vfiokit ${verb}` : wordCommand({ verb, args: [] }, way),
+  return text.replace(mention(way === "binary" ? inBinary : inPackage), (_, run: string | undefined, verb) =>
+    run === undefined ? `vfiokit ${verb}` : wordCommand({ verb, args: [] }, way),
   );
 }

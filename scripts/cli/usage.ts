@@ -14,6 +14,13 @@ export interface UsageLine {
   readonly rest?: string;
 }
 
+let take: ((args: ArgsDef) => void) | undefined;
+
+/** From now on {@link runVerb} hands a verb's arguments over instead of running it. */
+export function takeArguments(taker: (args: ArgsDef) => void): void {
+  take = taker;
+}
+
 /**
  * Runs a verb on the process's arguments; exits with 2 after a usage error. `bun run` starts verbs in the
  * package's folder, but paths on a command line are relative to where it was typed.
@@ -22,6 +29,10 @@ export async function runVerb<T extends ArgsDef>(
   command: CommandDef<T>,
   line: UsageLine = {},
 ): Promise<void> {
+  if (take) {
+    take(plain(command.args ?? {}) as ArgsDef);
+    return;
+  }
   const {
     npm_package_name: name,
     npm_lifecycle_event: script,

@@ -1,8 +1,8 @@
 /** One --help for all verbs. */
 import { defineCommand } from "citty";
-import { cloneVerbs } from "../cli/remedy.ts";
+import { cloneVerbs, packageVerbNames } from "../cli/remedy.ts";
 import { printUsage } from "../cli/usage.ts";
-import { verbs } from "./verbs.ts";
+import { packageVerbs, verbs } from "./verbs.ts";
 
 const command = defineCommand({
   meta: {
@@ -15,12 +15,15 @@ Examples:
 
 --version prints the versions of vfiokit and Bun. ${
       Bun.isStandaloneExecutable
-        ? `Not included,\nbecause they need a clone of the project: ${cloneVerbs.join(", ")}.`
-        : `Other verbs: ${cloneVerbs.join(", ")}.`
-    }`,
+        ? `Not included,\nbecause they need the package: ${packageVerbNames.join(", ")}.`
+        : `complete SHELL prints a\nscript that lets bash, zsh or fish complete verbs and options.`
+    } A clone of the
+project also has ${cloneVerbs.join(" and ")}.`,
   },
   subCommands: Object.fromEntries(
-    Object.entries(verbs).map(([name, { about }]) => [name, defineCommand({ meta: { description: about } })]),
+    Object.entries(Bun.isStandaloneExecutable ? verbs : { ...verbs, ...packageVerbs }).map(
+      ([name, { about }]) => [name, defineCommand({ meta: { description: about } })],
+    ),
   ),
 });
 

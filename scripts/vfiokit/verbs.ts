@@ -1,6 +1,7 @@
-/** The verbs of a standalone binary. The others need a clone of the project. */
+/** The verbs of the command `vfiokit`. */
+import { join } from "node:path";
 import { plugin } from "bun";
-import type { verbNames } from "../cli/remedy.ts";
+import type { packageVerbNames, verbNames } from "../cli/remedy.ts";
 
 export interface Verb {
   /** Its description, for --help. */
@@ -9,6 +10,7 @@ export interface Verb {
   run(): Promise<unknown>;
 }
 
+/** Verbs of a standalone binary. */
 export const verbs: Readonly<Record<string, Verb>> = {
   encode: {
     about: "Encode raw video as VP9 on a PCIe encoder or its software model",
@@ -44,12 +46,31 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
 } satisfies Record<(typeof verbNames)[number], Verb>;
 
+/** Verbs that need the package's files, so no standalone binary has them. */
+export const packageVerbs: Readonly<Record<string, Verb>> = {
+  guest: {
+    about: "Boot a guest with devices of your choice and run a command in it",
+    run: () => runFile("guest"),
+  },
+  build: {
+    about: "Build vfiokit as one file, for machines without Bun",
+    run: () => runFile("build"),
+  },
+} satisfies Record<(typeof packageVerbNames)[number], Verb>;
+
+/** Imports a verb by a path that the bundler does not follow, so that a binary does not contain it. */
+export const runFile = (name: string): Promise<unknown> => import(join(import.meta.dir, `../${name}.ts`));
+
 /** A register table may be in a driver's file, which imports the library. If none is installed, it gets this one. */
 function provideLibrary(): void {
   plugin({
     name: "vfiokit",
     setup(build) {
       build.module("vfiokit", async () => ({ exports: { ...(await import("vfiokit")) }, loader: "object" }));
+      build.module("vfiokit/registers", async () => ({
+        exports: { ...(await import("vfiokit/registers")) },
+        loader: "object",
+      }));
     },
   });
 }

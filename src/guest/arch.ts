@@ -12,7 +12,7 @@ export interface ArchFacts {
   /** The dynamic loader's path, as programs name it. */
   loader: string;
   /** npm package with Bun for it, without the scope. */
-  bunPackage: string;
+  bunPackage: "bun-linux-x64" | "bun-linux-aarch64";
   qemu: string;
   /** Name of the serial port for the kernel's console. */
   console: string;

@@ -15,11 +15,9 @@ import { type Archive, openArchive } from "../debian/archive.ts";
 import { cached } from "../debian/cache.ts";
 import { run } from "../debian/process.ts";
 import { type Arch, arches, hostArch } from "./arch.ts";
+import bunPackages from "./bun-packages.json" with { type: "json" };
 import { bootModules, collectModules, deviceModules, modulesDep } from "./modules.ts";
 import { OptionError } from "./options.ts";
-
-/** The folder of this checkout, with package.json. */
-export const checkout = resolve(import.meta.dir, "../..");
 
 /** Debian's stable kernel series. */
 export const DEFAULT_KERNEL = "6.12";
@@ -137,18 +135,15 @@ export type Libc = "glibc" | "musl";
 
 /** A Bun for Linux: this checkout's if it fits, else that version from npm, verified by package-lock.json. */
 export async function fetchBun(arch: Arch, log: Log, libc: Libc = "glibc"): Promise<string> {
-  const own = join(checkout, "node_modules/bun/bin/bun.exe");
-  if (arch === hostArch && existsSync(own) && (await libcOf(own)) === libc) return own;
-  const lock = (await Bun.file(join(checkout, "package-lock.json")).json()) as PackageLock;
-  const version = lock.packages["node_modules/bun"]?.version;
-  if (version === undefined) throw new Error(`${join(checkout, "package-lock.json")} has no bun`);
+  const { version } = bunPackages;
+  if (arch === hostArch) for (const own of ownBuns(version)) if ((await libcOf(own)) === libc) return own;
   const ending = libc === "musl" ? "-musl" : "";
   return await cached(`bun-${arch}${ending}-${version}`, async (folder) => {
-    const name = `@oven/${arches[arch].bunPackage}${ending}`;
+    const name = `@oven/${arches[arch].bunPackage}${ending}` as const;
     log(`fetching ${name}@${version} from npm (40 MB, once)`);
     const printed = await run(["npm", "pack", "--silent", `${name}@${version}`], { cwd: folder });
     const archive = join(folder, new TextDecoder().decode(printed).trim());
-    const want = lock.packages[`node_modules/${name}`]?.integrity;
+    const want = bunPackages.integrities[name];
     const got = `sha512-${createHash("sha512").update(readFileSync(archive)).digest("base64")}`;
     if (got !== want) throw new Error(`${name}@${version} has the checksum ${got}, not ${want}`);
     await run(["tar", "-xzf", archive, "-C", folder, "package/bin/bun"]);
@@ -158,10 +153,17 @@ export async function fetchBun(arch: Arch, log: Log, libc: Libc = "glibc"): Prom
 }
 
 /** Detected by a program's loader, whose path is near its beginning. */
-async function libcOf(program: string): Promise<Libc> {
-  return (await Bun.file(program).slice(0, 4096).text()).includes("/ld-musl-") ? "musl" : "glibc";
+function ownBuns(version: string): string[] {
+  const running = Bun.version === version && !Bun.isStandaloneExecutable ? [process.execPath] : [];
+  try {
+    return [...running, Bun.resolveSync("bun/bin/bun.exe", import.meta.dir)];
+  } catch {
+    return running;
+  }
 }
 
-interface PackageLock {
-  packages: Record<string, { version: string; integrity?: string } | undefined>;
+/** By the loader that a program asks for, whose path lies at its beginning; undefined for what asks for none. */
+async function libcOf(program: string): Promise<Libc | undefined> {
+  const [, loader] = /\/ld-(musl|linux)-/.exec(await Bun.file(program).slice(0, 4096).text()) ?? [];
+  return loader === undefined ? undefined : loader === "musl" ? "musl" : "glibc";
 }

@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { serveModel } from "../model/hosting/served.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import type { Arch } from "./arch.ts";
-import { checkout, DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "./assets.ts";
+import { DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "./assets.ts";
 import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
 import {
   areMixed,
@@ -21,6 +21,7 @@ import {
 import { openWorkFolder, removeFolder } from "./files.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { checkOptions, type GuestOptions } from "./options.ts";
+import { guestView, projectOf } from "./project.ts";
 import { type Disk, pciDevices } from "./qemu.ts";
 import { serveShare } from "./share.ts";
 
@@ -64,6 +65,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   const initramfs = join(folder.path, "initramfs");
   writeFileSync(initramfs, Buffer.concat(buildInitramfs(arch, programs, kernel)));
   const iommu = options.iommu ?? true;
+  const view = guestView(projectOf(options.project ?? process.cwd()));
   const machine = {
     arch,
     iommu,
@@ -74,11 +76,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     image: kernel.image,
     initramfs,
     trace: options.trace,
-    shares: [
-      { name: "programs", path: programs },
-      { name: "bun", path: dirname(bun) },
-      { name: "checkout", path: checkout },
-    ],
+    shares: [{ name: "programs", path: programs }, { name: "bun", path: dirname(bun) }, ...view.folders],
   };
 
   /** Boots with a separate share, in which the guest finds its settings and its command. */
@@ -98,6 +96,11 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
       bun: basename(bun),
       modules: driverModules(devices).join(" "),
       columns: String(terminalColumns),
+      folders: view.folders.map(({ name }) => name).join(" "),
+      work: view.work,
+      program: quote(view.program),
+      link: view.link.path,
+      target: view.link.target,
     };
     writeFileSync(
       join(share, "settings"),

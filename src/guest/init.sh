@@ -18,29 +18,39 @@ ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 ip link set lo up
 
-share() { # share TYPE NAME OPTIONS: mounts a folder of the host at /run/NAME
-  mkdir "/run/$2"
+share() { # share TYPE NAME OPTIONS PLACE: mounts a folder of the host
+  mkdir -p "$4"
   # With a virtio-iommu, devices wait for its driver, and appear a moment after it.
   for wait in 1 2 3 4 5 6 7 8 9 10; do
-    mount -t "$1" -o "$3" "$2" "/run/$2" && return
+    mount -t "$1" -o "$3" "$2" "$4" && return
     sleep 0.5
   done
   return 1
 }
 modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
 modprobe -q virtiofs # unless it is built in
-share virtiofs guest rw || exit
-for name in programs bun checkout; do
-  share 9p "$name" ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose || exit
-done
-. /run/guest/settings # token, bun, modules, columns
+share virtiofs guest rw /run/guest || exit
+. /run/guest/settings # token, bun, modules, columns, folders, work, program, link, target
+read_only=ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose
+for name in programs bun; do share 9p "$name" "$read_only" "/run/$name" || exit; done
 ln -s "/run/bun/$bun" /usr/local/bin/bun
 
-# The checkout, whose changes are lost when the guest ends, and in it the working directory.
-mkdir -p /run/overlay/upper /run/overlay/work
-mount -t overlay -o lowerdir=/run/checkout,upperdir=/run/overlay/upper,workdir=/run/overlay/work overlay /vfiokit || exit
-mkdir -p /vfiokit/work
-mount --bind /run/guest/work /vfiokit/work
+# vfiokit and the project, whose changes are lost when the guest ends, and the working directory.
+# shellcheck disable=SC2154
+for name in $folders; do
+  at=/run/folders/$name
+  share 9p "$name" "$read_only" "$at/lower" || exit
+  mkdir -p "/$name" "$at/upper" "$at/work"
+  mount -t overlay -o "lowerdir=$at/lower,upperdir=$at/upper,workdir=$at/work" overlay "/$name" || exit
+done
+# shellcheck disable=SC2154
+mkdir -p "$work"
+mount --bind /run/guest/work "$work"
+# shellcheck disable=SC2154
+ln -sfn "$target" "$link"
+# shellcheck disable=SC2154
+printf '#!/bin/sh\nexec /usr/local/bin/bun --no-env-file --config=/dev/null %s "$@"\n' "$program" > /usr/local/bin/vfiokit
+chmod +x /usr/local/bin/vfiokit
 
 # The drivers for user space bind nothing by themselves; the kernel's own drivers of the devices do.
 # shellcheck disable=SC2086,SC2154 # a list of words, from the settings
@@ -60,8 +70,8 @@ done
 exec 3> /run/stdout 4> /run/stderr
 # shellcheck disable=SC2154
 if [ "$columns" -gt 0 ]; then export VFIOKIT_TERMINAL=/run/stderr COLUMNS="$columns"; fi
-cd /vfiokit/work || exit
-cp ../bunfig.toml . # where `bun run` looks for it
+cd "$work" || exit
+if [ -f ../bunfig.toml ]; then cp ../bunfig.toml .; fi # where `bun run` looks for it
 sh /run/guest/command < /dev/null >&3 2>&4 3>&- 4>&-
 code=$?
 cd /

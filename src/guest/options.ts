@@ -17,6 +17,11 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
    * -device options. The first one is 0000:00:01.0 unless it says otherwise.
    */
   devices?: readonly string[];
+  /**
+   * The user's folder, which the guest sees as /project. Default: the folder with the nearest package.json, from the working
+   * directory up. A guest started from a clone of vfiokit sees the clone, and this folder only if vfiokit is linked in it.
+   */
+  project?: string;
   /** Files to copy into the command's working directory under their base names. A pipe is read to its end. */
   inputs?: readonly string[];
   /** Files to write from that directory's regular files of the same base names, however the command ended. */

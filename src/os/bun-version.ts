@@ -1,5 +1,7 @@
 /** Imported only for its check: an older Bun fails in bun:ffi with an unhelpful message. */
 
+export {};
+
 /** The oldest supported version, the same as in package.json's engines. */
 const NEEDED = "1.4.4";
 

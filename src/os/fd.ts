@@ -57,7 +57,7 @@ export function duplicateFd(number: number): Fd {
 export function ioctl(
   fd: Fd,
   request: number,
-  argument: number | NodeJS.TypedArray | DataView,
+  argument: number | Uint8Array | Uint32Array | DataView,
   what: string,
 ): number {
   const value = typeof argument === "number" ? pointer(argument) : ptr(argument);

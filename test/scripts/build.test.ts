@@ -160,7 +160,7 @@ describe("the binary", () => {
     [["encoder"], /there is no verb "encoder"; --help says what there is/],
     [["list.ts"], /there is no verb "list\.ts"/],
     [["toString"], /there is no verb "toString"/],
-    [["guest", "true"], /guest needs a clone of the project: bun run guest\.ts there/],
+    [["guest", "true"], /guest is not in this program: npm install vfiokit brings a vfiokit that has it/],
     [["list", "--frob"], /there is no option --frob; --help says what there is/],
     [["encode"], /say where the video goes: -o OUT\.webm/],
     [["regs"], /the device is missing; --help has examples/],

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   cloneVerbs,
+  packageVerbNames,
   verbNames,
   type Way,
   wayOf,
@@ -24,7 +25,7 @@ import { ROOT } from "./rig.ts";
 
 const bind = { verb: "bind", args: ["0000:00:09.0", "--force"], does: "binds it all the same" };
 const doctor = { verb: "doctor", args: [] };
-const ways: readonly Way[] = ["clone", "package", "binary"];
+const ways: readonly Way[] = ["clone", "npx", "command", "binary"];
 
 function thrown(call: () => unknown): unknown {
   try {
@@ -36,10 +37,11 @@ function thrown(call: () => unknown): unknown {
 }
 
 describe("a remedy is worded", () => {
-  test("as it is typed in a clone, with an installed package, and with a standalone binary", () => {
+  test("as it is typed in a clone, with npx, with an installed command, and with a standalone binary", () => {
     expect(ways.map((way) => wordCommand(bind, way))).toEqual([
       "bun run bind.ts 0000:00:09.0 --force",
       "npx vfiokit bind 0000:00:09.0 --force",
+      "vfiokit bind 0000:00:09.0 --force",
       "vfiokit bind 0000:00:09.0 --force",
     ]);
   });
@@ -64,14 +66,15 @@ describe("a remedy is worded", () => {
   });
 
   test("within a sentence", () => {
-    expect(wordParts(["sudo ", doctor, ", or else"], "package")).toBe("sudo npx vfiokit doctor, or else");
+    expect(wordParts(["sudo ", doctor, ", or else"], "npx")).toBe("sudo npx vfiokit doctor, or else");
   });
 });
 
-test("a package lies in a folder node_modules, a clone does not", () => {
-  expect(wayOf("/home/me/vfiokit", false)).toBe("clone");
-  expect(wayOf("/home/me/node_modules/vfiokit", false)).toBe("package");
-  expect(wayOf("/$bunfs", true)).toBe("binary");
+test("verbs are named as they were run", () => {
+  expect(wayOf("/home/me/vfiokit/scripts/bind.ts", "run-script", false)).toBe("clone");
+  expect(wayOf("/home/me/node_modules/vfiokit/scripts/vfiokit.ts", "exec", false)).toBe("npx");
+  expect(wayOf("/usr/lib/node_modules/vfiokit/scripts/vfiokit.ts", undefined, false)).toBe("command");
+  expect(wayOf("/$bunfs/root/vfiokit", undefined, true)).toBe("binary");
 });
 
 test("help names verbs as they are typed, and leaves paths and a user's files alone", () => {
@@ -80,6 +83,7 @@ test("help names verbs as they are typed, and leaves paths and a user's files al
   expect(ways.map((way) => wordMentions(help, way))).toEqual([
     help,
     "vfiokit release gives back.\n  npx vfiokit bind 00:09.0\n  cat x | npx vfiokit info -\nsee scripts/info.ts, driver.ts; npx vfiokit guest",
+    "vfiokit release gives back.\n  vfiokit bind 00:09.0\n  cat x | vfiokit info -\nsee scripts/info.ts, driver.ts; vfiokit guest",
     "vfiokit release gives back.\n  vfiokit bind 00:09.0\n  cat x | vfiokit info -\nsee scripts/info.ts, driver.ts; bun run guest.ts",
   ]);
 });
@@ -87,7 +91,7 @@ test("help names verbs as they are typed, and leaves paths and a user's files al
 test("every verb has a name to be worded by", () => {
   expect(Object.keys(verbs).sort()).toEqual([...verbNames].sort());
   const files = readdirSync(join(ROOT, "scripts")).flatMap((name) => /^(.*)\.ts$/.exec(name)?.[1] ?? []);
-  expect([...verbNames, ...cloneVerbs, "vfiokit"].sort()).toEqual(files.sort());
+  expect([...verbNames, ...packageVerbNames, ...cloneVerbs, "vfiokit"].sort()).toEqual(files.sort());
 });
 
 describe("an error carries its remedies as data", () => {
@@ -152,7 +156,7 @@ describe("no text of src", () => {
     lines.filter(({ line }) => wrong.test(line)).map(({ path, line }) => `${path}: ${line}`);
 
   test("names a command of ours", () => {
-    const names = [...verbNames, ...cloneVerbs].join("|");
+    const names = [...verbNames, ...packageVerbNames, ...cloneVerbs].join("|");
     const command = new RegExp(`\\bbun run\\b|(?<![\\w./-])(${names})\\.ts\\b|\\bvfiokit (${names})\\b`);
     for (const text of ['"see bun run list.ts"', "`it was set by bind.ts`", '"vfiokit doctor tells"'])
       expect(text).toMatch(command);

@@ -31,9 +31,9 @@ export const DEFAULT_DRIVER = "vfio-pci";
 
 export interface BindOptions {
   /** Also bind the members of its IOMMU group that VFIO does not tolerate as they are. */
-  readonly group: boolean;
+  readonly group?: boolean;
   /** Even if it is in use. */
-  readonly force: boolean;
+  readonly force?: boolean;
 }
 
 /** A change of one function's driver, made or planned. */
@@ -53,7 +53,11 @@ export interface BindPlan {
 }
 
 /** Plans what {@link bind} would do. Throws BusError if the function can't be bound. */
-export function planBind(address: string, driver: string, { group }: Pick<BindOptions, "group">): BindPlan {
+export function planBind(
+  address: string,
+  driver = DEFAULT_DRIVER,
+  { group = false }: Pick<BindOptions, "group"> = {},
+): BindPlan {
   const of = readFunction(address);
   if (of.isBridge)
     throw new BusError(
@@ -95,7 +99,11 @@ export function planBind(address: string, driver: string, { group }: Pick<BindOp
  * back. Returns what it did, and the group afterwards. Throws BusError: without root, without the driver, if
  * the function is in use, or if the driver refuses it.
  */
-export async function bind(address: string, driver: string, options: BindOptions): Promise<BindPlan> {
+export async function bind(
+  address: string,
+  driver = DEFAULT_DRIVER,
+  options: BindOptions = {},
+): Promise<BindPlan> {
   const plan = planBind(address, driver, options);
   if (plan.uses.length > 0 && !options.force)
     throw new BusError(`not bound, since it is in use:\n${plan.uses.join("\n")}`, {
@@ -168,7 +176,10 @@ async function undo(
  * the kernel chooses, unless a driver of its choice already has the function. Throws BusError, also if the
  * function is in use.
  */
-export async function release(address: string, { force }: Pick<BindOptions, "force">): Promise<DriverChange> {
+export async function release(
+  address: string,
+  { force = false }: Pick<BindOptions, "force"> = {},
+): Promise<DriverChange> {
   const of = readFunction(address);
   requireRights(of, "driver_override", `release ${of.address}`);
   const record = readRecord(of.address);

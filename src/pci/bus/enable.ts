@@ -4,7 +4,7 @@ import { Command, Config } from "../config-offsets.ts";
 import { readAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { openConfigFile } from "./config-file.ts";
-import { type PciFunction, ResourceFlag } from "./functions.ts";
+import { type PciFunction, ResourceFlag, readFunction } from "./functions.ts";
 import { isForUserSpace } from "./group.ts";
 import { findUses, findUsesBehind } from "./in-use.ts";
 import { isSilent } from "./presence.ts";
@@ -16,6 +16,9 @@ export interface CommandBits {
   readonly busMaster: boolean;
 }
 
+const NONE: CommandBits = { io: false, memory: false, busMaster: false };
+const ALL: CommandBits = { io: true, memory: true, busMaster: true };
+
 export interface CommandChange {
   /** The whole register, 16 bits. */
   readonly before: number;
@@ -24,6 +27,31 @@ export interface CommandChange {
 
 function maskOf({ io, memory, busMaster }: CommandBits): number {
   return (io ? Command.IO : 0) | (memory ? Command.MEMORY : 0) | (busMaster ? Command.BUS_MASTER : 0);
+}
+
+/**
+ * Turns memory decode and bus mastering on, or the bits that are named. Throws BusError: see {@link changeCommand}.
+ */
+export function enable(
+  address: string,
+  bits: Partial<CommandBits> = { memory: true, busMaster: true },
+): CommandChange {
+  return changeCommand(readFunction(address), { ...NONE, ...bits }, true);
+}
+
+/**
+ * Turns memory decode, bus mastering and I/O decode off, or the bits that are named. Throws BusError: see
+ * {@link changeCommand}; also if the function is in use, unless `force` is set.
+ */
+export function disable(
+  address: string,
+  bits: Partial<CommandBits> = ALL,
+  { force = false }: { readonly force?: boolean } = {},
+): CommandChange {
+  const of = readFunction(address);
+  const chosen = { ...NONE, ...bits };
+  if (!force) requireIdle(of, chosen);
+  return changeCommand(of, chosen, false);
 }
 
 /** The Command register's bits by name. */

@@ -11,13 +11,13 @@ import { isSilent, readAnswer } from "./presence.ts";
 
 export interface RescanOptions {
   /** Functions to remove, each with all others of its device. */
-  readonly addresses: readonly string[];
+  readonly addresses?: readonly string[];
   /** The bus to rescan, such as 0000:01, or "all". By default the buses that the devices were on. */
-  readonly bus: string | undefined;
+  readonly bus?: string | undefined;
   /** Even if they are in use. */
-  readonly force: boolean;
+  readonly force?: boolean;
   /** How long to wait for removed devices to come back. */
-  readonly timeoutMs: number;
+  readonly timeoutMs?: number;
   /** Runs while the devices are off the bus. The rescan happens even if it throws. */
   readonly meanwhile?: (removed: readonly PciFunction[]) => Promise<void>;
 }
@@ -37,6 +37,7 @@ export interface RescanOutcome {
   readonly failure: Error | undefined;
 }
 
+const DEFAULT_TIMEOUT_MS = 10_000;
 /** Time between two rescans. */
 const LOOK_AGAIN_MS = 250;
 
@@ -50,7 +51,7 @@ const LOOK_AGAIN_MS = 250;
  */
 export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   const before = listFunctions();
-  const chosen = options.addresses.map((address) => readFunction(address));
+  const chosen = (options.addresses ?? []).map((address) => readFunction(address));
   for (const of of chosen) refuseVirtual(of);
   const removed = before.filter((candidate) => chosen.some((of) => isTakenWith(candidate, of)));
   const files = rescanFiles(options.bus, chosen);
@@ -73,7 +74,7 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
     if (isStillWaiting(error)) throw error;
     failure = error;
   }
-  await lookFor(own, files, options.timeoutMs);
+  await lookFor(own, files, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const outcomes: RescanOutcome[] = [];
   for (const of of removed) outcomes.push(await giveBack(of));
   const known = new Set(before.map((of) => of.address));
@@ -92,7 +93,7 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
 }
 
 /** The command line that does this by force. */
-function words({ addresses, bus }: RescanOptions): string[] {
+function words({ addresses = [], bus }: RescanOptions): string[] {
   return [...addresses, ...(bus === undefined ? [] : ["--bus", bus]), "--force"];
 }
 

@@ -4,7 +4,7 @@
  */
 import { CONFIG_BYTES } from "../config-offsets.ts";
 
-interface DumpedFunction {
+export interface DumpedFunction {
   /** As in the dump; undefined if it has none. */
   readonly address: string | undefined;
   readonly bytes: Uint8Array<ArrayBuffer>;
