@@ -665,7 +665,7 @@ describe("a device that fails is exit code 1:", () => {
     ],
     [["--device", "model:vp8"], /there is no model "vp8"/],
     [["--device", "model:vp9?speed=3"], /model:vp9 has no option "speed"; it has codec and fault/],
-    [["--device", "model:vp9?fault=melt@1"], /fault "melt@1" is none that can be ordered/],
+    [["--device", "model:vp9?fault=melt@1"], /there is no fault "melt@1" to inject/],
     [
       ["/dev/zero", "--size", "3840x2160", "--path", "window"],
       /a frame of 12441600 bytes and its packet do not fit the device's window of 8388608 bytes; use the DMA path, or smaller frames/,
