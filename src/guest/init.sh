@@ -18,30 +18,30 @@ ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 ip link set lo up
 
-share() { # share TYPE NAME OPTIONS: mounts a folder of the host at /run/NAME
-  mkdir "/run/$2"
+share() { # share TYPE NAME OPTIONS PLACE: mounts a folder of the host
+  mkdir -p "$4"
   # Where there is a virtio-iommu, devices wait for its driver, and appear a moment after it.
   for wait in 1 2 3 4 5 6 7 8 9 10; do
-    mount -t "$1" -o "$3" "$2" "/run/$2" && return
+    mount -t "$1" -o "$3" "$2" "$4" && return
     sleep 0.5
   done
   return 1
 }
 modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
 modprobe -q virtiofs # where it is not built in
-share virtiofs guest rw || exit
+share virtiofs guest rw /run/guest || exit
 . /run/guest/settings # token, bun, modules, columns, folders, work, program, link, target
-# shellcheck disable=SC2154
-for name in programs bun $folders; do
-  share 9p "$name" ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose || exit
-done
+read_only=ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose
+for name in programs bun; do share 9p "$name" "$read_only" "/run/$name" || exit; done
 ln -s "/run/bun/$bun" /usr/local/bin/bun
 
 # vfiokit and the project, in which the command may write what goes with the guest, and the working directory.
+# shellcheck disable=SC2154
 for name in $folders; do
-  over=/run/overlay/$name
-  mkdir -p "/$name" "$over/upper" "$over/work"
-  mount -t overlay -o "lowerdir=/run/$name,upperdir=$over/upper,workdir=$over/work" overlay "/$name" || exit
+  at=/run/folders/$name
+  share 9p "$name" "$read_only" "$at/lower" || exit
+  mkdir -p "/$name" "$at/upper" "$at/work"
+  mount -t overlay -o "lowerdir=$at/lower,upperdir=$at/upper,workdir=$at/work" overlay "/$name" || exit
 done
 # shellcheck disable=SC2154
 mkdir -p "$work"

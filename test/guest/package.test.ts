@@ -19,6 +19,10 @@ test(
     const folder = packed.project("project");
     await succeed(folder, npmInstall, packed.tarball);
     expect(await succeed(folder, "npx vfiokit guest --device edu -- vfiokit list --id 1234:")).toContain(EDU);
+    const drive = "vfiokit bind 00:01.0 && vfiokit peek 00:01.0 0:0 && vfiokit release 00:01.0";
+    expect(await succeed(folder, 'npx vfiokit guest --device edu -- sh -c "$1"', drive)).toContain(
+      "0x010000ed",
+    );
 
     writeFileSync(
       join(folder, "drive.ts"),

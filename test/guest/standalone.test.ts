@@ -36,7 +36,7 @@ test.each([
     const script = [
       // Nothing of the project is left but what is in this folder.
       "cd /run/guest/work",
-      "umount -l /vfiokit/work /vfiokit /run/vfiokit /run/bun",
+      "umount -l /vfiokit/work /vfiokit /run/folders/vfiokit/lower /run/bun",
       `cp ${basename(musl.loader)} ${basename(musl.cxx)} /lib/`,
       "if bun --version; then exit 1; fi",
       ...targets.flatMap((target) => [
