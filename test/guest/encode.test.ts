@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { decodeStreet } from "../../scripts/bench/clip.ts";
 import { runGuest } from "../../src/guest/guest.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
+import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 300_000;
 const media = join(import.meta.dir, "../media");
