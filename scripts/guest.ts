@@ -101,7 +101,8 @@ process.argv.splice(2, Number.POSITIVE_INFINITY, ...line.options);
 const command = defineCommand({
   meta: {
     name: "guest.ts",
-    description: `Boot a guest with PCI devices of your choice and this checkout inside, and run a command there.
+    description: `Boot a guest with PCI devices of your choice, and run a command there. The guest sees this checkout,
+or, if vfiokit is installed as a package, your project as /project.
 
 Examples:
   bun run guest.ts --device edu -- bun run list.ts

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeStreet } from "../../scripts/bench/clip.ts";
 import { runGuest } from "../../src/guest/guest.ts";
-import "../../src/schemes.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
+import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 300_000;
 const media = join(import.meta.dir, "../media");

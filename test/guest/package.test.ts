@@ -1,8 +1,8 @@
 /** Guests of the packed package: installed from npm, with nothing of this checkout. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { npmInstall, type Packed, pack, succeed } from "../packed.ts";
+import { npmInstall, type Packed, pack, root, succeed } from "../packed.ts";
 
 const TIMEOUT_MS = 300_000;
 const EDU = "1234:11e8";
@@ -74,6 +74,25 @@ test(
     const printed = await succeed(folder, "node_modules/.bin/bun run.ts");
     expect(printed).toStartWith("7 aarch64\n");
     expect(printed).toContain(EDU);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "what docs/package.md shows is what comes out",
+  async () => {
+    const folder = packed.project("document");
+    await succeed(folder, npmInstall, packed.tarball);
+    const text = readFileSync(join(root, "docs/package.md"), "utf8");
+    const blocks = (language: string) =>
+      [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map((match) => match[1]!);
+    writeFileSync(join(folder, "example.ts"), blocks("ts")[0]!);
+    const steps = blocks("console").flatMap((block) => block.split(/^\$ /m).slice(1));
+    expect(steps.length).toBe(5);
+    for (const step of steps) {
+      const [command, ...shown] = step.split("\n");
+      expect(await succeed(folder, command!)).toBe(shown.join("\n"));
+    }
   },
   TIMEOUT_MS,
 );
