@@ -2,6 +2,7 @@
 import { defineCommand } from "citty";
 import { askFound } from "../src/doctor/registers.ts";
 import { isAddress } from "../src/pci/bus/address.ts";
+import { BusError } from "../src/pci/bus/bus-error.ts";
 import type { PciFunction } from "../src/pci/bus/functions.ts";
 import { type RescanOutcome, rescan } from "../src/pci/bus/hotplug.ts";
 import { functionAddress } from "./bus/address.ts";
@@ -82,6 +83,8 @@ Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the
         force: args.force,
         timeoutMs: timeoutMs(args.timeout),
         ...(meanwhile && { meanwhile }),
+      }).catch((error) => {
+        throw meanwhile ? withStep(error) : error;
       });
       const outcomes = found.map((outcome) =>
         isDead(outcome) ? { ...outcome, fate: "silent" as const } : outcome,
@@ -101,6 +104,15 @@ Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the
       return errors.length > 0 ? 1 : 0;
     }),
 });
+
+/** The same error, whose command by force is the one that was typed, so that the step is taken then, too. */
+function withStep(error: unknown): unknown {
+  if (!(error instanceof BusError) || error.remedies.length === 0) return error;
+  const remedies = error.remedies.map((remedy) =>
+    remedy.args.includes("--force") ? { ...remedy, args: ["--force", ...words] } : remedy,
+  );
+  return new BusError(error.message, { cause: error, remedies });
+}
 
 function isDead({ fate, after }: RescanOutcome): boolean {
   return (fate === "back" || fate === "changed") && after !== undefined && askFound(after)?.silent === true;

@@ -1,11 +1,12 @@
 /** What the package is to a stranger who installs it, and what package-lock.json must be for npm to install from it anywhere. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bunPackages } from "../scripts/build/bun-packages.ts";
 import { bash, npmInstall, type Packed, pack, root, succeed } from "./packed.ts";
 
 const SLOW_MS = 180_000;
+setDefaultTimeout(SLOW_MS);
 const tsc = join(root, "node_modules/.bin/tsc");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
   readonly version: string;
@@ -210,7 +211,7 @@ describe("The packed package", () => {
       writeFileSync(join(folder, "doors.ts"), importsOfAll());
       writeFileSync(join(folder, "keys.ts"), keysOfAll());
     }
-  }, SLOW_MS);
+  });
   afterAll(() => packed[Symbol.dispose]());
 
   test("has doors, declarations and verbs, and nothing that needs a clone", () => {
@@ -247,7 +248,6 @@ describe("The packed package", () => {
         expect(exitCode).toBe(0);
       }
     },
-    SLOW_MS,
   );
 
   test("gives what it says at each door, and nothing else", async () => {
@@ -282,46 +282,34 @@ describe("The packed package", () => {
     expect(exitCode).toBe(2);
   });
 
-  test(
-    "runs when it is installed globally, and through a link to it",
-    async () => {
-      const folder = packed.project("global");
-      await succeed(folder, `${npmInstall} --global --prefix .`, packed.tarball);
-      await succeed(folder, "ln -s bin/vfiokit again");
-      for (const command of ["bin/vfiokit", "./again"])
-        expect(await succeed(folder, `${command} --version`)).toStartWith("vfiokit ");
-    },
-    SLOW_MS,
-  );
+  test("runs when it is installed globally, and through a link to it", async () => {
+    const folder = packed.project("global");
+    await succeed(folder, `${npmInstall} --global --prefix .`, packed.tarball);
+    await succeed(folder, "ln -s bin/vfiokit again");
+    for (const command of ["bin/vfiokit", "./again"])
+      expect(await succeed(folder, `${command} --version`)).toStartWith("vfiokit ");
+  });
 
-  test(
-    "finds a Bun where no script has run that brings it, or none came, or says so",
-    async () => {
-      const folder = packed.project("bare");
-      await succeed(folder, `${npmInstall} --ignore-scripts`, packed.tarball);
-      expect(await succeed(folder, "npx vfiokit --version")).toStartWith("vfiokit ");
-      rmSync(join(folder, "node_modules/@oven"), { recursive: true });
-      const { exitCode, stderr } = await bash(folder, "npx vfiokit --version");
-      expect(stderr).toMatch(
-        /^vfiokit: there is no Bun to run it, .*; npm install bun, where vfiokit is installed/,
-      );
-      expect(exitCode).toBe(1);
-      const withBun = 'mkdir path; ln -s "$1" path/bun; PATH=$PWD/path:$PATH npx vfiokit --version';
-      expect(await succeed(folder, withBun, process.execPath)).toStartWith("vfiokit ");
-    },
-    SLOW_MS,
-  );
+  test("finds a Bun where no script has run that brings it, or none came, or says so", async () => {
+    const folder = packed.project("bare");
+    await succeed(folder, `${npmInstall} --ignore-scripts`, packed.tarball);
+    expect(await succeed(folder, "npx vfiokit --version")).toStartWith("vfiokit ");
+    rmSync(join(folder, "node_modules/@oven"), { recursive: true });
+    const { exitCode, stderr } = await bash(folder, "npx vfiokit --version");
+    expect(stderr).toMatch(
+      /^vfiokit: there is no Bun to run it, .*; npm install bun, where vfiokit is installed/,
+    );
+    expect(exitCode).toBe(1);
+    const withBun = 'mkdir path; ln -s "$1" path/bun; PATH=$PWD/path:$PATH npx vfiokit --version';
+    expect(await succeed(folder, withBun, process.execPath)).toStartWith("vfiokit ");
+  });
 
-  test(
-    "builds a standalone binary",
-    async () => {
-      const target = `linux-${process.arch}`;
-      await succeed(byNpm, 'npx vfiokit build --target "$1"', target);
-      const version = await succeed(byNpm, 'dist/vfiokit-"$1" --version', target);
-      expect(version).toBe(`vfiokit ${manifest.version} for ${target}, Bun ${Bun.version}\n`);
-    },
-    SLOW_MS,
-  );
+  test("builds a standalone binary", async () => {
+    const target = `linux-${process.arch}`;
+    await succeed(byNpm, 'npx vfiokit build --target "$1"', target);
+    const version = await succeed(byNpm, 'dist/vfiokit-"$1" --version', target);
+    expect(version).toBe(`vfiokit ${manifest.version} for ${target}, Bun ${Bun.version}\n`);
+  });
 
   /** What bash puts on the line for the words before the cursor, of which the last one is completed. */
   async function completed(...words: string[]): Promise<string[]> {
@@ -334,26 +322,22 @@ describe("The packed package", () => {
     return (await succeed(byNpm, ask, "vfiokit", ...words)).split("\n").filter(Boolean);
   }
 
-  test(
-    "completes verbs, options and choices in bash, and leaves files to it",
-    async () => {
-      const verbs = Object.keys(manifest.scripts).flatMap((name) => /^(.*)\.ts$/.exec(name)?.[1] ?? []);
-      const here = verbs.filter((verb) => verb !== "bench" && verb !== "docs");
-      expect((await completed("")).sort()).toEqual([...here, "complete"].sort());
-      expect(await completed("en")).toEqual(["encode", "enable"]);
-      for (const verb of here) expect(await completed(verb, "--he")).toEqual(["--help"]);
-      expect(await completed("bind", "--d")).toEqual(["--driver", "--dry-run"]);
-      expect(await completed("encode", "-")).toContain("-o");
-      expect(await completed("guest", "--arch", "")).toEqual(["x86_64", "aarch64"]);
-      expect(await completed("encode", "--rc", "=", "c")).toEqual(["cbr", "cq"]);
-      expect(await completed("encode", "doo")).toEqual([]);
-      expect(await completed("encode", "-o", "")).toEqual([]);
-      expect(await completed("guest", "--", "--a")).toEqual([]);
-      expect(await completed("encode", "$(echo --rc > evaluated)", "--r")).toEqual(["--rc"]);
-      expect(existsSync(join(byNpm, "evaluated"))).toBe(false);
-    },
-    SLOW_MS,
-  );
+  test("completes verbs, options and choices in bash, and leaves files to it", async () => {
+    const verbs = Object.keys(manifest.scripts).flatMap((name) => /^(.*)\.ts$/.exec(name)?.[1] ?? []);
+    const here = verbs.filter((verb) => verb !== "bench" && verb !== "docs");
+    expect((await completed("")).sort()).toEqual([...here, "complete"].sort());
+    expect(await completed("en")).toEqual(["encode", "enable"]);
+    for (const verb of here) expect(await completed(verb, "--he")).toEqual(["--help"]);
+    expect(await completed("bind", "--d")).toEqual(["--driver", "--dry-run"]);
+    expect(await completed("encode", "-")).toContain("-o");
+    expect(await completed("guest", "--arch", "")).toEqual(["x86_64", "aarch64"]);
+    expect(await completed("encode", "--rc", "=", "c")).toEqual(["cbr", "cq"]);
+    expect(await completed("encode", "doo")).toEqual([]);
+    expect(await completed("encode", "-o", "")).toEqual([]);
+    expect(await completed("guest", "--", "--a")).toEqual([]);
+    expect(await completed("encode", "$(echo --rc > evaluated)", "--r")).toEqual(["--rc"]);
+    expect(existsSync(join(byNpm, "evaluated"))).toBe(false);
+  });
 
   test("completes for shells that give a choice with its option as one word, zsh and fish", async () => {
     expect(await succeed(byNpm, "npx vfiokit complete -- encode --rc=c")).toBe("--rc=cbr\n--rc=cq\n");

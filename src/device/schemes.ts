@@ -20,7 +20,8 @@ export function registerScheme(scheme: DeviceScheme): void {
 }
 
 export function schemeOf(spec: string): DeviceScheme | undefined {
-  return schemes.get(spec.split(":", 1)[0]!);
+  const colon = spec.indexOf(":");
+  return colon < 0 ? undefined : schemes.get(spec.slice(0, colon));
 }
 
 export function schemeExamples(): readonly string[] {

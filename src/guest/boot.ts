@@ -151,7 +151,7 @@ export async function boot(
         timedOut ? "its console is empty" : undefined,
       ),
     ];
-    const rebooted = commandStartMs !== undefined && console.text().includes(REBOOTS);
+    const rebooted = !machine.reboots && commandStartMs !== undefined && console.text().includes(REBOOTS);
     const unknown = errors.text().includes(UNKNOWN_DEVICE);
     const kind = timedOut ? "timed-out" : rebooted ? "rebooted" : unknown ? "unknown-device" : "other";
     throw new GuestError(lines.join("\n"), end, kind);

@@ -36,7 +36,7 @@ export function projectOf(folder: string): string {
  */
 export function guestView(project: string, root = packageRoot): GuestView {
   const program = (home: string, at: string) => join(at, relative(home, root), "scripts/vfiokit.ts");
-  const [home] = root.split("/node_modules/") as [string];
+  const home = root.split("/node_modules/")[0] || "/";
   if (home === root) {
     const clone = { name: "vfiokit", path: root } as const;
     const linked = join(project, "node_modules/vfiokit");

@@ -2,7 +2,7 @@
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 import type { DmaTable } from "./dma.ts";
 
-export interface DeviceModel {
+export interface DeviceModel extends Partial<Disposable> {
   readonly config: ConfigSpaceModel;
   /** BAR 0 to 5; undefined if there is none. */
   readonly bars: readonly (BarModel | undefined)[];

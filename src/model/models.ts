@@ -1,4 +1,5 @@
 /** Named device models: each program registers those that it ships. */
+import { isAbsolute } from "node:path";
 import { DeviceError } from "../device/device.ts";
 
 /** A parsed spec: `model:NAME`, with options as a query: `model:NAME?OPTION=VALUE&...`. */
@@ -22,8 +23,12 @@ export interface NamedModel {
 const SCHEME = "model:";
 const models = new Map<string, NamedModel>();
 
-/** Registers `model:NAME`. Its file is loaded only when the model is used. */
+/** Registers `model:NAME`. Its file is loaded only when the model is used. Throws RangeError if its path is relative. */
 export function registerModel(model: NamedModel): void {
+  if (!isAbsolute(model.file))
+    throw new RangeError(
+      `model:${model.name}: ${model.file} is not an absolute path; fileURLToPath(new URL("./FILE", import.meta.url)) makes one`,
+    );
   models.set(model.name, model);
 }
 

@@ -109,6 +109,7 @@ export function serve(
     } else guarded(() => connection?.handleOne());
   }
   forget();
+  model[Symbol.dispose]?.();
 }
 
 /** Accepts the next client; undefined if it is already gone, or no descriptor or memory is left for it. */

@@ -57,8 +57,8 @@ export function connectUnix(path: string): Fd {
 
 /** Binds and listens; the path must not exist. Throws SystemError. */
 export function listenUnix(path: string): Fd {
-  const fd = newSocket();
   const address = socketAddress(path);
+  const fd = newSocket();
   try {
     check(libc.bind(fd.number, ptr(address), address.length), `bind a socket to ${path}`);
     check(libc.listen(fd.number, 1), `listen on ${path}`);

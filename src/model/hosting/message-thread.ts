@@ -46,9 +46,10 @@ async function nextMessage(): Promise<unknown> {
 const report = (message: MessageThreadReport, transfer: MessagePort[] = []) =>
   self.postMessage(message, transfer);
 
-const definition = await loadDefinition((await nextMessage()) as string);
-const create = await definition.load();
+const loading = loadDefinition((await nextMessage()) as string).then((definition) => definition.load());
+loading.catch(() => {}); // thrown below, once the starting thread listens for it
 const data = (await nextMessage()) as MessageThreadData;
+const create = await loading;
 
 const log = (line: string) => report({ log: line });
 const standby = data.standbyFd === undefined ? undefined : new Standby(new Fd(data.standbyFd), log);

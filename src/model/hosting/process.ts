@@ -63,6 +63,7 @@ export async function startModel(
       await definition.prepare({ options: new URLSearchParams(model.query), notice, fail }),
       (prepared) => prepared.release(),
     );
+    await Promise.race([ended, undefined]); // throws what failed during prepare
     // Nothing awaits from here on: ending this process earlier leaves no socket behind.
     const listenerFd =
       "socketPath" in clients
@@ -86,13 +87,21 @@ export async function startModel(
     messages.onerror = (event) => fail(new Error(`the model's message thread failed: ${event.message}`));
     messages.addEventListener("close", () => fail(new Error("the model's message thread ended by itself")));
     messages.postMessage(data, prepared.transfer ?? []);
+    let over = false;
+    const released = ended.finally(() => {
+      over = true;
+      release();
+    });
+    released.catch(() => {}); // as above
     return {
       title: definition.title,
       about: prepared.about,
-      ended: ended.finally(release),
+      ended: released,
       stop: () => {
+        if (over) return;
         stop.signal();
         setTimeout(() => {
+          if (over) return;
           // It waits for a client that stopped in the middle of a message. The standby must not take over.
           if (standby) new Standby(standby, log).drop();
           end();

@@ -2,6 +2,7 @@
  * Serves a model on a socket for the process that starts it: `served-program.ts SOCKET FILE QUERY`. FILE is
  * the model's. Once it accepts clients, it describes itself in a line on standard output. SIGTERM ends it.
  */
+import { UP } from "./lines.ts";
 import { startModel } from "./process.ts";
 
 const [socketPath = "", file = "", query = ""] = process.argv.slice(2);
@@ -12,7 +13,7 @@ try {
   const clients = { socketPath, standby: true };
   const model = await startModel({ model: { file, query }, clients, log: say, notice: say });
   stop = () => model.stop();
-  console.log(`${model.title} (${model.about})`);
+  console.log(`${UP}${model.title} (${model.about})`);
   await model.ended;
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));

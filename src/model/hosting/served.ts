@@ -5,6 +5,7 @@
 import { findTool } from "../../debian/process.ts";
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import type { ModelSpec } from "../models.ts";
+import { whenUp } from "./lines.ts";
 
 const STOP_MS = 5000;
 /** How many characters of its standard error are kept. */
@@ -38,7 +39,9 @@ export async function serveModel(
     for await (const bytes of server.stderr)
       said = (said + decoder.decode(bytes, { stream: true })).slice(-LAST_WORDS);
   })();
-  const { value: up } = await server.stdout.getReader().read();
+  const up = await whenUp(server.stdout, (line) => {
+    said = `${said}${line}\n`.slice(-LAST_WORDS);
+  });
   if (up === undefined) {
     await listening;
     throw new Error(`${spec} did not start: ${said.trim()}`);

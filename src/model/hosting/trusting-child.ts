@@ -3,6 +3,7 @@
  * listening socket, FILE the model's. Once it accepts clients, it describes itself in a line of JSON on
  * standard output. It exits when its standard input ends.
  */
+import { UP } from "./lines.ts";
 import { startModel } from "./process.ts";
 
 const [fd, file = "", query = "", standby] = process.argv.slice(2);
@@ -16,7 +17,7 @@ try {
     log: (line) => console.error(line),
     notice: (line) => console.error(line),
   });
-  console.log(JSON.stringify({ title: model.title, about: model.about }));
+  console.log(UP + JSON.stringify({ title: model.title, about: model.about }));
   process.stdin.on("end", () => model.stop()).resume();
   await model.ended;
 } catch (error) {

@@ -5,6 +5,7 @@
  */
 
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
+import { eachLine, whenUp } from "./lines.ts";
 import { listenPrivately } from "./private-socket.ts";
 import type { RunningModel, StartOptions } from "./process.ts";
 
@@ -19,7 +20,11 @@ const CRASH = "=====";
 export async function startTrustingModel(options: TrustingOptions): Promise<RunningModel> {
   const { clients, log } = options;
   const listener = listenPrivately(clients.socketPath);
-  process.once("exit", () => listener[Symbol.dispose]()); // even if it exits before the child has started
+  const close = () => {
+    process.off("exit", close);
+    listener[Symbol.dispose]();
+  };
+  process.once("exit", close); // even if it exits before the child has started
   let stopped = false;
   try {
     let child = await startChild(options, listener.fd.number);
@@ -36,17 +41,19 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
         if (stopped) child.stop();
       }
     };
+    const ended = serve().finally(close);
+    ended.catch(() => {}); // its caller may not await it
     return {
       title: child.title,
       about: child.about,
-      ended: serve().finally(() => listener[Symbol.dispose]()),
+      ended,
       stop: () => {
         stopped = true;
         child.stop();
       },
     };
   } catch (error) {
-    listener[Symbol.dispose]();
+    close();
     throw error;
   }
 }
@@ -67,10 +74,9 @@ async function startChild({ clients, model, log }: TrustingOptions, listenerFd: 
     else said.push(line);
     return true;
   });
-  let first: string | undefined;
-  await eachLine(child.stdout, (line) => {
-    first = line;
-    return false;
+  const first = await whenUp(child.stdout, (line) => {
+    if (started) log(line);
+    else said.push(line);
   });
   if (first === undefined) {
     await listening;
@@ -90,15 +96,4 @@ async function startChild({ clients, model, log }: TrustingOptions, listenerFd: 
     /** The child exits when its standard input ends. */
     stop: () => void child.stdin.end(),
   };
-}
-
-/** Calls `take` with each line until that returns false or the stream ends. */
-async function eachLine(stream: ReadableStream<Uint8Array>, take: (line: string) => boolean): Promise<void> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const bytes of stream) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) if (!take(line)) return;
-  }
 }

@@ -30,8 +30,11 @@ export class PacketSink {
     if (!writer || this.#failed) return;
     const packet = { ...chunk, timestampUs: chunk.timestamp, durationUs: chunk.duration };
     this.#writing = this.#writing
-      .then(() => writer.write(packet))
-      .then(() => this.#onWritten(chunk))
+      .then(async () => {
+        if (this.#failed) return; // a later packet would leave a hole
+        await writer.write(packet);
+        this.#onWritten(chunk);
+      })
       .catch((error) => this.fail(error));
   }
 

@@ -9,7 +9,7 @@ import { WINDOW_BYTES } from "../contract/registers.ts";
 import { CompletionStatus, SEGMENT_BYTES, Segment } from "../contract/rings.ts";
 
 /** BAR1: separate memory for each client. */
-export class Window implements MemoryBar {
+export class Window implements MemoryBar, Disposable {
   readonly kind = "memory";
   readonly sizeBytes = WINDOW_BYTES;
   #fd!: Fd;
@@ -33,6 +33,12 @@ export class Window implements MemoryBar {
     }
     this.#fd?.[Symbol.dispose]();
     this.#fd = fd;
+  }
+
+  [Symbol.dispose](): void {
+    this.#mapping?.release();
+    this.#mapping = undefined;
+    this.#fd[Symbol.dispose]();
   }
 
   get fd(): number {

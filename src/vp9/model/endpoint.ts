@@ -97,6 +97,8 @@ export class Vp9Endpoint implements DeviceModel {
     this.#window.renew();
   }
 
+  readonly [Symbol.dispose] = () => this.#window[Symbol.dispose]();
+
   reset(): void {
     this.#stop();
     // A client that maps the window writes to it unseen, so it may not be clean.

@@ -517,7 +517,7 @@ test.each([
     "vfio-user:/nope",
     /^vfio-user:\/nope: connect to \/nope: ENOENT: no such socket; start the server first$/,
   ],
-  ["model:vp8", /^model:vp8: there is no model "vp8"; there is model:vp9$/],
+  ["model:vp8", /^model:vp8: there is no model "vp8"; there is model:vp9/],
 ])("openEncoder on %s says what can be opened", (device, message) => {
   expect(() => openEncoder({ device, output: () => {} })).toThrow(message);
 });

@@ -1,0 +1,41 @@
+/** Lines of a process's output. One of them says that its model is up; a model may print others. */
+
+/** How that line begins. */
+export const UP = "\u0001vfiokit model: ";
+/** A longer line is passed on in pieces. */
+const LONGEST_LINE = 65_536;
+
+/** Calls `take` with each line, until it returns false or the stream ends. */
+export async function eachLine(
+  stream: ReadableStream<Uint8Array>,
+  take: (line: string) => boolean,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const bytes of stream) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop()!;
+    if (rest.length > LONGEST_LINE) {
+      lines.push(rest);
+      rest = "";
+    }
+    for (const line of lines) if (!take(line)) return;
+  }
+}
+
+/**
+ * Resolves with the rest of the line that begins with UP, or undefined if the output ends without it. `other` gets the other
+ * lines, those after it as well, so that the process never waits for a reader.
+ */
+export function whenUp(
+  output: ReadableStream<Uint8Array>,
+  other: (line: string) => void,
+): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    eachLine(output, (line) => {
+      if (line.startsWith(UP)) resolve(line.slice(UP.length));
+      else other(line);
+      return true;
+    }).then(() => resolve(undefined), reject);
+  });
+}

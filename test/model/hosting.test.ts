@@ -1,0 +1,117 @@
+/** Hosting a model that anybody may have written: what it prints, and what fails while it starts. */
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { openDevice } from "../../src/index.ts";
+import { startModel } from "../../src/model/hosting/process.ts";
+import { serveModel } from "../../src/model/hosting/served.ts";
+import { startTrustingModel } from "../../src/model/hosting/trusting.ts";
+import { parseModelSpec, registerModel } from "../../src/model/models.ts";
+import { children } from "../vp9/encoder/rig.ts";
+import { tempFolder, until } from "./rig.ts";
+
+setDefaultTimeout(60_000);
+
+const folder = tempFolder();
+afterAll(() => folder[Symbol.dispose]());
+
+/** Registers a model that is the VP9 endpoint's, but for some members. */
+function model(name: string, members: string): void {
+  const file = `${folder.path}/${name}.model.ts`;
+  const vp9 = import.meta.resolve("../../src/vp9/model/vp9.model.ts");
+  writeFileSync(file, `import vp9 from ${JSON.stringify(vp9)};\nexport default { ...vp9, ${members} };\n`);
+  registerModel({ name, file, options: ["codec", "fault"], about: "a model of this test" });
+}
+
+const query = "?codec=null";
+const lines: string[] = [];
+const log = (line: string) => void lines.push(line);
+const socketPath = (name: string) => `${folder.path}/${name}.sock`;
+
+test("a model whose code can't be loaded is an error at once, and leaves no process", async () => {
+  model("unloadable", `load: async () => { throw new Error("no code") }`);
+  const before = children().length;
+  expect(() => openDevice(`model:unloadable${query}`)).toThrow("the model ended while it started");
+  await until("its process to end", () => children().length === before);
+
+  const clients = { socketPath: socketPath("unloadable") };
+  const started = await startModel({ model: parseModelSpec(`model:unloadable${query}`), clients, log });
+  await expect(started.ended).rejects.toThrow("no code");
+  expect(existsSync(clients.socketPath)).toBe(false);
+});
+
+test("a model that prints is served, however much it prints", async () => {
+  const loud = "console.log(String(i).repeat(500))";
+  model(
+    "loud",
+    `prepare: async (setup) => { for (let i = 0; i < 400; i++) ${loud}; console.log("prepared"); return vp9.prepare(setup); }`,
+  );
+  const spec = parseModelSpec(`model:loud${query}`);
+  const path = socketPath("loud");
+  {
+    await using _served = await serveModel(spec, path, log);
+    using device = openDevice(`vfio-user:${path}`);
+    expect(device.bars[0]!.read32(0)).toBe(0x45395056);
+  }
+  const trusting = await startTrustingModel({ model: spec, clients: { socketPath: path }, log });
+  {
+    using device = openDevice(`vfio-user:${path}`);
+    expect(device.bars[0]!.read32(0)).toBe(0x45395056);
+  }
+  expect(lines.filter((line) => line === "prepared").length).toBe(1);
+  trusting.stop();
+  await trusting.ended;
+});
+
+test("a model that failed is told to whoever waits for its end, also when nobody does yet, and may be stopped twice", async () => {
+  model(
+    "failing",
+    `prepare: async (setup) => { setTimeout(() => setup.fail(new Error("failed later")), 50); return vp9.prepare(setup); }`,
+  );
+  const clients = { socketPath: socketPath("failing"), standby: true };
+  const started = await startModel({ model: parseModelSpec(`model:failing${query}`), clients, log });
+  await Bun.sleep(200);
+  await expect(started.ended).rejects.toThrow("failed later");
+  started.stop();
+  started.stop();
+  model(
+    "dead",
+    `prepare: async (setup) => { setup.fail(new Error("failed at once")); return vp9.prepare(setup); }`,
+  );
+  await expect(startModel({ model: parseModelSpec(`model:dead${query}`), clients, log })).rejects.toThrow(
+    "failed at once",
+  );
+});
+
+test("models that come and go in one process leave no descriptor", async () => {
+  const open = () =>
+    readdirSync("/proc/self/fd").flatMap((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return []; // the listing's own
+      }
+    });
+  const run = async (name: string) => {
+    const clients = { socketPath: socketPath(name) };
+    const started = await startModel({ model: parseModelSpec(`model:vp9${query}`), clients, log });
+    started.stop();
+    await started.ended;
+  };
+  await run("first");
+  await Bun.sleep(200);
+  const before = open().filter((file) => /memfd|socket/.test(file)).length;
+  for (let i = 0; i < 5; i++) await run(`again-${i}`);
+  await expect(run("x".repeat(120))).rejects.toThrow();
+  await Bun.sleep(200);
+  expect(open().filter((file) => /memfd|socket/.test(file)).length).toBeLessThanOrEqual(before);
+});
+
+test("a model's file is named by its whole path", () => {
+  expect(() => registerModel({ name: "lost", file: "./lost.model.ts", options: [], about: "" })).toThrow(
+    "model:lost: ./lost.model.ts is not an absolute path",
+  );
+});
+
+test("a word without a colon is no scheme", () => {
+  expect(() => openDevice("model")).toThrow('"model" names no device that can be opened');
+});
