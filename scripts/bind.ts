@@ -62,7 +62,7 @@ Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
         console.log(
           `${change.address} ${tense} from ${change.from ?? "no driver"} to ${change.to ?? "no driver"}`,
         );
-      if (plan.changes.length === 0) console.log(`${address} is with ${driver} already`);
+      if (plan.changes.length === 0) console.log(`${address} is already bound to ${driver}`);
       if (refused) await say("error", `it would be refused, since it is in use:\n${plan.uses.join("\n")}`);
       const blocking = plan.members.filter((member) => !member.viable);
       if (!dryRun && isVfioDriver(driver) && blocking.length > 0) {
@@ -70,7 +70,7 @@ Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
         await say(
           "info",
           wordRemedies(`VFIO can't use the group yet: ${names.join(", ")}`, [
-            { verb: "bind", args: [address, "--group"], does: "takes the rest" },
+            { verb: "bind", args: [address, "--group"], does: "binds the rest" },
           ]),
         );
       }

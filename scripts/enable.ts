@@ -47,7 +47,7 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
       if (of.driver !== undefined)
         await say(
           "info",
-          `${of.address} is with ${of.driver}, which sets these bits by itself, and may again`,
+          `${of.address} is bound to ${of.driver}, which sets these bits itself and may change them again`,
         );
       if (args.json) {
         const json = (value: number) => ({ command: hex(value, 16), ...commandBits(value) });

@@ -144,7 +144,7 @@ succeeded, 2 usage (before anything boots), 130 interrupted, 141 the reader of t
       if (stdinIsLost(line.all("in")))
         await say(
           "info",
-          "standard input does not reach the guest; --in /dev/stdin makes it the file stdin there",
+          "standard input does not reach the guest; --in /dev/stdin copies it there as the file stdin",
         );
       const decoder = new TextDecoder();
       const result = await runGuest({
@@ -207,16 +207,16 @@ function explain(thrown: unknown): string {
     const { option, remedies } = thrown;
     const mistake = wordRemedies(`${optionNames[option] ?? option} ${thrown.mistake}`, remedies);
     return /^--in \/dev\/fd\/\d+: .*ENOENT/.test(mistake)
-      ? `${mistake}; bun run hands on standard input only: give it that as /dev/stdin, or start scripts/guest.ts without run`
+      ? `${mistake}; bun run passes on only standard input: use /dev/stdin, or start scripts/guest.ts without run`
       : mistake;
   }
   if (thrown instanceof GuestError && thrown.kind === "rebooted")
-    return `${message}\nthe command rebooted the guest; --reboot lets it`;
+    return `${message}\nthe command rebooted the guest; --reboot allows that`;
   if (thrown instanceof GuestError && thrown.kind === "timed-out")
-    return `${message}\n--timeout S gives it longer, --verbose shows the console`;
+    return `${message}\n--timeout S gives it more time, --verbose shows the console`;
   const unknown = thrown instanceof GuestError && thrown.kind === "unknown-device";
   if (unknown || thrown instanceof UnknownDevice)
-    return `${message}\n--device knows ${deviceNames.join(", ")}, model:vp9 and vfio-user:/path.sock; --device help lists QEMU's own`;
+    return `${message}\n--device accepts ${deviceNames.join(", ")}, model:vp9 and vfio-user:/path.sock; --device help lists QEMU's own`;
   return message;
 }
 

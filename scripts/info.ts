@@ -68,7 +68,10 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
         console.log(decoded.map((each, i) => describe(each, names, sources[i]!.around)).join("\n\n"));
       }
       if (file === undefined && sources.some(isCutShort))
-        await say("info", "capabilities lie beyond the 64 bytes that anyone may read: sudo shows them");
+        await say(
+          "info",
+          "capabilities are beyond the first 64 bytes, and reading those needs root: run it with sudo",
+        );
       return 0;
     }),
 });

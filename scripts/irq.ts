@@ -151,7 +151,7 @@ failed, 2 usage, 5 the device does not answer, 130 Ctrl-C before that.`,
       }
       checkPresent(device);
       if (got >= (count ?? 1)) return 0;
-      const came = `${count === undefined ? got : `${got} of ${count}`} ${kind} interrupts came`;
+      const came = `${count === undefined ? got : `${got} of ${count}`} ${kind} interrupts arrived`;
       const ended = interrupted.aborted ? "before the interruption" : `within ${limitMs / 1000} s`;
       await say("error", `${spec}: ${came} ${ended}`);
       return interrupted.aborted ? ExitCode.INTERRUPTED : 1;

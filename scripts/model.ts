@@ -57,7 +57,7 @@ ${twoColumns(listFaultKinds(faultKinds))}`,
   },
   async run({ args }) {
     if (args.socket === undefined) {
-      await say("error", wordMentions("model.ts needs --socket PATH, where it shall serve"));
+      await say("error", wordMentions("model.ts needs --socket PATH, the socket to serve on"));
       process.exit(2);
     }
     let stop = (): void => process.exit(); // as long as it starts: a codec may have to be fetched

@@ -66,7 +66,7 @@ answer (the values are printed all the same), 130 Ctrl-C.`,
   run: ({ args }) =>
     endWith(async () => {
       const spec = required(args.spec, "the device");
-      const place = parsePlace(required(args.place, "what to read, BAR:OFFSET or config:OFFSET,"));
+      const place = parsePlace(required(args.place, "the register to read, BAR:OFFSET or config:OFFSET,"));
       const width = Number(args.width) as Width;
       const condition = args.wait === undefined ? undefined : parseCondition(args.wait, width);
       const limitMs = timeoutMs(args.timeout);

@@ -38,8 +38,7 @@ function readChange(
       throw new UsageError("say what to write: values, or --set or --clear with a mask");
     return { values: words.map((text) => word("value", text, width)) };
   }
-  if (words.length > 0)
-    throw new UsageError("values are written as they are; --set and --clear go without them");
+  if (words.length > 0) throw new UsageError("give either values, or --set or --clear with a mask, not both");
   const masks = { set: word("--set", set ?? "0", width), clear: word("--clear", clear ?? "0", width) };
   if ((masks.set & masks.clear) !== 0n) throw new UsageError("--set and --clear name the same bits");
   return masks;
@@ -120,7 +119,7 @@ answer (the values are printed all the same), 130 Ctrl-C.`,
   run: ({ args }) =>
     endWith(async () => {
       const spec = required(args.spec, "the device");
-      const place = parsePlace(required(args.place, "where to write, BAR:OFFSET or config:OFFSET,"));
+      const place = parsePlace(required(args.place, "the register to write, BAR:OFFSET or config:OFFSET,"));
       const width = Number(args.width) as Width;
       const texts = args._.slice(2).flatMap((text) => text.split(","));
       const change = readChange(texts, args.set, args.clear, width);

@@ -45,7 +45,7 @@ Exit codes: 0 released, 1 at least one was not, 2 usage.`,
       else {
         for (const { address, from, to } of released) console.log(describe(address, from, to));
         if (args.all && released.length === 0 && failed.length === 0)
-          console.log(wordMentions("nothing is bound by bind.ts"));
+          console.log(wordMentions("no function is bound by bind.ts"));
       }
       for (const { error } of failed) await say("error", error);
       return failed.length > 0 ? 1 : 0;

@@ -71,11 +71,11 @@ Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the
     endWith(async () => {
       const addresses = args.address === undefined ? [] : [args.address, ...others].map(functionAddress);
       if (addresses.length === 0 && args.bus === undefined)
-        throw new UsageError("say what to look for anew: a function's address, or --bus BUS, or --bus all");
+        throw new UsageError("say what to rescan: a function's address, or --bus BUS, or --bus all");
       if (args.pause && program.length > 0)
         throw new UsageError("either --pause or a command after --, not both");
       if (addresses.length === 0 && (args.pause || program.length > 0))
-        throw new UsageError("nothing is off the bus meanwhile: name a function's address");
+        throw new UsageError("nothing would be removed from the bus in between: name a function's address");
       const meanwhile = programStep(args.pause, program);
       const found = await rescan({
         addresses,
@@ -94,11 +94,11 @@ Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the
       else console.log(columns(outcomes.map(describe)));
       const errors = outcomes.flatMap(({ address, fate, before, failure }) => {
         if (fate === "gone" && before?.physicalFunction !== undefined)
-          return `${address} was a virtual function: ${before.physicalFunction}'s sriov_numvfs makes it anew`;
+          return `${address} was a virtual function: ${before.physicalFunction}'s sriov_numvfs creates it again`;
         if (fate === "gone") return `${address} did not come back within ${args.timeout} s`;
         if (fate === "silent")
-          return `${address} is there again, but its registers or its configuration space read as all ones: what is behind it is dead, in reset or still being programmed`;
-        return failure === undefined ? [] : `${address} does not have its driver back: ${wordError(failure)}`;
+          return `${address} is back, but its registers or its configuration space read as all ones: the logic behind it is dead, in reset or still being programmed`;
+        return failure === undefined ? [] : `${address} did not get its driver back: ${wordError(failure)}`;
       });
       for (const error of errors) await say("error", error);
       return errors.length > 0 ? 1 : 0;

@@ -18,7 +18,7 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
 };
 
 const [word] = process.argv.splice(2, 1);
-if (word === undefined) await refuse("say which verb");
+if (word === undefined) await refuse("the verb is missing");
 else if (word.startsWith(INSIDE) && Object.hasOwn(programs, basename(word)))
   await programs[basename(word)]!();
 else if (Object.hasOwn(verbs, word)) await verbs[word]!.run();
@@ -27,13 +27,15 @@ else if (word === "--version") console.log(`vfiokit ${await version()}, Bun ${Bu
 else if (word === "complete") await (await import("./vfiokit/complete.ts")).complete();
 else if (Object.hasOwn(packageVerbs, word)) {
   if (Bun.isStandaloneExecutable)
-    await refuse(`${word} is not in this program: npm install vfiokit brings a vfiokit that has it`);
+    await refuse(`${word} is not in this program: npm install vfiokit installs one that has it`);
   await packageVerbs[word]!.run();
 } else if (cloneVerbs.includes(word)) {
   if (!existsSync(join(import.meta.dir, `${word}.ts`)))
-    await refuse(`${word} needs a clone of the project: bun run ${word}.ts there; it is not in the package`);
+    await refuse(
+      `${word} is not in the package: it needs a clone of the project, and bun run ${word}.ts there`,
+    );
   await runFile(word);
-} else await refuse(`there is no verb "${word}"`);
+} else await refuse(`unknown verb "${word}"`);
 
 async function version(): Promise<string> {
   if (process.env.VFIOKIT_BUILD) return process.env.VFIOKIT_BUILD;
@@ -41,6 +43,6 @@ async function version(): Promise<string> {
 }
 
 async function refuse(mistake: string): Promise<never> {
-  await say("error", `${mistake}; --help says what there is`);
+  await say("error", `${mistake}; see --help`);
   process.exit(2);
 }

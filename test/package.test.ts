@@ -278,7 +278,7 @@ describe("The packed package", () => {
 
   test.each(["bench", "docs"])("says of %s that it needs a clone", async (verb) => {
     const { exitCode, stderr } = await bash(byNpm, `npx vfiokit ${verb}`);
-    expect(stderr).toContain(`${verb} needs a clone of the project`);
+    expect(stderr).toContain(`${verb} is not in the package: it needs a clone of the project`);
     expect(exitCode).toBe(2);
   });
 

@@ -45,7 +45,7 @@ export async function buildStandalone(
   const bun = await fetchBun(arch, log, libc);
   if (!Buffer.from(await Bun.file(bun).arrayBuffer()).includes(`Bun/${Bun.version}`))
     throw new Error(
-      `${bun} is not Bun ${Bun.version}, which builds; npm ci in the clone installs the one that it pins, and npx bun runs it`,
+      `${bun} is not Bun ${Bun.version}, the version running this build; npm ci in the clone installs the pinned version, and npx bun runs it`,
     );
   const { version } = (await Bun.file(join(packageRoot, "package.json")).json()) as { version: string };
   const path = join(folder, `vfiokit-${target}`);
@@ -84,6 +84,8 @@ function makeFolder(path: string): void {
     mkdirSync(path, { recursive: true });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`the folder ${path} can't be made (${code}); --outdir names another`, { cause: error });
+    throw new Error(`the folder ${path} can't be created (${code}); --outdir names another`, {
+      cause: error,
+    });
   }
 }

@@ -28,10 +28,7 @@ async function run(command: readonly string[]): Promise<void> {
 }
 
 async function awaitEnter(removed: readonly PciFunction[]): Promise<void> {
-  await say(
-    "info",
-    `${removed.map((of) => of.address).join(", ")} removed; press Enter when it may come back`,
-  );
+  await say("info", `${removed.map((of) => of.address).join(", ")} removed; press Enter to rescan the bus`);
   const stop = new Promise<void>((resolve) => interrupted.addEventListener("abort", () => resolve()));
   const enter = new Promise<void>((resolve) => {
     process.stdin.once("data", () => resolve());
@@ -39,5 +36,5 @@ async function awaitEnter(removed: readonly PciFunction[]): Promise<void> {
   });
   await Promise.race([stop, enter]);
   process.stdin.pause();
-  if (interrupted.aborted) throw new BusError("interrupted; the devices were looked for again");
+  if (interrupted.aborted) throw new BusError("interrupted; the bus was rescanned");
 }

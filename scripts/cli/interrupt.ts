@@ -19,7 +19,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     firstMs ??= performance.now();
     if (performance.now() - firstMs <= ONE_PRESS_MS) return;
     try {
-      writeSync(2, "interrupted again: ended at once\n");
+      writeSync(2, "interrupted again: exiting at once\n");
     } catch {
       // The terminal is gone.
     }

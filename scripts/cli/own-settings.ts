@@ -24,7 +24,7 @@ if (!told && process.geteuid?.() === 0) {
   const foreign = bytesOf("bunfig.toml");
   if (foreign !== undefined && !foreign.equals(bytesOf(join(root, "bunfig.toml")) ?? Buffer.alloc(0))) {
     console.error(
-      `${resolve("bunfig.toml")} is not vfiokit's, and Bun has read it and run what it preloads, as root. Nothing else was done; ${join(root, "bin/vfiokit")} VERB does not read it.`,
+      `${resolve("bunfig.toml")} is not vfiokit's, and Bun has read it and run its preloads as root. Nothing else was done; use ${join(root, "bin/vfiokit")} VERB, which does not read it.`,
     );
     process.exit(2);
   }

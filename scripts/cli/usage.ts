@@ -41,7 +41,7 @@ export async function runVerb<T extends ArgsDef>(
   if (name === "vfiokit" && script === basename(process.argv[1]!) && typedIn) process.chdir(typedIn);
   const mistake = findMistake(process.argv.slice(2), command.args as CommandDef["args"]);
   if (mistake !== undefined) {
-    await say("error", `${mistake}; --help says what there is`);
+    await say("error", `${mistake}; see --help`);
     process.exit(2);
   }
   await runMain(command, { showUsage: async (shown) => printUsage(shown, line) });
@@ -134,11 +134,11 @@ function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): stri
     known.add(name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()));
   }
   const stranger = Object.keys(given).find((key) => !known.has(key));
-  if (stranger !== undefined) return `there is no option ${asTyped(stranger, rawArgs)}`;
+  if (stranger !== undefined) return `unknown option ${asTyped(stranger, rawArgs)}`;
 
   const words = definitions.filter(([, definition]) => definition.type === "positional");
   const endless = words.at(-1)?.[1].valueHint === "...";
-  if (!endless && given._.length > words.length) return `"${given._[words.length]}" is one word too many`;
+  if (!endless && given._.length > words.length) return `unexpected argument "${given._[words.length]}"`;
 
   for (const [name, definition] of definitions) {
     const value: unknown = given[name];

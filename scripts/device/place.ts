@@ -31,7 +31,7 @@ export function parsePlace(text: string): Place {
   const [space = "", offset, ...rest] = text.split(":");
   if (offset === undefined || rest.length > 0 || !/^([0-9]+|config)$/.test(space))
     throw new UsageError(
-      `"${text}" is no place in a device; it must be BAR:OFFSET or config:OFFSET, such as 0:0x10 or config:4`,
+      `"${text}" is not a register address; it must be BAR:OFFSET or config:OFFSET, such as 0:0x10 or config:4`,
     );
   return space === "config"
     ? { space, offset: wholeNumber("offset", offset, 0, CONFIG_BYTES - 1) }
@@ -46,12 +46,14 @@ export function checkPlace(place: Place, width: Width, count: number): void {
   const bytes = width / 8;
   if (place.offset % bytes !== 0)
     throw new UsageError(
-      `${nameOf(place)} is not aligned: with --width ${width} it is a multiple of ${bytes}`,
+      `${nameOf(place)} is not aligned: with --width ${width} it must be a multiple of ${bytes}`,
     );
   if (place.space !== "config") return;
-  if (width === 64) throw new UsageError("configuration space takes --width 8, 16 and 32");
+  if (width === 64) throw new UsageError("configuration space accepts --width 8, 16 and 32");
   if (place.offset + count * bytes > CONFIG_BYTES)
-    throw new UsageError(`${count * bytes} bytes at ${nameOf(place)} pass the end, ${CONFIG_BYTES}`);
+    throw new UsageError(
+      `${count * bytes} bytes at ${nameOf(place)} go past the end of configuration space, ${CONFIG_BYTES}`,
+    );
 }
 
 export function spaceName({ space }: Place): string {
@@ -73,7 +75,7 @@ export function openWords(device: Opened, place: Place, width: Width, count: num
     throw new Error(`${device.spec} has no ${spaceName(place)}; ${listBars(device)}`);
   if (place.offset + count * bytes > space.sizeBytes)
     throw new Error(
-      `${count * bytes} bytes at ${nameOf(place)} pass the end: ${spaceName(place)} of ${device.spec} has 0x${space.sizeBytes.toString(16)} bytes`,
+      `${count * bytes} bytes at ${nameOf(place)} go past the end: ${spaceName(place)} of ${device.spec} has 0x${space.sizeBytes.toString(16)} bytes`,
     );
   const { read, write } = accesses(space, width);
   return {
@@ -92,7 +94,7 @@ function accesses(
     return { read: (at) => space.read16(at), write: (at, value) => space.write16(at, Number(value)) };
   if (width === 32)
     return { read: (at) => space.read32(at), write: (at, value) => space.write32(at, Number(value)) };
-  if (!("read64" in space)) throw new RangeError("configuration space has no accesses of 64 bits");
+  if (!("read64" in space)) throw new RangeError("configuration space has no 64-bit accesses");
   return { read: (at) => space.read64(at), write: (at, value) => space.write64(at, value) };
 }
 
@@ -100,5 +102,5 @@ function accesses(
 export function listBars({ bars }: Pick<Opened, "bars">): string {
   const present = bars.filter(({ sizeBytes }) => sizeBytes > 0);
   const list = present.map(({ index, sizeBytes }) => `BAR${index} of 0x${sizeBytes.toString(16)} bytes`);
-  return list.length ? `it has ${list.join(", ")}` : "it has no BAR at all";
+  return list.length ? `it has ${list.join(", ")}` : "it has no BARs";
 }

@@ -26,7 +26,7 @@ export function parseCondition(text: string, width: Width): Condition {
     throw new UsageError(`--wait ${text}: it must be MASK=VALUE, such as 0x1=0x1`);
   const condition = { mask: word("--wait mask", mask, width), value: word("--wait value", value, width) };
   if ((condition.value & ~condition.mask) !== 0n)
-    throw new UsageError(`--wait ${text}: the value has bits that the mask leaves out, so it can never come`);
+    throw new UsageError(`--wait ${text}: the value has bits outside the mask, so it can never match`);
   return condition;
 }
 
@@ -53,5 +53,5 @@ export function unmet(
   waited: Waited,
 ): string {
   const when = waited.outcome === "timeout" ? `within ${timeoutMs / 1000} s` : "before the interruption";
-  return `${nameOf(place)} & ${hex(condition.mask, width)} was not ${hex(condition.value, width)} ${when}; it last read ${hex(waited.value, width)}`;
+  return `${nameOf(place)} & ${hex(condition.mask, width)} did not become ${hex(condition.value, width)} ${when}; it last read ${hex(waited.value, width)}`;
 }

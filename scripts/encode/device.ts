@@ -28,6 +28,6 @@ export function chooseDevice(wanted: string | undefined, codec: string | undefin
 /** Says that frames take the slow path, and how to avoid it. */
 export function windowHint(device: string): string {
   const bind = { verb: "bind", args: [device] };
-  const can = listIommus().length > 0 ? `; after ${wordCommand(bind)} they go by DMA` : "";
+  const can = listIommus().length > 0 ? `; to use DMA, first: ${wordCommand(bind)}` : "";
   return `, frames through its window${can}`;
 }

@@ -23,12 +23,12 @@ function bitrateNote(video: VideoFormat, config: Pick<EncoderConfig, "bitrate" |
   if (config.bitrateMode === "quantizer") {
     const most = Math.max(2 * good, 2 * DEFAULT_KBPS);
     return [
-      `--rc cq keeps to a bitrate, too, and without --bitrate that is libvpx's ${DEFAULT_KBPS} kbit/s: give the most that it may take, such as --bitrate ${most}`,
+      `--rc cq also has a maximum bitrate, which without --bitrate is libvpx's ${DEFAULT_KBPS} kbit/s: set the maximum, such as --bitrate ${most}`,
     ];
   }
   if (good < 2 * DEFAULT_KBPS) return [];
   return [
-    `without --bitrate it is libvpx's ${DEFAULT_KBPS} kbit/s, and ${video.width}x${video.height} will look bad: give one, such as --bitrate ${good}`,
+    `without --bitrate the target is libvpx's ${DEFAULT_KBPS} kbit/s, at which ${video.width}x${video.height} will look bad: set one, such as --bitrate ${good}`,
   ];
 }
 
@@ -38,11 +38,11 @@ function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[]
   const { width, height, pixelAspect } = video;
   if (pixelAspect && !isWebm && displayWidth(video) !== width)
     notes.push(
-      `IVF has no place for the pixel aspect ${pixelAspect.num}:${pixelAspect.den}: it will be shown as ${width}x${height}, not ${displayWidth(video)}x${height}. A .webm keeps it`,
+      `IVF can't store the pixel aspect ${pixelAspect.num}:${pixelAspect.den}: it will be shown as ${width}x${height}, not ${displayWidth(video)}x${height}. A .webm keeps it`,
     );
   if (video.fullRange)
     notes.push(
-      `the video is full range: ${isWebm ? "the WebM says so, but the VP9 in it" : "IVF can't say so, and the VP9 in it"} says limited, as vpxenc's does, and many players believe that and show too much contrast. To be safe, encode limited range: ffmpeg -i ${input === "-" ? "-" : shellWord(input)} -vf scale=out_range=tv -pix_fmt yuv420p -f yuv4mpegpipe limited.y4m`,
+      `the video is full range: ${isWebm ? "the WebM says so, but the VP9 in it" : "IVF can't say so, and the VP9 in it"} says limited, as vpxenc's does, and many players trust that and show too much contrast. To be safe, encode limited range: ffmpeg -i ${input === "-" ? "-" : shellWord(input)} -vf scale=out_range=tv -pix_fmt yuv420p -f yuv4mpegpipe limited.y4m`,
     );
   return notes;
 }

@@ -41,7 +41,7 @@ export function fromTarget(target: string): Source {
   const source = isAddress(target) ? fromFunction(readFunction(target)) : fromDevice(target);
   if (!doesAnswer(source.bytes))
     throw new BusError(
-      `${target}: its configuration space reads all ones: it no longer answers (link down, powered off, or being programmed); once it is back, ${wordCommand({ verb: "rescan", args: [] })} finds it again`,
+      `${target}: its configuration space reads as all ones: it no longer answers (link down, powered off, or being programmed); once it is back, ${wordCommand({ verb: "rescan", args: [] })} finds it again`,
     );
   return source;
 }
@@ -58,7 +58,7 @@ export function fromMachine(): Source[] {
 export function fromFile(path: string, address?: string): Source[] {
   if (address !== undefined && !isAddress(address))
     throw new UsageError(
-      `"${address}" is no address of a function in ${path}; it looks like 0000:00:09.0, or 00:09.0`,
+      `"${address}" is not the address of a function in ${path}; an address looks like 0000:00:09.0, or 00:09.0`,
     );
   let file: Uint8Array<ArrayBuffer>;
   try {
@@ -94,7 +94,7 @@ function fromFunction(of: PciFunction): Source {
     bytes = readFileSync(join(of.path, "config"));
   } catch (error) {
     throw new BusError(
-      `can't read the configuration space of ${of.address}: ${codeOf(error)}: it may be gone`,
+      `can't read the configuration space of ${of.address}: ${codeOf(error)}: the function may have gone away`,
       { cause: error, remedies: [{ verb: "list", args: [], does: "shows those there are" }] },
     );
   }

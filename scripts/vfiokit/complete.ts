@@ -50,7 +50,7 @@ export async function complete(): Promise<void> {
     for (const { word, about } of await answer(words)) console.log(about ? `${word}\t${about}` : word);
   } else if (Object.hasOwn(scripts, shell)) console.log(scripts[shell]);
   else {
-    await say("error", `vfiokit complete takes the name of a shell: ${Object.keys(scripts).join(", ")}`);
+    await say("error", `vfiokit complete needs the name of a shell: ${Object.keys(scripts).join(", ")}`);
     process.exit(2);
   }
 }

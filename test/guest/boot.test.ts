@@ -99,7 +99,7 @@ test("a kernel that panics gives an exit code of its own, and its last words", a
 test("a device that QEMU does not have is named, before anything boots", async () => {
   const { stderr, exitCode } = await guest("--device", "no-such-device", "true");
   expect(stderr).toContain("'no-such-device' is not a valid device model name");
-  expect(stderr).toContain("--device knows edu, nvme, pci-testdev,");
+  expect(stderr).toContain("--device accepts edu, nvme, pci-testdev,");
   expect(exitCode).toBe(125);
 });
 
@@ -146,7 +146,7 @@ test("several commands in one word are not found, and the hint says how to run t
 test("when the time is up, the error says what gives it longer, and nothing of the signal that ended QEMU", async () => {
   const { stderr, exitCode } = await guest("--timeout", "1", "sleep", "1000");
   expect(stderr).toMatch(
-    /did not come to its end in 1 s, while .*\nits console is empty\n--timeout S gives it longer/,
+    /did not come to its end in 1 s, while .*\nits console is empty\n--timeout S gives it more time/,
   );
   expect(stderr).not.toContain("terminating on signal");
   expect(exitCode).toBe(125);

@@ -116,7 +116,7 @@ test(
   async () => {
     const { exitCode, stderr } = await startScript("guest.ts", "reboot", "-f").ended();
     expect(exitCode).toBe(125);
-    expect(stderr).toContain("the command rebooted the guest; --reboot lets it");
+    expect(stderr).toContain("the command rebooted the guest; --reboot allows that");
   },
   TIMEOUT_MS,
 );

@@ -137,7 +137,7 @@ test("what is no file at all is refused for --in before anything boots", async (
   expect(exitCode).toBe(2);
   const substituted = await shell("bun run guest.ts --in <(echo lost) true");
   expect(substituted.stderr).toMatch(
-    /--in \/dev\/fd\/\d+: it can't be read \(ENOENT\); bun run hands on standard input only/,
+    /--in \/dev\/fd\/\d+: it can't be read \(ENOENT\); bun run passes on only standard input/,
   );
   expect(substituted.exitCode).toBe(2);
 });
@@ -146,6 +146,6 @@ test("standard input that is given and not taken is no secret", async () => {
   const { exitCode, stdout, stderr } = await shell("echo lost | bun run guest.ts wc -c");
   expect({ exitCode, stdout: new TextDecoder().decode(stdout) }).toEqual({ exitCode: 0, stdout: "0\n" });
   expect(stderr).toContain(
-    "standard input does not reach the guest; --in /dev/stdin makes it the file stdin there",
+    "standard input does not reach the guest; --in /dev/stdin copies it there as the file stdin",
   );
 });

@@ -79,7 +79,7 @@ test("build.ts refuses what it can't build, and names what it can", async () => 
   const nowhere = await startScript("build.ts", "--target", here, "--outdir", "/dev/null/dist").ended();
   expect(nowhere.exitCode).toBe(1);
   expect(nowhere.stderr).toContain(
-    "the folder /dev/null/dist can't be made (ENOTDIR); --outdir names another",
+    "the folder /dev/null/dist can't be created (ENOTDIR); --outdir names another",
   );
 });
 
@@ -156,12 +156,12 @@ describe("the binary", () => {
   });
 
   test.each<[string[], RegExp]>([
-    [[], /say which verb; --help says what there is/],
-    [["encoder"], /there is no verb "encoder"; --help says what there is/],
-    [["list.ts"], /there is no verb "list\.ts"/],
-    [["toString"], /there is no verb "toString"/],
-    [["guest", "true"], /guest is not in this program: npm install vfiokit brings a vfiokit that has it/],
-    [["list", "--frob"], /there is no option --frob; --help says what there is/],
+    [[], /the verb is missing; see --help/],
+    [["encoder"], /unknown verb "encoder"; see --help/],
+    [["list.ts"], /unknown verb "list\.ts"/],
+    [["toString"], /unknown verb "toString"/],
+    [["guest", "true"], /guest is not in this program: npm install vfiokit installs one that has it/],
+    [["list", "--frob"], /unknown option --frob; see --help/],
     [["encode"], /say where the video goes: -o OUT\.webm/],
     [["regs"], /the device is missing; --help has examples/],
   ])("refuses %j with exit code 2", async (words, message) => {

@@ -117,7 +117,7 @@ describe("on the encoder's model", () => {
       outcome: "timeout",
     });
     expect(stderr).toContain(
-      `${MODEL}: BAR0:0xa0 & 0x00000002 was not 0x00000002 within 0.1 s; it last read 0x00000001`,
+      `${MODEL}: BAR0:0xa0 & 0x00000002 did not become 0x00000002 within 0.1 s; it last read 0x00000001`,
     );
   });
 
@@ -218,7 +218,7 @@ describe("on the encoder's model", () => {
     );
     expect(exitCode).toBe(1);
     expect(JSON.parse(text(stdout))).toEqual({ device: MODEL, kind: "msi", rounds: 0, latencyUs: null });
-    expect(stderr).toContain(`${MODEL}: 0 of 100 msi interrupts came within 0.2 s`);
+    expect(stderr).toContain(`${MODEL}: 0 of 100 msi interrupts arrived within 0.2 s`);
   });
 
   test("irq says which kinds there are when it is asked for another", async () => {
@@ -245,10 +245,10 @@ describe("on the encoder's model", () => {
     const bars = "it has BAR0 of 0x1000 bytes, BAR1 of 0x800000 bytes";
     expect(await failure(1, "peek", MODEL, "2:0")).toContain(`${MODEL} has no BAR2; ${bars}`);
     expect(await failure(1, "poke", MODEL, "0:0xffc", "1,2")).toContain(
-      "8 bytes at BAR0:0xffc pass the end: BAR0 of model:vp9?codec=null has 0x1000 bytes",
+      "8 bytes at BAR0:0xffc go past the end: BAR0 of model:vp9?codec=null has 0x1000 bytes",
     );
     expect(await failure(1, "irq", MODEL, "--poke=5:0=1")).toContain(`${MODEL} has no BAR5; ${bars}`);
-    expect(await failure(1, "regs", MODEL, "--bar=1", "--offset=0x800000")).toContain("pass the end");
+    expect(await failure(1, "regs", MODEL, "--bar=1", "--offset=0x800000")).toContain("go past the end");
   });
 
   test("a device that can't be opened is said as openDevice says it", async () => {
@@ -266,26 +266,26 @@ describe("a command line that makes no sense", () => {
   const SPEC = "vfio-user:/nowhere/at/all.sock";
   const cases: [reason: string, verb: string, ...args: string[]][] = [
     ["the device is missing", "peek"],
-    ["what to read, BAR:OFFSET or config:OFFSET, is missing", "peek", SPEC],
-    ['"6" is no place in a device', "peek", SPEC, "6"],
+    ["the register to read, BAR:OFFSET or config:OFFSET, is missing", "peek", SPEC],
+    ['"6" is not a register address', "peek", SPEC, "6"],
     ["BAR 6: it must be a whole number from 0 to 5\n", "peek", SPEC, "6:0"],
     ['"foo" names no device that can be opened', "peek", "foo", "0:0"],
     ['"0:9.0" names no device that can be opened', "reset", "0:9.0"],
     ["offset 0x1g: it must be a whole number", "peek", SPEC, "0:0x1g"],
-    ["BAR0:0x2 is not aligned: with --width 32 it is a multiple of 4", "peek", SPEC, "0:2"],
-    ["configuration space takes --width 8, 16 and 32", "peek", SPEC, "config:0", "--width=64"],
-    ["pass the end, 4096", "peek", SPEC, "config:0xffc", "--count=2"],
+    ["BAR0:0x2 is not aligned: with --width 32 it must be a multiple of 4", "peek", SPEC, "0:2"],
+    ["configuration space accepts --width 8, 16 and 32", "peek", SPEC, "config:0", "--width=64"],
+    ["go past the end of configuration space, 4096", "peek", SPEC, "config:0xffc", "--count=2"],
     ["--width 24: it must be one of 8, 16, 32, 64", "peek", SPEC, "0:0", "--width=24"],
     ["--count 0: it must be a whole number from 1", "peek", SPEC, "0:0", "--count=0"],
     ["--count 2: it must be a whole number from 1 to 1", "peek", SPEC, "0:0", "--count=2", "--wait=1=1"],
     ["it must be MASK=VALUE", "peek", SPEC, "0:0", "--wait=1"],
-    ["bits that the mask leaves out", "peek", SPEC, "0:0", "--wait=1=3"],
+    ["bits outside the mask", "peek", SPEC, "0:0", "--wait=1=3"],
     ["--timeout 0: it must be a number of seconds", "peek", SPEC, "0:0", "--timeout=0"],
     ["say what to write", "poke", SPEC, "0:0"],
     ["value 256: it must be a number that fits 8 bits", "poke", SPEC, "0:0", "256", "--width=8"],
     ["value -1: it must be", "poke", SPEC, "0:0", "--", "-1"],
     ["--count repeats one value", "poke", SPEC, "0:0", "1,2", "--count=2"],
-    ["--set and --clear go without them", "poke", SPEC, "0:0", "1", "--set=1"],
+    ["give either values, or --set or --clear with a mask, not both", "poke", SPEC, "0:0", "1", "--set=1"],
     ["--set and --clear name the same bits", "poke", SPEC, "0:0", "--set=3", "--clear=1"],
     ["BAR0:0x6 is not aligned", "poke", SPEC, "0:0", "1", "--wait=0:6:1=1"],
     ["--bytes 6: it must be a multiple of 4", "regs", SPEC, "--bytes=6"],
@@ -296,7 +296,7 @@ describe("a command line that makes no sense", () => {
     ["it must be BAR:OFFSET=VALUE", "irq", SPEC, "--poke=0:0"],
     ["--kind msii: it must be one of msix, msi, intx, err, req", "irq", SPEC, "--kind=msii"],
     ["--vector 2048", "irq", SPEC, "--vector=2048"],
-    ["there is no option --bar", "reset", SPEC, "--bar=1"],
+    ["unknown option --bar", "reset", SPEC, "--bar=1"],
   ];
   for (const [reason, verb, ...args] of cases) {
     test(`"${verb} ${args.join(" ")}" is refused with exit code 2 before the device is opened`, async () => {
@@ -482,7 +482,7 @@ describe("on a device that notes what it sees", () => {
   test("peek --wait gives up in time with exit code 1 and what it read last", async () => {
     const late = await failure(1, "peek", SPEC, "2:0x100", "--wait=1=1", "--timeout=0.1");
     expect(late).toContain(
-      "BAR2:0x100 & 0x00000001 was not 0x00000001 within 0.1 s; it last read 0x00000000",
+      "BAR2:0x100 & 0x00000001 did not become 0x00000001 within 0.1 s; it last read 0x00000000",
     );
     await seen();
   });
@@ -572,7 +572,7 @@ export const registers = {
       "--timeout=0.2",
     );
     expect([exitCode, text(stdout)]).toEqual([1, "intx 0  1\n"]);
-    expect(stderr).toContain(`${SPEC}: 1 of 2 intx interrupts came within 0.2 s`);
+    expect(stderr).toContain(`${SPEC}: 1 of 2 intx interrupts arrived within 0.2 s`);
     await seen();
   });
 
@@ -594,7 +594,7 @@ export const registers = {
       running.signalGroup("SIGINT");
       const ended = await running.ended();
       expect([ended.exitCode, text(ended.stdout)]).toEqual([exitCode, `msi 2  ${came}\n`]);
-      if (!came) expect(ended.stderr).toContain("0 msi interrupts came before the interruption");
+      if (!came) expect(ended.stderr).toContain("0 msi interrupts arrived before the interruption");
       await seen();
     });
   }

@@ -49,9 +49,9 @@ describe("without a bitrate", () => {
   const out = folder.file("rate.webm");
   const small = [CLIP, "--size", "320x192", "--fps", "12", "-o", out];
   const tooLow =
-    "without --bitrate it is libvpx's 256 kbit/s, and 1280x720 will look bad: give one, such as --bitrate 1600";
+    "without --bitrate the target is libvpx's 256 kbit/s, at which 1280x720 will look bad: set one, such as --bitrate 1600";
   const capped =
-    "--rc cq keeps to a bitrate, too, and without --bitrate that is libvpx's 256 kbit/s: give the most that it may take, such as --bitrate 3200";
+    "--rc cq also has a maximum bitrate, which without --bitrate is libvpx's 256 kbit/s: set the maximum, such as --bitrate 3200";
 
   test("720p is said to look bad, in one line, with what to give; and then nothing is said", async () => {
     expect(await notes(large, "-o", out)).toEqual([tooLow]);
@@ -115,7 +115,7 @@ describe("what an output can't hold is said:", () => {
     const wide = y4m("wide.y4m", "YUV4MPEG2 W64 H64 F25:1 Ip A16:9 C420jpeg", 3);
     const [webm, ivf] = [folder.file("wide.webm"), folder.file("wide.ivf")];
     expect(await notes(wide, "-o", ivf)).toEqual([
-      "IVF has no place for the pixel aspect 16:9: it will be shown as 64x64, not 114x64. A .webm keeps it",
+      "IVF can't store the pixel aspect 16:9: it will be shown as 64x64, not 114x64. A .webm keeps it",
     ]);
     expect(await notes(wide, "-o", webm)).toEqual([]);
     expect(readWebm(readFileSync(webm)).numbers).toMatchObject({ DisplayWidth: [114], DisplayHeight: [64] });

@@ -72,11 +72,11 @@ describe("--help", () => {
 });
 
 test.each([
-  ["--x", "there is no option --x;"],
-  ["--no-x", "there is no option --no-x;"],
-  ["-x", "there is no option -x;"],
-  ["--xyz=3", "there is no option --xyz;"],
-  ["--no-xyz", "there is no option --no-xyz;"],
+  ["--x", "unknown option --x;"],
+  ["--no-x", "unknown option --no-x;"],
+  ["-x", "unknown option -x;"],
+  ["--xyz=3", "unknown option --xyz;"],
+  ["--no-xyz", "unknown option --no-xyz;"],
 ])("an unknown option is named as it was typed: %s", async (typed, message) => {
   const { exitCode, stderr } = await startScript("list.ts", typed).ended();
   expect(stderr).toContain(message);

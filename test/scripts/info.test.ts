@@ -199,7 +199,7 @@ describe("dumps", () => {
     const [title, ...rest] = (await output("--file", folder.file("ones"))).trimEnd().split("\n");
     expect(title).toStartWith("0c:00.0 ");
     expect(rest).toEqual([
-      "\t!!! It does not answer: its configuration space reads all ones (link down, powered off, or being programmed)",
+      "\t!!! It does not answer: its configuration space reads as all ones (link down, powered off, or being programmed)",
     ]);
     const [object] = JSON.parse(await output("--file", folder.file("ones"), "--json"));
     expect(object).toMatchObject({
@@ -309,7 +309,7 @@ describe("what goes wrong", () => {
       `there is no function 00:19.0 in ${dump}; it has 00:00.0, 01:00.0`,
     );
     expect(await failure(2, "model:vp9", "--file", dump)).toContain(
-      `"model:vp9" is no address of a function in ${dump}; it looks like 0000:00:09.0`,
+      `"model:vp9" is not the address of a function in ${dump}; an address looks like 0000:00:09.0`,
     );
   });
 });

@@ -28,7 +28,7 @@ export function describe(decoded: DecodedFunction, names: PciNames, around: Surr
   if (!decoded.answers)
     return [
       ...title(decoded, names, around.address),
-      "\t!!! It does not answer: its configuration space reads all ones (link down, powered off, or being programmed)",
+      "\t!!! It does not answer: its configuration space reads as all ones (link down, powered off, or being programmed)",
     ].join("\n");
   const [control, status, secondary, bridgeControl] = decoded.registers.map(({ lines }) => lines);
   const irq = around.irq ?? decoded.interruptLine;

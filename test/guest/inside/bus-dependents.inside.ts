@@ -102,7 +102,7 @@ describe("virtual functions", () => {
         [second, "gone", "8086:10ca", "driver was none"],
       ],
     });
-    expect(said).toContain(`${first} was a virtual function: ${igb}'s sriov_numvfs makes it anew`);
+    expect(said).toContain(`${first} was a virtual function: ${igb}'s sriov_numvfs creates it again`);
     await bindTo(igb, "vfio-pci");
     expect(await release(igb, { force: false })).toMatchObject({ from: "vfio-pci", to: "igb" });
   });

@@ -202,7 +202,7 @@ describe("an IOMMU group of two", () => {
         `${first} went from no driver to vfio-pci`,
         "",
       ].join("\n"),
-      said: `VFIO can't use the group yet: ${second} (uio_pci_generic); bun run bind.ts ${first} --group takes the rest`,
+      said: `VFIO can't use the group yet: ${second} (uio_pci_generic); bun run bind.ts ${first} --group binds the rest`,
     });
     const doctor = await verb("doctor", first);
     expect(doctor.exitCode).toBe(1);
@@ -467,7 +467,7 @@ describe("enable", () => {
 
   test("says so when a driver is bound", async () => {
     expect((await verb("enable", nvme, "--memory")).said).toBe(
-      `${nvme} is with nvme, which sets these bits by itself, and may again`,
+      `${nvme} is bound to nvme, which sets these bits itself and may change them again`,
     );
   });
 });
