@@ -17,9 +17,9 @@ export function lockFunction({ address, path }: PciFunction, spec: string): Fd {
     fd = openFile(file, O_RDONLY);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    throw new DeviceError(`${spec}: ${error.message}: the function may be gone`, {
+    throw new DeviceError(`${spec}: ${error.message}: the function may have gone away`, {
       cause: error,
-      remedies: [{ verb: "list", args: [], does: "shows those there are" }],
+      remedies: [{ verb: "list", args: [], does: "shows those present" }],
     });
   }
   if (tryLock(fd, `lock ${file}`)) return fd;

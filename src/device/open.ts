@@ -30,7 +30,7 @@ export function openDevice(spec: string, options: OpenOptions = {}): PciDevice {
     ...schemeExamples(),
   ];
   throw new UnknownSpec(
-    `"${spec}" names no device that can be opened; use ${examples.slice(0, -1).join(", ")}, or ${examples.at(-1)}`,
+    `"${spec}" is not a device that can be opened; use ${examples.slice(0, -1).join(", ")}, or ${examples.at(-1)}`,
   );
 }
 
@@ -44,8 +44,8 @@ export async function deviceReady(spec: string): Promise<void> {
 
 const advice: Readonly<Record<string, string>> = {
   ENOENT: "no such socket; start the server first",
-  ECONNREFUSED: "nothing listens there; the server has ended, or is still starting",
-  EAGAIN: "other clients wait there already; try again when they are served",
+  ECONNREFUSED: "nothing listens there; the server has exited, or is still starting",
+  EAGAIN: "other clients are already waiting; try again when they have been served",
   EACCES: "this user may not connect; run as the user who started the server",
 };
 

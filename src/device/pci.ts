@@ -64,17 +64,17 @@ function asDeviceError(error: unknown, spec: string): unknown {
 
 /** Undefined if vfio-pci drives the function behind an IOMMU. */
 function whyNotVfio({ address, driver, iommuGroup, isBridge }: PciFunction): Advice | undefined {
-  if (isBridge) return { text: "it is a bridge, which VFIO does not take", remedies: [] };
+  if (isBridge) return { text: "it is a bridge, which VFIO does not support", remedies: [] };
   if (iommuGroup?.noiommu)
     return {
-      text: "VFIO has it in noiommu mode, which vfiokit does not use: any device could then write anywhere",
+      text: "VFIO has it in noiommu mode, which vfiokit does not support: any device could then write anywhere",
       remedies: [],
     };
   // Behind some IOMMUs (Arm's SMMUv3) a function joins its group only when a driver binds to it.
   if (iommuGroup === undefined && (listIommus().length === 0 || isVfioDriver(driver)))
     return {
       text: "it is in no IOMMU group: there is no IOMMU, or it is off",
-      remedies: [{ verb: "doctor", args: [], does: "tells" }],
+      remedies: [{ verb: "doctor", args: [], does: "shows which" }],
     };
   if (!isVfioDriver(driver))
     return {

@@ -16,7 +16,7 @@ export function whySilent({ spec, config }: Pick<Opened, "spec" | "config">): Ad
   if (!isSilentCommand(config.read16(Config.COMMAND))) return undefined;
   const text =
     "its configuration space reads as all ones: it no longer answers (link down, powered off, or being programmed)";
-  if (!isPciSpec(spec)) return { text: `${text}; look after its server`, remedies: [] };
+  if (!isPciSpec(spec)) return { text: `${text}; check its server`, remedies: [] };
   const does = "finds it again once it is back";
   return { text, remedies: [{ verb: "rescan", args: [addressOf(spec)], does }] };
 }
@@ -37,7 +37,7 @@ export function whyBarsSilent({ spec, bars }: Opened, space?: number): Advice | 
     silent.push(bar.index);
   }
   if (silent.length === 0) return undefined;
-  const text = `its configuration space answers, but the first word of BAR${silent.join(" and BAR")} is all ones: what is behind it is dead, in reset or being programmed`;
+  const text = `its configuration space answers, but the first word of BAR${silent.join(" and BAR")} is all ones: the logic behind it is dead, in reset or being programmed`;
   if (!isPciSpec(spec)) return { text, remedies: [] };
   return { text, remedies: [{ verb: "doctor", args: [addressOf(spec)], does: "examines it" }] };
 }

@@ -288,7 +288,7 @@ describe("what is said", () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: "" });
     const report = JSON.parse(text(stdout));
     expect(report).toMatchObject({ frames: 4, device: "model:vp9?fault=die@5" });
-    expect(report.error).toMatch(/the server is gone/);
+    expect(report.error).toMatch(/the server disconnected/);
   });
 
   test("with --quiet is nothing, except for errors", async () => {
@@ -613,7 +613,7 @@ function handles(pid: number, signal: "SIGINT"): boolean {
 
 describe("a device that fails is exit code 1:", () => {
   test.each([
-    ["die@5", /the server is gone \(.*\); start it again and open the device anew/],
+    ["die@5", /the server disconnected \(.*\); restart it and reopen the device/],
     ["ones@5", /STATUS reads as all ones: the device is gone/],
     [
       "corrupt@5",
@@ -639,7 +639,7 @@ describe("a device that fails is exit code 1:", () => {
       const [model] = running.find("hosting/child.ts");
       process.kill(model!, "SIGKILL");
       const ended = await running.ended();
-      expectFailure(ended, 1, /model:vp9: the server is gone/);
+      expectFailure(ended, 1, /model:vp9: the server disconnected/);
       expect(decodableFrames(file)).toBe(Number(/holds the (\d+) frames/.exec(ended.stderr)?.[1]));
     },
   );
@@ -651,13 +651,13 @@ describe("a device that fails is exit code 1:", () => {
     });
     running.stdin.write(clip.subarray(0, 3 * CLIP_FRAME_BYTES));
     await running.stdin.flush();
-    expectFailure(await running.ended(), 1, /the server is gone[\s\S]*holds the 2 frames before that/);
+    expectFailure(await running.ended(), 1, /the server disconnected[\s\S]*holds the 2 frames before that/);
   });
 
   test.each<[string[], RegExp]>([
     [
       ["--device", "nonsense"],
-      /"nonsense" names no device that can be opened; use an address such as 0000:00:09.0, vfio-user:\/path\/to\.sock for a server, or model:vp9/,
+      /"nonsense" is not a device that can be opened; use an address such as 0000:00:09.0, vfio-user:\/path\/to\.sock for a server, or model:vp9/,
     ],
     [
       ["--device", "vfio-user:/nope"],
@@ -720,7 +720,7 @@ test("a server whose codec is busy with an endless stream ends on Ctrl-C, and it
   expect((await server.ended()).exitCode).toBe(0);
   const ended = await running.ended();
   expect(ended.exitCode).toBe(1);
-  expect(ended.stderr).toMatch(/the server is gone .*\n.* holds the \d+ frames before that/);
+  expect(ended.stderr).toMatch(/the server disconnected .*\n.* holds the \d+ frames before that/);
 });
 
 test("what fails before the first frame costs no existing file", async () => {

@@ -96,7 +96,7 @@ test.each([
 
 test("an error on a terminal has no clock", async () => {
   const shown = await onTerminal("bun scripts/peek.ts nonsense:1 0:0");
-  expect(shown).toMatch(/^\s*ERROR {2}"nonsense:1" names no device that can be opened/);
+  expect(shown).toMatch(/^\s*ERROR {2}"nonsense:1" is not a device that can be opened/);
 });
 
 test("a list without a match says so beside its output, which stays empty", async () => {

@@ -36,7 +36,7 @@ import { findUio, UioInterrupt } from "./uio.ts";
 
 /** Why sysfs is used although VFIO may work. */
 export const ASKED_FOR: Advice = { text: "it was asked for", remedies: [] };
-const TURN_IOMMU_ON: Remedy = { verb: "doctor", args: [], does: "tells how" };
+const TURN_IOMMU_ON: Remedy = { verb: "doctor", args: [], does: "shows how" };
 
 /** Opens a function that has no driver, or uio_pci_generic. `why` is why not VFIO. Throws DeviceError. */
 export function openSysfs(pci: PciFunction, why: Advice, spec: string): PciDevice {
@@ -66,17 +66,17 @@ function whoKeepsIt(pci: PciFunction, driver: string, why: Advice): Advice {
   if (isVfioDriver(driver))
     return why === ASKED_FOR
       ? {
-          text: `${driver} has ${address}, so its BARs are mapped through VFIO: name it ${address}, without sysfs`,
-          remedies: [{ verb: "release", args: [address], does: `takes it from ${driver}` }],
+          text: `${driver} has ${address}, so its BARs are mapped through VFIO: open it as ${address}, without sysfs`,
+          remedies: [{ verb: "release", args: [address], does: `unbinds it from ${driver}` }],
         }
       : {
           text: `${driver} has ${address}, so its BARs can't be mapped through sysfs, and VFIO can't be used: ${why.text}`,
-          remedies: [...why.remedies, { ...bindUio(address), does: "works without" }],
+          remedies: [...why.remedies, { ...bindUio(address), does: "works without VFIO" }],
         };
-  const kept = `${driver} drives ${address}; its BARs can't be mapped meanwhile`;
+  const kept = `${driver} drives ${address}; its BARs can't be mapped while it does`;
   if (pci.isBridge)
     return {
-      text: `${kept}, and no driver for user space takes a bridge`,
+      text: `${kept}, and no driver for user space supports bridges`,
       remedies: [{ verb: "peek", args: [address, "config:0"], does: "reads its configuration space" }],
     };
   return { text: kept, remedies: [isBeyondVfio(pci) ? bindUio(address) : { verb: "bind", args: [address] }] };
@@ -141,7 +141,7 @@ class SysfsDevice implements PciDevice {
         },
       ]);
     if (!existsSync(path))
-      return vfioMapsIt(`this kernel has no ${path} on this architecture`, "VFIO maps it all the same");
+      return vfioMapsIt(`this kernel has no ${path} on this architecture`, "VFIO maps it anyway");
     try {
       const fd = openFile(path, O_RDWR);
       if (flags & ResourceFlag.IO) {
@@ -171,10 +171,12 @@ class SysfsDevice implements PciDevice {
         kind === "intx"
           ? { text: "bind uio_pci_generic", remedies: [bindUio(this.#pci.address)] }
           : {
-              text: `sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used since ${this.#why.text}`,
+              text: `sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used because ${this.#why.text}`,
               remedies: this.#why.remedies,
             };
-      throw new DeviceError(`${this.spec}: ${count} ${kind} interrupts can't be had: ${text}`, { remedies });
+      throw new DeviceError(`${this.spec}: ${count} ${kind} interrupts are not available: ${text}`, {
+        remedies,
+      });
     }
     try {
       this.#intx?.[Symbol.dispose]();
@@ -200,7 +202,8 @@ class SysfsDevice implements PciDevice {
   #changeCommand(change: (command: number) => number): void {
     try {
       const command = this.config.read16(Config.COMMAND);
-      if (isSilent({ command })) throw new BusError("its configuration space reads as all ones: it is gone");
+      if (isSilent({ command }))
+        throw new BusError("its configuration space reads as all ones: it has gone away");
       this.config.write16(Config.COMMAND, change(command));
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
@@ -210,7 +213,7 @@ class SysfsDevice implements PciDevice {
 
   allocateDma(): DmaMemory {
     throw new DeviceError(
-      `${this.spec}: there is no DMA through sysfs, where no IOMMU says what the device may reach; use what the device has in its BARs, or turn the IOMMU on and use VFIO`,
+      `${this.spec}: DMA is not available through sysfs, where no IOMMU limits what the device can reach; use the memory in its BARs, or turn the IOMMU on and use VFIO`,
       { remedies: [TURN_IOMMU_ON] },
     );
   }

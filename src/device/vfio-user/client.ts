@@ -187,7 +187,7 @@ class Client implements PciDevice {
     const { maxFds } = this.#connection;
     if (maxFds === 0)
       throw this.#connection.error(
-        "the server takes no file descriptors (max_msg_fds is 0), and it signals interrupts through them",
+        "the server accepts no file descriptors (max_msg_fds is 0), and interrupts are signalled through them",
       );
     // Vectors beyond `count` must not stay enabled, and not every server lets an enabled kind grow.
     if (this.#enabled.has(kind)) this.disableInterrupts(kind);
@@ -253,7 +253,7 @@ class Client implements PciDevice {
   }
 
   reset(): void {
-    if (!this.#canReset) throw this.#connection.error("the server's device offers no reset");
+    if (!this.#canReset) throw this.#connection.error("the server's device does not support reset");
     this.#connection.request(Command.DEVICE_RESET, 0);
     this.enable();
   }

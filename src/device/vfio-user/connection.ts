@@ -165,7 +165,9 @@ export class Connection implements Disposable {
     }
     closeAll(message.fds);
     if (message.reply)
-      throw new ProtocolError(`a reply to ${commandName(message.command)} ${message.id} came unasked`);
+      throw new ProtocolError(
+        `a reply to ${commandName(message.command)} ${message.id} came without a request`,
+      );
     this.#answer(message);
   }
 
@@ -211,13 +213,13 @@ export class Connection implements Disposable {
 
 function reason(error: Error, name: string, timeoutMs: number): string {
   if (error instanceof Disconnected) {
-    return `the server is gone (${name}: ${error.message}); start it again and open the device anew`;
+    return `the server disconnected (${name}: ${error.message}); restart it and reopen the device`;
   }
   if (error instanceof SocketTimeout && name === SERVING) {
-    return `the server has stopped in the middle of a request of its own, or of taking the answer, for ${timeoutMs} ms`;
+    return `the server stalled for ${timeoutMs} ms while sending its own request or receiving the answer`;
   }
   if (error instanceof SocketTimeout) {
-    return `no answer to ${name} within ${timeoutMs} ms; the server hangs, is serving another client, or is no vfio-user server`;
+    return `no answer to ${name} within ${timeoutMs} ms; the server hangs, is serving another client, or is not a vfio-user server`;
   }
   if (error instanceof ProtocolError) return `${error.message}; is it a vfio-user server?`;
   return `${name} failed: ${error.message}`;

@@ -44,7 +44,7 @@ export class SharedMemories implements Disposable {
     } catch (error) {
       this.#iova.free(iova);
       if (!(error instanceof SystemError)) throw error;
-      throw connection.error(`no ${roundedBytes} bytes of memory to share: ${error.message}`);
+      throw connection.error(`can't allocate ${roundedBytes} bytes of shared memory: ${error.message}`);
     }
   }
 

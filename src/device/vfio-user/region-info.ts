@@ -46,7 +46,7 @@ export function readRegionInfo(connection: Connection, index: number): RegionInf
       closeAll(fds);
     }
   }
-  throw connection.error(`region ${index}'s information grows each time it is asked for`);
+  throw connection.error(`region ${index}'s information grows with each request`);
 }
 
 function parse(connection: Connection, index: number, info: DataView): ParsedRegionInfo {
@@ -54,7 +54,7 @@ function parse(connection: Connection, index: number, info: DataView): ParsedReg
     return parseRegionInfo(info);
   } catch (error) {
     if (!(error instanceof VfioFormatError)) throw error;
-    throw connection.error(`region ${index}'s information makes no sense: ${error.message}`);
+    throw connection.error(`region ${index}'s information is invalid: ${error.message}`);
   }
 }
 

@@ -98,10 +98,10 @@ class VfioDevice implements PciDevice {
     const command = this.config.read16(Config.COMMAND);
     if (isSilentCommand(command))
       throw new DeviceError(
-        `${this.spec}: its configuration space reads as all ones: the link is down, or the device is gone or in reset`,
+        `${this.spec}: its configuration space reads as all ones: the link is down, or the device has gone away or is in reset`,
         {
           silent: true,
-          remedies: [{ verb: "rescan", args: [this.#address], does: "looks for it anew" }],
+          remedies: [{ verb: "rescan", args: [this.#address], does: "rescans for it" }],
         },
       );
     this.config.write16(Config.COMMAND, command | Command.IO | Command.MEMORY | Command.BUS_MASTER);

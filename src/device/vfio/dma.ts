@@ -108,7 +108,7 @@ export class MappedMemories implements Disposable {
     if (code === "ENOMEM")
       return "more memory than this process may lock: raise RLIMIT_MEMLOCK, or run as root";
     if (code === "ENOSPC")
-      return `the container takes ${mappingsLeft ?? 0} more mappings; as root: echo N > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit, and open the device again`;
+      return `the container accepts only ${mappingsLeft ?? 0} more mappings; as root: echo N > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit, and open the device again`;
     if (code === "EEXIST") return "these addresses are mapped already";
     return "the IOMMU can't map it";
   }

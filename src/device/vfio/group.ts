@@ -100,7 +100,7 @@ function openGroupFile(number: number, address: string, spec: string): Fd {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const why = {
-      ENOENT: `vfio-pci has ${address}, but the group's node is not here: in a container pass in ${path} and /dev/vfio/vfio, else udev has not made it yet`,
+      ENOENT: `vfio-pci has ${address}, but the group's node does not exist: in a container, pass in ${path} and /dev/vfio/vfio; otherwise udev has not created it yet`,
       EACCES: `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${path}`,
       EPERM: "the kernel refuses it; run as root",
       EBUSY: `the group is in use by ${whoHolds(path)}; end that first`,

@@ -100,6 +100,6 @@ export class Irqs implements Disposable {
     // Positive: none is enabled; this many are possible (vfio_msi_enable in the kernel).
     const possible = ioctl(this.#device, Vfio.DEVICE_SET_IRQS, set, what);
     if (possible > 0)
-      throw new SystemError(`${what}, this machine gives ${possible} at most`, constants.errno.ENOSPC);
+      throw new SystemError(`${what}, this machine supports at most ${possible}`, constants.errno.ENOSPC);
   }
 }

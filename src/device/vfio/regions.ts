@@ -66,9 +66,9 @@ export function regionTransfers(fd: Fd, name: string, fileOffset: number, spec: 
 function explain(code: string): Advice | undefined {
   if (code !== "EIO") return undefined;
   return {
-    text: "memory decode is off, or the device is gone",
+    text: "memory decode is off, or the device has gone away",
     remedies: [
-      { verb: "info", args: [], does: "tells" },
+      { verb: "info", args: [], does: "shows which" },
       { verb: "enable", args: [], does: "turns decode on" },
     ],
   };

@@ -51,7 +51,7 @@ function expectError(spec: string, what: string | RegExp, act: () => unknown): v
 
 const GONE = (command: string) =>
   new RegExp(
-    `^the server is gone \\(${command}: the peer closed the connection( \\(E[A-Z]+\\))?\\); start it again and open the device anew$`,
+    `^the server disconnected \\(${command}: the peer closed the connection( \\(E[A-Z]+\\))?\\); restart it and reopen the device$`,
   );
 const announces = (size: number) =>
   `VERSION announces ${size} bytes; 16 to 1048656 are possible; is it a vfio-user server?`;
@@ -59,7 +59,7 @@ const announces = (size: number) =>
 const openings: Partial<Record<ServerName, string | RegExp>> = {
   "closes at once": GONE("VERSION"),
   "never answers":
-    "no answer to VERSION within 5000 ms; the server hangs, is serving another client, or is no vfio-user server",
+    "no answer to VERSION within 5000 ms; the server hangs, is serving another client, or is not a vfio-user server",
   "stops in a message": GONE("VERSION"),
   "another id": "a reply to VERSION 7 came for VERSION 0; is it a vfio-user server?",
   "another command": "a reply to DMA_MAP 0 came for VERSION 0; is it a vfio-user server?",
@@ -77,14 +77,12 @@ const openings: Partial<Record<ServerName, string | RegExp>> = {
   "no config region": "the server's device is not a PCI device",
   "half the information": "the reply to DEVICE_GET_INFO has 8 bytes of at least 16",
   "half a region": "region 0's information is 16 bytes long",
-  "huge region": `region 0's information makes no sense: it is said to be ${2 ** 60} bytes long`,
-  "region information that grows": "region 0's information grows each time it is asked for",
-  "capability outside": "region 0's information makes no sense: a capability of it lies at 4096 of 32 bytes",
-  "capability in the header":
-    "region 0's information makes no sense: a capability of it lies at 8 of 48 bytes",
-  "capabilities in a circle":
-    "region 0's information makes no sense: its capabilities are linked in a circle",
-  "areas that do not fit": "region 0's information makes no sense: its list of 4294967295 areas does not fit",
+  "huge region": `region 0's information is invalid: it is said to be ${2 ** 60} bytes long`,
+  "region information that grows": "region 0's information grows with each request",
+  "capability outside": "region 0's information is invalid: a capability of it lies at 4096 of 32 bytes",
+  "capability in the header": "region 0's information is invalid: a capability of it lies at 8 of 48 bytes",
+  "capabilities in a circle": "region 0's information is invalid: its capabilities are linked in a circle",
+  "areas that do not fit": "region 0's information is invalid: its list of 4294967295 areas does not fit",
   "area past the end": "region 0 offers 4096 bytes at 4096 of a file of 4096 bytes to map",
   "huge area": `region 0 offers ${2 ** 63} bytes at 0 of a file of 4096 bytes to map`,
   "empty area": "region 0 offers 0 bytes at 0 of a file of 4096 bytes to map",
@@ -232,7 +230,7 @@ describe("An open device", () => {
 
   test("sends nothing for what the server said it lacks", () => {
     withDevice("no reset and no interrupts", (device, spec) => {
-      expectError(spec, "the server's device offers no reset", () => device.reset());
+      expectError(spec, "the server's device does not support reset", () => device.reset());
       expect(device.interruptCount("msi")).toBe(0);
     });
   });

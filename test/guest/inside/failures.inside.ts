@@ -33,7 +33,7 @@ afterAll(async () => {
 
 test("a function that is not there", () => {
   expect(messageOf(() => openDevice("0000:7f:00.0"))).toBe(
-    "0000:7f:00.0: there is no PCI function 0000:7f:00.0; bun run list.ts shows those there are, and bun run rescan.ts --bus all looks for new ones",
+    "0000:7f:00.0: there is no PCI function 0000:7f:00.0; bun run list.ts shows those present, and bun run rescan.ts --bus all looks for new ones",
   );
 });
 
@@ -115,7 +115,7 @@ test("decode off: an access by system call fails, and the message tells how to t
   const [off, on] = [new Uint8Array([0, 0]), new Uint8Array([Command.MEMORY, 0])];
   config.write(Config.COMMAND, off);
   expect(messageOf(() => bar0.read(0, 4))).toBe(
-    `${nvme}: read 4 bytes at 0x0 of BAR0: EIO: memory decode is off, or the device is gone; bun run info.ts tells, and bun run enable.ts turns decode on`,
+    `${nvme}: read 4 bytes at 0x0 of BAR0: EIO: memory decode is off, or the device has gone away; bun run info.ts shows which, and bun run enable.ts turns decode on`,
   );
   config.write(Config.COMMAND, on);
   expect(bar0.read(0, 4).getUint32(0, true)).not.toBe(0xffffffff);
@@ -176,7 +176,7 @@ test("more mappings than the kernel lets a container make are refused with the c
   writeFileSync(limit, "1");
   try {
     expect((await outcome(edu, "--dma", "4096", "--dma", "4096")).split("\n")[1]).toEndWith(
-      `ENOSPC: the container takes 0 more mappings; as root: echo N > ${limit}, and open the device again`,
+      `ENOSPC: the container accepts only 0 more mappings; as root: echo N > ${limit}, and open the device again`,
     );
   } finally {
     writeFileSync(limit, before);
@@ -194,7 +194,7 @@ test("a device that another driver has, and one that no driver has, are reached 
   await release(nvme, { force: false });
   expect(readFunction(nvme).driver).toBe("nvme");
   expect(messageOf(() => openDevice(nvme))).toBe(
-    `${nvme}: nvme drives ${nvme}; its BARs can't be mapped meanwhile: bun run bind.ts ${nvme}`,
+    `${nvme}: nvme drives ${nvme}; its BARs can't be mapped while it does: bun run bind.ts ${nvme}`,
   );
   expect(messageOf(() => openDevice(`vfio:${nvme}`))).toBe(
     `vfio:${nvme}: VFIO can't be used: nvme is bound to it, not vfio-pci: bun run bind.ts ${nvme}`,

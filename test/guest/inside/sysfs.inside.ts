@@ -82,16 +82,16 @@ test("BARs smaller than a page are each device's own, wherever in a page they be
 test("what only VFIO can do is refused with the reason", () => {
   using device = openDevice(address);
   expect(messageOf(() => openDevice(`vfio:${address}`))).toBe(
-    `vfio:${address}: VFIO can't be used: ${NO_IOMMU}; bun run doctor.ts tells`,
+    `vfio:${address}: VFIO can't be used: ${NO_IOMMU}; bun run doctor.ts shows which`,
   );
   expect(messageOf(() => device.allocateDma(4096))).toBe(
-    `${address}: there is no DMA through sysfs, where no IOMMU says what the device may reach; use what the device has in its BARs, or turn the IOMMU on and use VFIO; bun run doctor.ts tells how`,
+    `${address}: DMA is not available through sysfs, where no IOMMU limits what the device can reach; use the memory in its BARs, or turn the IOMMU on and use VFIO; bun run doctor.ts shows how`,
   );
   expect(messageOf(() => device.enableInterrupts("msi", 1))).toBe(
-    `${address}: 1 msi interrupts can't be had: sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used since ${NO_IOMMU}; bun run doctor.ts tells`,
+    `${address}: 1 msi interrupts are not available: sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used because ${NO_IOMMU}; bun run doctor.ts shows which`,
   );
   expect(messageOf(() => device.enableInterrupts("intx", 1))).toBe(
-    `${address}: 1 intx interrupts can't be had: bind uio_pci_generic: bun run bind.ts ${address} --driver uio_pci_generic`,
+    `${address}: 1 intx interrupts are not available: bind uio_pci_generic: bun run bind.ts ${address} --driver uio_pci_generic`,
   );
   expect(messageOf(() => openDevice(address))).toBe(
     `${address}: ${address} is in use by this process itself; one process at a time drives a device`,

@@ -424,7 +424,7 @@ describe("a device that fails", () => {
     ],
     [
       "die",
-      /^model:vp9\?fault=die@4: the server is gone \(REGION_(READ|WRITE): the peer closed the connection( \(E[A-Z]+\))?\); start it again and open the device anew$/,
+      /^model:vp9\?fault=die@4: the server disconnected \(REGION_(READ|WRITE): the peer closed the connection( \(E[A-Z]+\))?\); restart it and reopen the device$/,
     ],
   ] as const;
   for (const path of ["dma", "window"] as const) {
@@ -511,7 +511,7 @@ describe("a device that fails", () => {
 test.each([
   [
     "nonsense",
-    /^"nonsense" names no device that can be opened; use an address such as 0000:00:09.0, vfio-user:/,
+    /^"nonsense" is not a device that can be opened; use an address such as 0000:00:09.0, vfio-user:/,
   ],
   [
     "vfio-user:/nope",

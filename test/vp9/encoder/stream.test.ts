@@ -96,7 +96,7 @@ describe("encodeFrames", () => {
       for await (const chunk of encodeFrames({ device: "model:vp9?fault=die@4" }, config, stuck()))
         chunks.push(chunk);
     });
-    expect(error.message).toStartWith("model:vp9?fault=die@4: the server is gone");
+    expect(error.message).toStartWith("model:vp9?fault=die@4: the server disconnected");
     expect(summary(chunks)).toEqual(reference.slice(0, 3));
   });
 

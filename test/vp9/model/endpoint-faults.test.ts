@@ -120,7 +120,7 @@ test("die: the model is killed before the frame completes", async () => {
   rig.submit();
   await until("the model to be killed", server.stopped);
   expect(rig.take()).toBeUndefined();
-  expect(() => rig.regs.STATUS.read()).toThrow("the server is gone");
+  expect(() => rig.regs.STATUS.read()).toThrow("the server disconnected");
 });
 
 test("several faults can be injected, and a frame that fails counts as one, too", async () => {
