@@ -95,7 +95,7 @@ function fromFunction(of: PciFunction): Source {
   } catch (error) {
     throw new BusError(
       `can't read the configuration space of ${of.address}: ${codeOf(error)}: the function may have gone away`,
-      { cause: error, remedies: [{ verb: "list", args: [], does: "shows those there are" }] },
+      { cause: error, remedies: [{ verb: "list", args: [], does: "shows those present" }] },
     );
   }
   // A virtual function's own ids read as ones; the kernel knows them (PCIe 6.0, section 9.3.4.1).

@@ -35,7 +35,7 @@ function link({ function: { address, physicalFunction }, config, registers }: Fu
     return finding(
       check,
       "problem",
-      "it answers all ones: the link is down, or the device is gone, off or being programmed",
+      "it reads as all ones: the link is down, or the device has gone away, is off or is being programmed",
       rescan,
     );
   if (registers === undefined) return finding(check, "ok", "its configuration space answers");
@@ -44,7 +44,7 @@ function link({ function: { address, physicalFunction }, config, registers }: Fu
   return finding(
     check,
     "problem",
-    `its configuration space answers, but the first word of region ${registers.region} is all ones: what is behind it is dead, in reset or being programmed`,
+    `its configuration space answers, but the first word of region ${registers.region} is all ones: the logic behind it is dead, in reset or being programmed`,
     "bring that back (its program, image or power), then ",
     rescan,
   );
@@ -64,7 +64,7 @@ function driver(facts: FunctionFacts): Finding {
     return finding(check, "not applicable", `a bridge, with ${name ?? "no driver"}`);
   if (isVfioDriver(name)) return finding(check, "ok", `${name}`);
   if (name === "uio_pci_generic") {
-    const text = "uio_pci_generic: legacy interrupts only, and nothing guards memory against its DMA";
+    const text = "uio_pci_generic: legacy interrupts only, and nothing protects memory from its DMA";
     return facts.beyondVfio
       ? finding(check, "ok", text)
       : finding(check, "warning", text, ...bindCommand(facts));
@@ -73,7 +73,7 @@ function driver(facts: FunctionFacts): Finding {
     return finding(
       check,
       "problem",
-      "none, and kernel lockdown keeps its regions from sysfs: only VFIO reaches them",
+      "none, and kernel lockdown blocks its regions in sysfs: only VFIO can reach them",
       ...(facts.beyondVfio ? [TURN_IOMMU_ON] : bindCommand(facts)),
     );
   if (name === undefined)
@@ -103,15 +103,15 @@ function override({ function: of, record }: FunctionFacts): Finding {
   if (of.driverOverride === undefined) return finding(check, "ok", "not set");
   if (of.driverOverride === of.driver)
     return finding(check, "ok", record ? `${of.driver}, set by vfiokit` : `${of.driver}, not set by vfiokit`);
-  return finding(check, "warning", `${of.driverOverride} is left over: no other driver can have it`, {
+  return finding(check, "warning", `${of.driverOverride} is left over: no other driver can bind to it`, {
     verb: "release",
     args: [of.address],
   });
 }
 
 function use({ uses, function: of }: FunctionFacts): Finding {
-  if (uses.length === 0) return finding("use", "ok", "nobody uses it");
-  const fix = isAnyBridge(of) ? [] : ["unmount, stop or end that before it gets another driver"];
+  if (uses.length === 0) return finding("use", "ok", "not in use");
+  const fix = isAnyBridge(of) ? [] : ["unmount or stop that before binding another driver"];
   return finding("use", "warning", uses.join("; "), ...fix);
 }
 
@@ -137,7 +137,7 @@ function group({ function: of, members, beyondVfio }: FunctionFacts): Finding {
   return finding(
     check,
     "problem",
-    `${number} is not viable: ${list.join(", ")} in it is with another driver`,
+    `${number} is not viable; members with another driver: ${list.join(", ")}`,
     { verb: "bind", args: [of.address, "--group"] },
   );
 }
@@ -165,7 +165,7 @@ function groupNode({ node }: FunctionFacts): Finding {
     return finding(
       check,
       "problem",
-      `EPERM: ${path} without an IOMMU takes CAP_SYS_RAWIO`,
+      `EPERM: ${path} without an IOMMU needs CAP_SYS_RAWIO`,
       "run as root, with sudo",
     );
   if (opened === "EBUSY") {
@@ -210,7 +210,7 @@ function memoryRegions(of: FunctionFacts["function"]) {
 
 function decode({ function: of, config }: FunctionFacts): Finding {
   const check = "memory decode";
-  if (config === undefined || isSilent(config)) return finding(check, "not applicable", "it does not tell");
+  if (config === undefined || isSilent(config)) return finding(check, "not applicable", "unknown");
   if (memoryRegions(of).length === 0) return finding(check, "not applicable", "it has no memory regions");
   // PCIe 6.0, section 9.3.4.1.3.
   if (of.physicalFunction !== undefined)
@@ -226,7 +226,7 @@ function decode({ function: of, config }: FunctionFacts): Finding {
 function busMaster(facts: FunctionFacts): Finding {
   const { function: of, config, lockedDown } = facts;
   const check = "bus master";
-  if (config === undefined || isSilent(config)) return finding(check, "not applicable", "it does not tell");
+  if (config === undefined || isSilent(config)) return finding(check, "not applicable", "unknown");
   const { busMaster: on } = commandBits(config.command);
   if (on && of.driver === undefined && !of.isBridge)
     return finding(
@@ -252,7 +252,7 @@ function resourceFiles({
   if (regions.length === 0) return finding(check, "not applicable", "it has no memory regions");
   if (isVfioDriver(driver)) return finding(check, "ok", `not needed: ${driver} maps its regions`);
   if (driver !== undefined && driver !== "uio_pci_generic")
-    return finding(check, "not applicable", `${driver} keeps its regions from being mapped`);
+    return finding(check, "not applicable", `its regions can't be mapped while ${driver} drives it`);
   const onlyVfio = (why: string) =>
     finding(
       check,
@@ -260,8 +260,8 @@ function resourceFiles({
       `${why}: only VFIO can`,
       beyondVfio ? TURN_IOMMU_ON : { verb: "bind", args: [address] },
     );
-  if (lockedDown) return onlyVfio("kernel lockdown forbids to map its regions through sysfs");
+  if (lockedDown) return onlyVfio("kernel lockdown forbids mapping its regions through sysfs");
   const without = regions.find(({ index }) => !files.includes(index));
-  if (without) return onlyVfio(`this kernel has no resource${without.index} to map its region by`);
+  if (without) return onlyVfio(`this kernel has no file resource${without.index} to map its region`);
   return finding(check, "ok", "its regions can be mapped through sysfs");
 }

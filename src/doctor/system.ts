@@ -96,7 +96,7 @@ function interruptRemapping(facts: SystemFacts): Finding {
     return finding(
       check,
       "warning",
-      "off, and VFIO is told to go on: a device can send any interrupt (allow_unsafe_interrupts)",
+      "off, and VFIO is told to continue anyway: a device can send any interrupt (allow_unsafe_interrupts)",
     );
   return finding(
     check,
@@ -209,14 +209,14 @@ function hugepages({ hugepages: sizes, transparentHugepages }: SystemFacts): Fin
     return finding(check, "ok", each.join(", "));
   }
   if (transparentHugepages)
-    return finding(check, "ok", "none reserved, but large DMA memory is made of transparent ones");
+    return finding(check, "ok", "none reserved, but large DMA memory uses transparent ones");
   const [smallest] = [...sizes].sort((a, b) => a.sizeBytes - b.sizeBytes);
   const usual = sizes.find(({ sizeBytes }) => sizeBytes === HUGEPAGE_BYTES) ?? smallest;
   if (!usual) return finding(check, "not applicable", "this kernel has none");
   return finding(
     check,
     "warning",
-    "none reserved: DMA memory is made of small pages",
+    "none reserved: DMA memory uses small pages",
     `echo 64 > /sys/kernel/mm/hugepages/hugepages-${usual.sizeBytes / 1024}kB/nr_hugepages`,
   );
 }

@@ -166,7 +166,7 @@ test("large pages are reserved where 2 MiB ones are, though there may be smaller
   expect(system({ ...healthy, hugepages: sizes(2048) }, "hugepages")).toMatchObject({
     check: "hugepages",
     verdict: "ok",
-    text: "none reserved, but large DMA memory is made of transparent ones",
+    text: "none reserved, but large DMA memory uses transparent ones",
   });
 });
 
@@ -212,7 +212,7 @@ describe("a function", () => {
     expect(device({ ...bound, registers: { region: 0, silent: true } }, "link")).toEqual({
       check: "link",
       verdict: "problem",
-      text: "its configuration space answers, but the first word of region 0 is all ones: what is behind it is dead, in reset or being programmed",
+      text: "its configuration space answers, but the first word of region 0 is all ones: the logic behind it is dead, in reset or being programmed",
       fix: "bring that back (its program, image or power), then bun run rescan.ts 0000:00:09.0",
     });
     expect(device({ ...bound, registers: { region: 0, silent: false } }, "link")).toMatchObject({
@@ -225,7 +225,7 @@ describe("a function", () => {
   test.each([
     ["ENOENT", "problem", /^ENOENT: \/dev\/vfio\/12 does not exist/],
     ["EACCES", "problem", /^EACCES: this user may not open \/dev\/vfio\/12$/],
-    ["EPERM", "problem", /^EPERM: .* takes CAP_SYS_RAWIO$/],
+    ["EPERM", "problem", /^EPERM: .* needs CAP_SYS_RAWIO$/],
     ["EBUSY", "problem", /^EBUSY: \/dev\/vfio\/12 is held by process 4711 \(dd\)$/],
     ["ENODEV", "problem", /^\/dev\/vfio\/12 can't be opened: ENODEV$/],
   ] as const)("whose group's node gives %s is told apart from others", (opened, verdict, text) => {
@@ -246,7 +246,7 @@ describe("a function", () => {
     expect(device({ ...facts, members: blocked }, "IOMMU group")).toEqual({
       check: "IOMMU group",
       verdict: "problem",
-      text: "12 is not viable: 0000:00:0a.0 (nvme) in it is with another driver",
+      text: "12 is not viable; members with another driver: 0000:00:0a.0 (nvme)",
       fix: "bun run bind.ts 0000:00:09.0 --group",
     });
   });
@@ -266,7 +266,7 @@ describe("a function", () => {
     expect(device(free, "resource files")).toEqual({
       check: "resource files",
       verdict: "warning",
-      text: "this kernel has no resource1 to map its region by: only VFIO can",
+      text: "this kernel has no file resource1 to map its region: only VFIO can",
       fix: "bun run bind.ts 0000:00:09.0",
     });
   });
@@ -274,7 +274,7 @@ describe("a function", () => {
   test.each([
     ["vfio-pci", "ok", "not needed: vfio-pci maps its regions"],
     ["mlx5_vfio_pci", "ok", "not needed: mlx5_vfio_pci maps its regions"],
-    ["nvme", "not applicable", "nvme keeps its regions from being mapped"],
+    ["nvme", "not applicable", "its regions can't be mapped while nvme drives it"],
     ["uio_pci_generic", "ok", "its regions can be mapped through sysfs"],
     [undefined, "ok", "its regions can be mapped through sysfs"],
   ] as const)(
@@ -301,11 +301,11 @@ describe("a function", () => {
     };
     expect(device(facts, "driver")).toMatchObject({
       verdict: "problem",
-      text: "none, and kernel lockdown keeps its regions from sysfs: only VFIO reaches them",
+      text: "none, and kernel lockdown blocks its regions in sysfs: only VFIO can reach them",
     });
     expect(device(facts, "resource files")).toMatchObject({
       verdict: "warning",
-      text: "kernel lockdown forbids to map its regions through sysfs: only VFIO can",
+      text: "kernel lockdown forbids mapping its regions through sysfs: only VFIO can",
     });
     for (const check of ["driver", "resource files", "bus master"])
       expect(device(facts, check).fix).toBe("bun run bind.ts 0000:00:09.0");

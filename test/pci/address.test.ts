@@ -22,6 +22,6 @@ test.each([
 ])("%p is no address", (text) => {
   expect(isAddress(text)).toBe(false);
   expect(() => canonicalAddress(text)).toThrow(
-    new BusError(`"${text}" is no PCI address; it looks like 0000:00:09.0, or 00:09.0`),
+    new BusError(`"${text}" is not a PCI address; an address looks like 0000:00:09.0, or 00:09.0`),
   );
 });

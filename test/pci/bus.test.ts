@@ -156,7 +156,7 @@ describe("what hangs from a function", () => {
   const physical = () => readFunction("0000:01:00.0", root);
   const bridge = () => readFunction("0000:00:02.0", root);
   const vanish =
-    "its virtual functions vanish when its driver lets go: 0000:01:00.1 (vfio-pci); echo 0 > /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs removes them";
+    "its virtual functions disappear when its driver is unbound: 0000:01:00.1 (vfio-pci); echo 0 > /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs removes them";
 
   test("is its virtual functions, and what is behind a bridge", () => {
     const addresses = (functions: { address: string }[]) => functions.map(({ address }) => address);

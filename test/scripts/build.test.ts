@@ -173,7 +173,7 @@ describe("the binary", () => {
 
   test("says in its errors what to type there", async () => {
     const { exitCode, stderr } = await vfiokit("bind", "ffff:ff:1f.7");
-    expect(stderr).toContain("there is no PCI function ffff:ff:1f.7; vfiokit list shows those there are");
+    expect(stderr).toContain("there is no PCI function ffff:ff:1f.7; vfiokit list shows those present");
     expect(exitCode).toBe(1);
   });
 

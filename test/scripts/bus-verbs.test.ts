@@ -18,7 +18,7 @@ async function run(verb: string, ...args: string[]) {
 describe("a command line that makes no sense ends with 2 and changes nothing", () => {
   test.each([
     ["bind", [], "the function's address is missing; --help has examples"],
-    ["bind", ["9"], '"9" is no PCI address; it looks like 0000:00:09.0, or 00:09.0'],
+    ["bind", ["9"], '"9" is not a PCI address; an address looks like 0000:00:09.0, or 00:09.0'],
     ["bind", [ABSENT, ABSENT], `unexpected argument "${ABSENT}"`],
     ["release", [], "say which function to release: its address, or --all"],
     ["release", [ABSENT, "--all"], "say which function to release: its address, or --all"],
@@ -31,7 +31,7 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
     ],
     ["rescan", [ABSENT, "--pause", "--", "true"], "either --pause or a command after --, not both"],
     ["rescan", [ABSENT, "--timeout", "0"], "--timeout 0: it must be a number of seconds"],
-    ["doctor", ["x"], '"x" is no PCI address'],
+    ["doctor", ["x"], '"x" is not a PCI address'],
     ["list", ["--id", "10ee"], "--id 10ee: it must be VENDOR:DEVICE, such as 10ee:7022, 10ee: or :7022"],
     ["list", ["--class", "1"], "--class 1: it must be 2, 4 or 6 hexadecimal digits, such as 01 or 0108"],
     ["list", ["--group", "x"], "--group x: it must be a whole number from 0"],
@@ -47,7 +47,7 @@ test.each(["bind", "release", "rescan", "enable", "doctor"])(
   async (verb) => {
     const { exitCode, stdout, stderr } = await run(verb, ABSENT);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
-    expect(stderr).toContain(`there is no PCI function ${ABSENT}; bun run list.ts shows those there are`);
+    expect(stderr).toContain(`there is no PCI function ${ABSENT}; bun run list.ts shows those present`);
   },
 );
 
@@ -93,7 +93,7 @@ test("--json says in one object what failed, and what made no sense", async () =
   for (const verb of ["bind", "rescan", "enable", "doctor"])
     for (const [word, code, message] of [
       [ABSENT, 1, `there is no PCI function ${ABSENT}`],
-      ["9", 2, '"9" is no PCI address'],
+      ["9", 2, '"9" is not a PCI address'],
     ] as const) {
       const { exitCode, stdout } = await run(verb, word, "--json");
       const value = JSON.parse(stdout);

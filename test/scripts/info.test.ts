@@ -283,7 +283,7 @@ describe("what goes wrong", () => {
 
   test("a word that names no device is refused with what there is", async () => {
     expect(await failure(2, "nonsense")).toContain(
-      '"nonsense" names no device that can be opened; use an address',
+      '"nonsense" is not a device that can be opened; use an address',
     );
   });
 

@@ -23,7 +23,7 @@ import { BusError } from "../../src/pci/bus/bus-error.ts";
 import { readFunction } from "../../src/pci/bus/functions.ts";
 import { ROOT } from "./rig.ts";
 
-const bind = { verb: "bind", args: ["0000:00:09.0", "--force"], does: "binds it all the same" };
+const bind = { verb: "bind", args: ["0000:00:09.0", "--force"], does: "binds it anyway" };
 const doctor = { verb: "doctor", args: [] };
 const ways: readonly Way[] = ["clone", "npx", "command", "binary"];
 
@@ -55,13 +55,13 @@ describe("a remedy is worded", () => {
     expect(wordRemedies("no", [], "clone")).toBe("no");
     expect(wordRemedies("no", [doctor], "clone")).toBe("no: bun run doctor.ts");
     expect(wordRemedies("no", [bind, { ...doctor, does: "tells why" }], "binary")).toBe(
-      "no; vfiokit bind 0000:00:09.0 --force binds it all the same, and vfiokit doctor tells why",
+      "no; vfiokit bind 0000:00:09.0 --force binds it anyway, and vfiokit doctor tells why",
     );
   });
 
   test("on a line of its own after a message of several lines", () => {
     expect(wordRemedies("in use:\nsomebody", [bind], "clone")).toBe(
-      "in use:\nsomebody\nbun run bind.ts 0000:00:09.0 --force binds it all the same",
+      "in use:\nsomebody\nbun run bind.ts 0000:00:09.0 --force binds it anyway",
     );
   });
 
@@ -98,7 +98,7 @@ describe("an error carries its remedies as data", () => {
   const absent = {
     text: "there is no PCI function ffff:ff:1f.7",
     remedies: [
-      { verb: "list", args: [], does: "shows those there are" },
+      { verb: "list", args: [], does: "shows those present" },
       { verb: "rescan", args: ["--bus", "all"], does: "looks for new ones" },
     ],
   };
@@ -114,7 +114,7 @@ describe("an error carries its remedies as data", () => {
       absent.remedies,
     ]);
     expect(wordError(device, "binary")).toBe(
-      `sysfs:ffff:ff:1f.7: ${absent.text}; vfiokit list shows those there are, and vfiokit rescan --bus all looks for new ones`,
+      `sysfs:ffff:ff:1f.7: ${absent.text}; vfiokit list shows those present, and vfiokit rescan --bus all looks for new ones`,
     );
     expect(new UsageError("wrapped", { cause: device }).remedies).toEqual(absent.remedies);
   });

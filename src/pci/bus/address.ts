@@ -15,7 +15,7 @@ export function isAddress(text: string): boolean {
 export function canonicalAddress(text: string): string {
   const parts = FORM.exec(text);
   if (!parts)
-    throw new BusError(`"${text}" is no PCI address; it looks like 0000:00:09.0, or 00:09.0`, {
+    throw new BusError(`"${text}" is not a PCI address; an address looks like 0000:00:09.0, or 00:09.0`, {
       remedies: [{ verb: "list", args: [], does: "shows them" }],
     });
   const [, domain = "0000:", rest] = parts;

@@ -41,7 +41,7 @@ const advice: Readonly<Record<string, Advice>> = {
   EACCES: { text: "this needs root: run it with sudo", remedies: [] },
   EPERM: {
     text: "the kernel forbids it: root is needed, and kernel lockdown must be off",
-    remedies: [{ verb: "doctor", args: [], does: "tells" }],
+    remedies: [{ verb: "doctor", args: [], does: "shows which applies" }],
   },
   EROFS: {
     text: "sysfs is mounted read-only here, as in most containers: run it on the host itself",

@@ -51,7 +51,7 @@ export function readRecord(address: string): BindingRecord | undefined {
     throw failed("read", path, error);
   }
   const record = parse(text);
-  if (!record) throw new BusError(`${path} is no record of a binding: look at it, and remove it`);
+  if (!record) throw new BusError(`${path} is not a binding record: inspect it, and remove it`);
   return record;
 }
 

@@ -61,15 +61,15 @@ export function planBind(
   const of = readFunction(address);
   if (of.isBridge)
     throw new BusError(
-      `${of.address} is a bridge, which ${driver} does not take: bind the functions behind it; in their group it may stay as it is`,
+      `${of.address} is a bridge, which ${driver} does not support: bind the functions behind it; the bridge may stay in their group as it is`,
     );
   if (isVfioDriver(driver) && isBeyondVfio(of))
     throw new BusError(
-      `${of.address} can't go to ${driver}: it is in no IOMMU group, since the IOMMU is off or absent`,
+      `${of.address} can't be bound to ${driver}: it is in no IOMMU group, because the IOMMU is off or absent`,
       {
         remedies: [
-          { verb: "doctor", args: [], does: "tells how to turn it on" },
-          { verb: "bind", args: [of.address, "--driver", "uio_pci_generic"], does: "works without" },
+          { verb: "doctor", args: [], does: "shows how to turn it on" },
+          { verb: "bind", args: [of.address, "--driver", "uio_pci_generic"], does: "works without an IOMMU" },
         ],
       },
     );
@@ -107,9 +107,7 @@ export async function bind(
   const plan = planBind(address, driver, options);
   if (plan.uses.length > 0 && !options.force)
     throw new BusError(`not bound, since it is in use:\n${plan.uses.join("\n")}`, {
-      remedies: [
-        { verb: "bind", args: forcedWords(address, driver, options), does: "binds it all the same" },
-      ],
+      remedies: [{ verb: "bind", args: forcedWords(address, driver, options), does: "binds it anyway" }],
     });
   for (const { address } of plan.changes)
     requireRights(readFunction(address), "driver_override", `bind ${address}`);
@@ -189,7 +187,7 @@ export async function release(
     const uses = force ? [] : findUses(of);
     if (uses.length > 0)
       throw new BusError(`${of.address} not released, since it is in use:\n${uses.join("\n")}`, {
-        remedies: [{ verb: "release", args: [of.address, "--force"], does: "releases it all the same" }],
+        remedies: [{ verb: "release", args: [of.address, "--force"], does: "releases it anyway" }],
       });
   }
   if (recorded) {

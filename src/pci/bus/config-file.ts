@@ -18,13 +18,13 @@ const advice: Readonly<Record<string, Advice>> = {
   EACCES: { text: "this needs root: run it with sudo", remedies: [] },
   EPERM: {
     text: "kernel lockdown forbids it, or it needs root",
-    remedies: [{ verb: "doctor", args: [], does: "tells" }],
+    remedies: [{ verb: "doctor", args: [], does: "shows which" }],
   },
   EROFS: {
     text: "sysfs is mounted read-only here, as in most containers: run it on the host itself",
     remedies: [],
   },
-  ENOENT: { text: "the function is gone", remedies: [] },
+  ENOENT: { text: "the function has gone away", remedies: [] },
 };
 
 function failed(address: string, what: string, error: unknown): BusError {
@@ -77,7 +77,8 @@ export function openConfigFile(
         if (of.physicalFunction !== undefined) putIds(offset, sizeBytes);
         return view;
       }
-      const why = offset >= PUBLIC_BYTES ? "beyond byte 64 it needs root: run it with sudo" : "it is gone";
+      const why =
+        offset >= PUBLIC_BYTES ? "beyond byte 64 it needs root: run it with sudo" : "it has gone away";
       throw new BusError(
         `can't read ${sizeBytes} bytes at 0x${offset.toString(16)} of configuration space of ${address}: ${why}`,
       );

@@ -77,9 +77,9 @@ export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): 
   const before = config.read16(Config.COMMAND);
   if (isSilent({ command: before }))
     throw new BusError(
-      `${of.address} answers all ones: the link is down, or the device is gone or in reset`,
+      `${of.address} reads as all ones: the link is down, or the device has gone away or is in reset`,
       {
-        remedies: [{ verb: "rescan", args: [of.physicalFunction ?? of.address], does: "looks for it anew" }],
+        remedies: [{ verb: "rescan", args: [of.physicalFunction ?? of.address], does: "rescans for it" }],
       },
     );
   if (on && bits.memory) requireAddresses(of);
@@ -111,7 +111,7 @@ export function requireIdle(of: PciFunction, bits: CommandBits): void {
         {
           verb: "enable",
           args: [of.address, "--off", ...optionsFor(bits), "--force"],
-          does: "turns it off all the same",
+          does: "turns it off anyway",
         },
       ],
     });

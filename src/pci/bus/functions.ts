@@ -114,7 +114,7 @@ export function readFunction(address: string, root = FUNCTIONS): PciFunction {
   if (!found)
     throw new BusError(`there is no PCI function ${canonical}`, {
       remedies: [
-        { verb: "list", args: [], does: "shows those there are" },
+        { verb: "list", args: [], does: "shows those present" },
         { verb: "rescan", args: ["--bus", "all"], does: "looks for new ones" },
       ],
     });

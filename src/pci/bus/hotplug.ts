@@ -62,7 +62,7 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   const uses = own.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
   if (uses.length > 0 && !options.force)
     throw new BusError(`not removed, since it is in use:\n${uses.join("\n")}`, {
-      remedies: [{ verb: "rescan", args: words(options), does: "removes it all the same" }],
+      remedies: [{ verb: "rescan", args: words(options), does: "removes it anyway" }],
     });
 
   let failure: unknown;
@@ -100,7 +100,7 @@ function words({ addresses = [], bus }: RescanOptions): string[] {
 function refuseVirtual({ address, physicalFunction }: PciFunction): void {
   if (physicalFunction === undefined) return;
   throw new BusError(
-    `${address} is a virtual function, which can't be removed alone: ${removeVirtualFunctions(physicalFunction)} removes it with the others, and a number instead of 0 makes that many`,
+    `${address} is a virtual function, which can't be removed alone: ${removeVirtualFunctions(physicalFunction)} removes it with the others, and writing a number instead of 0 creates that many`,
     { remedies: [{ verb: "rescan", args: [physicalFunction], does: "removes the device itself" }] },
   );
 }
@@ -131,11 +131,12 @@ const ALL = "/sys/bus/pci/rescan";
 
 function busName(text: string): string {
   const parts = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2})$/i.exec(text);
-  if (!parts) throw new BusError(`"${text}" is no PCI bus; it looks like 0000:01, or 01; all is every bus`);
+  if (!parts)
+    throw new BusError(`"${text}" is not a PCI bus; a bus looks like 0000:01, or 01; all means every bus`);
   const name = `${parts[1] ?? "0000"}:${parts[2]}`.toLowerCase();
   if (existsSync(`/sys/class/pci_bus/${name}`)) return name;
   const there = readdirSync("/sys/class/pci_bus").sort();
-  throw new BusError(`there is no PCI bus ${name}; there are ${there.join(", ")}, and all is every bus`);
+  throw new BusError(`there is no PCI bus ${name}; there are ${there.join(", ")}, and all means every bus`);
 }
 
 /** Makes the kernel rescan at least once, until everything is back or the time is up. */

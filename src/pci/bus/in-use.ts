@@ -56,7 +56,7 @@ function virtualFunctionUses(of: PciFunction, root: string): string[] {
     ...virtual.flatMap((each) =>
       findUses(each, root).map((use) => `its virtual function ${each.address}: ${use}`),
     ),
-    `its virtual functions vanish when its driver lets go: ${describeFunctions(virtual)}; ${removeVirtualFunctions(of.address)} removes them`,
+    `its virtual functions disappear when its driver is unbound: ${describeFunctions(virtual)}; ${removeVirtualFunctions(of.address)} removes them`,
   ];
 }
 

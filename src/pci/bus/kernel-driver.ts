@@ -47,7 +47,7 @@ export function requireRights(of: PciFunction, file: "driver_override" | "remove
 
 /** Throws BusError if no PCI driver of this name is loaded. */
 export function requireDriver(name: string): void {
-  if (!/^[\w-]+$/.test(name)) throw new BusError(`"${name}" is no driver's name`);
+  if (!/^[\w-]+$/.test(name)) throw new BusError(`"${name}" is not a driver name`);
   if (!existsSync(join(DRIVERS, name)))
     throw new BusError(
       moduleState(name) === "absent"
@@ -76,7 +76,7 @@ export async function unbind(address: string): Promise<void> {
   if (driver === undefined) return;
   await detach(of, join(path, "driver/unbind"), address, `take ${address} from ${driver}`);
   const after = readFunction(address).driver;
-  if (after !== undefined) throw new BusError(`${after} still has ${address} although it was told to let go`);
+  if (after !== undefined) throw new BusError(`${address} is still bound to ${after} after the unbind`);
 }
 
 /** Removes a function from the bus until the next rescan. Throws BusError. */
@@ -84,7 +84,7 @@ export async function remove(address: string): Promise<void> {
   const of = readFunction(address);
   const { path } = of;
   await detach(of, join(path, "remove"), "1", `remove ${address}`);
-  if (existsSync(path)) throw new BusError(`${address} is still there although it was removed`);
+  if (existsSync(path)) throw new BusError(`${address} is still present after its removal`);
 }
 
 /**
@@ -143,7 +143,7 @@ function bindTo(address: string, driver: string): void {
   const after = readFunction(address).driver;
   if (after !== driver)
     throw new BusError(
-      `${driver} does not have ${address}, although the kernel said so: ${after ?? "none"} has`,
+      `the kernel reported success, but ${address} is bound to ${after ?? "no driver"}, not to ${driver}`,
     );
 }
 
@@ -152,8 +152,10 @@ function refusal(address: string, driver: string): Advice {
   const of = readFunction(address);
   if (isVfioDriver(driver) && of.iommuGroup === undefined)
     return {
-      text: "it is in no IOMMU group, so none of this machine's IOMMUs guards it: dmesg | tail may say why",
-      remedies: [{ verb: "bind", args: [address, "--driver", "uio_pci_generic"], does: "works without" }],
+      text: "it is in no IOMMU group, so no IOMMU of this machine isolates it: dmesg | tail may say why",
+      remedies: [
+        { verb: "bind", args: [address, "--driver", "uio_pci_generic"], does: "works without an IOMMU" },
+      ],
     };
   if (driver === "uio_pci_generic" && of.irq === 0)
     return {
@@ -188,7 +190,7 @@ async function detach(of: PciFunction, path: string, value: string, what: string
     closeSync(fd);
   }
   throw new BusError(
-    `can't ${what}: the kernel still waits after ${LET_GO_MS / 1000} s for its users to let go${uses.length > 0 ? `: ${uses.join("; ")}` : ""}; end them first`,
+    `can't ${what}: the kernel is still waiting after ${LET_GO_MS / 1000} s for its users to release it${uses.length > 0 ? `: ${uses.join("; ")}` : ""}; end them first`,
     {
       cause: STILL_WAITING,
       remedies: [

@@ -38,7 +38,7 @@ function mountUses(type: string, tag: string | undefined): string[] {
     .filter((mount) => mount.type === type && (tag === undefined || mount.source === tag))
     .map(
       ({ source, where }) =>
-        `${type} ${source} is mounted on ${where}${tag === undefined ? ", maybe from it" : ""}`,
+        `${type} ${source} is mounted on ${where}${tag === undefined ? ", possibly from it" : ""}`,
     );
 }
 
@@ -59,7 +59,7 @@ function consoleUses(): string[] {
   const active = (readAttribute("/sys/class/tty/console/active") ?? "").split(" ");
   return active
     .filter((name) => /^hvc\d+$/.test(name))
-    .map((name) => `${name}, maybe its, is the kernel's console`);
+    .map((name) => `${name}, possibly from it, is the kernel's console`);
 }
 
 /** proc(5), /proc/mounts: SOURCE MOUNTPOINT TYPE ..., with white space as octal numbers. */

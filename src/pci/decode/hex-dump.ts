@@ -43,7 +43,7 @@ export function readDump(file: Uint8Array<ArrayBuffer>): DumpedFunction[] {
   const fits = byteLength >= HEADER_BYTES && byteLength <= CONFIG_BYTES && byteLength % RAW_STEP === 0;
   if (fits && !PRINTABLE.test(text)) return [{ address: undefined, bytes: file }];
   throw new DumpError(
-    `no configuration space in it: neither a dump as lspci -xxxx or hexdump -C prints it nor ${HEADER_BYTES} to ${CONFIG_BYTES} raw bytes in steps of ${RAW_STEP}, but ${byteLength}`,
+    `no configuration space in it: expected a dump from lspci -xxxx or hexdump -C, or ${HEADER_BYTES} to ${CONFIG_BYTES} raw bytes in steps of ${RAW_STEP}; it has ${byteLength} bytes`,
   );
 }
 

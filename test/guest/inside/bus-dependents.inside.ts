@@ -59,7 +59,7 @@ describe("virtual functions", () => {
 
   test("can't be removed alone, and the message says what removes them", async () => {
     expect(await rejection(rescanOf(first))).toBe(
-      `${first} is a virtual function, which can't be removed alone: echo 0 > ${SYSFS}/${igb}/sriov_numvfs removes it with the others, and a number instead of 0 makes that many; bun run rescan.ts ${igb} removes the device itself`,
+      `${first} is a virtual function, which can't be removed alone: echo 0 > ${SYSFS}/${igb}/sriov_numvfs removes it with the others, and writing a number instead of 0 creates that many; bun run rescan.ts ${igb} removes the device itself`,
     );
   });
 
@@ -71,15 +71,15 @@ describe("virtual functions", () => {
     const held = `its virtual function ${second}: process ${holder.pid} (sh) has ${node} open`;
     const uses = [
       `${igb}: ${held}`,
-      `${igb}: its virtual functions vanish when its driver lets go: ${first} (no driver), ${second} (vfio-pci); echo 0 > ${SYSFS}/${igb}/sriov_numvfs removes them`,
+      `${igb}: its virtual functions disappear when its driver is unbound: ${first} (no driver), ${second} (vfio-pci); echo 0 > ${SYSFS}/${igb}/sriov_numvfs removes them`,
     ];
     const options = { group: false, force: false };
     expect(planBind(igb, "vfio-pci", options).uses).toEqual(uses);
     expect(await rejection(bind(igb, "vfio-pci", options))).toBe(
-      `not bound, since it is in use:\n${uses.join("\n")}\nbun run bind.ts ${igb} --force binds it all the same`,
+      `not bound, since it is in use:\n${uses.join("\n")}\nbun run bind.ts ${igb} --force binds it anyway`,
     );
     expect(await rejection(rescanOf(igb))).toBe(
-      `not removed, since it is in use:\n${uses.join("\n")}\nbun run rescan.ts ${igb} --force removes it all the same`,
+      `not removed, since it is in use:\n${uses.join("\n")}\nbun run rescan.ts ${igb} --force removes it anyway`,
     );
     expect(finding(igb, "use").text).toContain(held);
     expect(readFunction(igb).driver).toBe("igb");
@@ -137,11 +137,11 @@ describe("configuration space of what a driver has", () => {
 
   test("is all that a bridge has here, and where a BAR is refused the message says what helps", async () => {
     expect(messageOf(() => openDevice(port))).toBe(
-      `${port}: pcieport drives ${port}; its BARs can't be mapped meanwhile, and no driver for user space takes a bridge; bun run peek.ts ${port} config:0 reads its configuration space`,
+      `${port}: pcieport drives ${port}; its BARs can't be mapped while it does, and no driver for user space supports bridges; bun run peek.ts ${port} config:0 reads its configuration space`,
     );
     await bindTo(nvme, "vfio-pci");
     expect(messageOf(() => openDevice(`sysfs:${nvme}`))).toBe(
-      `sysfs:${nvme}: vfio-pci has ${nvme}, so its BARs are mapped through VFIO: name it ${nvme}, without sysfs; bun run release.ts ${nvme} takes it from vfio-pci`,
+      `sysfs:${nvme}: vfio-pci has ${nvme}, so its BARs are mapped through VFIO: open it as ${nvme}, without sysfs; bun run release.ts ${nvme} unbinds it from vfio-pci`,
     );
   });
 });

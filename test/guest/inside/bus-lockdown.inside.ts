@@ -48,12 +48,12 @@ test("a function without a driver is sent to VFIO, and with VFIO nothing is wron
     link: { verdict: "ok", text: "its configuration space answers" },
     driver: {
       verdict: "problem",
-      text: "none, and kernel lockdown keeps its regions from sysfs: only VFIO reaches them",
+      text: "none, and kernel lockdown blocks its regions in sysfs: only VFIO can reach them",
       fix: bind,
     },
     "resource files": {
       verdict: "warning",
-      text: "kernel lockdown forbids to map its regions through sysfs: only VFIO can",
+      text: "kernel lockdown forbids mapping its regions through sysfs: only VFIO can",
       fix: bind,
     },
   });
@@ -64,7 +64,7 @@ test("a function without a driver is sent to VFIO, and with VFIO nothing is wron
     );
   }
   expect(findings(nvme)["resource files"]).toMatchObject({
-    text: "nvme keeps its regions from being mapped",
+    text: "its regions can't be mapped while nvme drives it",
     fix: undefined,
   });
 

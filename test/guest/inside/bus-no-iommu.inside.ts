@@ -16,7 +16,7 @@ test("vfio-pci is refused, the message says why and what works instead, and noth
     expect(await verb("bind", edu!, ...more)).toEqual({
       exitCode: 1,
       stdout: "",
-      said: `${edu} can't go to vfio-pci: it is in no IOMMU group, since the IOMMU is off or absent; bun run doctor.ts tells how to turn it on, and bun run bind.ts ${edu} --driver uio_pci_generic works without`,
+      said: `${edu} can't be bound to vfio-pci: it is in no IOMMU group, because the IOMMU is off or absent; bun run doctor.ts shows how to turn it on, and bun run bind.ts ${edu} --driver uio_pci_generic works without an IOMMU`,
     });
   expect(readFunction(edu)).toMatchObject({ driver: undefined, driverOverride: undefined });
   expect(boundAddresses()).toEqual([]);

@@ -157,7 +157,7 @@ describe("bind and release", () => {
   test("a bridge is refused", async () => {
     expect(await verb("bind", port)).toEqual(
       failed(
-        `${port} is a bridge, which vfio-pci does not take: bind the functions behind it; in their group it may stay as it is`,
+        `${port} is a bridge, which vfio-pci does not support: bind the functions behind it; the bridge may stay in their group as it is`,
       ),
     );
   });
@@ -208,7 +208,7 @@ describe("an IOMMU group of two", () => {
     expect(doctor.exitCode).toBe(1);
     expect(doctor.stdout).toMatch(
       new RegExp(
-        `PROBLEM  IOMMU group +${group} is not viable: ${second} \\(uio_pci_generic\\) in it is with another driver\n +fix: bun run bind.ts ${first} --group\n`,
+        `PROBLEM  IOMMU group +${group} is not viable; members with another driver: ${second} \\(uio_pci_generic\\)\n +fix: bun run bind.ts ${first} --group\n`,
       ),
     );
 
@@ -235,7 +235,7 @@ describe("a function in use", () => {
     await tool("sh", "-c", `ip link set ${name} up; ip addr add 10.9.9.9/24 dev ${name}`);
     expect(await verb("bind", nic)).toEqual(
       failed(
-        `not bound, since it is in use:\n${nic}: ${name} is up with 10.9.9.9\nbun run bind.ts ${nic} --force binds it all the same`,
+        `not bound, since it is in use:\n${nic}: ${name} is up with 10.9.9.9\nbun run bind.ts ${nic} --force binds it anyway`,
       ),
     );
     await tool("ip", "route", "add", "default", "via", "10.9.9.1");
@@ -257,17 +257,17 @@ describe("a function in use", () => {
     const use = `process ${holder.pid} (sh) has ${node} open`;
     expect(await verb("release", edu)).toEqual(
       failed(
-        `${edu} not released, since it is in use:\n${use}\nbun run release.ts ${edu} --force releases it all the same`,
+        `${edu} not released, since it is in use:\n${use}\nbun run release.ts ${edu} --force releases it anyway`,
       ),
     );
     expect(await verb("bind", edu, "--driver", "uio_pci_generic")).toEqual(
       failed(
-        `not bound, since it is in use:\n${edu}: ${use}\nbun run bind.ts ${edu} --driver uio_pci_generic --force binds it all the same`,
+        `not bound, since it is in use:\n${edu}: ${use}\nbun run bind.ts ${edu} --driver uio_pci_generic --force binds it anyway`,
       ),
     );
     expect(await verb("rescan", edu)).toEqual(
       failed(
-        `not removed, since it is in use:\n${edu}: ${use}\nbun run rescan.ts ${edu} --force removes it all the same`,
+        `not removed, since it is in use:\n${edu}: ${use}\nbun run rescan.ts ${edu} --force removes it anyway`,
       ),
     );
     const { stdout, exitCode } = await verb("doctor", edu);
@@ -303,7 +303,7 @@ describe("what the machine itself needs", () => {
     const host = one("a host bridge", (of) => of.classCode === 0x060000);
     expect(await verb("bind", host)).toEqual(
       failed(
-        `not bound, since it is in use:\n${host}: it is the host bridge, which the machine itself needs\nbun run bind.ts ${host} --force binds it all the same`,
+        `not bound, since it is in use:\n${host}: it is the host bridge, which the machine itself needs\nbun run bind.ts ${host} --force binds it anyway`,
       ),
     );
     const { stdout } = await verb("doctor", host);
@@ -443,7 +443,7 @@ describe("enable", () => {
     const command = await setpci(nvme);
     expect(await verb("enable", nvme, "--off")).toEqual(
       failed(
-        `${nvme} not turned off, since it is in use:\nnvme drives it\nbun run enable.ts ${nvme} --off --force turns it off all the same`,
+        `${nvme} not turned off, since it is in use:\nnvme drives it\nbun run enable.ts ${nvme} --off --force turns it off anyway`,
       ),
     );
     expect(await setpci(nvme)).toBe(command);
@@ -458,7 +458,7 @@ describe("enable", () => {
     await holder.stdout.getReader().read();
     expect(await verb("enable", edu, "--off", "--bus-master")).toEqual(
       failed(
-        `${edu} not turned off, since it is in use:\nprocess ${holder.pid} (sh) has resource0 open\nbun run enable.ts ${edu} --off --bus-master --force turns it off all the same`,
+        `${edu} not turned off, since it is in use:\nprocess ${holder.pid} (sh) has resource0 open\nbun run enable.ts ${edu} --off --bus-master --force turns it off anyway`,
       ),
     );
     holder.stdin.end();
@@ -536,7 +536,7 @@ describe("doctor", () => {
     expect(of("driver_override")).toEqual({
       check: "driver_override",
       verdict: "warning",
-      text: "left-over is left over: no other driver can have it",
+      text: "left-over is left over: no other driver can bind to it",
       fix: `bun run release.ts ${edu}`,
     });
     expect((await verb("release", edu)).exitCode).toBe(0);
