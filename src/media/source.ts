@@ -69,7 +69,7 @@ function openRaw(bytes: ByteInput, options: SourceOptions): FrameSource {
   if (!options.size)
     throw new MediaError(
       `${bytes.name} is not y4m (it does not begin with "${Y4M_MAGIC} "), and raw video does not say its size. ` +
-        "Say what it is",
+        "Describe it",
       { missing: ["size", "fps", "format"] },
     );
   const video = {
@@ -86,8 +86,8 @@ async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameS
   const size = `${header.width}x${header.height}`;
   if (options.size && (options.size.width !== header.width || options.size.height !== header.height))
     throw new MediaError(
-      `${bytes.name}: the y4m header says ${size}, and the size given is ${options.size.width}x${options.size.height}. ` +
-        "Leave it out: y4m files say their own",
+      `${bytes.name}: the y4m header says ${size}, but the size given is ${options.size.width}x${options.size.height}. ` +
+        "Leave it out: y4m files contain their own",
     );
   if (options.format === "nv12")
     throw new MediaError(`${bytes.name}: y4m video is always i420. Leave out the format nv12`);

@@ -17,7 +17,7 @@ export function writerFor(output: string) {
   const writer = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
   if (!writer)
     throw new MediaError(
-      `${quoted(output)} does not end in .ivf or .webm, the containers there are. Name it so, or give "-" for IVF on standard output`,
+      `${quoted(output)} does not end in .ivf or .webm, the supported containers. Rename it, or give "-" for IVF on standard output`,
     );
   return writer;
 }

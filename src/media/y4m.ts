@@ -75,7 +75,7 @@ export function y4mRate(header: Y4mLine): Rational {
   const where = `${header.name}: ${quoted(`F${text}`)} in ${shown(header)}`;
   const [, num, den] = /^(\d+):(\d+)$/.exec(text) ?? [];
   if (!Number(num) || !Number(den))
-    throw new MediaError(`${where} is no frame rate, which is F25:1 or the like. Give it`, {
+    throw new MediaError(`${where} is not a frame rate such as F25:1. Give it`, {
       missing: ["fps"],
     });
   const fps = { num: Number(num), den: Number(den) };
@@ -110,8 +110,8 @@ function pixelAspect(header: Y4mLine): Pick<Y4mHeader, "pixelAspect"> {
   const [, left, right] = /^(\d{1,9}):(\d{1,9})$/.exec(text) ?? [];
   if (left === undefined)
     throw new MediaError(
-      `${header.name}: ${quoted(`A${text}`)} in ${shown(header)} is no pixel aspect, which is A1:1, A16:11 or the ` +
-        "like. The file is damaged, or not written by a y4m writer; write it again",
+      `${header.name}: ${quoted(`A${text}`)} in ${shown(header)} is not a pixel aspect such as A1:1 or A16:11. ` +
+        "The file is damaged, or not written by a y4m writer; write it again",
     );
   const [num, den] = [Number(left), Number(right)];
   return num === den || num === 0 || den === 0 ? {} : { pixelAspect: { num, den } };
@@ -123,7 +123,7 @@ function checkInterlacing(header: Y4mLine): void {
   const { name, word } = header;
   if (!Object.hasOwn(INTERLACING, text))
     throw new MediaError(
-      `${name}: ${quoted(`I${text}`)} in ${shown(header)} is none of Ip (progressive), It, Ib, Im (interlaced) and I? ` +
+      `${name}: ${quoted(`I${text}`)} in ${shown(header)} is not one of Ip (progressive), It, Ib, Im (interlaced) and I? ` +
         "(unknown). The file is damaged, or not written by a y4m writer; write it again",
     );
   throw new MediaError(
@@ -138,14 +138,14 @@ function checkChroma(header: Y4mLine): void {
   const { name, word } = header;
   if (chroma === "420paldv")
     throw new MediaError(
-      `${name}: the chroma samples sit where those of PAL DV do (C420paldv), which VP9 can't record. ` +
+      `${name}: the chroma samples are sited as in PAL DV (C420paldv), which VP9 can't signal. ` +
         `Move them most of the way: ffmpeg -i ${word} ${FROM_PALDV} -f yuv4mpegpipe out.y4m`,
     );
   const [, layout, alpha, bits = "8"] = OTHER_CHROMA.exec(chroma) ?? [];
   if (layout === undefined)
     throw new MediaError(
-      `${name}: ${quoted(`C${chroma}`)} in ${shown(header)} names no chroma layout that is known. ` +
-        "Where the video is 8-bit 4:2:0, write the header again, with C420jpeg",
+      `${name}: ${quoted(`C${chroma}`)} in ${shown(header)} names an unknown chroma layout. ` +
+        "If the video is 8-bit 4:2:0, rewrite the header with C420jpeg",
     );
   const kind = layout === "mono" ? "monochrome" : [...layout].join(":");
   // By default ffmpeg takes grey for full range and compresses it.

@@ -179,7 +179,7 @@ test("disposing twice is harmless, also while a pipe is being read, and reading 
 test("what the user says must make sense and agree with the header", async () => {
   const header = "YUV4MPEG2 W2 H2 F25:1\n";
   expect((await refusal(header, { size: { width: 4, height: 2 } })).message).toContain(
-    "header says 2x2, and the size given is 4x2",
+    "header says 2x2, but the size given is 4x2",
   );
   expect((await refusal(header, { format: "nv12" })).message).toContain("always i420");
   expect((await refusal(header, { fps: { num: 25, den: 0 } })).message).toContain(
@@ -192,7 +192,7 @@ test("what the user says must make sense and agree with the header", async () =>
 test("raw video without a size is refused with what has to be said", async () => {
   const error = await failure(() => openFrameSource(CLIP, {}));
   expect(error).toBeInstanceOf(MediaError);
-  expect(error.message).toEndWith("raw video does not say its size. Say what it is");
+  expect(error.message).toEndWith("raw video does not say its size. Describe it");
   expect((error as MediaError).missing).toEqual(["size", "fps", "format"]);
 });
 

@@ -71,7 +71,7 @@ test.each([
 test.each([PALDV, "YUV4MPEG2 W64 H64 F25:1 XYSCSS=420PALDV\n"])(
   "chroma samples in another place than VP9's are refused (%j)",
   async (header) => {
-    expect((await refusal(header)).message).toContain("sit where those of PAL DV do (C420paldv)");
+    expect((await refusal(header)).message).toContain("are sited as in PAL DV (C420paldv)");
   },
 );
 
@@ -127,8 +127,8 @@ test("each tag of a y4m header, broken in turn, is refused in one line of printa
 });
 
 test.each([
-  ["C420p8", '"C420p8" in "YUV4MPEG2 W2 H2 F25:1 C420p8" names no chroma layout that is known'],
-  ["C420jpeg\r", '"C420jpeg\\r" in "YUV4MPEG2 W2 H2 F25:1 C420jpeg\\r" names no chroma layout that is known'],
+  ["C420p8", '"C420p8" in "YUV4MPEG2 W2 H2 F25:1 C420p8" names an unknown chroma layout'],
+  ["C420jpeg\r", '"C420jpeg\\r" in "YUV4MPEG2 W2 H2 F25:1 C420jpeg\\r" names an unknown chroma layout'],
   ["Cx\x1b[31m", '"Cx\\u001b[31m"'],
 ])(
   "a chroma layout that nobody knows is refused as such, and not as one that is taken (%j)",
@@ -219,14 +219,14 @@ test.each([
   ["YUV4MPEG2 W2 H2 F-25:1\n", '"F-25:1"'],
   ["YUV4MPEG2 W2 H2 F25\n", '"F25"'],
   ["YUV4MPEG2 W2 H2 F9999999999:1\n", '"F9999999999:1"'],
-  ["YUV4MPEG2 W2 H2 F25:1\r\n", '"F25:1\\r" in "YUV4MPEG2 W2 H2 F25:1\\r" is no frame rate'],
+  ["YUV4MPEG2 W2 H2 F25:1\r\n", '"F25:1\\r" in "YUV4MPEG2 W2 H2 F25:1\\r" is not a frame rate'],
   ["YUV4MPEG2 W2 H2 F29.97:1\n", '"F29.97:1" in'],
   ["YUV4MPEG2 W2 H2 F2000000000:66666666\n", "both must be whole numbers from 1 to 1000000000"],
   ["YUV4MPEG2 W2 H2 F1000000000:1\n", "a frame can last from a microsecond to a million seconds"],
   ["YUV4MPEG2 W2 H2 F1:1000000000\n", "a frame can last from a microsecond to a million seconds"],
   ["YUV4MPEG2 W2 H2 F25:1 A16\n", '"A16" in'],
-  ["YUV4MPEG2 W2 H2 F25:1 A16:9.5\n", "is no pixel aspect"],
-  ["YUV4MPEG2 W2 H2 F25:1 Iq\n", "is none of Ip (progressive)"],
+  ["YUV4MPEG2 W2 H2 F25:1 A16:9.5\n", "is not a pixel aspect"],
+  ["YUV4MPEG2 W2 H2 F25:1 Iq\n", "is not one of Ip (progressive)"],
   ["YUV4MPEG2 W2 H2 F0:0\n", "Give it"],
   ["YUV4MPEG2 W2 H2\n", "Give it"],
   [`YUV4MPEG2 W2 H2 F25:1 X${"x".repeat(5000)}\n`, "no newline in its first 4096 bytes"],

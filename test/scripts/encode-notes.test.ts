@@ -176,14 +176,11 @@ describe("a file that another program cuts short at a frame's end while it is en
 describe("a y4m that can't be encoded as what it is is exit code 3, without a device:", () => {
   test.each([
     ["W16 H16 F25:1 It", /the video is interlaced \(It: top field first\)/],
-    ["W16 H16 F25:1 C420paldv", /sit where those of PAL DV do/],
+    ["W16 H16 F25:1 C420paldv", /are sited as in PAL DV/],
     ["W16 H16 F25:1 Cmono", /the video is 8-bit monochrome \(Cmono\)/],
     ["W16 H16 F2000000000:66666666", /both must be whole numbers from 1 to 1000000000/],
-    [
-      "W16 H16 F29.97:1",
-      /"F29\.97:1" in .* is no frame rate, which is F25:1 or the like\. Give it: --fps N\[\/D\]/,
-    ],
-    ["W16 H16 F25:1 C420jpeg\r", /"C420jpeg\\r" in .* names no chroma layout that is known/],
+    ["W16 H16 F29.97:1", /"F29\.97:1" in .* is not a frame rate such as F25:1\. Give it: --fps N\[\/D\]/],
+    ["W16 H16 F25:1 C420jpeg\r", /"C420jpeg\\r" in .* names an unknown chroma layout/],
   ])("%j", async (header, message) => {
     const output = folder.file("never.ivf");
     const { exitCode, stderr } = await encode(y4m("refused.y4m", `YUV4MPEG2 ${header}`, 3), "-o", output);

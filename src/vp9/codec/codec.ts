@@ -52,7 +52,7 @@ export async function chooseCodec(
   notice: Notice = () => {},
 ): Promise<{ name: CodecName; version: string }> {
   if (wanted !== "auto" && !Object.hasOwn(loaders, wanted)) {
-    throw new CodecError(`there is no codec "${wanted}"; there are ${codecNames.join(", ")}`);
+    throw new CodecError(`unknown codec "${wanted}"; the codecs are ${codecNames.join(", ")}`);
   }
   const failures: CodecError[] = [];
   const find: Notice = (line) => notice(wanted === "auto" ? `no libvpx on this machine; ${line}` : line);
@@ -61,7 +61,7 @@ export async function chooseCodec(
       const { version } = await load(name, find);
       if (wanted === "auto" && name === "libav.js")
         find(
-          `encoding with ${version} in WebAssembly, at a tenth of its pace: ${failures.at(-1)?.message}; apt-get install libvpx7 (libvpx9 on Debian 13) is better`,
+          `encoding with ${version} in WebAssembly, at a tenth of the speed: ${failures.at(-1)?.message}; apt-get install libvpx7 (libvpx9 on Debian 13) is better`,
         );
       return { name, version };
     } catch (error) {
@@ -69,9 +69,7 @@ export async function chooseCodec(
       failures.push(error);
     }
   }
-  throw new CodecError(
-    `no codec to encode with\n${failures.map(({ message }) => `  ${message}`).join("\n")}`,
-  );
+  throw new CodecError(`no codec available\n${failures.map(({ message }) => `  ${message}`).join("\n")}`);
 }
 
 /**

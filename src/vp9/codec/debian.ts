@@ -54,7 +54,7 @@ async function fetchLibvpx(notice: (line: string) => void): Promise<string> {
 /** Throws CodecError if Debian's library can't run: musl, an older glibc, another processor. */
 function debianArch(): DebianArch {
   const arch = ({ x64: "amd64", arm64: "arm64" } as const)[process.arch as string];
-  if (arch === undefined) throw new CodecError(`Debian's ${PACKAGE}: not for ${process.arch} here`);
+  if (arch === undefined) throw new CodecError(`Debian's ${PACKAGE}: not available for ${process.arch}`);
   const needed = `2.${GLIBC_MINOR}`;
   const glibc = glibcVersion();
   if (glibc === undefined)

@@ -26,7 +26,7 @@ export async function loadLibav(): Promise<Engine> {
   // The import would search node_modules of the folder that the binary was started in.
   if (Bun.isStandaloneExecutable)
     throw new CodecError(
-      "libav.js: a standalone binary is without it; use libvpx, or a clone of the project",
+      "libav.js: a standalone binary does not include it; use libvpx, or a clone of the project",
     );
   try {
     const { default: libav } = await import(packageName as "@libav.js/variant-webm-vp9");

@@ -37,7 +37,7 @@ export function loadLibvpx(candidates: readonly string[] = abi.sonames): Engine 
     const version = `libvpx ${calls.vpx_codec_version_str()}`;
     const encoderInterface = calls.vpx_codec_vp9_cx();
     if (encoderInterface === null)
-      throw new CodecError(`${version} (${library.soname}): built without VP9 encoder`);
+      throw new CodecError(`${version} (${library.soname}): built without a VP9 encoder`);
     defaultConfig(calls, encoderInterface, version);
     // Without a context libvpx opens nothing, and answers the right number with "invalid parameter".
     const abiVersion = abi.abiVersions.find(

@@ -135,7 +135,7 @@ export class CompletionRing {
       throw this.#failed(tag, frame, CompletionStatus.OUTPUT_TOO_SMALL, packetBytes);
     const key = (flags & CompletionFlag.KEY) !== 0;
     if (!key && (mustBeKey || !this.#hasPacket))
-      throw this.#corrupt(`has a delta frame where frame ${frame} must be a key frame`);
+      throw this.#corrupt(`has a delta frame, but frame ${frame} must be a key frame`);
     this.#hasPacket = true;
     return { slot: tag, times, packet: memory.packet(tag, packetBytes), key, busyUs };
   }
@@ -149,12 +149,12 @@ export class CompletionRing {
     const tag = read32(Completion.TAG);
     const index = this.#underWay.findIndex((submitted) => submitted.tag === tag);
     const submitted = this.#underWay[index];
-    if (!submitted) throw this.#corrupt(`names tag 0x${tag.toString(16)}, which is not under way`);
+    if (!submitted) throw this.#corrupt(`names tag 0x${tag.toString(16)}, which is not in flight`);
     if (index > 0 && status <= CompletionStatus.DROPPED)
-      throw this.#corrupt(`is of ${nameOf(tag)}, where that of ${nameOf(this.#underWay[0]!.tag)} is due`);
+      throw this.#corrupt(`is for ${nameOf(tag)}, but ${nameOf(this.#underWay[0]!.tag)} is next`);
     const pts = (BigInt(read32(Completion.PTS + 4)) << 32n) | BigInt(read32(Completion.PTS));
     if (pts !== submitted.pts)
-      throw this.#corrupt(`has PTS ${pts}, where ${nameOf(tag)} was submitted with ${submitted.pts}`);
+      throw this.#corrupt(`has PTS ${pts}, but ${nameOf(tag)} was submitted with ${submitted.pts}`);
     this.#underWay.splice(index, 1);
     return submitted;
   }
@@ -169,7 +169,7 @@ export class CompletionRing {
     const what = tag === FLUSH_TAG ? "the flush" : `frame ${frame} of the stream`;
     const reason =
       status === CompletionStatus.OUTPUT_TOO_SMALL
-        ? `its packet of ${packetBytes} bytes does not fit the ${this.#memory.packetBytes} there are; lower the bitrate, or use the DMA path`
+        ? `its packet of ${packetBytes} bytes does not fit its buffer of ${this.#memory.packetBytes}; lower the bitrate, or use the DMA path`
         : completionStatusName(status);
     return new EncoderError(`${this.#spec}: ${what} failed: ${reason}`);
   }

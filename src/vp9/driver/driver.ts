@@ -63,7 +63,7 @@ export class EndpointDriver implements Disposable {
     const magic = this.#registers.MAGIC.read();
     if (magic === ALL_ONES)
       throw new EncoderError(
-        `${device.spec}: every register reads as all ones: the device is gone, or its memory decode is off`,
+        `${device.spec}: every register reads as all ones: the device has gone away, or its memory decode is off`,
       );
     if (magic !== MAGIC) {
       throw new EncoderError(
@@ -73,7 +73,7 @@ export class EndpointDriver implements Disposable {
     const { MAJOR, MINOR } = this.#registers.VERSION.readFields();
     if (MAJOR !== INTERFACE_MAJOR) {
       throw new EncoderError(
-        `${device.spec}: its interface is ${MAJOR}.${MINOR}; this driver knows ${INTERFACE_MAJOR}`,
+        `${device.spec}: its interface is ${MAJOR}.${MINOR}; this driver supports ${INTERFACE_MAJOR}`,
       );
     }
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
@@ -159,7 +159,7 @@ export class EndpointDriver implements Disposable {
       return packFields(register, values);
     } catch (error) {
       throw new EncoderError(
-        `${this.#device.spec}: ${what} ${values.WIDTH}x${values.HEIGHT}: the device takes 1 to 65535`,
+        `${this.#device.spec}: ${what} ${values.WIDTH}x${values.HEIGHT}: the device accepts 1 to 65535`,
         { cause: error },
       );
     }
@@ -186,7 +186,8 @@ export class EndpointDriver implements Disposable {
   #state(): number {
     const status = this.#registers.STATUS.read();
     const spec = this.#device.spec;
-    if (status === ALL_ONES) throw new EncoderError(`${spec}: STATUS reads as all ones: the device is gone`);
+    if (status === ALL_ONES)
+      throw new EncoderError(`${spec}: STATUS reads as all ones: the device has gone away`);
     if (status !== State.FAILED) return status;
     throw new EncoderError(`${spec}: ${describeFailure(this.#device.bars[0]!)}`);
   }

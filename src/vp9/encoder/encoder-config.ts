@@ -58,7 +58,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
   refuseUnknown("the encoder's config", config, members);
   if (config.codec !== undefined && !/^(vp9|vp09\.00\.\d\d\.08(\.\d\d)*)$/.test(config.codec)) {
     throw new RangeError(
-      `codec is ${JSON.stringify(config.codec)}; the device makes VP9, 8-bit 4:2:0, and nothing else: leave codec out`,
+      `codec is ${JSON.stringify(config.codec)}; the device encodes only VP9, 8-bit 4:2:0: leave codec out`,
     );
   }
   const whole = (name: keyof EncoderConfig, low: number, high = LARGEST) => {
@@ -94,7 +94,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
 export function refuseUnknown(what: string, given: object, known: Readonly<Record<string, true>>): void {
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !Object.hasOwn(known, name)) {
-      throw new TypeError(`${what}: there is no ${name}; there are ${Object.keys(known).join(", ")}`);
+      throw new TypeError(`${what}: unknown key ${name}; the keys are ${Object.keys(known).join(", ")}`);
     }
   }
 }

@@ -29,7 +29,7 @@ export function openEncoder(options: EncoderOptions): Encoder {
   refuseUnknown("openEncoder's options", options, optionNames);
   oneOf("path", options.path, ["dma", "window"]);
   if (typeof options.output !== "function")
-    throw new TypeError("openEncoder needs output, a function that takes each chunk");
+    throw new TypeError("openEncoder needs output, a function that receives each chunk");
   const spec = options.device ?? DEFAULT_DEVICE;
   const { timeoutMs = 10_000 } = options;
   // Each frame costs a register write, the doorbell. Posted writes don't wait for a reply.
@@ -130,7 +130,7 @@ export class Encoder implements Disposable {
     this.#lent.clear();
     this.#driver.stop();
     for (const waiter of this.#waiters.splice(0)) {
-      waiter.reject(new EncoderError("the encoder was configured anew while this call waited for memory"));
+      waiter.reject(new EncoderError("the encoder was reconfigured while this call waited for memory"));
     }
     await this.#driver.start(settings, this.#options.path, inFlight);
     this.#check("unconfigured");
@@ -169,8 +169,8 @@ export class Encoder implements Disposable {
     if (buffer ? !this.#lent.has(buffer) : this.#everLent.has(bytes))
       throw new EncoderError(
         buffer
-          ? "this frame's memory was given to encode already; acquire another"
-          : "these bytes are a FrameBuffer's; give encode the buffer itself",
+          ? "this frame's memory was already given to encode; acquire another"
+          : "these bytes belong to a FrameBuffer; give encode the buffer itself",
       );
     if (bytes.byteLength !== this.#frameBytes) {
       throw new RangeError(
@@ -216,12 +216,12 @@ export class Encoder implements Disposable {
     const ticks = Math.max(1, toTicks(timestamp + duration, this.#timebase) - pts);
     if (pts <= this.#lastPts) {
       throw new RangeError(
-        `timestamp ${timestamp} is not later by a tick (${num}/${den} s) than that of the frame before`,
+        `timestamp ${timestamp} is not at least one tick (${num}/${den} s) after the previous frame's`,
       );
     }
     if (ticks > 0xffff_ffff)
       throw new RangeError(
-        `duration ${duration} is ${ticks} ticks (${num}/${den} s); a frame can last 2^32 - 1`,
+        `duration ${duration} is ${ticks} ticks (${num}/${den} s); a frame can last at most 2^32 - 1`,
       );
     this.#lastPts = pts;
     return { timestamp, duration, pts, ticks };

@@ -64,11 +64,11 @@ test("without libvpx it is libav.js where nothing can be fetched, which prints n
 
 test("without any engine the error names all that was tried and what installs them", () => {
   const message = elsewhere("libvpx.so", "libabsent.so", false, failure);
-  expect(message).toStartWith("CodecError no codec to encode with\n");
+  expect(message).toStartWith("CodecError no codec available\n");
   for (const major of [12, 11, 10, 9, 8, 7, 6])
     expect(message).toContain(`libabsent.so.${major} (not found)`);
   expect(message).toContain("apt-get install libvpx7");
-  expect(message).toContain("Debian's libvpx9: apt-config is needed and is not on the PATH");
+  expect(message).toContain("Debian's libvpx9: apt-config is needed but not on the PATH");
   expect(message).toContain("libav.js: Cannot find package");
   expect(message).toContain("npm install @libav.js/variant-webm-vp9");
 });

@@ -78,21 +78,21 @@ describe("a completion that can't be right ends the encoding, and the frames bef
       5,
       1,
       Object.fromEntries([0, 4, 8, 12, 16, 20].map((field) => [field, repeated(field)])),
-      /completion 5 has PTS 250, where slot 0 was submitted with 333: the device or its memory is corrupt$/,
+      /completion 5 has PTS 250, but slot 0 was submitted with 333: the device or its memory is corrupt$/,
     ],
     [
       "another time's upper half",
       5,
       2,
       { [Completion.PTS + 4]: () => 1 },
-      /completion 5 has PTS 4294967629, where slot 0/,
+      /completion 5 has PTS 4294967629, but slot 0/,
     ],
     [
       "a tag that is not under way",
       5,
       2,
       { [Completion.TAG]: () => 77 },
-      /completion 5 names tag 0x4d, which is not under way/,
+      /completion 5 names tag 0x4d, which is not in flight/,
     ],
     [
       "a later frame's tag",
@@ -100,14 +100,14 @@ describe("a completion that can't be right ends the encoding, and the frames bef
       2,
       { [Completion.TAG]: () => 1 },
       // Whether that frame is under way already is a matter of time.
-      /completion 5 (is of slot 1, where that of slot 0 is due|names tag 0x1, which is not under way)/,
+      /completion 5 (is for slot 1, but slot 0 is next|names tag 0x1, which is not in flight)/,
     ],
     [
       "a flush's tag",
       9,
       2,
       { [Completion.TAG]: () => FLUSH_TAG },
-      /completion 9 (is of the flush, where that of slot 0 is due|names tag 0xffffffff)/,
+      /completion 9 (is for the flush, but slot 0 is next|names tag 0xffffffff)/,
     ],
     [
       "OK and no packet",
@@ -142,14 +142,14 @@ describe("a completion that can't be right ends the encoding, and the frames bef
       1,
       2,
       { [Completion.STATUS]: () => 0 },
-      /completion 1 has a delta frame where frame 1 must be a key frame/,
+      /completion 1 has a delta frame, but frame 1 must be a key frame/,
     ],
     [
       "a forced key frame that is none",
       5,
       2,
       { [Completion.STATUS]: () => 0 },
-      /completion 5 has a delta frame where frame 5 must be a key frame/,
+      /completion 5 has a delta frame, but frame 5 must be a key frame/,
     ],
     [
       "a flush with a packet",

@@ -195,10 +195,10 @@ describe("acquired frames", () => {
     await encoder.configure(config);
     const [a, b] = [await encoder.acquireFrame(), await encoder.acquireFrame()];
     await encoder.encode({ data: a, timestamp: 0 });
-    const again = "this frame's memory was given to encode already; acquire another";
+    const again = "this frame's memory was already given to encode; acquire another";
     await expect(encoder.encode({ data: a, timestamp: 1e6 })).rejects.toThrow(again);
     await expect(encoder.encode({ data: b.data, timestamp: 1e6 })).rejects.toThrow(
-      "these bytes are a FrameBuffer's; give encode the buffer itself",
+      "these bytes belong to a FrameBuffer; give encode the buffer itself",
     );
     await encoder.configure(config);
     await expect(encoder.encode({ data: b, timestamp: 0 })).rejects.toThrow(again);
@@ -217,7 +217,7 @@ describe("what can't be encoded is refused, and the encoder goes on:", () => {
     [
       "a time that does not rise",
       { ...first, timestamp: 0.9 },
-      /^timestamp 0.9 is not later by a tick \(1\/1000 s\) than that of the frame before$/,
+      /^timestamp 0.9 is not at least one tick \(1\/1000 s\) after the previous frame's$/,
     ],
     [
       "a time before 0",
@@ -417,10 +417,10 @@ describe("a device that fails", () => {
       "wedge",
       /^model:vp9\?fault=wedge@4: waited 700 ms for a completion of slot \d(, slot \d)*; the device is RUNNING, has taken \d of \d submissions and completed 3: it hangs, or its codec is slower than this limit$/,
     ],
-    ["ones", /^model:vp9\?fault=ones@4: STATUS reads as all ones: the device is gone$/],
+    ["ones", /^model:vp9\?fault=ones@4: STATUS reads as all ones: the device has gone away$/],
     [
       "corrupt",
-      /^model:vp9\?fault=corrupt@4: completion 4 (names tag 0xfffffff[\da-f], which is not under way|is of the flush, where that of slot \d is due): the device or its memory is corrupt$/,
+      /^model:vp9\?fault=corrupt@4: completion 4 (names tag 0xfffffff[\da-f], which is not in flight|is for the flush, but slot \d is next): the device or its memory is corrupt$/,
     ],
     [
       "die",
@@ -488,7 +488,7 @@ describe("a device that fails", () => {
     for (let at = 0; at < data.length; at += 65_536) crypto.getRandomValues(data.subarray(at, at + 65_536));
     await encoder.encode({ data: buffer, timestamp: 0 });
     await expect(encoder.flush()).rejects.toThrow(
-      /^model:vp9: frame 1 of the stream failed: its packet of \d+ bytes does not fit the \d+ there are; lower the bitrate, or use the DMA path$/,
+      /^model:vp9: frame 1 of the stream failed: its packet of \d+ bytes does not fit its buffer of \d+; lower the bitrate, or use the DMA path$/,
     );
     expect(errors).toHaveLength(1);
   });
@@ -517,7 +517,7 @@ test.each([
     "vfio-user:/nope",
     /^vfio-user:\/nope: connect to \/nope: ENOENT: no such socket; start the server first$/,
   ],
-  ["model:vp8", /^model:vp8: there is no model "vp8"; there is model:vp9/],
+  ["model:vp8", /^model:vp8: unknown model "vp8"; known: model:vp9/],
 ])("openEncoder on %s says what can be opened", (device, message) => {
   expect(() => openEncoder({ device, output: () => {} })).toThrow(message);
 });

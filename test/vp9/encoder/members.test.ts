@@ -20,7 +20,7 @@ describe("a member that the library does not have is refused by name:", () => {
     const error = await failure(() => encoder.configure({ ...config, [name]: value }));
     expect(error).toBeInstanceOf(TypeError);
     expect(error.message).toStartWith(
-      `the encoder's config: there is no ${name}; there are codec, width, height,`,
+      `the encoder's config: unknown key ${name}; the keys are codec, width, height,`,
     );
     // Nothing happened: the right config works, and members that are undefined are none.
     await encoder.configure({ ...config, [name]: undefined });
@@ -36,7 +36,7 @@ describe("a member that the library does not have is refused by name:", () => {
     const wrong = { keyframe: true } as { keyFrame?: boolean };
     const error = await failure(() => encoder.encode(frames[0]!, wrong));
     expect(error).toBeInstanceOf(TypeError);
-    expect(error.message).toBe("encode's options: there is no keyframe; there are keyFrame");
+    expect(error.message).toBe("encode's options: unknown key keyframe; the keys are keyFrame");
     for (const frame of frames) await encoder.encode(frame);
     await encoder.flush();
     expect(summary(chunks)).toEqual(reference);
@@ -47,10 +47,10 @@ describe("a member that the library does not have is refused by name:", () => {
     const open = await failure(() => openEncoder(wrong));
     expect(open).toBeInstanceOf(TypeError);
     expect(open.message).toStartWith(
-      "openEncoder's options: there is no inflight; there are device, path, inFlight",
+      "openEncoder's options: unknown key inflight; the keys are device, path, inFlight",
     );
     const stream = await failure(() => encodeFrames({ codec: "libvpx" } as object, config, frames).next());
-    expect(stream.message).toContain("there is no codec; there are device");
+    expect(stream.message).toContain("unknown key codec; the keys are device");
   });
 });
 
@@ -62,7 +62,7 @@ describe("codec, as WebCodecs' callers give it,", () => {
       const error = await failure(() => recorded.encoder.configure({ ...config, codec }));
       expect(error).toBeInstanceOf(RangeError);
       expect(error.message).toBe(
-        `codec is "${codec}"; the device makes VP9, 8-bit 4:2:0, and nothing else: leave codec out`,
+        `codec is "${codec}"; the device encodes only VP9, 8-bit 4:2:0: leave codec out`,
       );
     },
   );
