@@ -34,7 +34,7 @@ export interface UnpackOptions {
 export async function openArchive(arch: DebianArch, folder: string, limit?: AbortSignal): Promise<Archive> {
   if (!existsSync(KEYRING)) {
     throw new MissingToolError(
-      `${KEYRING}, with the keys of Debian's archive, is not there; it is in the package debian-archive-keyring`,
+      `${KEYRING}, which has the keys of Debian's archive, is missing; it is in the package debian-archive-keyring`,
     );
   }
   const mirror = findMirror();

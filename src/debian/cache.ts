@@ -29,7 +29,7 @@ export function makeCacheFolder(): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new Error(
-      `what was fetched is kept in ${folder}, which can't be written (${code}); XDG_CACHE_HOME=/another/folder moves it`,
+      `the download cache ${folder} can't be written (${code}); XDG_CACHE_HOME=/another/folder moves it`,
     );
   }
   return folder;

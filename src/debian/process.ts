@@ -21,7 +21,7 @@ export function findTool(name: string): string {
   const path = Bun.which(name);
   if (path === null) {
     throw new MissingToolError(
-      `${name} is needed and is not on the PATH; it is in Debian's package ${packages[name] ?? name}`,
+      `${name} is needed but not on the PATH; it is in Debian's package ${packages[name] ?? name}`,
     );
   }
   return path;
@@ -47,7 +47,7 @@ export async function run(
   const [output, errors, code] = await Promise.all([child.stdout.bytes(), child.stderr.text(), child.exited]);
   if (options.limit?.aborted) throw new Error(`${name} ${args.join(" ")} took too long`);
   if (code !== 0) {
-    const reason = child.signalCode ? `was ended by ${child.signalCode}` : `failed with exit code ${code}`;
+    const reason = child.signalCode ? `was killed by ${child.signalCode}` : `failed with exit code ${code}`;
     throw new Error(`${name} ${args.join(" ")} ${reason}\n${errors.trim()}`);
   }
   return output;

@@ -28,7 +28,10 @@ export async function chooseAccelerator(
   try {
     accessSync(DEVICE, constants.R_OK | constants.W_OK);
   } catch {
-    return { name: "tcg", why: `${DEVICE} is not open to this user; the group kvm is (adduser USER kvm)` };
+    return {
+      name: "tcg",
+      why: `this user may not open ${DEVICE}; members of the group kvm may (adduser USER kvm)`,
+    };
   }
   const path = join(cacheFolder(), `kvm-${kernel}`);
   const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();

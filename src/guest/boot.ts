@@ -115,7 +115,7 @@ export async function boot(
   const ending = new Promise<string>((resolve) => {
     timer = setTimeout(() => {
       timedOut = true;
-      resolve(`did not come to its end in ${timeoutMs / 1000} s`);
+      resolve(`did not finish within ${timeoutMs / 1000} s`);
     }, timeoutMs);
     signal?.addEventListener("abort", () => resolve("was interrupted"), { once: true });
     if (signal?.aborted) resolve("was interrupted");

@@ -88,7 +88,7 @@ export function checkOptions(options: GuestOptions & { memoryMib: number }): Gue
     checkInput(path);
     const name = basename(path);
     if (inputs.findIndex((other) => basename(other) === name) < index)
-      throw new OptionError("inputs", `${path}: another one is called ${name}, too`);
+      throw new OptionError("inputs", `${path}: another one is also called ${name}`);
   }
   for (const path of outputs) checkWritable("outputs", path);
   return devices.map(checkDevice);
@@ -136,8 +136,8 @@ function checkWritable(option: keyof GuestOptions, path: string): void {
   else if (isFolder(folder)) {
     const access = constants.W_OK | constants.X_OK;
     attempt(option, `${path}: nothing can be written to ${folder}`, () => accessSync(folder, access));
-  } else if (existsSync(folder)) throw new OptionError(option, `${path}: ${folder} is no folder`);
-  else throw new OptionError(option, `${path}: there is no folder ${folder}; mkdir -p ${folder} makes it`);
+  } else if (existsSync(folder)) throw new OptionError(option, `${path}: ${folder} is not a folder`);
+  else throw new OptionError(option, `${path}: there is no folder ${folder}; mkdir -p ${folder} creates it`);
 }
 
 function attempt(option: keyof GuestOptions, failure: string, act: () => void): void {

@@ -87,7 +87,7 @@ export class DmaTable {
   #open(fd: Fd, fileOffset: number, sizeBytes: number, writable: boolean): SharedMapping {
     if (!this.#trusting && !keepsItsPages(fd)) {
       throw new DmaMapError(
-        "its memory is in no memfd that is sealed against shrinking, so the client could kill this process by truncating it; share a sealed memfd (QEMU: memory-backend-memfd without hugetlb), or serve a model that trusts its clients",
+        "its memory is not in a memfd sealed against shrinking, so the client could kill this process by truncating it; share a sealed memfd (QEMU: memory-backend-memfd without hugetlb), or serve a model that trusts its clients",
         EPERM,
       );
     }

@@ -33,9 +33,7 @@ export function parseFaults<Kind extends string>(list: string, known: FaultKinds
       const delays = Object.hasOwn(known.kinds, kind) && (known.kinds[kind as Kind].delays ?? false);
       if (!Object.hasOwn(known.kinds, kind) || delays !== (delayMs !== undefined)) {
         const lines = listFaultKinds(known).map(([form, about]) => `\n  ${form}  ${about}`);
-        throw new Error(
-          `there is no fault "${part}" to inject; ${known.event}s count from 1:${lines.join("")}`,
-        );
+        throw new Error(`unknown fault "${part}"; ${known.event}s count from 1:${lines.join("")}`);
       }
       return { kind: kind as Kind, at: Number(at), delayMs: Number(delayMs ?? 0) };
     });

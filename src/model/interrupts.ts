@@ -42,7 +42,7 @@ export class Interrupts {
     switch (flags) {
       case IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER:
         if (fds.length !== count) throw new IrqError(`${fds.length} descriptors for ${count} vectors`);
-        if (!fds.every(isEventFd)) throw new IrqError("a descriptor that is no eventfd");
+        if (!fds.every(isEventFd)) throw new IrqError("a descriptor that is not an eventfd");
         for (const vector of selected) {
           armed[vector]?.[Symbol.dispose]();
           armed[vector] = fds.shift()!;

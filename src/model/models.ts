@@ -46,7 +46,7 @@ export function parseModelSpec(spec: string): ModelSpec {
   const model = models.get(name);
   if (!model) {
     const known = [...models.keys()].map((known) => SCHEME + known).join(", ");
-    throw new DeviceError(`${spec}: there is no model "${name}"; there is ${known || "none"}`);
+    throw new DeviceError(`${spec}: unknown model "${name}"; known: ${known || "none"}`);
   }
   const names = [...new URLSearchParams(query).keys()];
   const stranger = names.find((option) => !model.options.includes(option));

@@ -126,7 +126,7 @@ function accept(
     return connection;
   } catch (error) {
     fd?.[Symbol.dispose]();
-    log(`could not take a client: ${describe(error)}`);
+    log(`could not accept a client: ${describe(error)}`);
     return undefined;
   }
 }
@@ -136,5 +136,5 @@ function describe(error: unknown): string {
   const known =
     error instanceof ProtocolError || error instanceof SocketTimeout || error instanceof SystemError;
   if (known) return error.message;
-  return `an error of the model's own: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+  return `internal error of the model: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

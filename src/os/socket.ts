@@ -26,7 +26,7 @@ function socketAddress(path: string): Uint8Array {
   const name = new TextEncoder().encode(path);
   if (name.length > 107) {
     throw new Error(
-      `socket path ${path} is ${name.length} bytes long; the kernel takes at most 107: use a shorter one`,
+      `socket path ${path} is ${name.length} bytes long; the kernel accepts at most 107: use a shorter one`,
     );
   }
   const address = new Uint8Array(new ArrayBuffer(110));

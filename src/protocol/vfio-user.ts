@@ -113,7 +113,7 @@ export class MessageStream {
     try {
       if (sizeBytes < HEADER_BYTES || sizeBytes > MAX_MESSAGE_BYTES) {
         throw new ProtocolError(
-          `${commandName(header.command)} announces ${sizeBytes} bytes; 16 to ${MAX_MESSAGE_BYTES} are possible`,
+          `${commandName(header.command)} announces ${sizeBytes} bytes; 16 to ${MAX_MESSAGE_BYTES} are allowed`,
         );
       }
       if (sizeBytes > HEADER_BYTES) {
@@ -163,7 +163,7 @@ export function getVersion(payload: DataView): Capabilities {
   }
   const capability = (name: keyof Capabilities, least: number) => {
     const value = parsed?.capabilities?.[name] ?? DEFAULT_CAPABILITIES[name];
-    if (typeof value !== "number") throw new ProtocolError(`VERSION has ${name} that is no number`);
+    if (typeof value !== "number") throw new ProtocolError(`VERSION has ${name} that is not a number`);
     if (!Number.isSafeInteger(value) || value < least)
       throw new ProtocolError(`VERSION has ${name} = ${value}`);
     return value;

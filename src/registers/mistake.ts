@@ -34,16 +34,16 @@ export function findMistake(table: unknown): string | undefined {
 }
 
 function registerMistake(name: string, register: unknown): string | undefined {
-  if (!isObject(register)) return `${name} is no register`;
+  if (!isObject(register)) return `${name} is not a register`;
   const stranger = Object.keys(register).find((key) => !Object.hasOwn(registerKeys, key));
   if (stranger !== undefined)
-    return `${name} has "${stranger}", which no register has; there are ${Object.keys(registerKeys).join(", ")}`;
+    return `${name} has "${stranger}", which no register has; the keys are ${Object.keys(registerKeys).join(", ")}`;
   const { offset, mode, fields = {} } = register;
   if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0 || offset % 4 !== 0)
     return `the offset of ${name} is ${String(offset)}; it must be a multiple of 4`;
   if (typeof mode !== "string" || !Object.hasOwn(modes, mode))
     return `the mode of ${name} is ${String(mode)}; it must be one of ${Object.keys(modes).join(", ")}`;
-  if (!isObject(fields)) return `the fields of ${name} are none`;
+  if (!isObject(fields)) return `the fields of ${name} must be an object`;
   /** The field that has each bit, by bit number. */
   const owners: string[] = [];
   for (const [fieldName, field] of Object.entries(fields)) {
@@ -60,10 +60,10 @@ function registerMistake(name: string, register: unknown): string | undefined {
 }
 
 function fieldMistake(name: string, field: unknown): string | undefined {
-  if (!isObject(field)) return `${name} is no field`;
+  if (!isObject(field)) return `${name} is not a field`;
   const stranger = Object.keys(field).find((key) => !Object.hasOwn(fieldKeys, key));
   if (stranger !== undefined)
-    return `${name} has "${stranger}", which no field has; there are ${Object.keys(fieldKeys).join(", ")}`;
+    return `${name} has "${stranger}", which no field has; the keys are ${Object.keys(fieldKeys).join(", ")}`;
   const [low, high, ...more] = Array.isArray(field.bits) ? (field.bits as unknown[]) : [];
   if (!isBit(low) || !isBit(high) || low > high || more.length > 0)
     return `the bits of ${name} must be [low, high], from 0 to 31`;
@@ -71,7 +71,7 @@ function fieldMistake(name: string, field: unknown): string | undefined {
   const most = 2 ** (high - low + 1) - 1;
   const fits = (value: unknown) =>
     Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
-  if (!isObject(values)) return `the values of ${name} are none`;
+  if (!isObject(values)) return `the values of ${name} must be an object`;
   const misfit = Object.entries(values).find(([, value]) => !fits(value));
   if (misfit)
     return `the value ${misfit[0]} of ${name} is ${String(misfit[1])}; it must be from 0 to ${most}`;

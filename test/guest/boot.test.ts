@@ -110,11 +110,11 @@ test("what can't work is refused before anything boots, with the option's name",
     [["--hugepages", "385"], "at most 384 fit"],
     [["--in", "none/such"], "--in none/such: it can't be read (ENOENT)"],
     [["--in", "."], "--in .: it is a folder, not a file"],
-    [["--in", "file", "--in", "./file"], "--in ./file: another one is called file, too"],
+    [["--in", "file", "--in", "./file"], "--in ./file: another one is also called file"],
     [["--kernel", "nosuch.deb"], "--kernel nosuch.deb: it can't be read (ENOENT)"],
     [["--kernel", "newest"], "--kernel newest: it is neither a kernel's version"],
-    [["--out", "none/such"], "--out none/such: there is no folder none; mkdir -p none makes it"],
-    [["--out", "file/such"], "--out file/such: file is no folder"],
+    [["--out", "none/such"], "--out none/such: there is no folder none; mkdir -p none creates it"],
+    [["--out", "file/such"], "--out file/such: file is not a folder"],
     [["--out", "."], "--out .: it is a folder, not a file"],
   ] as const) {
     const { stdout, stderr, exitCode } = await guest(...args, "true");
@@ -146,7 +146,7 @@ test("several commands in one word are not found, and the hint says how to run t
 test("when the time is up, the error says what gives it longer, and nothing of the signal that ended QEMU", async () => {
   const { stderr, exitCode } = await guest("--timeout", "1", "sleep", "1000");
   expect(stderr).toMatch(
-    /did not come to its end in 1 s, while .*\nits console is empty\n--timeout S gives it more time/,
+    /did not finish within 1 s, while .*\nits console is empty\n--timeout S gives it more time/,
   );
   expect(stderr).not.toContain("terminating on signal");
   expect(exitCode).toBe(125);
@@ -174,7 +174,7 @@ test("a command that hangs is ended at the time limit; what it wrote is there, a
   expect(error).toBeInstanceOf(GuestError);
   const { message } = error as GuestError;
   expect(message).toStartWith(
-    "the x86_64 guest did not come to its end in 60 s, while the command ran\nthe last lines of its console:\n",
+    "the x86_64 guest did not finish within 60 s, while the command ran\nthe last lines of its console:\n",
   );
   expect(message).toEndWith("  in trouble");
   expect(Buffer.concat(heard).toString()).toBe("before\n");

@@ -60,7 +60,7 @@ test("a device of another kind is told by what stands before its colon", () => {
     kind: "model",
     model: { query: "codec=null" },
   });
-  expect(() => parseDevice("model:gpu")).toThrow('model:gpu: there is no model "gpu"; there is model:vp9');
+  expect(() => parseDevice("model:gpu")).toThrow('model:gpu: unknown model "gpu"; known: model:vp9');
 });
 
 test("a property is added in the form that the option has, and never twice", () => {

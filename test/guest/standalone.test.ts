@@ -87,7 +87,7 @@ test.each([
     expect(count("0000:00:01.0 went from no driver to vfio-pci\n")).toBe(2);
     expect(count("0x00000000  0x45395056\n")).toBe(2);
     expect(count("0000:00:01.0 went from vfio-pci back to no driver\n")).toBe(2);
-    expect(count("libav.js: a standalone binary is without it")).toBe(2);
+    expect(count("libav.js: a standalone binary does not include it")).toBe(2);
     const reports = [...text.matchAll(/^\{.*\}$/gm)].map(
       ([line]) => JSON.parse(line) as Record<string, unknown>,
     );

@@ -61,7 +61,7 @@ test("an error that nobody expected while a message is handled costs that client
   expect(lines).toEqual([
     "a client connected",
     expect.stringMatching(
-      /^dropped the client: an error of the model's own: TypeError: nobody thought of this\n +at /,
+      /^dropped the client: internal error of the model: TypeError: nobody thought of this\n +at /,
     ),
     "a client connected",
   ]);
@@ -89,6 +89,6 @@ test("so does one in what the model does when it is woken, or when its time has 
       (line) => void lines.push(line),
     );
     expect(client.dropped()).toBe(true);
-    expect(lines).toEqual([expect.stringContaining(`an error of the model's own: RangeError: no ${cause}`)]);
+    expect(lines).toEqual([expect.stringContaining(`internal error of the model: RangeError: no ${cause}`)]);
   }
 });

@@ -77,6 +77,6 @@ test("a server that trusts its clients ends with its serving process, and the se
 
 test("what does not come up says why, as without --trust", async () => {
   await expect(startServer("--codec=null", "--trust", "--fault=nonsense")).rejects.toThrow(
-    'there is no fault "nonsense" to inject',
+    'unknown fault "nonsense"',
   );
 });

@@ -190,7 +190,7 @@ test("a named socket takes connections, and a name too long for the kernel is re
     server.receive(got, 1000);
     expect([...got]).toEqual([9, 9, 9]);
     expect(() => listenUnix(path)).toThrow("EADDRINUSE");
-    expect(() => connectUnix(join(folder, "x".repeat(120)))).toThrow("the kernel takes at most 107");
+    expect(() => connectUnix(join(folder, "x".repeat(120)))).toThrow("the kernel accepts at most 107");
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -137,7 +137,7 @@ describe("the binary", () => {
     const output = folder.file("none.ivf");
     const { exitCode, stderr } = await vfiokit("encode", "--codec", "libav.js", "-o", output);
     expect(stderr).toContain(
-      "libav.js: a standalone binary is without it; use libvpx, or a clone of the project\n",
+      "libav.js: a standalone binary does not include it; use libvpx, or a clone of the project\n",
     );
     expect(stderr).not.toContain("loaded");
     expect(exitCode).toBe(1);

@@ -255,7 +255,7 @@ describe("on the encoder's model", () => {
     for (const verb of ["peek", "poke", "regs", "irq", "reset"]) {
       const rest = { peek: ["0:0"], poke: ["0:0", "1"] }[verb] ?? [];
       expect(await failure(1, verb, "model:no", ...rest)).toContain(
-        'model:no: there is no model "no"; there is model:vp9',
+        'model:no: unknown model "no"; known: model:vp9',
       );
     }
   });
@@ -320,11 +320,11 @@ describe("a command line that makes no sense", () => {
         'export const registers = { A: { offset: 0, mode: "ro", fields: { F: { bits: [3, 32] } } } };',
       ],
       [
-        'A has "field", which no register has; there are offset, mode, about, reset, range, fields',
+        'A has "field", which no register has; the keys are offset, mode, about, reset, range, fields',
         'export const registers = { A: { offset: 0, mode: "ro", field: {} } };',
       ],
       [
-        'A.F has "bit", which no field has; there are bits, about, values',
+        'A.F has "bit", which no field has; the keys are bits, about, values',
         'export const registers = { A: { offset: 0, mode: "ro", fields: { F: { bit: [0, 1] } } } };',
       ],
       [

@@ -45,7 +45,7 @@ test("without libvpx and without a network, libav.js encodes, and one line says 
   expect(exitCode).toBe(0);
   expect(lines({ exitCode, stdout, ...rest })).toEqual([
     expect.stringMatching(
-      /^model:vp9: no libvpx on this machine; encoding with libav\.js [\d.]+ in WebAssembly, at a tenth of its pace: Debian's libvpx9: \S+ does not answer \(.+\); apt-get install libvpx7 \(libvpx9 on Debian 13\) is better$/,
+      /^model:vp9: no libvpx on this machine; encoding with libav\.js [\d.]+ in WebAssembly, at a tenth of the speed: Debian's libvpx9: \S+ does not answer \(.+\); apt-get install libvpx7 \(libvpx9 on Debian 13\) is better$/,
     ),
     expect.stringMatching(/^no card found; using the software model \(libav\.js [\d.]+\)$/),
   ]);

@@ -32,8 +32,8 @@ export function listenPrivately(path: string): PrivateSocket {
   } catch (error) {
     if (!(error instanceof SystemError) || error.code !== "EADDRINUSE") throw error;
     const cause = lstatSync(path).isSocket()
-      ? `another model serves there, or one that was killed left it; rm ${path} if none does`
-      : "there is a file of that name; choose another path";
+      ? `another model is serving there, or one that was killed left it behind; if none is serving, rm ${path}`
+      : "a file of that name exists; choose another path";
     throw new Error(`${error.message}: ${cause}`);
   } finally {
     process.umask(before);

@@ -85,7 +85,9 @@ export async function startModel(
       else prepared.onAsk?.(report.ask);
     };
     messages.onerror = (event) => fail(new Error(`the model's message thread failed: ${event.message}`));
-    messages.addEventListener("close", () => fail(new Error("the model's message thread ended by itself")));
+    messages.addEventListener("close", () =>
+      fail(new Error("the model's message thread ended unexpectedly")),
+    );
     messages.postMessage(data, prepared.transfer ?? []);
     let over = false;
     const released = ended.finally(() => {

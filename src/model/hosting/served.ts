@@ -54,10 +54,10 @@ export async function serveModel(
     await Promise.race([listening, Bun.sleep(LAST_WORDS_MS)]);
     if (ending) return;
     const how = server.signalCode ?? `exit code ${exitCode}`;
-    const rest = exitCode === 0 ? "" : ": a dead device to the guest from now on";
+    const rest = exitCode === 0 ? "" : "; the guest now sees a dead device";
     // A killed server has no last words.
     const words = server.signalCode ? "" : said.trim();
-    log([`${spec} has ended (${how})${rest}`, words].filter(Boolean).join("\n"));
+    log([`${spec} ended (${how})${rest}`, words].filter(Boolean).join("\n"));
   });
   return {
     spec: `vfio-user:${socketPath}`,

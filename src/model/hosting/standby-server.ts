@@ -35,7 +35,7 @@ export function standBy(controlFd: number, device: DeviceRemains): void {
     nextTimeMs: () => Number.POSITIVE_INFINITY,
     onTime: () => {},
   };
-  const log = (line: string) => console.error(`in place of the model that is gone: ${line}`);
+  const log = (line: string) => console.error(`standing in for the model that ended: ${line}`);
   serve({ connection: client, agreed: true }, new EventFd(), () => gone, log);
 }
 

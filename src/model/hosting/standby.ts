@@ -40,7 +40,7 @@ export class Standby implements ClientKeeper {
     } catch (error) {
       // The model serves without a standby, too.
       this.#control = undefined;
-      this.#log(`the standby is of no use any more: ${String(error)}`);
+      this.#log(`the standby no longer works: ${String(error)}`);
     }
   }
 }

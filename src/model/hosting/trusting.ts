@@ -35,7 +35,7 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
         if (child.signalCode !== "SIGBUS")
           throw new Error(`the model's process ended (${child.signalCode ?? `exit code ${child.exitCode}`})`);
         log(
-          "memory that the client had shared is gone, and the model's process with it; starting another one",
+          "memory that the client shared has gone away, and that killed the model's process; starting another one",
         );
         child = await startChild(options, listener.fd.number);
         if (stopped) child.stop();

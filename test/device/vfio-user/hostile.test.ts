@@ -54,7 +54,7 @@ const GONE = (command: string) =>
     `^the server disconnected \\(${command}: the peer closed the connection( \\(E[A-Z]+\\))?\\); restart it and reopen the device$`,
   );
 const announces = (size: number) =>
-  `VERSION announces ${size} bytes; 16 to 1048656 are possible; is it a vfio-user server?`;
+  `VERSION announces ${size} bytes; 16 to 1048656 are allowed; is it a vfio-user server?`;
 
 const openings: Partial<Record<ServerName, string | RegExp>> = {
   "closes at once": GONE("VERSION"),
