@@ -54,7 +54,7 @@ export function parseRegionInfo(info: DataView): ParsedRegionInfo {
   const sizeBytes = Number(info.getBigUint64(16, true));
   const fileOffset = Number(info.getBigUint64(24, true));
   if (!Number.isSafeInteger(sizeBytes) || !Number.isSafeInteger(fileOffset))
-    throw new VfioFormatError(`it is said to be ${sizeBytes} bytes long`);
+    throw new VfioFormatError(`it claims to be ${sizeBytes} bytes long`);
   const whole = [{ offset: 0, sizeBytes }];
   const sparse = flags & RegionFlag.CAPS ? sparseAreas(info) : undefined;
   return { sizeBytes, fileOffset, areas: flags & RegionFlag.MMAP && sizeBytes > 0 ? (sparse ?? whole) : [] };
@@ -88,7 +88,7 @@ export function findCapability(
   for (let links = 0; at !== 0; links++) {
     if (links === MAX_CAPABILITIES) throw new VfioFormatError("its capabilities are linked in a circle");
     if (at < fixedBytes || at + 8 > info.byteLength)
-      throw new VfioFormatError(`a capability of it lies at ${at} of ${info.byteLength} bytes`);
+      throw new VfioFormatError(`one of its capabilities is at ${at} of ${info.byteLength} bytes`);
     if (info.getUint16(at, true) === id) return at;
     at = info.getUint32(at + 4, true);
   }

@@ -133,7 +133,7 @@ class SysfsDevice implements PciDevice {
         : unreachable(`${why}; ${how}`, [{ verb: "bind", args: [this.#pci.address] }]);
     if (sizeBytes === 0) return openRegion(index, 0, [], refusal(`${this.spec}: there is no BAR${index}`));
     if (flags & ResourceFlag.UNSET || start === 0n)
-      return unreachable("the kernel gave it no address", [
+      return unreachable("the kernel assigned it no address", [
         {
           verb: "rescan",
           args: [this.#pci.physicalFunction ?? this.#pci.address],

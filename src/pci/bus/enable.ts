@@ -96,7 +96,7 @@ export function changeCommand(of: PciFunction, bits: CommandBits, on: boolean): 
   const own = of.physicalFunction === undefined ? mask : mask & ~Command.MEMORY;
   if (((after ^ wanted) & own) !== 0)
     throw new BusError(
-      `${of.address}: Command is 0x${hex(after)} after writing 0x${hex(wanted)}: the function does not have these bits`,
+      `${of.address}: Command is 0x${hex(after)} after writing 0x${hex(wanted)}: the function does not implement these bits`,
     );
   return { before, after };
 }

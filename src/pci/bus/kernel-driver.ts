@@ -74,7 +74,7 @@ export async function unbind(address: string): Promise<void> {
   const of = readFunction(address);
   const { path, driver } = of;
   if (driver === undefined) return;
-  await detach(of, join(path, "driver/unbind"), address, `take ${address} from ${driver}`);
+  await detach(of, join(path, "driver/unbind"), address, `unbind ${address} from ${driver}`);
   const after = readFunction(address).driver;
   if (after !== undefined) throw new BusError(`${address} is still bound to ${after} after the unbind`);
 }
@@ -130,7 +130,7 @@ export function probe(address: string): void {
 /** Tells one driver to take a function. Unlike drivers_probe, this reports why it does not. */
 function bindTo(address: string, driver: string): void {
   try {
-    writeAttribute(join(DRIVERS, driver, "bind"), address, `give ${address} to ${driver}`);
+    writeAttribute(join(DRIVERS, driver, "bind"), address, `bind ${address} to ${driver}`);
   } catch (error) {
     if (readFunction(address).driver === driver) return;
     if (!(error instanceof BusError)) throw error;

@@ -140,7 +140,7 @@ describe("bind and release", () => {
   test("a driver that refuses leaves everything as it was, and says why", async () => {
     expect(await verb("bind", nic, "--driver", "virtio-pci")).toEqual(
       failed(
-        `can't give ${nic} to virtio-pci: write /sys/bus/pci/drivers/virtio-pci/bind: ENODEV: the driver does not know this device, or failed to start it: dmesg | tail may say why`,
+        `can't bind ${nic} to virtio-pci: write /sys/bus/pci/drivers/virtio-pci/bind: ENODEV: the driver does not know this device, or failed to start it: dmesg | tail may say why`,
       ),
     );
     expect(readFunction(nic)).toMatchObject({ driver: "e1000e", driverOverride: undefined });
