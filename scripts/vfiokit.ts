@@ -27,7 +27,7 @@ else if (word === "--version") console.log(`vfiokit ${await version()}, Bun ${Bu
 else if (word === "complete") await (await import("./vfiokit/complete.ts")).complete();
 else if (Object.hasOwn(packageVerbs, word)) {
   if (Bun.isStandaloneExecutable)
-    await refuse(`${word} is not in this program: npm install vfiokit installs one that has it`);
+    await refuse(`${word} is not in this program; the npm package has it: npm install vfiokit`);
   await packageVerbs[word]!.run();
 } else if (cloneVerbs.includes(word)) {
   if (!existsSync(join(import.meta.dir, `${word}.ts`)))

@@ -35,7 +35,7 @@ test("an older Bun is told which one is needed and how to get it, by every verb 
     const { exitCode, stdout, stderr } = outcome([bun, path, "--help"]);
     expect({ path, exitCode, stdout: stdout.toString() }).toEqual({ path, exitCode: 1, stdout: "" });
     expect(stderr).toStartWith(
-      `error: vfiokit needs Bun ${manifest.dependencies.bun} or later, and ${bun} is Bun ${OLD}. In a clone, npm install installs one that is new enough`,
+      `error: vfiokit needs Bun ${manifest.dependencies.bun} or later, and ${bun} is Bun ${OLD}. In a clone, npm install gets one that is new enough`,
     );
   }
 }, 300_000);

@@ -123,7 +123,7 @@ function checkInterlacing(header: Y4mLine): void {
   const { name, word } = header;
   if (!Object.hasOwn(INTERLACING, text))
     throw new MediaError(
-      `${name}: ${quoted(`I${text}`)} in ${shown(header)} is not one of Ip (progressive), It, Ib, Im (interlaced) and I? ` +
+      `${name}: ${quoted(`I${text}`)} in ${shown(header)} is not one of Ip (progressive), It, Ib, Im (interlaced) or I? ` +
         "(unknown). The file is damaged, or not written by a y4m writer; write it again",
     );
   throw new MediaError(

@@ -9,6 +9,6 @@ if (Bun.semver.order(Bun.version, NEEDED) < 0) {
   // A verb prints the message alone, without lines of this file.
   Error.stackTraceLimit = 0;
   throw new Error(
-    `vfiokit needs Bun ${NEEDED} or later, and ${process.execPath} is Bun ${Bun.version}. In a clone, npm install installs one that is new enough, and npx bun runs it; elsewhere npm install bun@${NEEDED} does, or bun upgrade.`,
+    `vfiokit needs Bun ${NEEDED} or later, and ${process.execPath} is Bun ${Bun.version}. In a clone, npm install gets one that is new enough, and npx bun runs it; elsewhere npm install bun@${NEEDED} does, or bun upgrade.`,
   );
 }

@@ -132,7 +132,7 @@ test("a cache folder that can't be written is named, and what moves it", async (
     stderr: "pipe",
   });
   const stderr = await child.stderr.text();
-  expect(stderr).toContain("is kept in /dev/null/cache/vfiokit, which can't be written (ENOTDIR)");
+  expect(stderr).toContain("the download cache /dev/null/cache/vfiokit can't be written (ENOTDIR)");
   expect(stderr).toContain("XDG_CACHE_HOME=/another/folder moves it");
   expect(await child.exited).toBe(125);
 });

@@ -54,7 +54,7 @@ test("dumps of 192 and 1024 bytes are read", () => {
 
 test("what is neither is refused, with what it should be; text of a fitting length, too", () => {
   expect(() => readDump(encode("hello\n"))).toThrow(DumpError);
-  expect(() => readDump(new Uint8Array(65))).toThrow("64 to 4096 raw bytes in steps of 64, but 65");
+  expect(() => readDump(new Uint8Array(65))).toThrow("64 to 4096 raw bytes in steps of 64; it has 65 bytes");
   expect(() => readDump(encode("x".repeat(127).concat("\n")))).toThrow(DumpError);
 });
 

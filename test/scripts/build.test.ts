@@ -160,7 +160,7 @@ describe("the binary", () => {
     [["encoder"], /unknown verb "encoder"; see --help/],
     [["list.ts"], /unknown verb "list\.ts"/],
     [["toString"], /unknown verb "toString"/],
-    [["guest", "true"], /guest is not in this program: npm install vfiokit installs one that has it/],
+    [["guest", "true"], /guest is not in this program; the npm package has it: npm install vfiokit/],
     [["list", "--frob"], /unknown option --frob; see --help/],
     [["encode"], /say where the video goes: -o OUT\.webm/],
     [["regs"], /the device is missing; --help has examples/],

@@ -81,6 +81,6 @@ describe("a verb's own file, run by Bun in the folder,", () => {
   test("does nothing as root after a preload that Bun has run, and says what is safe", async () => {
     const { exitCode, stdout, stderr } = await run(true, bun, encodeTs, ...encoding);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
-    expect(stderr).toContain(`${launcher} VERB does not read it`);
+    expect(stderr).toContain(`${launcher} VERB, which does not read it`);
   });
 });

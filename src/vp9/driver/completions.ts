@@ -169,7 +169,7 @@ export class CompletionRing {
     const what = tag === FLUSH_TAG ? "the flush" : `frame ${frame} of the stream`;
     const reason =
       status === CompletionStatus.OUTPUT_TOO_SMALL
-        ? `its packet of ${packetBytes} bytes does not fit its buffer of ${this.#memory.packetBytes}; lower the bitrate, or use the DMA path`
+        ? `its packet of ${packetBytes} bytes does not fit its buffer of ${this.#memory.packetBytes} bytes; lower the bitrate, or use the DMA path`
         : completionStatusName(status);
     return new EncoderError(`${this.#spec}: ${what} failed: ${reason}`);
   }

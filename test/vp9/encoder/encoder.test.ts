@@ -488,7 +488,7 @@ describe("a device that fails", () => {
     for (let at = 0; at < data.length; at += 65_536) crypto.getRandomValues(data.subarray(at, at + 65_536));
     await encoder.encode({ data: buffer, timestamp: 0 });
     await expect(encoder.flush()).rejects.toThrow(
-      /^model:vp9: frame 1 of the stream failed: its packet of \d+ bytes does not fit its buffer of \d+; lower the bitrate, or use the DMA path$/,
+      /^model:vp9: frame 1 of the stream failed: its packet of \d+ bytes does not fit its buffer of \d+ bytes; lower the bitrate, or use the DMA path$/,
     );
     expect(errors).toHaveLength(1);
   });
