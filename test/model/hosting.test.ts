@@ -113,5 +113,5 @@ test("a model's file is named by its whole path", () => {
 });
 
 test("a word without a colon is no scheme", () => {
-  expect(() => openDevice("model")).toThrow('"model" names no device that can be opened');
+  expect(() => openDevice("model")).toThrow('"model" is not a device that can be opened');
 });
