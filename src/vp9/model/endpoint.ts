@@ -2,11 +2,13 @@
 
 import type { BarModel, DeviceModel, Host, Wakeup } from "../../model/device-model.ts";
 import { FaultPlan } from "../../model/fault-injection.ts";
+import { SharedMemoryBar } from "../../model/memory-bar.ts";
+import { RegisterFile } from "../../model/register-file.ts";
 import { getField } from "../../registers/table.ts";
 import type { CodecResult } from "../codec/jobs.ts";
 import { frameLayout } from "../codec/layout.ts";
 import type { CodecLink } from "../codec/pool.ts";
-import { REGISTER_BYTES, registers } from "../contract/registers.ts";
+import { REGISTER_BYTES, registers, WINDOW_BYTES } from "../contract/registers.ts";
 import {
   COMPLETION_BYTES,
   CompletionFlag,
@@ -16,12 +18,11 @@ import {
   SubmitFlag,
 } from "../contract/rings.ts";
 import { writeCompletion } from "./completion-entry.ts";
-import { endpointMemory, findFrame, release, Window } from "./endpoint-memory.ts";
+import { endpointMemory, findFrame } from "./endpoint-memory.ts";
 import type { EndpointFault, FaultKind } from "./faults.ts";
 import { endpointConfigSpace } from "./identity.ts";
 import { InterruptModeration } from "./interrupt-moderation.ts";
-import { RegisterFile, type RegisterName } from "./register-file.ts";
-import { BadValue, readStreamSettings } from "./stream-settings.ts";
+import { BadValue, type RegisterName, readStreamSettings } from "./stream-settings.ts";
 import { parseSubmission, type SubmissionEntry } from "./submission-entry.ts";
 import { type Stream, Submissions, type Submitted } from "./submissions.ts";
 
@@ -55,8 +56,8 @@ export class Vp9Endpoint implements DeviceModel {
   readonly #host: Host;
   readonly #codec: CodecLink;
   readonly #faults: FaultPlan<FaultKind>;
-  readonly #window = new Window();
-  readonly #registers = new RegisterFile();
+  readonly #window = new SharedMemoryBar("vp9-window", WINDOW_BYTES);
+  readonly #registers = new RegisterFile(registers, REGISTER_BYTES);
   readonly #moderation: InterruptModeration;
 
   #stream: Stream | undefined;
@@ -196,12 +197,11 @@ export class Vp9Endpoint implements DeviceModel {
       lastPts: -1n,
     };
     if (!this.#mayReach(stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
-    const rings = [
-      stream.memory.resolve(stream.submissions, SUBMISSION_BYTES * stream.entries, false),
-      stream.memory.resolve(stream.completions, COMPLETION_BYTES * stream.entries, true),
-    ];
-    for (const ring of rings) release(ring);
-    if (rings.includes(undefined)) return this.#failRing(stream);
+    const { memory, submissions, completions, entries } = stream;
+    const ringsReached =
+      memory.reaches(submissions, SUBMISSION_BYTES * entries, false) &&
+      memory.reaches(completions, COMPLETION_BYTES * entries, true);
+    if (!ringsReached) return this.#failRing(stream);
     this.#stream = stream;
     this.#setState(State.STARTING);
     this.#codec.post({ kind: "open", id: stream.openJob, settings });

@@ -1,23 +1,23 @@
 /** When the endpoint raises its interrupt: IRQ_STATUS, IRQ_ENABLE and IRQ_MODERATION. */
 
 import type { Host } from "../../model/device-model.ts";
+import type { RegisterFile } from "../../model/register-file.ts";
 import { fieldMask, getField } from "../../registers/table.ts";
 import { registers } from "../contract/registers.ts";
-import type { RegisterFile } from "./register-file.ts";
 
 const { COMPLETION, STATE } = registers.IRQ_STATUS.fields;
 const { COUNT, TIME_US } = registers.IRQ_MODERATION.fields;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class InterruptModeration {
-  readonly #registers: RegisterFile;
+  readonly #registers: RegisterFile<typeof registers>;
   readonly #host: Host;
   /** Completions not yet announced. */
   #waiting = 0;
   /** When they are due, on performance.now()'s clock. */
   dueMs = NEVER;
 
-  constructor(registerFile: RegisterFile, host: Host) {
+  constructor(registerFile: RegisterFile<typeof registers>, host: Host) {
     this.#registers = registerFile;
     this.#host = host;
   }

@@ -4,7 +4,7 @@ import { getField } from "../../registers/table.ts";
 import type { CodecSettings } from "../codec/codec.ts";
 import { DEFAULT, registers } from "../contract/registers.ts";
 
-type RegisterName = keyof typeof registers;
+export type RegisterName = keyof typeof registers;
 
 /** Registers that define a range of values. */
 type RangedName = {

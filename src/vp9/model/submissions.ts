@@ -1,6 +1,7 @@
 /** The submissions that the codec has, with the memory of their frames. */
+import { release } from "../../model/range-copy.ts";
 import type { DmaRange } from "../../model/shared-mapping.ts";
-import { type EndpointMemory, release } from "./endpoint-memory.ts";
+import type { EndpointMemory } from "./endpoint-memory.ts";
 
 /** A stream as START found the registers: later writes to them are for the next stream. */
 export interface Stream {
