@@ -14,6 +14,7 @@ export {
   powerManagement,
   rootComplexEndpoint,
 } from "../model/config-space-model.ts";
+export { defineModel } from "../model/define-model.ts";
 export type {
   CreateDevice,
   DeviceRemains,
@@ -45,6 +46,14 @@ export {
 } from "../model/hosting/process.ts";
 export { type ServedModel, serveModel } from "../model/hosting/served.ts";
 export { startTrustingModel, type TrustingOptions } from "../model/hosting/trusting.ts";
+export type {
+  MemoryDescription,
+  ModelDescription,
+  ModelDevice,
+  ModelHandlers,
+  RegisterHandlers,
+  RegistersDescription,
+} from "../model/model-description.ts";
 export {
   isModelSpec,
   type ModelSpec,

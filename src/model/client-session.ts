@@ -14,11 +14,11 @@ import {
   ProtocolError,
   putVersion,
 } from "../protocol/vfio-user.ts";
-import type { BarModel, DeviceModel } from "./device-model.ts";
+import { type BarModel, type DeviceModel, HandlerError } from "./device-model.ts";
 import { DmaMapError, type DmaTable } from "./dma.ts";
 import { type Interrupts, IrqError } from "./interrupts.ts";
 
-const { EINVAL, ENOTSUP } = constants.errno;
+const { EINVAL, EIO, ENOTSUP } = constants.errno;
 
 /** Fails one request; the connection stays open. */
 class RequestError extends Error {
@@ -288,5 +288,6 @@ function errnoOf(error: unknown): number {
   if (error instanceof RequestError || error instanceof DmaMapError || error instanceof SystemError)
     return error.errno;
   if (error instanceof IrqError) return EINVAL;
+  if (error instanceof HandlerError) return EIO;
   throw error;
 }

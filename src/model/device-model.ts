@@ -44,6 +44,11 @@ export interface MemoryBar {
   bytes(offset: number, sizeBytes: number): Uint8Array;
 }
 
+/** A register's handler failed: the client's request is answered with EIO, and the service goes on. */
+export class HandlerError extends Error {
+  override readonly name = "HandlerError";
+}
+
 /** The server as a device model sees it. */
 export interface Host {
   readonly dma: DmaTable;
@@ -51,4 +56,6 @@ export interface Host {
   raise(): void;
   /** Deasserts INTA#. */
   lower(): void;
+  /** Takes a line about the device, for people. */
+  log(line: string): void;
 }

@@ -1,8 +1,9 @@
-/** Named device models: each program registers those that it ships. */
-import { isAbsolute } from "node:path";
+/** Device models by name, which each program registers, or by the path of their file. */
+import { existsSync } from "node:fs";
+import { isAbsolute, resolve } from "node:path";
 import { DeviceError } from "../device/device.ts";
 
-/** A parsed spec: `model:NAME`, with options as a query: `model:NAME?OPTION=VALUE&...`. */
+/** A parsed spec: `model:NAME` or `model:./FILE.ts`, with options as a query: `model:NAME?OPTION=VALUE&...`. */
 export interface ModelSpec {
   /** The spec as given. */
   readonly spec: string;
@@ -40,21 +41,36 @@ export function isModelSpec(spec: string): boolean {
   return spec.startsWith(SCHEME);
 }
 
-/** Throws DeviceError: no such model, an unknown option, or one given twice. */
+/**
+ * A model by its name, or by its file's path, which begins with "/", "./" or "../"; relative to the working directory. Throws
+ * DeviceError: no such model, an unknown option, or one given twice.
+ */
 export function parseModelSpec(spec: string): ModelSpec {
   const [name = "", query = ""] = spec.slice(SCHEME.length).split(/\?(.*)/s);
+  const names = [...new URLSearchParams(query).keys()];
+  const twice = names.find((option, i) => names.indexOf(option) < i);
+  if (twice !== undefined) throw new DeviceError(`${spec}: ${twice} is given twice`);
+  if (/^\.{0,2}\//.test(name)) {
+    const file = resolve(name);
+    if (!existsSync(file)) throw new DeviceError(`${spec}: there is no file ${file}`);
+    return { spec, file, query };
+  }
   const model = models.get(name);
   if (!model) {
     const known = [...models.keys()].map((known) => SCHEME + known).join(", ");
-    throw new DeviceError(`${spec}: unknown model "${name}"; known: ${known || "none"}`);
-  }
-  const names = [...new URLSearchParams(query).keys()];
-  const stranger = names.find((option) => !model.options.includes(option));
-  if (stranger !== undefined)
     throw new DeviceError(
-      `${spec}: ${SCHEME}${name} has no option "${stranger}"; it has ${model.options.join(" and ") || "none"}`,
+      `${spec}: unknown model "${name}"; known: ${known || "none"}, and model:./FILE.ts for a file`,
     );
-  const twice = names.find((option, i) => names.indexOf(option) < i);
-  if (twice !== undefined) throw new DeviceError(`${spec}: ${twice} is given twice`);
+  }
+  const mistake = optionMistake(query, model.options);
+  if (mistake !== undefined) throw new DeviceError(`${spec}: ${SCHEME}${name} ${mistake}`);
   return { spec, file: model.file, query };
+}
+
+/** What is wrong with a query's names; undefined if the model has them all. */
+export function optionMistake(query: string, options: readonly string[]): string | undefined {
+  const stranger = [...new URLSearchParams(query).keys()].find((option) => !options.includes(option));
+  return stranger === undefined
+    ? undefined
+    : `has no option "${stranger}"; it has ${options.join(" and ") || "none"}`;
 }

@@ -51,7 +51,12 @@ export function serve(
 ): void {
   const dma = new DmaTable(trusting);
   let interrupts: Interrupts | undefined;
-  const model = build({ dma, raise: () => interrupts?.raise(), lower: () => interrupts?.lower() });
+  const model = build({
+    dma,
+    raise: () => interrupts?.raise(),
+    lower: () => interrupts?.lower(),
+    log,
+  });
   const pin = new Uint8Array(1);
   model.config.read(Config.INTERRUPT_PIN, pin);
   interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors);

@@ -4,7 +4,7 @@
  */
 import { EventFd } from "../../os/eventfd.ts";
 import { loadDefinition, type PreparedModel } from "../definition.ts";
-import type { ModelSpec } from "../models.ts";
+import { type ModelSpec, optionMistake } from "../models.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
 import { listenPrivately } from "./private-socket.ts";
 import { Standby, startStandby } from "./standby.ts";
@@ -57,6 +57,8 @@ export async function startModel(
   ended.catch(() => {}); // waiters still get the error; while the model starts there may be none
   try {
     const definition = await loadDefinition(model.file);
+    const mistake = optionMistake(model.query, definition.options);
+    if (mistake !== undefined) throw new Error(`${model.file} ${mistake}`);
     const standby = "standby" in clients && clients.standby ? held.use(startStandby(model.file)) : undefined;
     const stop = held.use(new EventFd());
     const prepared: PreparedModel = held.adopt(

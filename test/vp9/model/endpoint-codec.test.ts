@@ -38,7 +38,7 @@ function open() {
     take: () => results.splice(0),
   };
   let raised = 0;
-  const host = { dma: new DmaTable(), raise: () => void raised++, lower: () => {} };
+  const host = { dma: new DmaTable(), raise: () => void raised++, lower: () => {}, log: () => {} };
   const endpoint = new Vp9Endpoint(host, link, []);
   const [bar, memory] = endpoint.bars;
   if (bar?.kind !== "registers" || memory?.kind !== "memory")

@@ -1,0 +1,102 @@
+/**
+ * A device model from register tables and handlers: the rest, from configuration space to the reset, follows from them.
+ * What it can't do yet: other widths than 32 bits, more than one MSI vector, MSI-X.
+ */
+
+import { findMistake } from "../registers/mistake.ts";
+import {
+  advancedErrorReporting,
+  buildConfigSpace,
+  type ConfigSpaceModel,
+  msi,
+  powerManagement,
+  rootComplexEndpoint,
+} from "./config-space-model.ts";
+import type { ModelDefinition } from "./definition.ts";
+import type { Host } from "./device-model.ts";
+import { HandledDevice } from "./handled-device.ts";
+import type { ModelDescription } from "./model-description.ts";
+
+/** Bytes of a 32-bit BAR: a power of two, from 4 KiB, which is what can be mapped, to 2 GiB. */
+const LEAST_BAR_BYTES = 4096;
+const MOST_BAR_BYTES = 2 ** 31;
+
+/** A definition that `model:./FILE.ts` can name, as the file's default export. Throws RangeError: what can't be built, and why. */
+export function defineModel(description: ModelDescription): ModelDefinition<string> {
+  const barBytes = sizesOf(description);
+  configOf(description, barBytes); // refuses ids that don't fit
+  const { title, options = [] } = description;
+  return {
+    title,
+    options,
+    remains: async () => ({ config: configOf(description, barBytes), msiVectors: 1, barBytes }),
+    // All of the device runs in the message thread.
+    prepare: async ({ options }) => ({ about: "a model", data: options.toString(), release: () => {} }),
+    load: async () => (host: Host, query: string) =>
+      new HandledDevice(
+        description,
+        barBytes,
+        configOf(description, barBytes),
+        host,
+        new URLSearchParams(query),
+      ),
+  };
+}
+
+/** Sizes of BAR 0 to 5, 0 for none. */
+function sizesOf({ bars }: ModelDescription): number[] {
+  if (bars.length > 6) throw new RangeError(`${bars.length} BARs; a device has at most 6`);
+  const names = new Map<string, number>();
+  const sizes = bars.map((bar, index) => {
+    if (bar === undefined) return 0;
+    if ("memoryBytes" in bar) return checkSize(index, bar.memoryBytes);
+    const mistake = findMistake(bar.registers);
+    if (mistake !== undefined) throw new RangeError(`BAR${index}: ${mistake}`);
+    for (const name of Object.keys(bar.registers)) {
+      const other = names.get(name);
+      if (other !== undefined)
+        throw new RangeError(`BAR${index} and BAR${other} both have a register ${name}`);
+      names.set(name, index);
+    }
+    const end = Math.max(4, ...Object.values(bar.registers).map(({ offset }) => offset + 4));
+    const needed = Math.max(LEAST_BAR_BYTES, 2 ** Math.ceil(Math.log2(end)));
+    if (bar.sizeBytes !== undefined && bar.sizeBytes < end)
+      throw new RangeError(
+        `BAR${index} has ${bar.sizeBytes} bytes, and its registers end at ${end}; make it ${needed}`,
+      );
+    return checkSize(index, bar.sizeBytes ?? needed);
+  });
+  return Array.from({ length: 6 }, (_, index) => sizes[index] ?? 0);
+}
+
+function checkSize(index: number, sizeBytes: number): number {
+  const fits = sizeBytes >= LEAST_BAR_BYTES && sizeBytes <= MOST_BAR_BYTES;
+  if (fits && Number.isInteger(Math.log2(sizeBytes))) return sizeBytes;
+  const nearest = Math.min(MOST_BAR_BYTES, Math.max(LEAST_BAR_BYTES, 2 ** Math.ceil(Math.log2(sizeBytes))));
+  throw new RangeError(
+    `BAR${index} has ${sizeBytes} bytes; it must be a power of two from ${LEAST_BAR_BYTES} to ${MOST_BAR_BYTES}, such as ${nearest}`,
+  );
+}
+
+function configOf({ id }: ModelDescription, barBytes: readonly number[]): ConfigSpaceModel {
+  const { vendor, device, subsystemVendor = vendor, subsystem = device, classCode = 0xff_0000 } = id;
+  for (const [name, value, bits] of [
+    ["vendor", vendor, 16],
+    ["device", device, 16],
+    ["subsystemVendor", subsystemVendor, 16],
+    ["subsystem", subsystem, 16],
+    ["classCode", classCode, 24],
+  ] as const)
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** bits)
+      throw new RangeError(`id.${name} is ${value}; it must be a whole number of ${bits} bits`);
+  return buildConfigSpace({
+    ...{ vendor, device, subsystemVendor, subsystem, classCode, barBytes },
+    interruptPin: 1,
+    capabilities: [
+      powerManagement(0x80),
+      msi(0x90),
+      rootComplexEndpoint(0xc0, true),
+      advancedErrorReporting(0x100),
+    ],
+  });
+}
