@@ -1,4 +1,4 @@
-/** Serves the VP9 encoder endpoint over vfio-user, in the foreground. */
+/** Serves a device model over vfio-user, in the foreground. */
 import { defineCommand } from "citty";
 import { listFaultKinds } from "../src/model/fault-injection.ts";
 import { startModel } from "../src/model/hosting/process.ts";
@@ -11,22 +11,45 @@ import { twoColumns } from "./cli/layout.ts";
 import { wordError, wordMentions } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
+import { UsageError } from "./cli/usage-error.ts";
 
 const codecs = ["auto", ...codecNames];
+const VP9 = "model:vp9";
+
+/** The model's spec: --codec and --fault are another way to say options of model:vp9. Throws UsageError for other models. */
+function specOf({
+  model = VP9,
+  codec,
+  fault,
+}: Record<"model" | "codec" | "fault", string | undefined>): string {
+  const spec = model.startsWith("model:") ? model : `model:${model}`;
+  if (codec === undefined && fault === undefined) return spec;
+  if (spec !== VP9)
+    throw new UsageError(`--codec and --fault are options of ${VP9}; write those of ${spec} after its "?"`);
+  const query = new URLSearchParams({ ...(codec && { codec }), ...(fault && { fault }) });
+  return `${VP9}?${query}`;
+}
 
 const command = defineCommand({
   meta: {
     name: "model.ts",
-    description: `Serve the PCIe VP9 encoder's software model over vfio-user until Ctrl-C.
+    description: `Serve a device model over vfio-user until Ctrl-C: the PCIe VP9 encoder's, or one of your own
+(docs/your-model.md).
 
-Example:
+Examples:
   bun run model.ts --socket /tmp/vp9.sock &
   bun run encode.ts --device vfio-user:/tmp/vp9.sock clip.y4m -o clip.webm
+  bun run model.ts --socket /tmp/counter.sock ./counter.model.ts?period=5
 
-Faults to inject, as a list such as stall@3=200,die@10:
+Faults of the encoder's model to inject, as a list such as stall@3=200,die@10:
 ${twoColumns(listFaultKinds(faultKinds))}`,
   },
   args: {
+    model: {
+      type: "positional",
+      required: false,
+      description: "The model: model:NAME or ./FILE.ts, with options after ? (default: model:vp9)",
+    },
     socket: {
       type: "string",
       valueHint: "PATH",
@@ -35,8 +58,8 @@ ${twoColumns(listFaultKinds(faultKinds))}`,
     codec: {
       type: "enum",
       options: codecs,
-      default: "auto",
-      description: "auto: libvpx, else debian, downloaded once, else libav.js, slow",
+      description:
+        "The encoder's codec (default: auto, that is libvpx, else debian, downloaded once, else libav.js, slow)",
     },
     standby: {
       type: "boolean",
@@ -52,7 +75,7 @@ ${twoColumns(listFaultKinds(faultKinds))}`,
     fault: {
       type: "string",
       valueHint: "LIST",
-      description: "Faults to inject (see above)",
+      description: "The encoder's faults to inject (see above)",
     },
   },
   async run({ args }) {
@@ -63,20 +86,21 @@ ${twoColumns(listFaultKinds(faultKinds))}`,
     let stop = (): void => process.exit(); // as long as it starts: a codec may have to be fetched
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
     try {
-      const query = new URLSearchParams({ codec: args.codec });
-      if (args.fault !== undefined) query.set("fault", args.fault);
       const model = await (args.trust ? startTrustingModel : startModel)({
-        model: parseModelSpec(`model:vp9?${query}`),
+        model: parseModelSpec(specOf(args)),
         clients: { socketPath: args.socket, standby: args.standby },
         log: (line) => void say("info", line),
         notice: (line) => void say("info", line),
       });
       stop = () => model.stop();
-      void say("info", `${model.title} (${model.about}) on vfio-user:${args.socket}; Ctrl-C ends it`);
+      void say(
+        "info",
+        `${model.title}${model.about && ` (${model.about})`} on vfio-user:${args.socket}; Ctrl-C ends it`,
+      );
       await model.ended;
     } catch (error) {
       await say("error", wordError(error));
-      process.exit(1);
+      process.exit(error instanceof UsageError ? 2 : 1);
     }
     process.exit();
   },

@@ -112,6 +112,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "SystemError",
     "advancedErrorReporting",
     "buildConfigSpace",
+    "defineModel",
     "isModelSpec",
     "listFaultKinds",
     "msi",

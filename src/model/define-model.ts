@@ -31,7 +31,7 @@ export function defineModel(description: ModelDescription): ModelDefinition<stri
     options,
     remains: async () => ({ config: configOf(description, barBytes), msiVectors: 1, barBytes }),
     // All of the device runs in the message thread.
-    prepare: async ({ options }) => ({ about: "a model", data: options.toString(), release: () => {} }),
+    prepare: async ({ options }) => ({ about: "", data: options.toString(), release: () => {} }),
     load: async () => (host: Host, query: string) =>
       new HandledDevice(
         description,

@@ -1,6 +1,6 @@
 /** A counter: it counts at a rate, stops at a limit, and says so by an interrupt and in memory. */
-import { defineModel } from "../../../src/exports/model.ts";
-import type { RegisterTable } from "../../../src/registers/table.ts";
+import { defineModel } from "vfiokit/model";
+import type { RegisterTable } from "vfiokit/registers";
 
 export const registers = {
   IDENTITY: { offset: 0x00, mode: "ro", reset: 0xc0de_0001, about: "Which device this is" },

@@ -1,0 +1,19 @@
+/** docs/your-model.md, command by command. */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { succeed } from "../packed.ts";
+
+const root = join(import.meta.dir, "../..");
+const BUN = join(root, "node_modules/.bin");
+
+test("what docs/your-model.md shows is what comes out", async () => {
+  const text = readFileSync(join(root, "docs/your-model.md"), "utf8");
+  const blocks = [...text.matchAll(/```console\n(.*?)```/gs)].map((match) => match[1]!);
+  const steps = blocks.flatMap((block) => block.split(/^\$ /m).slice(1));
+  expect(steps.length).toBe(4);
+  for (const step of steps) {
+    const [command, ...shown] = step.split("\n");
+    expect(await succeed(root, `PATH=$PATH:${BUN}; ${command}`)).toBe(shown.join("\n"));
+  }
+}, 120_000);
