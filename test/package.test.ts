@@ -117,6 +117,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "listFaultKinds",
     "msi",
     "namedModels",
+    "openModel",
     "parseFaults",
     "parseModelSpec",
     "powerManagement",

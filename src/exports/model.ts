@@ -46,6 +46,7 @@ export {
 } from "../model/hosting/process.ts";
 export { type ServedModel, serveModel } from "../model/hosting/served.ts";
 export { startTrustingModel, type TrustingOptions } from "../model/hosting/trusting.ts";
+export { type OpenModelOptions, openModel } from "../model/in-process.ts";
 export type {
   MemoryDescription,
   ModelDescription,

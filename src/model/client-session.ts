@@ -1,6 +1,6 @@
 /** One client of a device model, from its VERSION on: carries out and answers each of its messages. */
 import { constants } from "node:os";
-import { errnoName, SystemError } from "../os/errno.ts";
+import { SystemError } from "../os/errno.ts";
 import type { Fd } from "../os/fd.ts";
 import { Disconnected, FdStream, SocketTimeout } from "../os/socket.ts";
 import { CONFIG_BYTES } from "../pci/config-offsets.ts";
@@ -14,26 +14,19 @@ import {
   ProtocolError,
   putVersion,
 } from "../protocol/vfio-user.ts";
-import { type BarModel, type DeviceModel, HandlerError } from "./device-model.ts";
+import { type DeviceModel, HandlerError } from "./device-model.ts";
 import { DmaMapError, type DmaTable } from "./dma.ts";
+import { FunctionAccess, RequestError } from "./function-access.ts";
 import { type Interrupts, IrqError } from "./interrupts.ts";
 
 const { EINVAL, EIO, ENOTSUP } = constants.errno;
-
-/** Fails one request; the connection stays open. */
-class RequestError extends Error {
-  readonly errno: number;
-  constructor(errno: number) {
-    super(errnoName(errno));
-    this.errno = errno;
-  }
-}
 
 export class ClientSession implements Disposable {
   readonly #messages: MessageStream;
   readonly #model: DeviceModel;
   readonly #dma: DmaTable;
   readonly #interrupts: Interrupts;
+  readonly #access: FunctionAccess;
   readonly #log: (line: string) => void;
   #agreed: boolean;
   /** Whether a refused DMA mapping was already logged: once is enough. */
@@ -51,6 +44,7 @@ export class ClientSession implements Disposable {
     this.#model = model;
     this.#dma = dma;
     this.#interrupts = interrupts;
+    this.#access = new FunctionAccess(model, interrupts);
     this.#log = log;
     this.#agreed = agreed;
   }
@@ -168,17 +162,13 @@ export class ClientSession implements Disposable {
         need(payload, 16);
         const count = payload.getUint32(12, true);
         if (count > MAX_DATA_BYTES || payload.byteLength !== 16 + count) throw new RequestError(EINVAL);
-        this.#write(
-          u64(payload, 0),
-          payload.getUint32(8, true),
-          payload.buffer,
-          payload.byteOffset + 16,
-          count,
-        );
+        const offset = u64(payload, 0);
+        const target = this.#access.locate(payload.getUint32(8, true), offset, count);
+        this.#access.write(target, offset, new Uint8Array(payload.buffer, payload.byteOffset + 16, count));
         return this.#echo(payload, 16);
       }
       case Command.DEVICE_RESET:
-        this.#reset();
+        this.#access.reset();
         return 0;
       default:
         throw new RequestError(ENOTSUP);
@@ -215,62 +205,13 @@ export class ClientSession implements Disposable {
     need(payload, 16);
     const [offset, index, count] = [u64(payload, 0), payload.getUint32(8, true), payload.getUint32(12, true)];
     if (count > MAX_DATA_BYTES) throw new RequestError(EINVAL);
-    const bar = this.#region(index, offset, count);
+    const target = this.#access.locate(index, offset, count);
     const reply = this.#messages.payload(16 + count);
     reply.setBigUint64(0, BigInt(offset), true);
     reply.setUint32(8, index, true);
     reply.setUint32(12, count, true);
-    const data = new Uint8Array(reply.buffer, reply.byteOffset + 16, count);
-    if (bar === "config") this.#model.config.read(offset, data);
-    else if (bar === "rom") data.fill(0);
-    else if (!this.#model.config.memoryEnabled) data.fill(0xff);
-    else if (bar.kind === "memory") data.set(bar.bytes(offset, count));
-    else readBytes(bar, offset, data);
+    this.#access.read(target, offset, new Uint8Array(reply.buffer, reply.byteOffset + 16, count));
     return 16 + count;
-  }
-
-  #write(offset: number, index: number, buffer: ArrayBufferLike, at: number, count: number): void {
-    const data = new Uint8Array(buffer, at, count);
-    const bar = this.#region(index, offset, count);
-    if (bar === "config") {
-      if (this.#model.config.write(offset, data)) this.#reset();
-      // INTx Disable may have been cleared.
-      this.#interrupts.deliverPin();
-    } else if (bar !== "rom" && this.#model.config.memoryEnabled) {
-      if (bar.kind === "memory") {
-        bar.bytes(offset, count).set(data);
-        return;
-      }
-      if (offset % 4 || count % 4) throw new RequestError(EINVAL);
-      const words = new DataView(buffer, at, count);
-      for (let i = 0; i < count; i += 4) bar.write32(offset + i, words.getUint32(i, true));
-    }
-  }
-
-  #reset(): void {
-    this.#model.config.reset();
-    this.#model.reset();
-    this.#interrupts.lower();
-  }
-
-  /** The target of a region access. The ROM accepts any range and reads as absent. Throws RequestError. */
-  #region(index: number, offset: number, count: number): BarModel | "config" | "rom" {
-    if (index >= RegionIndex.COUNT) throw new RequestError(EINVAL);
-    const rom = index === RegionIndex.ROM;
-    const bar = this.#model.bars[index];
-    const sizeBytes =
-      index === RegionIndex.CONFIG ? CONFIG_BYTES : rom ? Number.MAX_SAFE_INTEGER : (bar?.sizeBytes ?? 0);
-    if (!(offset + count <= sizeBytes)) throw new RequestError(EINVAL);
-    return bar ?? (rom ? "rom" : "config");
-  }
-}
-
-/** Reads any number of register bytes by aligned words: reads each word that the range touches once. */
-function readBytes(bar: BarModel & { kind: "registers" }, offset: number, to: Uint8Array): void {
-  for (let word = offset & ~3; word < offset + to.byteLength; word += 4) {
-    const value = bar.read32(word);
-    for (let i = 0; i < 4; i++)
-      if (word + i >= offset && word + i < offset + to.byteLength) to[word + i - offset] = value >>> (8 * i);
   }
 }
 

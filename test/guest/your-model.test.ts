@@ -1,8 +1,8 @@
 /** docs/your-model.md, command by command. */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { succeed } from "../packed.ts";
+import { bash, succeed } from "../packed.ts";
 
 const root = join(import.meta.dir, "../..");
 const BUN = join(root, "node_modules/.bin");
@@ -15,5 +15,13 @@ test("what docs/your-model.md shows is what comes out", async () => {
   for (const step of steps) {
     const [command, ...shown] = step.split("\n");
     expect(await succeed(root, `PATH=$PATH:${BUN}; ${command}`)).toBe(shown.join("\n"));
+  }
+  const file = join(root, "counter-document.test.ts");
+  try {
+    writeFileSync(file, /```ts\n(.*?)```/s.exec(text)![1]!);
+    const { exitCode, stderr } = await bash(root, `PATH=$PATH:${BUN}; bun test ./counter-document.test.ts`);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining(" 1 pass\n") });
+  } finally {
+    rmSync(file, { force: true });
   }
 }, 120_000);

@@ -1,0 +1,298 @@
+/**
+ * A model opened in this process: for unit tests of drivers, without a server, a child process or a socket. The model runs while
+ * the driver accesses the device or waits for it, and on the event loop.
+ */
+import {
+  DeviceError,
+  type DmaOptions,
+  type Interrupt,
+  type InterruptKind,
+  type PciDevice,
+  type Region,
+} from "../device/device.ts";
+import { MappedDma } from "../device/dma-memory.ts";
+import { IovaAllocator } from "../device/iova.ts";
+import { openRegion, type RegionTransfers } from "../device/region.ts";
+import { fence } from "../os/access.ts";
+import { errnoName } from "../os/errno.ts";
+import { EventFd } from "../os/eventfd.ts";
+import { duplicateFd } from "../os/fd.ts";
+import { createMemfd, mapShared, PAGE_SIZE } from "../os/memory.ts";
+import { POLLIN, poll } from "../os/poll.ts";
+import { CONFIG_BYTES, Command, Config } from "../pci/config-offsets.ts";
+import { type ConfigSpace, openConfigSpace } from "../pci/config-space.ts";
+import { BARS, DmaFlag, IrqIndex, IrqSet, RegionIndex } from "../protocol/vfio.ts";
+import type { ModelDefinition, PreparedModel } from "./definition.ts";
+import { type DeviceModel, HandlerError } from "./device-model.ts";
+import { DmaTable } from "./dma.ts";
+import { FunctionAccess, RequestError } from "./function-access.ts";
+import { Interrupts } from "./interrupts.ts";
+
+export interface OpenModelOptions {
+  /** Values of the model's options, by name. */
+  readonly options?: Readonly<Record<string, string>>;
+  /** Takes the model's lines for people; they go to standard error if absent. */
+  readonly log?: (line: string) => void;
+}
+
+const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
+  intx: IrqIndex.INTX,
+  msi: IrqIndex.MSI,
+  msix: IrqIndex.MSIX,
+  err: IrqIndex.ERR,
+  req: IrqIndex.REQ,
+};
+const MAX_DATA_BYTES = 65_536;
+/** How often descriptors that a model waits for are looked at. */
+const LOOK_MS = 1;
+
+/** Opens a model as a device. Throws what the model's `prepare` throws, RangeError: it has no such option. */
+export async function openModel<Data>(
+  definition: ModelDefinition<Data>,
+  { options = {}, log = console.error }: OpenModelOptions = {},
+): Promise<PciDevice> {
+  const stranger = Object.keys(options).find((name) => !definition.options.includes(name));
+  if (stranger !== undefined)
+    throw new RangeError(
+      `${definition.title} has no option "${stranger}"; it has ${definition.options.join(" and ") || "none"}`,
+    );
+  let failure: Error | undefined;
+  const fail = (error: Error) => {
+    failure ??= error;
+  };
+  const setup = { options: new URLSearchParams(options), notice: log, fail };
+  const [prepared, create] = await Promise.all([definition.prepare(setup), definition.load()]);
+  try {
+    const dma = new DmaTable();
+    let interrupts: Interrupts | undefined;
+    const host = { dma, raise: () => interrupts?.raise(), lower: () => interrupts?.lower(), log };
+    const model = create(host, prepared.data, (message) => prepared.onAsk?.(message));
+    const pin = new Uint8Array(1);
+    model.config.read(Config.INTERRUPT_PIN, pin);
+    interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors);
+    model.admit();
+    return new InProcessDevice(definition.title, model, dma, interrupts, prepared, () => failure);
+  } catch (error) {
+    prepared.release();
+    throw error;
+  }
+}
+
+class InProcessDevice implements PciDevice {
+  readonly spec: string;
+  readonly reachedBy = "a model in this process";
+  readonly hasDma = true;
+  readonly config: ConfigSpace;
+  readonly bars: readonly Region[];
+  readonly #model: DeviceModel;
+  readonly #access: FunctionAccess;
+  readonly #dma: DmaTable;
+  readonly #interrupts: Interrupts;
+  readonly #prepared: PreparedModel;
+  readonly #failure: () => Error | undefined;
+  readonly #iova = new IovaAllocator([{ first: 0n, last: 2n ** 64n - 1n }]);
+  readonly #memories = new Set<MappedDma>();
+  readonly #vectors = new Map<InterruptKind, readonly Vector[]>();
+  readonly #look: Timer | undefined;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(
+    title: string,
+    model: DeviceModel,
+    dma: DmaTable,
+    interrupts: Interrupts,
+    prepared: PreparedModel,
+    failure: () => Error | undefined,
+  ) {
+    this.spec = title;
+    this.#model = model;
+    this.#access = new FunctionAccess(model, interrupts);
+    this.#dma = dma;
+    this.#interrupts = interrupts;
+    this.#prepared = prepared;
+    this.#failure = failure;
+    this.bars = Array.from({ length: BARS }, (_, index) =>
+      openRegion(index, model.bars[index]?.sizeBytes ?? 0, [], this.#transfers(index)),
+    );
+    this.config = openConfigSpace(CONFIG_BYTES, this.#transfers(RegionIndex.CONFIG));
+    this.#enable();
+    if (model.wakeups.length > 0) this.#look = setInterval(() => this.turn(), LOOK_MS).unref();
+  }
+
+  #enable(): void {
+    this.config.write16(
+      Config.COMMAND,
+      this.config.read16(Config.COMMAND) | Command.MEMORY | Command.BUS_MASTER,
+    );
+  }
+
+  /** Lets the model do what is due, and asks to be called when the next thing is. */
+  turn(): void {
+    const { wakeups } = this.#model;
+    if (wakeups.length > 0) {
+      const ready = poll(
+        wakeups.map(({ fd }) => ({ fd, events: POLLIN })),
+        0,
+      );
+      for (const [i, wakeup] of wakeups.entries()) if (ready[i]) wakeup.onReadable();
+    }
+    if (performance.now() >= this.#model.nextTimeMs()) this.#model.onTime();
+    clearTimeout(this.#timer);
+    const nextMs = this.#model.nextTimeMs();
+    if (Number.isFinite(nextMs) && !this.#closed)
+      this.#timer = setTimeout(() => this.turn(), Math.max(0, nextMs - performance.now())).unref();
+  }
+
+  /** How long the model has nothing to do by itself. */
+  get idleMs(): number {
+    const idleMs = Math.max(0, this.#model.nextTimeMs() - performance.now());
+    return this.#model.wakeups.length > 0 ? Math.min(LOOK_MS, idleMs) : idleMs;
+  }
+
+  #error(what: string, cause?: unknown): DeviceError {
+    return new DeviceError(`${this.spec}: ${what}`, { cause });
+  }
+
+  /** Carries out an access. Throws DeviceError. */
+  #attempt<T>(what: string, act: () => T): T {
+    if (this.#closed) throw this.#error(`${what}: it was closed`);
+    const failure = this.#failure();
+    if (failure) throw this.#error(`${what}: the model failed: ${failure.message}`, failure);
+    this.turn();
+    try {
+      return act();
+    } catch (error) {
+      if (!(error instanceof RequestError || error instanceof HandlerError)) throw error;
+      const name = error instanceof RequestError ? errnoName(error.errno) : "EIO";
+      throw this.#error(`${what}: the model refused it: ${name}`, error);
+    } finally {
+      this.turn();
+    }
+  }
+
+  #transfers(index: number): RegionTransfers {
+    const scratch = new Uint8Array(new ArrayBuffer(MAX_DATA_BYTES));
+    const name = index === RegionIndex.CONFIG ? "config" : `BAR${index}`;
+    return {
+      maxDataBytes: MAX_DATA_BYTES,
+      read: (offset, sizeBytes) => {
+        const to = scratch.subarray(0, sizeBytes);
+        this.#attempt(`read ${sizeBytes} bytes at ${name}:0x${offset.toString(16)}`, () =>
+          this.#access.read(this.#access.locate(index, offset, sizeBytes), offset, to),
+        );
+        return new DataView(scratch.buffer, 0, sizeBytes);
+      },
+      write: (offset, bytes) =>
+        this.#attempt(`write ${bytes.byteLength} bytes at ${name}:0x${offset.toString(16)}`, () =>
+          this.#access.write(this.#access.locate(index, offset, bytes.byteLength), offset, bytes),
+        ),
+    };
+  }
+
+  interruptCount(kind: InterruptKind): number {
+    return this.#interrupts.info(irqIndexOf[kind]).count;
+  }
+
+  enableInterrupts(kind: InterruptKind, count: number): Interrupt[] {
+    if (count > this.interruptCount(kind))
+      throw this.#error(`enable ${count} vectors of ${kind}: it has ${this.interruptCount(kind)}`);
+    this.#closeVectors(kind);
+    const vectors = Array.from({ length: count }, () => new Vector(this));
+    this.#vectors.set(kind, vectors);
+    const fds = vectors.map(({ eventFd }) => duplicateFd(eventFd.fd.number));
+    const flags = IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER;
+    this.#interrupts.set(flags, irqIndexOf[kind], 0, count, new Uint8Array(), fds);
+    return [...vectors];
+  }
+
+  disableInterrupts(kind: InterruptKind): void {
+    const flags = IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER;
+    this.#interrupts.set(flags, irqIndexOf[kind], 0, 0, new Uint8Array(), []);
+  }
+
+  #closeVectors(kind: InterruptKind): void {
+    if (this.#vectors.has(kind)) this.disableInterrupts(kind);
+    for (const vector of this.#vectors.get(kind) ?? []) vector[Symbol.dispose]();
+    this.#vectors.delete(kind);
+  }
+
+  unmaskIntx(): void {
+    const flags = IrqSet.DATA_NONE | IrqSet.ACTION_UNMASK;
+    this.#attempt("unmask INTx", () =>
+      this.#interrupts.set(flags, IrqIndex.INTX, 0, 1, new Uint8Array(), []),
+    );
+  }
+
+  allocateDma(sizeBytes: number, { addressBits }: DmaOptions = {}): MappedDma {
+    const roundedBytes = Math.ceil(sizeBytes / PAGE_SIZE) * PAGE_SIZE;
+    const iova = this.#iova.allocate(roundedBytes, PAGE_SIZE, addressBits);
+    if (iova === undefined)
+      throw this.#error(`no ${roundedBytes} bytes of addresses below 2^${addressBits} are left`);
+    using fd = createMemfd("vfiokit-dma", roundedBytes);
+    const memory = new MappedDma(iova, mapShared(fd.number, roundedBytes), PAGE_SIZE, () => {
+      this.#memories.delete(memory);
+      this.#iova.free(iova);
+      this.#dma.unmap(iova, roundedBytes);
+    });
+    this.#dma.map(iova, roundedBytes, DmaFlag.READ | DmaFlag.WRITE, fd, 0);
+    this.#memories.add(memory);
+    return memory;
+  }
+
+  fence(): void {
+    fence();
+  }
+
+  reset(): void {
+    this.#attempt("reset", () => this.#access.reset());
+    this.#enable();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#look);
+    for (const kind of [...this.#vectors.keys()]) this.#closeVectors(kind);
+    this.#interrupts.clear();
+    this.#model.reset();
+    for (const memory of [...this.#memories]) memory[Symbol.dispose]();
+    this.#model[Symbol.dispose]?.();
+    this.#prepared.release();
+  }
+}
+
+/** A vector: waiting for it lets the model work. */
+class Vector implements Interrupt {
+  readonly eventFd = new EventFd();
+  readonly #device: InProcessDevice;
+
+  constructor(device: InProcessDevice) {
+    this.#device = device;
+  }
+
+  take(): number {
+    this.#device.turn();
+    return this.eventFd.take();
+  }
+
+  wait(timeoutMs: number): number {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const count = this.take();
+      if (count > 0) return count;
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) return 0;
+      poll([{ fd: this.eventFd.fd.number, events: POLLIN }], Math.min(leftMs, this.#device.idleMs));
+    }
+  }
+
+  waitAsync(timeoutMs: number): Promise<number> {
+    return this.eventFd.waitAsync(timeoutMs);
+  }
+
+  [Symbol.dispose](): void {
+    this.eventFd[Symbol.dispose]();
+  }
+}
