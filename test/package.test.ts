@@ -116,6 +116,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "isModelSpec",
     "listFaultKinds",
     "msi",
+    "msix",
     "namedModels",
     "openModel",
     "parseFaults",

@@ -11,6 +11,7 @@ export {
   type ConfigSpaceModel,
   type ConfigSpaceOptions,
   msi,
+  msix,
   powerManagement,
   rootComplexEndpoint,
 } from "../model/config-space-model.ts";

@@ -56,16 +56,30 @@ export function powerManagement(offset: number): Capability {
   };
 }
 
-/** MSI with one vector, a 64-bit address and no masking. Section 7.7.1. */
-export function msi(offset: number): Capability {
+/** MSI with a 64-bit address and no masking; `vectors` is a power of two up to 32. Section 7.7.1. */
+export function msi(offset: number, vectors = 1): Capability {
+  const capable = Math.log2(vectors) << 1;
   return {
     id: CapabilityId.MSI,
     offset,
     registers: [
-      { offset: 2, bytes: 2, value: 0x0080, writable: 0x0001 },
+      { offset: 2, bytes: 2, value: 0x0080 | capable, writable: vectors > 1 ? 0x0071 : 0x0001 },
       { offset: 4, bytes: 4, value: 0, writable: 0xffff_fffc },
       { offset: 8, bytes: 4, value: 0, writable: 0xffff_ffff },
       { offset: 12, bytes: 2, value: 0, writable: 0xffff },
+    ],
+  };
+}
+
+/** MSI-X with its table at the start of a BAR and its pending bits behind. Section 7.7.2. */
+export function msix(offset: number, vectors: number, bar: number, pendingOffset: number): Capability {
+  return {
+    id: CapabilityId.MSIX,
+    offset,
+    registers: [
+      { offset: 2, bytes: 2, value: vectors - 1, writable: 0xc000 },
+      { offset: 4, bytes: 4, value: bar },
+      { offset: 8, bytes: 4, value: pendingOffset | bar },
     ],
   };
 }

@@ -1,14 +1,16 @@
 /**
  * A device model from register tables and handlers: the rest, from configuration space to the reset, follows from them.
- * What it can't do yet: other widths than 32 bits, more than one MSI vector, MSI-X.
+ * What it can't do yet: registers of other widths than 32 bits, BARs other than 32-bit memory.
  */
 
+import { BARS } from "../protocol/vfio.ts";
 import { findMistake } from "../registers/mistake.ts";
 import {
   advancedErrorReporting,
   buildConfigSpace,
   type ConfigSpaceModel,
   msi,
+  msix,
   powerManagement,
   rootComplexEndpoint,
 } from "./config-space-model.ts";
@@ -16,6 +18,7 @@ import type { ModelDefinition } from "./definition.ts";
 import type { Host } from "./device-model.ts";
 import { HandledDevice } from "./handled-device.ts";
 import type { ModelDescription } from "./model-description.ts";
+import { msixLayout } from "./msix-bar.ts";
 
 /** Bytes of a 32-bit BAR: a power of two, from 4 KiB, which is what can be mapped, to 2 GiB. */
 const LEAST_BAR_BYTES = 4096;
@@ -29,7 +32,12 @@ export function defineModel(description: ModelDescription): ModelDefinition<stri
   return {
     title,
     options,
-    remains: async () => ({ config: configOf(description, barBytes), msiVectors: 1, barBytes }),
+    remains: async () => ({
+      config: configOf(description, barBytes),
+      msiVectors: description.interrupts?.msi ?? 1,
+      msixVectors: description.interrupts?.msix ?? 0,
+      barBytes,
+    }),
     // All of the device runs in the message thread.
     prepare: async ({ options }) => ({ about: "", data: options.toString(), release: () => {} }),
     load: async () => (host: Host, query: string) =>
@@ -43,9 +51,14 @@ export function defineModel(description: ModelDescription): ModelDefinition<stri
   };
 }
 
+/** The last BAR that the description leaves free; -1 for none. MSI-X's table takes it. */
+function freeBar(bars: ModelDescription["bars"]): number {
+  return Array.from({ length: BARS }, (_, index) => bars[index]).lastIndexOf(undefined);
+}
+
 /** Sizes of BAR 0 to 5, 0 for none. */
-function sizesOf({ bars }: ModelDescription): number[] {
-  if (bars.length > 6) throw new RangeError(`${bars.length} BARs; a device has at most 6`);
+function sizesOf({ bars, interrupts = {} }: ModelDescription): number[] {
+  if (bars.length > BARS) throw new RangeError(`${bars.length} BARs; a device has at most ${BARS}`);
   const names = new Map<string, number>();
   const sizes = bars.map((bar, index) => {
     if (bar === undefined) return 0;
@@ -66,7 +79,18 @@ function sizesOf({ bars }: ModelDescription): number[] {
       );
     return checkSize(index, bar.sizeBytes ?? needed);
   });
-  return Array.from({ length: 6 }, (_, index) => sizes[index] ?? 0);
+  const barBytes = Array.from({ length: BARS }, (_, index) => sizes[index] ?? 0);
+  const { msi = 1, msix = 0 } = interrupts;
+  if (![1, 2, 4, 8, 16, 32].includes(msi))
+    throw new RangeError(`interrupts.msi is ${msi}; it must be a power of two from 1 to 32`);
+  if (!Number.isInteger(msix) || msix < 0 || msix > 2048)
+    throw new RangeError(`interrupts.msix is ${msix}; it must be from 1 to 2048`);
+  if (msix > 0) {
+    const free = freeBar(bars);
+    if (free < 0) throw new RangeError("the table of MSI-X needs a BAR, and all 6 are taken");
+    barBytes[free] = msixLayout(msix).sizeBytes;
+  }
+  return barBytes;
 }
 
 function checkSize(index: number, sizeBytes: number): number {
@@ -78,7 +102,10 @@ function checkSize(index: number, sizeBytes: number): number {
   );
 }
 
-function configOf({ id }: ModelDescription, barBytes: readonly number[]): ConfigSpaceModel {
+function configOf(
+  { id, bars, interrupts = {} }: ModelDescription,
+  barBytes: readonly number[],
+): ConfigSpaceModel {
   const { vendor, device, subsystemVendor = vendor, subsystem = device, classCode = 0xff_0000 } = id;
   for (const [name, value, bits] of [
     ["vendor", vendor, 16],
@@ -94,7 +121,10 @@ function configOf({ id }: ModelDescription, barBytes: readonly number[]): Config
     interruptPin: 1,
     capabilities: [
       powerManagement(0x80),
-      msi(0x90),
+      msi(0x90, interrupts.msi),
+      ...(interrupts.msix
+        ? [msix(0xb0, interrupts.msix, freeBar(bars), msixLayout(interrupts.msix).pendingOffset)]
+        : []),
       rootComplexEndpoint(0xc0, true),
       advancedErrorReporting(0x100),
     ],

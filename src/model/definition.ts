@@ -20,7 +20,7 @@ export interface ModelDefinition<Data = unknown> {
 }
 
 /** A device whose registers read as all ones. */
-export interface DeviceRemains extends Pick<DeviceModel, "config" | "msiVectors"> {
+export interface DeviceRemains extends Pick<DeviceModel, "config" | "msiVectors" | "msixVectors"> {
   readonly config: ConfigSpaceModel;
   /** BAR 0 to 5; 0 for none. */
   readonly barBytes: readonly number[];

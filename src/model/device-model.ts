@@ -7,6 +7,8 @@ export interface DeviceModel extends Partial<Disposable> {
   /** BAR 0 to 5; undefined if there is none. */
   readonly bars: readonly (BarModel | undefined)[];
   readonly msiVectors: number;
+  /** 0 if absent. */
+  readonly msixVectors?: number;
   /**
    * Called when a client connects: backs memory BARs by files that no earlier client had a descriptor of.
    * Throws SystemError if the client can't be accepted.
@@ -52,8 +54,8 @@ export class HandlerError extends Error {
 /** The server as a device model sees it. */
 export interface Host {
   readonly dma: DmaTable;
-  /** Raises vector 0 by MSI, or INTA# (level, until `lower`) while MSI is off. */
-  raise(): void;
+  /** Raises a vector, 0 if absent, by MSI-X or MSI; INTA# (level, until `lower`) while both are off. */
+  raise(vector?: number): void;
   /** Deasserts INTA#. */
   lower(): void;
   /** Takes a line about the device, for people. */

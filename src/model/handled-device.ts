@@ -4,6 +4,7 @@ import type { ConfigSpaceModel } from "./config-space-model.ts";
 import { type BarModel, type DeviceModel, HandlerError, type Host } from "./device-model.ts";
 import { SharedMemoryBar } from "./memory-bar.ts";
 import type { ModelDescription, ModelDevice, ModelHandlers } from "./model-description.ts";
+import { MsixBar } from "./msix-bar.ts";
 import { copyFrom, copyTo } from "./range-copy.ts";
 import { RegisterFile } from "./register-file.ts";
 
@@ -14,7 +15,9 @@ interface Timer {
 
 export class HandledDevice implements DeviceModel {
   readonly config: ConfigSpaceModel;
-  readonly msiVectors = 1;
+  readonly msiVectors: number;
+  readonly msixVectors: number;
+  readonly #msix: MsixBar | undefined;
   readonly wakeups = [];
   readonly bars: readonly (BarModel | undefined)[];
   readonly #description: ModelDescription;
@@ -46,11 +49,17 @@ export class HandledDevice implements DeviceModel {
       for (const name of Object.keys(bar.registers)) this.#barOf.set(name, index);
       return new RegisterFile<RegisterTable>(bar.registers, barBytes[index]!);
     });
-    this.bars = description.bars.map((bar, index) =>
-      bar && "registers" in bar
-        ? this.#registerBar(bar.registers, this.#files[index]!, barBytes[index]!)
-        : this.#memories[index],
-    );
+    const { msi = 1, msix = 0 } = description.interrupts ?? {};
+    this.msiVectors = msi;
+    this.msixVectors = msix;
+    this.#msix = msix > 0 ? new MsixBar(msix) : undefined;
+    this.bars = barBytes.map((sizeBytes, index) => {
+      const bar = description.bars[index];
+      if (!bar) return sizeBytes > 0 ? this.#msix : undefined;
+      return "registers" in bar
+        ? this.#registerBar(bar.registers, this.#files[index]!, sizeBytes)
+        : this.#memories[index];
+    });
     this.#powerOn(() => description.create(this.#device()));
   }
 
@@ -61,6 +70,7 @@ export class HandledDevice implements DeviceModel {
   reset(): void {
     for (const memory of this.#memories) memory?.clear();
     for (const file of this.#files) file?.reset();
+    this.#msix?.reset();
     this.#powerOn(() => this.#guard("create", () => this.#description.create(this.#device())) ?? {});
   }
 
@@ -159,7 +169,7 @@ export class HandledDevice implements DeviceModel {
       options: this.#options,
       get: (register) => fileOf(register).get(register),
       set: (register, value) => fileOf(register).set(register, value),
-      raise: () => this.#host.raise(),
+      raise: (vector) => this.#host.raise(vector),
       lower: () => this.#host.lower(),
       after: (delayMs, act) => {
         const timer = { dueMs: performance.now() + delayMs, act };

@@ -65,11 +65,16 @@ export async function openModel<Data>(
   try {
     const dma = new DmaTable();
     let interrupts: Interrupts | undefined;
-    const host = { dma, raise: () => interrupts?.raise(), lower: () => interrupts?.lower(), log };
+    const host = {
+      dma,
+      raise: (vector?: number) => interrupts?.raise(vector),
+      lower: () => interrupts?.lower(),
+      log,
+    };
     const model = create(host, prepared.data, (message) => prepared.onAsk?.(message));
     const pin = new Uint8Array(1);
     model.config.read(Config.INTERRUPT_PIN, pin);
-    interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors);
+    interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors, model.msixVectors);
     model.admit();
     return new InProcessDevice(definition.title, model, dma, interrupts, prepared, () => failure);
   } catch (error) {

@@ -16,9 +16,9 @@ export class Interrupts {
   #asserted = false;
   #masked = false;
 
-  constructor(config: ConfigSpaceModel, hasPin: boolean, msiVectors: number) {
+  constructor(config: ConfigSpaceModel, hasPin: boolean, msiVectors: number, msixVectors = 0) {
     this.#config = config;
-    this.#counts = [hasPin ? 1 : 0, msiVectors, 0, 1, 1];
+    this.#counts = [hasPin ? 1 : 0, msiVectors, msixVectors, 1, 1];
     this.#eventFds = this.#counts.map(() => []);
   }
 
@@ -69,11 +69,13 @@ export class Interrupts {
     throw new IrqError(`flags 0x${flags.toString(16)} for interrupt index ${index}`);
   }
 
-  raise(): void {
-    const vector = this.#eventFds[IrqIndex.MSI]![0];
-    if (vector) {
-      // An MSI is a memory write by the device: PCIe 6.0, section 7.5.1.1.3, Bus Master Enable.
-      if (this.#config.busMaster) signal(vector);
+  raise(vector = 0): void {
+    const [msi, msix] = [this.#eventFds[IrqIndex.MSI]!, this.#eventFds[IrqIndex.MSIX]!];
+    if (msi.length > 0 || msix.length > 0) {
+      // Software may enable fewer vectors of MSI than there are: those share the first one.
+      const armed = msix.length > 0 ? msix[vector] : (msi[vector] ?? msi[0]);
+      // It is a memory write by the device: PCIe 6.0, section 7.5.1.1.3, Bus Master Enable.
+      if (this.#config.busMaster) signal(armed);
       return;
     }
     this.#asserted = true;

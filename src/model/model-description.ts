@@ -15,6 +15,11 @@ export interface ModelDescription {
   };
   /** BAR 0 to 5. */
   readonly bars: readonly (RegistersDescription | MemoryDescription | undefined)[];
+  /**
+   * Vectors of MSI, a power of two up to 32, 1 if absent; and of MSI-X, up to 2048, whose table takes the last BAR that is free.
+   * INTx is there as well.
+   */
+  readonly interrupts?: { readonly msi?: number; readonly msix?: number };
   /** Names of the options of a spec, `model:NAME?OPTION=VALUE`, which `create` is given. */
   readonly options?: readonly string[];
   /** Makes the device at power-on, and anew at each reset: state in its variables does not outlive one. */
@@ -49,8 +54,8 @@ export interface ModelDevice {
   /** A register's value, as a read without a handler gives it. Throws RangeError: no such register. */
   get(register: string): number;
   set(register: string, value: number): void;
-  /** Raises the interrupt: MSI where it is enabled, else INTA#, which stays asserted until `lower`. */
-  raise(): void;
+  /** Raises a vector, 0 if absent: MSI-X or MSI where one is enabled, else INTA#, which stays asserted until `lower`. */
+  raise(vector?: number): void;
   lower(): void;
   /** Calls `act` once, so many milliseconds later; what it returns cancels that. A reset cancels it, too. */
   after(delayMs: number, act: () => void): () => void;

@@ -53,13 +53,13 @@ export function serve(
   let interrupts: Interrupts | undefined;
   const model = build({
     dma,
-    raise: () => interrupts?.raise(),
+    raise: (vector) => interrupts?.raise(vector),
     lower: () => interrupts?.lower(),
     log,
   });
   const pin = new Uint8Array(1);
   model.config.read(Config.INTERRUPT_PIN, pin);
-  interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors);
+  interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors, model.msixVectors);
 
   let connection =
     "connection" in clients

@@ -28,6 +28,7 @@ export function standBy(controlFd: number, device: DeviceRemains): void {
   const gone: DeviceModel = {
     config: device.config,
     msiVectors: device.msiVectors,
+    msixVectors: device.msixVectors ?? 0,
     bars: device.barBytes.map((sizeBytes) => (sizeBytes > 0 ? allOnes(sizeBytes) : undefined)),
     admit: () => {},
     reset: () => {},
