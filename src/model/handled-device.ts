@@ -13,6 +13,9 @@ interface Timer {
   readonly act: () => void;
 }
 
+const A_WORD = "a whole number of 32 bits";
+const isWord = (value: number) => Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
+
 export class HandledDevice implements DeviceModel {
   readonly config: ConfigSpaceModel;
   readonly msiVectors: number;
@@ -120,9 +123,9 @@ export class HandledDevice implements DeviceModel {
         const read = name === undefined ? undefined : this.#handlers[name]?.read;
         if (!read) return name === undefined ? 0 : file.read(offset);
         const value = this.#handle(`a read of ${name}`, read);
-        if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value;
+        if (isWord(value)) return value;
         return this.#handle(`a read of ${name}`, () => {
-          throw new RangeError(`its handler returned ${value}; it must be a whole number of 32 bits`);
+          throw new RangeError(`its handler returned ${value}; it must be ${A_WORD}`);
         });
       },
       write32: (offset, value) => {
@@ -168,10 +171,14 @@ export class HandledDevice implements DeviceModel {
     return {
       options: this.#options,
       get: (register) => fileOf(register).get(register),
-      set: (register, value) => fileOf(register).set(register, value),
+      set: (register, value) => {
+        if (!isWord(value)) throw new RangeError(`${register} is set to ${value}; it must be ${A_WORD}`);
+        fileOf(register).set(register, value);
+      },
       raise: (vector) => this.#host.raise(vector),
       lower: () => this.#host.lower(),
       after: (delayMs, act) => {
+        if (!(delayMs >= 0)) throw new RangeError(`a timer of ${delayMs} ms; it must be 0 or more`);
         const timer = { dueMs: performance.now() + delayMs, act };
         timers.add(timer);
         return () => void timers.delete(timer);

@@ -38,9 +38,11 @@ function registerMistake(name: string, register: unknown): string | undefined {
   const stranger = Object.keys(register).find((key) => !Object.hasOwn(registerKeys, key));
   if (stranger !== undefined)
     return `${name} has "${stranger}", which no register has; the keys are ${Object.keys(registerKeys).join(", ")}`;
-  const { offset, mode, fields = {} } = register;
+  const { offset, mode, reset = 0, fields = {} } = register;
   if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0 || offset % 4 !== 0)
     return `the offset of ${name} is ${String(offset)}; it must be a multiple of 4`;
+  if (typeof reset !== "number" || !Number.isInteger(reset) || reset < 0 || reset > 0xffff_ffff)
+    return `the reset value of ${name} is ${String(reset)}; it must be a whole number of 32 bits`;
   if (typeof mode !== "string" || !Object.hasOwn(modes, mode))
     return `the mode of ${name} is ${String(mode)}; it must be one of ${Object.keys(modes).join(", ")}`;
   if (!isObject(fields)) return `the fields of ${name} must be an object`;

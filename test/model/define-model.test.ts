@@ -106,6 +106,11 @@ test.each<[string, Partial<ModelDescription>, string]>([
     { id: { vendor: 65_536, device: 2 } },
     "id.vendor is 65536; it must be a whole number of 16 bits",
   ],
+  [
+    "a reset value of 33 bits",
+    { bars: [{ registers: { A: { offset: 4, mode: "rw", about: "", reset: 2 ** 32 } } }] },
+    "BAR0: the reset value of A is 4294967296; it must be a whole number of 32 bits",
+  ],
   ["seven BARs", { bars: Array.from({ length: 7 }, () => undefined) }, "7 BARs; a device has at most 6"],
   [
     "a BAR that ends before its registers",
