@@ -1,4 +1,4 @@
-/** What accesses to a function's regions do to its model, whichever way they come. */
+/** Carries out accesses to a function's regions on its model. */
 import { constants } from "node:os";
 import { errnoName } from "../os/errno.ts";
 import { CONFIG_BYTES } from "../pci/config-offsets.ts";

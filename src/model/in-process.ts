@@ -149,7 +149,7 @@ class InProcessDevice implements PciDevice {
       this.#timer = setTimeout(() => this.turn(), Math.max(0, nextMs - performance.now())).unref();
   }
 
-  /** How long the model has nothing to do by itself. */
+  /** Time until the model's next timer. */
   get idleMs(): number {
     const idleMs = Math.max(0, this.#model.nextTimeMs() - performance.now());
     return this.#model.wakeups.length > 0 ? Math.min(LOOK_MS, idleMs) : idleMs;

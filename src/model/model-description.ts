@@ -1,4 +1,4 @@
-/** What a model is described by, and what its handlers see. */
+/** The description of a model, and the device as its handlers see it. */
 import type { RegisterTable } from "../registers/table.ts";
 
 export interface ModelDescription {
@@ -16,35 +16,35 @@ export interface ModelDescription {
   /** BAR 0 to 5. */
   readonly bars: readonly (RegistersDescription | MemoryDescription | undefined)[];
   /**
-   * Vectors of MSI, a power of two up to 32, 1 if absent; and of MSI-X, up to 2048, whose table takes the last BAR that is free.
-   * INTx is there as well.
+   * Numbers of vectors. MSI: a power of two up to 32; 1 if absent. MSI-X: up to 2048; none if absent. Its table takes the last
+   * free BAR. INTx is always there.
    */
   readonly interrupts?: { readonly msi?: number; readonly msix?: number };
-  /** Names of the options of a spec, `model:NAME?OPTION=VALUE`, which `create` is given. */
+  /** Names of the options that a spec may have, `model:NAME?OPTION=VALUE`. */
   readonly options?: readonly string[];
-  /** Makes the device at power-on, and anew at each reset: state in its variables does not outlive one. */
+  /** Runs at power-on and again at each reset, so that state in its variables does not survive a reset. */
   create(device: ModelDevice): ModelHandlers;
 }
 
-/** Registers of a table; those of several BARs have different names. */
+/** The registers of a table. No two BARs have a register of the same name. */
 export interface RegistersDescription {
   readonly registers: RegisterTable;
-  /** Default: what the table needs, at least 4 KiB. */
+  /** Default: the size that the table needs, at least 4 KiB. */
   readonly sizeBytes?: number;
 }
 
-/** Memory, which clients map. */
+/** Memory that clients map. */
 export interface MemoryDescription {
   readonly memoryBytes: number;
 }
 
-/** By register's name; a register without handlers keeps what its mode lets software write. */
+/** Handlers by register name. A register without handlers stores what its mode lets software write. */
 export type ModelHandlers = Readonly<Record<string, RegisterHandlers>>;
 
 export interface RegisterHandlers {
-  /** Instead of the register's value. */
+  /** Gives the value to read, instead of the stored one. */
   read?(): number;
-  /** Instead of storing it. */
+  /** Takes the value written, which is not stored. */
   write?(value: number): void;
 }
 
@@ -54,14 +54,14 @@ export interface ModelDevice {
   /** A register's value, as a read without a handler gives it. Throws RangeError: no such register. */
   get(register: string): number;
   set(register: string, value: number): void;
-  /** Raises a vector, 0 if absent: MSI-X or MSI where one is enabled, else INTA#, which stays asserted until `lower`. */
+  /** Raises a vector, 0 if absent, by MSI-X or MSI. If neither is enabled, asserts INTA# until `lower`. */
   raise(vector?: number): void;
   lower(): void;
-  /** Calls `act` once, so many milliseconds later; what it returns cancels that. A reset cancels it, too. */
+  /** Calls `act` once after the delay. The function that it returns cancels that, and so does a reset. */
   after(delayMs: number, act: () => void): () => void;
   /** Copies from the host's memory. Undefined if an address is not mapped, or bus mastering is off. */
   readMemory(address: number, sizeBytes: number): Uint8Array<ArrayBuffer> | undefined;
-  /** Copies to it; false if an address is not mapped for writing, or bus mastering is off. */
+  /** Copies to the host's memory. False if an address is not mapped for writing, or bus mastering is off. */
   writeMemory(address: number, bytes: Uint8Array): boolean;
   /** The bytes of a memory BAR. */
   memory(bar: number): Uint8Array;
