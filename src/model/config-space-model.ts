@@ -30,6 +30,13 @@ export interface Capability {
   readonly registers: readonly Layout[];
 }
 
+/** Section 7.5.1.2.1. */
+export interface BarType {
+  /** Takes the next BAR, too, for the upper half of its address. */
+  readonly addressBits?: 32 | 64 | undefined;
+  readonly prefetchable?: boolean | undefined;
+}
+
 export interface ConfigSpaceOptions {
   readonly vendor: number;
   readonly device: number;
@@ -37,8 +44,10 @@ export interface ConfigSpaceOptions {
   readonly subsystem: number;
   /** Base class, subclass and interface, e.g. 0x058000. */
   readonly classCode: number;
-  /** Sizes of 32-bit memory BARs; a power of two each, 0 for none. */
+  /** Sizes of memory BARs; a power of two each, 0 for none, and for the one that holds the upper half of the one before. */
   readonly barBytes: readonly number[];
+  /** What each is beyond a 32-bit one. */
+  readonly barTypes?: readonly (BarType | undefined)[];
   /** 0 none, 1 INTA#. */
   readonly interruptPin: number;
   readonly capabilities: readonly Capability[];
@@ -145,14 +154,25 @@ function header(options: ConfigSpaceOptions): Layout[] {
     { offset: Config.CLASS, bytes: 1, value: options.classCode & 0xff },
     { offset: Config.CLASS + 1, bytes: 2, value: options.classCode >>> 8 },
     { offset: 0x0c, bytes: 1, value: 0, writable: 0xff },
-    ...options.barBytes.map((size, i): Layout => {
-      return { offset: Config.BAR0 + i * 4, bytes: 4, value: 0, writable: size ? ~(size - 1) >>> 0 : 0 };
-    }),
+    ...barLayouts(options),
     { offset: Config.SUBSYSTEM_VENDOR_ID, bytes: 2, value: options.subsystemVendor },
     { offset: Config.SUBSYSTEM_ID, bytes: 2, value: options.subsystem },
     { offset: Config.INTERRUPT_LINE, bytes: 1, value: 0, writable: 0xff },
     { offset: Config.INTERRUPT_PIN, bytes: 1, value: options.interruptPin },
   ];
+}
+
+function barLayouts({ barBytes, barTypes = [] }: ConfigSpaceOptions): Layout[] {
+  return barBytes.map((sizeBytes, index) => {
+    const offset = Config.BAR0 + index * 4;
+    const lower = index > 0 && barTypes[index - 1]?.addressBits === 64 ? barBytes[index - 1]! : undefined;
+    const mask = -BigInt(lower ?? sizeBytes); // ones in the bits of the address that software sets
+    if (lower !== undefined)
+      return { offset, bytes: 4, value: 0, writable: Number(BigInt.asUintN(32, mask >> 32n)) };
+    const { addressBits, prefetchable } = barTypes[index] ?? {};
+    const value = (addressBits === 64 ? 4 : 0) | (prefetchable ? 8 : 0);
+    return { offset, bytes: 4, value, writable: Number(BigInt.asUintN(32, mask)) };
+  });
 }
 
 /** The capabilities' own headers, chained in the order given. */

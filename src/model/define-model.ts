@@ -1,6 +1,6 @@
 /**
  * A device model from register tables and handlers: the rest, from configuration space to the reset, follows from them.
- * What it can't do yet: registers of other widths than 32 bits, BARs other than 32-bit memory.
+ * What it can't do yet: registers of other widths than 32 bits, I/O BARs, DMA by message.
  */
 
 import { BARS } from "../protocol/vfio.ts";
@@ -20,9 +20,9 @@ import { HandledDevice } from "./handled-device.ts";
 import type { ModelDescription } from "./model-description.ts";
 import { msixLayout } from "./msix-bar.ts";
 
-/** Bytes of a 32-bit BAR: a power of two, from 4 KiB, which is what can be mapped, to 2 GiB. */
+/** Bytes of a BAR: a power of two, from 4 KiB, which is the least that can be mapped. */
 const LEAST_BAR_BYTES = 4096;
-const MOST_BAR_BYTES = 2 ** 31;
+const MOST_BAR_BYTES = { 32: 2 ** 31, 64: 2 ** 36 } as const;
 
 /** A definition that `model:./FILE.ts` can name, as the file's default export. Throws RangeError: what can't be built, and why. */
 export function defineModel(description: ModelDescription): ModelDefinition<string> {
@@ -51,9 +51,17 @@ export function defineModel(description: ModelDescription): ModelDefinition<stri
   };
 }
 
+const isWide = (bar: ModelDescription["bars"][number]) => typeOf(bar)?.addressBits === 64;
+
+const typeOf = (bar: ModelDescription["bars"][number]) => (bar && "memoryBytes" in bar ? bar : undefined);
+
 /** The last BAR that the description leaves free; -1 for none. MSI-X's table takes it. */
 function freeBar(bars: ModelDescription["bars"]): number {
-  return Array.from({ length: BARS }, (_, index) => bars[index]).lastIndexOf(undefined);
+  const taken = Array.from(
+    { length: BARS },
+    (_, index) => bars[index] ?? (isWide(bars[index - 1]) || undefined),
+  );
+  return taken.lastIndexOf(undefined);
 }
 
 /** Sizes of BAR 0 to 5, 0 for none. */
@@ -62,7 +70,14 @@ function sizesOf({ bars, interrupts = {} }: ModelDescription): number[] {
   const names = new Map<string, number>();
   const sizes = bars.map((bar, index) => {
     if (bar === undefined) return 0;
-    if ("memoryBytes" in bar) return checkSize(index, bar.memoryBytes);
+    if ("memoryBytes" in bar) {
+      const { memoryBytes, addressBits = 32 } = bar;
+      if (addressBits === 64 && (index === BARS - 1 || bars[index + 1] !== undefined))
+        throw new RangeError(
+          `BAR${index} has 64-bit addresses, so it takes the next BAR, too; leave that undefined`,
+        );
+      return checkSize(index, memoryBytes, addressBits);
+    }
     const mistake = findMistake(bar.registers);
     if (mistake !== undefined) throw new RangeError(`BAR${index}: ${mistake}`);
     for (const name of Object.keys(bar.registers)) {
@@ -93,12 +108,13 @@ function sizesOf({ bars, interrupts = {} }: ModelDescription): number[] {
   return barBytes;
 }
 
-function checkSize(index: number, sizeBytes: number): number {
-  const fits = sizeBytes >= LEAST_BAR_BYTES && sizeBytes <= MOST_BAR_BYTES;
+function checkSize(index: number, sizeBytes: number, addressBits: 32 | 64 = 32): number {
+  const most = MOST_BAR_BYTES[addressBits];
+  const fits = sizeBytes >= LEAST_BAR_BYTES && sizeBytes <= most;
   if (fits && Number.isInteger(Math.log2(sizeBytes))) return sizeBytes;
-  const nearest = Math.min(MOST_BAR_BYTES, Math.max(LEAST_BAR_BYTES, 2 ** Math.ceil(Math.log2(sizeBytes))));
+  const nearest = Math.min(most, Math.max(LEAST_BAR_BYTES, 2 ** Math.ceil(Math.log2(sizeBytes))));
   throw new RangeError(
-    `BAR${index} has ${sizeBytes} bytes; it must be a power of two from ${LEAST_BAR_BYTES} to ${MOST_BAR_BYTES}, such as ${nearest}`,
+    `BAR${index} has ${sizeBytes} bytes; it must be a power of two from ${LEAST_BAR_BYTES} to ${most}, such as ${nearest}`,
   );
 }
 
@@ -118,6 +134,7 @@ function configOf(
       throw new RangeError(`id.${name} is ${value}; it must be a whole number of ${bits} bits`);
   return buildConfigSpace({
     ...{ vendor, device, subsystemVendor, subsystem, classCode, barBytes },
+    barTypes: bars.map(typeOf),
     interruptPin: 1,
     capabilities: [
       powerManagement(0x80),

@@ -36,6 +36,9 @@ export interface RegistersDescription {
 /** Memory that clients map. */
 export interface MemoryDescription {
   readonly memoryBytes: number;
+  /** Default: 32. One of 64 takes the next BAR, too, which the description leaves undefined. */
+  readonly addressBits?: 32 | 64;
+  readonly prefetchable?: boolean;
 }
 
 /** Handlers by register name. A register without handlers stores what its mode lets software write. */
