@@ -1,5 +1,7 @@
 /** Reads registers of a device. */
+
 import { defineCommand } from "citty";
+import type { Width } from "../src/registers/table.ts";
 import { ExitCode } from "./cli/exit-code.ts";
 import { hex, timeoutMs, wholeNumber } from "./cli/number.ts";
 import { say } from "./cli/say.ts";
@@ -7,15 +9,7 @@ import { runVerb } from "./cli/usage.ts";
 import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
 import { dumpWords } from "./device/dump.ts";
 import { openFor } from "./device/open.ts";
-import {
-  checkPlace,
-  MAX_COUNT,
-  openWords,
-  parsePlace,
-  spaceName,
-  type Width,
-  widths,
-} from "./device/place.ts";
+import { checkPlace, MAX_COUNT, openWords, parsePlace, spaceName, widths } from "./device/place.ts";
 import { SILENCE, whySilentAt } from "./device/silence.ts";
 import { parseCondition, unmet, waitFor } from "./device/wait.ts";
 

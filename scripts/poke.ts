@@ -1,6 +1,8 @@
 /** Writes registers of a device. */
+
 import { defineCommand } from "citty";
 import { whySilent } from "../src/device/silence.ts";
+import type { Width } from "../src/registers/table.ts";
 import { ExitCode } from "./cli/exit-code.ts";
 import { hex, timeoutMs, wholeNumber, word } from "./cli/number.ts";
 import { wordRemedies } from "./cli/remedy.ts";
@@ -18,7 +20,6 @@ import {
   type Place,
   parsePlace,
   spaceName,
-  type Width,
   widths,
 } from "./device/place.ts";
 import { SILENCE, whySilentAt } from "./device/silence.ts";

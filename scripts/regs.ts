@@ -2,6 +2,7 @@
 import { defineCommand } from "citty";
 import type { PciDevice } from "../src/device/device.ts";
 import { readRegisters, registersAsJson, showRegisters } from "../src/registers/dump.ts";
+import { type Width, widthOf } from "../src/registers/table.ts";
 import { ExitCode } from "./cli/exit-code.ts";
 import { hex, wholeNumber } from "./cli/number.ts";
 import { say } from "./cli/say.ts";
@@ -26,6 +27,8 @@ import {
 const RAW_BYTES = 256;
 const WORD_BITS = 32;
 const WORD_BYTES = 4;
+
+const allOnes = (width: Width) => (1n << BigInt(width)) - 1n;
 
 interface Range {
   readonly offset: number;
@@ -54,8 +57,17 @@ async function showTable(
   names: readonly string[],
   json: boolean,
 ): Promise<string | undefined> {
-  const values = readRegisters(device.bars[bar]!, named.name, chooseRegisters(named, names));
-  const read = values.flatMap(({ value }) => (value === undefined ? [] : [BigInt(value)]));
+  const values = readRegisters(
+    device.bars[bar]!,
+    named.name,
+    chooseRegisters(named, names),
+    names.length > 0,
+  );
+  // Registers differ in width, so only whether all of a register's bits are ones counts.
+  const read = values.flatMap(({ value, register }) => {
+    if (value === undefined) return [];
+    return [BigInt(value) === allOnes(widthOf(register)) ? allOnes(WORD_BITS) : 0n];
+  });
   const silent = whySilentAt(device, { space: bar }, WORD_BITS, read);
   const mistake = silent === undefined && named === ENCODER ? wrongMagic(values) : undefined;
   if (mistake !== undefined) await say("info", `${device.spec} is not the encoder: ${mistake}`);
@@ -101,11 +113,11 @@ Examples:
 
 The encoder's table is built in (10ee:7022, subsystem 10ee:0007, and the right MAGIC). Your own
 table is a file with "export const registers = { ... }", like src/vp9/contract/registers.ts.
-Each register is read once, in the table's order; write-only ones (wo) are not read. A table
-does not say which reads have side effects: if some do, name the registers that you want.
+Each register is read once, in the table's order; write-only ones (wo) are not read, and those that
+a read clears (rc) only if they are named. NAME[3] is one register of an array, NAME all of it.
 
---json: device, bar, table (or null), answers (whether the device answers), and registers by name (offset, mode, value, fields; the
-value is null if the register is not read), or without a table offset, width and values.
+--json: device, bar, table (or null), answers (whether the device answers), and registers by name (offset, mode, width, value,
+fields; the value is null if the register is not read), or without a table offset, width and values.
 Values are hexadecimal text; offsets and the fields' values are numbers.
 
 ${OPENING}

@@ -15,7 +15,8 @@ export {
   type Region,
 } from "./device/device.ts";
 export { openDevice } from "./device/open.ts";
-export { openRegisters, type RegisterTable } from "./registers/table.ts";
+export { openRegisters } from "./registers/access.ts";
+export type { RegisterTable } from "./registers/table.ts";
 export type { Remedy } from "./remedy/remedy.ts";
 export { EncoderError } from "./vp9/driver/failure.ts";
 export { type TransferPath, WindowTooSmall } from "./vp9/driver/stream-memory.ts";

@@ -12,7 +12,7 @@ export const registers = {
   },
   COUNT: { offset: 0x08, mode: "ro", about: "How often it has counted" },
   LIMIT: { offset: 0x0c, mode: "rw", reset: 10, about: "It stops there" },
-  STATUS: { offset: 0x10, mode: "rw1c", about: "Bit 0: it has reached the limit" },
+  STATUS: { offset: 0x10, mode: "w1c", about: "Bit 0: it has reached the limit" },
   TARGET: { offset: 0x14, mode: "rw", about: "The address that it writes its count to, where that is not 0" },
   FAIL: { offset: 0x18, mode: "wo", about: "Makes its handler throw" },
 } as const satisfies RegisterTable;

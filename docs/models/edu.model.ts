@@ -29,7 +29,7 @@ export default defineModel({
       if (device.get("INTERRUPT_STATUS") !== 0) device.raise();
     };
     /** A register that keeps its value while the DMA unit is running. */
-    const unlessRunning = (register: string) => ({
+    const unlessRunning = (register: "DMA_SOURCE" | "DMA_DESTINATION" | "DMA_COUNT") => ({
       write(value: number) {
         if (!(device.get("DMA_COMMAND") & START)) device.set(register, value);
       },

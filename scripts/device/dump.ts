@@ -1,5 +1,5 @@
+import type { Width } from "../../src/registers/table.ts";
 import { hex } from "../cli/number.ts";
-import type { Width } from "./place.ts";
 
 /** Up to this many words are shown one per line, with 0x; more as a hex dump. */
 const FEW = 4;

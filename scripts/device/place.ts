@@ -1,10 +1,10 @@
 /** Where a device verb reads and writes: a BAR or configuration space, and an offset in it. */
 import type { ConfigSpace, PciDevice, Region } from "../../src/device/device.ts";
 import { CONFIG_BYTES } from "../../src/pci/config-offsets.ts";
+import type { Width } from "../../src/registers/table.ts";
 import { wholeNumber } from "../cli/number.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
-export type Width = 8 | 16 | 32 | 64;
 /** The values of `--width`. */
 export const widths = ["8", "16", "32", "64"];
 /** Most words per command: 8 MiB of the widest. */

@@ -1,8 +1,10 @@
 /** Whether the values that were read say that the device has gone away. */
+
 import type { PciDevice } from "../../src/device/device.ts";
 import { whyBarsSilent, whySilent } from "../../src/device/silence.ts";
+import type { Width } from "../../src/registers/table.ts";
 import { wordRemedies } from "../cli/remedy.ts";
-import type { Place, Width } from "./place.ts";
+import type { Place } from "./place.ts";
 
 /** Fewer bits than these are all ones too often to be worth further reads. */
 const TELLING_BITS = 32;

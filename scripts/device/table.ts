@@ -4,7 +4,12 @@ import { pathToFileURL } from "node:url";
 import type { PciDevice } from "../../src/device/device.ts";
 import { Config } from "../../src/pci/config-offsets.ts";
 import { findMistake } from "../../src/registers/mistake.ts";
-import type { Register, RegisterTable } from "../../src/registers/table.ts";
+import {
+  elementName,
+  elementsOf,
+  type RegisterElement,
+  type RegisterTable,
+} from "../../src/registers/table.ts";
 import { registers as encoderRegisters, MAGIC, PCI_ID } from "../../src/vp9/contract/registers.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
@@ -35,22 +40,23 @@ export async function loadTable(name: string): Promise<NamedTable> {
 }
 
 /**
- * The registers with these names, in the order given; without names, all of the table in its order. Throws
- * UsageError.
+ * The registers with these names, in the order given: NAME[3] is one of an array, and NAME all of it. Without names, all of the
+ * table in its order. Throws UsageError.
  */
 export function chooseRegisters(
   { name: tableName, table }: NamedTable,
   names: readonly string[],
-): [name: string, register: Register][] {
-  const entries = Object.entries<Register>(table);
-  if (names.length === 0) return entries;
-  return names.map((wanted) => {
-    const entry = entries.find(([name]) => name.toLowerCase() === wanted.toLowerCase());
-    if (!entry)
+): RegisterElement[] {
+  const elements = elementsOf(table);
+  if (names.length === 0) return elements;
+  return names.flatMap((wanted) => {
+    const is = (name: string) => name.toLowerCase() === wanted.toLowerCase();
+    const found = elements.filter((element) => is(element.name) || is(elementName(element)));
+    if (found.length === 0)
       throw new UsageError(
         `there is no register ${wanted} in table ${tableName}; it has ${Object.keys(table).join(", ")}`,
       );
-    return entry;
+    return found;
   });
 }
 
@@ -75,10 +81,10 @@ export function recognize(device: PciDevice): NamedTable | { readonly why: strin
 
 /** Why MAGIC is wrong, if it is among the registers read; undefined if it is right. */
 export function wrongMagic(
-  values: readonly { name: string; value: number | undefined }[],
+  values: readonly { name: string; value: number | bigint | undefined }[],
 ): string | undefined {
   const magic = values.find(({ name }) => name === "MAGIC")?.value;
-  return magic === undefined || magic === MAGIC ? undefined : describeMagic(magic);
+  return magic === undefined || magic === MAGIC ? undefined : describeMagic(Number(magic));
 }
 
 const describeMagic = (magic: number) =>

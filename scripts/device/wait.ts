@@ -1,8 +1,9 @@
 /** Waits until a register has a value. */
+import type { Width } from "../../src/registers/table.ts";
 import { interrupted } from "../cli/interrupt.ts";
 import { hex, word } from "../cli/number.ts";
 import { UsageError } from "../cli/usage-error.ts";
-import { nameOf, type Place, type Width } from "./place.ts";
+import { nameOf, type Place } from "./place.ts";
 
 /** Met by a value whose bits in `mask` are `value`. */
 export interface Condition {

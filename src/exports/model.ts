@@ -12,8 +12,8 @@ export {
   type ConfigSpaceOptions,
   msi,
   msix,
+  pciExpress,
   powerManagement,
-  rootComplexEndpoint,
 } from "../model/config-space-model.ts";
 export { defineModel } from "../model/define-model.ts";
 export type {

@@ -2,23 +2,22 @@
 import "../os/bun-version.ts";
 import "./globals.ts";
 
+export { openRegisters, type RegisterAccess, type RegisterIo, type Registers } from "../registers/access.ts";
 export { type RegisterWords, registersMarkdown } from "../registers/document.ts";
 export { type RegisterValue, readRegisters, registersAsJson, showRegisters } from "../registers/dump.ts";
-export { findMistake } from "../registers/mistake.ts";
 export {
-  type Field,
   type FieldValues,
   fieldMask,
   getField,
-  type Mode,
-  openRegisters,
   packFields,
-  type Register,
-  type RegisterAccess,
-  type RegisterIo,
-  type Registers,
-  type RegisterTable,
-  registerName,
   unpackFields,
   valueName,
+} from "../registers/fields.ts";
+export { findMistake } from "../registers/mistake.ts";
+export {
+  type Field,
+  type Mode,
+  type Register,
+  type RegisterTable,
+  registerName,
 } from "../registers/table.ts";

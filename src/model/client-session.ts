@@ -14,9 +14,9 @@ import {
   ProtocolError,
   putVersion,
 } from "../protocol/vfio-user.ts";
-import { type DeviceModel, HandlerError } from "./device-model.ts";
+import { type DeviceModel, HandlerError, RequestError } from "./device-model.ts";
 import { DmaMapError, type DmaTable } from "./dma.ts";
-import { FunctionAccess, RequestError } from "./function-access.ts";
+import { FunctionAccess } from "./function-access.ts";
 import { type Interrupts, IrqError } from "./interrupts.ts";
 
 const { EINVAL, EIO, ENOTSUP } = constants.errno;

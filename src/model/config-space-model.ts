@@ -32,6 +32,8 @@ export interface Capability {
 
 /** Section 7.5.1.2.1. */
 export interface BarType {
+  /** In I/O space, not memory. */
+  readonly io?: boolean | undefined;
   /** Takes the next BAR, too, for the upper half of its address. */
   readonly addressBits?: 32 | 64 | undefined;
   readonly prefetchable?: boolean | undefined;
@@ -100,21 +102,55 @@ const FLR_CAPABLE = 1 << 28;
 const UNSUPPORTED_REQUEST_DETECTED = 1 << 3;
 const NON_FATAL_DETECTED = 1 << 1;
 
+/** "integrated": a Root Complex Integrated Endpoint, which has no link. */
+export type ExpressType = "endpoint" | "integrated";
+
 /**
- * PCI Express, version 2, Root Complex Integrated Endpoint: payloads of 512 bytes, role-based errors, completion
- * timeout range B. Section 7.5.3.
+ * PCI Express, version 2: payloads of 512 bytes, role-based errors, completion timeout range B. An endpoint's link is one lane of
+ * 2.5 GT/s. Section 7.5.3.
  */
-export function rootComplexEndpoint(offset: number, functionLevelReset: boolean): Capability {
+export function pciExpress(offset: number, type: ExpressType, functionLevelReset: boolean): Capability {
+  const link = [
+    { offset: 0x0c, bytes: 4, value: 0x0000_0011 },
+    { offset: 0x10, bytes: 2, value: 0, writable: 0x00c3 },
+    { offset: 0x12, bytes: 2, value: 0x0011 },
+  ] as const;
   return {
     id: CapabilityId.EXPRESS,
     offset,
     registers: [
-      { offset: 2, bytes: 2, value: 0x0092 },
+      { offset: 2, bytes: 2, value: type === "integrated" ? 0x0092 : 0x0002 },
+      ...(type === "endpoint" ? link : []),
       { offset: 4, bytes: 4, value: 0x0000_8002 + (functionLevelReset ? FLR_CAPABLE : 0) },
       { offset: Express.DEVICE_CONTROL, bytes: 2, value: 0x283e, writable: 0x78ff },
       { offset: Express.DEVICE_STATUS, bytes: 2, value: 0, clearable: 0x000f },
       { offset: 0x24, bytes: 4, value: 0x0000_0012 },
       { offset: 0x28, bytes: 2, value: 0x0006, writable: 0x001f },
+    ],
+  };
+}
+
+/** Bytes of the vendor's own, behind the capability's length byte. Section 7.9.4. */
+export function vendorSpecific(offset: number, bytes: Uint8Array): Capability {
+  return {
+    id: CapabilityId.VENDOR_SPECIFIC,
+    offset,
+    registers: [
+      { offset: 2, bytes: 1, value: 3 + bytes.byteLength },
+      ...Array.from(bytes, (value, i) => ({ offset: 3 + i, bytes: 1, value }) as const),
+    ],
+  };
+}
+
+/** Device Serial Number, 64 bits. Section 7.9.3. */
+export function serialNumber(offset: number, serial: bigint): Capability {
+  return {
+    id: ExtendedCapabilityId.SERIAL_NUMBER,
+    offset,
+    version: 1,
+    registers: [
+      { offset: 4, bytes: 4, value: Number(BigInt.asUintN(32, serial)) },
+      { offset: 8, bytes: 4, value: Number(BigInt.asUintN(32, serial >> 32n)) },
     ],
   };
 }
@@ -148,7 +184,12 @@ function header(options: ConfigSpaceOptions): Layout[] {
       offset: Config.COMMAND,
       bytes: 2,
       value: 0,
-      writable: Command.MEMORY | Command.BUS_MASTER | Command.INTX_DISABLE | 0x0140,
+      writable:
+        Command.MEMORY |
+        (options.barTypes?.some((type) => type?.io) ? Command.IO : 0) |
+        Command.BUS_MASTER |
+        Command.INTX_DISABLE |
+        0x0140,
     },
     { offset: Config.STATUS, bytes: 2, value: Status.CAPABILITIES, clearable: 0xf900 },
     { offset: Config.CLASS, bytes: 1, value: options.classCode & 0xff },
@@ -169,8 +210,8 @@ function barLayouts({ barBytes, barTypes = [] }: ConfigSpaceOptions): Layout[] {
     const mask = -BigInt(lower ?? sizeBytes); // ones in the bits of the address that software sets
     if (lower !== undefined)
       return { offset, bytes: 4, value: 0, writable: Number(BigInt.asUintN(32, mask >> 32n)) };
-    const { addressBits, prefetchable } = barTypes[index] ?? {};
-    const value = (addressBits === 64 ? 4 : 0) | (prefetchable ? 8 : 0);
+    const { addressBits, prefetchable, io } = barTypes[index] ?? {};
+    const value = io ? 1 : (addressBits === 64 ? 4 : 0) | (prefetchable ? 8 : 0);
     return { offset, bytes: 4, value, writable: Number(BigInt.asUintN(32, mask)) };
   });
 }
@@ -199,8 +240,9 @@ export interface ConfigSpaceModel {
   read(offset: number, to: Uint8Array): void;
   /** Writes the writable bits. Returns true if this starts a function-level reset. */
   write(offset: number, from: Uint8Array): boolean;
-  /** Memory decode and bus mastering, from the command register. */
+  /** Decoding of memory and I/O, and bus mastering, from the command register. */
   readonly memoryEnabled: boolean;
+  readonly ioEnabled: boolean;
   readonly busMaster: boolean;
   readonly intxDisabled: boolean;
   /** Logs a request that found no target, as a device does after an Unsupported Request completion. */
@@ -250,6 +292,9 @@ export function buildConfigSpace(options: ConfigSpaceOptions): ConfigSpaceModel 
     },
     get memoryEnabled() {
       return (command() & Command.MEMORY) !== 0;
+    },
+    get ioEnabled() {
+      return (command() & Command.IO) !== 0;
     },
     get busMaster() {
       return (command() & Command.BUS_MASTER) !== 0;

@@ -1,125 +1,98 @@
-/**
- * A device model from register tables and handlers: the rest, from configuration space to the reset, follows from them.
- * What it can't do yet: registers of other widths than 32 bits, I/O BARs, DMA by message.
- */
-
-import { BARS } from "../protocol/vfio.ts";
-import { findMistake } from "../registers/mistake.ts";
+/** A device model from register tables and handlers: the rest, from configuration space to the reset, follows from them. */
+import { freeBar, sizesOf, typeOf } from "./bar-layout.ts";
 import {
   advancedErrorReporting,
   buildConfigSpace,
   type ConfigSpaceModel,
   msi,
   msix,
+  pciExpress,
   powerManagement,
-  rootComplexEndpoint,
+  serialNumber,
+  vendorSpecific,
 } from "./config-space-model.ts";
 import type { ModelDefinition } from "./definition.ts";
 import type { Host } from "./device-model.ts";
+import { type Fault, type FaultKinds, parseFaults } from "./fault-injection.ts";
 import { HandledDevice } from "./handled-device.ts";
-import type { ModelDescription } from "./model-description.ts";
+import type { BarDescriptions, CapabilitiesDescription, ModelDescription } from "./model-description.ts";
 import { msixLayout } from "./msix-bar.ts";
 
-/** Bytes of a BAR: a power of two, from 4 KiB, which is the least that can be mapped. */
-const LEAST_BAR_BYTES = 4096;
-const MOST_BAR_BYTES = { 32: 2 ** 31, 64: 2 ** 36 } as const;
+/** What the message thread gets. */
+interface ModelData<Data> {
+  readonly query: string;
+  readonly faults: readonly Fault<string>[];
+  readonly data: Data;
+}
+
+/** Faults of every model. The event is an interrupt, unless the model counts other ones. */
+const commonFaults: FaultKinds<string> = {
+  event: "interrupt",
+  kinds: {
+    "drop-interrupt": { about: "interrupt N is not raised" },
+    die: { about: "the model is killed instead of raising interrupt N" },
+    ones: { about: "from interrupt N on every register reads as all ones, until the device is reset" },
+  },
+};
+
+/** The faults that a model's option `fault` can name. */
+export const faultsOf = ({ faults = commonFaults }: Pick<ModelDescription, "faults">) => faults;
 
 /** A definition that `model:./FILE.ts` can name, as the file's default export. Throws RangeError: what can't be built, and why. */
-export function defineModel(description: ModelDescription): ModelDefinition<string> {
+export function defineModel<const Bars extends BarDescriptions, Data = undefined>(
+  description: ModelDescription<Bars, Data>,
+): ModelDefinition<unknown> {
+  const { title, options = [], create, load } = description;
+  const given = create ? async () => create : load;
+  if (!given) throw new RangeError("the model has neither create nor load, which give its handlers");
   const barBytes = sizesOf(description);
-  configOf(description, barBytes); // refuses ids that don't fit
-  const { title, options = [] } = description;
-  return {
+  const config = () => configOf(description, barBytes);
+  config(); // refuses ids and capabilities that can't be
+  const definition: ModelDefinition<ModelData<Data>> = {
     title,
-    options,
+    options: [...options, "fault"],
     remains: async () => ({
-      config: configOf(description, barBytes),
+      config: config(),
       msiVectors: description.interrupts?.msi ?? 1,
       msixVectors: description.interrupts?.msix ?? 0,
       barBytes,
     }),
-    // All of the device runs in the message thread.
-    prepare: async ({ options }) => ({ about: "", data: options.toString(), release: () => {} }),
-    load: async () => (host: Host, query: string) =>
-      new HandledDevice(
-        description,
-        barBytes,
-        configOf(description, barBytes),
-        host,
-        new URLSearchParams(query),
-      ),
+    prepare: async (setup) => {
+      const query = setup.options.toString();
+      const faults = parseFaults(setup.options.get("fault") ?? "", faultsOf(description));
+      const prepared = await description.prepare?.(setup);
+      const data = { query, faults, data: prepared?.data as Data };
+      return { about: "", release: () => {}, ...prepared, data };
+    },
+    load: async () => {
+      const createHandlers = await given();
+      return (host: Host, { query, faults, data }, ask) =>
+        new HandledDevice({
+          bars: description.bars,
+          interrupts: description.interrupts ?? {},
+          ...{ barBytes, host, faults },
+          countsInterrupts: description.faults === undefined,
+          config: config(),
+          options: new URLSearchParams(query),
+          // Its handlers and tables are from the same description.
+          create: (device) => createHandlers(device as Parameters<typeof createHandlers>[0], data, ask),
+        });
+    },
   };
+  return definition as ModelDefinition<unknown>;
 }
 
-const isWide = (bar: ModelDescription["bars"][number]) => typeOf(bar)?.addressBits === 64;
-
-const typeOf = (bar: ModelDescription["bars"][number]) => (bar && "memoryBytes" in bar ? bar : undefined);
-
-/** The last BAR that the description leaves free; -1 for none. MSI-X's table takes it. */
-function freeBar(bars: ModelDescription["bars"]): number {
-  const taken = Array.from(
-    { length: BARS },
-    (_, index) => bars[index] ?? (isWide(bars[index - 1]) || undefined),
-  );
-  return taken.lastIndexOf(undefined);
-}
-
-/** Sizes of BAR 0 to 5, 0 for none. */
-function sizesOf({ bars, interrupts = {} }: ModelDescription): number[] {
-  if (bars.length > BARS) throw new RangeError(`${bars.length} BARs; a device has at most ${BARS}`);
-  const names = new Map<string, number>();
-  const sizes = bars.map((bar, index) => {
-    if (bar === undefined) return 0;
-    if ("memoryBytes" in bar) {
-      const { memoryBytes, addressBits = 32 } = bar;
-      if (addressBits === 64 && (index === BARS - 1 || bars[index + 1] !== undefined))
-        throw new RangeError(
-          `BAR${index} has 64-bit addresses, so it takes the next BAR, too; leave that undefined`,
-        );
-      return checkSize(index, memoryBytes, addressBits);
-    }
-    const mistake = findMistake(bar.registers);
-    if (mistake !== undefined) throw new RangeError(`BAR${index}: ${mistake}`);
-    for (const name of Object.keys(bar.registers)) {
-      const other = names.get(name);
-      if (other !== undefined)
-        throw new RangeError(`BAR${index} and BAR${other} both have a register ${name}`);
-      names.set(name, index);
-    }
-    const end = Math.max(4, ...Object.values(bar.registers).map(({ offset }) => offset + 4));
-    const needed = Math.max(LEAST_BAR_BYTES, 2 ** Math.ceil(Math.log2(end)));
-    if (bar.sizeBytes !== undefined && bar.sizeBytes < end)
-      throw new RangeError(
-        `BAR${index} has ${bar.sizeBytes} bytes, and its registers end at ${end}; make it ${needed}`,
-      );
-    return checkSize(index, bar.sizeBytes ?? needed);
-  });
-  const barBytes = Array.from({ length: BARS }, (_, index) => sizes[index] ?? 0);
-  const { msi = 1, msix = 0 } = interrupts;
-  if (![1, 2, 4, 8, 16, 32].includes(msi))
-    throw new RangeError(`interrupts.msi is ${msi}; it must be a power of two from 1 to 32`);
-  if (!Number.isInteger(msix) || msix < 0 || msix > 2048)
-    throw new RangeError(`interrupts.msix is ${msix}; it must be from 1 to 2048`);
-  if (msix > 0) {
-    const free = freeBar(bars);
-    if (free < 0) throw new RangeError("the table of MSI-X needs a BAR, and all 6 are taken");
-    barBytes[free] = msixLayout(msix).sizeBytes;
-  }
-  return barBytes;
-}
-
-function checkSize(index: number, sizeBytes: number, addressBits: 32 | 64 = 32): number {
-  const most = MOST_BAR_BYTES[addressBits];
-  const fits = sizeBytes >= LEAST_BAR_BYTES && sizeBytes <= most;
-  if (fits && Number.isInteger(Math.log2(sizeBytes))) return sizeBytes;
-  const nearest = Math.min(most, Math.max(LEAST_BAR_BYTES, 2 ** Math.ceil(Math.log2(sizeBytes))));
-  throw new RangeError(
-    `BAR${index} has ${sizeBytes} bytes; it must be a power of two from ${LEAST_BAR_BYTES} to ${most}, such as ${nearest}`,
-  );
-}
+/** Places of the capabilities. Those of the vendor take 0x40 to 0x7f. */
+const VENDOR_AT = 0x40;
+const VENDOR_END = 0x80;
 
 function configOf(
-  { id, bars, interrupts = {} }: ModelDescription,
+  {
+    id,
+    bars,
+    interrupts = {},
+    capabilities = {},
+  }: Pick<ModelDescription, "id" | "bars" | "interrupts" | "capabilities">,
   barBytes: readonly number[],
 ): ConfigSpaceModel {
   const { vendor, device, subsystemVendor = vendor, subsystem = device, classCode = 0xff_0000 } = id;
@@ -132,6 +105,7 @@ function configOf(
   ] as const)
     if (!Number.isInteger(value) || value < 0 || value >= 2 ** bits)
       throw new RangeError(`id.${name} is ${value}; it must be a whole number of ${bits} bits`);
+  const { express = "integrated", functionLevelReset = true, serialNumber: serial } = capabilities;
   return buildConfigSpace({
     ...{ vendor, device, subsystemVendor, subsystem, classCode, barBytes },
     barTypes: bars.map(typeOf),
@@ -142,8 +116,28 @@ function configOf(
       ...(interrupts.msix
         ? [msix(0xb0, interrupts.msix, freeBar(bars), msixLayout(interrupts.msix).pendingOffset)]
         : []),
-      rootComplexEndpoint(0xc0, true),
+      pciExpress(0xc0, express, functionLevelReset),
+      ...vendorsOwn(capabilities),
       advancedErrorReporting(0x100),
+      ...(serial === undefined ? [] : [serialNumber(0x150, checkSerial(serial))]),
     ],
   });
+}
+
+function vendorsOwn({ vendorSpecific: parts = [] }: CapabilitiesDescription) {
+  let at = VENDOR_AT;
+  return parts.map((bytes) => {
+    const capability = vendorSpecific(at, bytes);
+    at += (3 + bytes.byteLength + 3) & ~3;
+    if (at > VENDOR_END)
+      throw new RangeError(
+        `the vendor-specific capabilities take more than ${VENDOR_END - VENDOR_AT} bytes; each takes 3 more than it has, in multiples of 4`,
+      );
+    return capability;
+  });
+}
+
+function checkSerial(serial: bigint): bigint {
+  if (serial >= 0n && serial < 2n ** 64n) return serial;
+  throw new RangeError(`capabilities.serialNumber is ${serial}; it must be a whole number of 64 bits`);
 }

@@ -1,4 +1,5 @@
 /** A device model as the vfio-user server sees it: a configuration space, BARs, and a few handlers. */
+import { errnoName } from "../os/errno.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 import type { DmaTable } from "./dma.ts";
 
@@ -28,14 +29,17 @@ export interface Wakeup {
   onReadable(): void;
 }
 
-/** Registers: handlers that get aligned 32-bit accesses. Memory: the client may map it. */
+/** Registers: handlers that get each access. Memory: the client may map it. */
 export type BarModel = RegisterBar | MemoryBar;
 
 export interface RegisterBar {
   readonly kind: "registers";
   readonly sizeBytes: number;
-  read32(offset: number): number;
-  write32(offset: number, value: number): void;
+  /** In I/O space; in memory space if absent. */
+  readonly io?: boolean;
+  /** A client's access of any length and alignment inside the BAR. Both throw RequestError and HandlerError. */
+  read(offset: number, to: Uint8Array): void;
+  write(offset: number, from: Uint8Array): void;
 }
 
 export interface MemoryBar {
@@ -44,6 +48,15 @@ export interface MemoryBar {
   /** The file that backs it; the client gets a descriptor. `bytes` is a view of its mapping here. */
   readonly fd: number;
   bytes(offset: number, sizeBytes: number): Uint8Array;
+}
+
+/** Fails one access or request with an errno; the device stays usable. */
+export class RequestError extends Error {
+  readonly errno: number;
+  constructor(errno: number) {
+    super(errnoName(errno));
+    this.errno = errno;
+  }
 }
 
 /** A register's handler failed: the client's request is answered with EIO, and the service goes on. */
@@ -58,6 +71,8 @@ export interface Host {
   raise(vector?: number): void;
   /** Deasserts INTA#. */
   lower(): void;
+  /** Ends the model at once, as a kill does. */
+  die(): void;
   /** Takes a line about the device, for people. */
   log(line: string): void;
 }

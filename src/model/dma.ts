@@ -5,6 +5,7 @@ import { constants } from "node:os";
 import type { Fd } from "../os/fd.ts";
 import { keepsItsPages, mapShared, PAGE_SIZE } from "../os/memory.ts";
 import { DmaFlag } from "../protocol/vfio.ts";
+import { copyFrom, copyTo } from "./range-copy.ts";
 import { type DmaRange, SharedMapping } from "./shared-mapping.ts";
 
 interface DmaMapping {
@@ -12,7 +13,7 @@ interface DmaMapping {
   readonly sizeBytes: number;
   readonly readable: boolean;
   readonly writable: boolean;
-  /** Undefined if the client sent no descriptor: then only messages reach it, which no model here uses. */
+  /** Undefined if the client sent no descriptor: then only messages reach it. */
   readonly backing: SharedMapping | undefined;
   readonly fileOffset: number;
 }
@@ -34,7 +35,15 @@ const MAX_MAPPINGS = 65_535;
 const MAX_FILES = 1024;
 const MAX_FILE_BYTES = 2 ** 44;
 
+/** Copies by messages to the client. Both return whether the client did it. */
+export interface DmaMessages {
+  read(iova: number, to: Uint8Array): boolean;
+  write(iova: number, from: Uint8Array): boolean;
+}
+
 export class DmaTable {
+  /** For memory that the client did not share; undefined if it takes no messages. */
+  messages: DmaMessages | undefined;
   readonly #trusting: boolean;
   /** Sorted by address, without overlaps. */
   readonly #mappings: DmaMapping[] = [];
@@ -131,21 +140,60 @@ export class DmaTable {
    * client unmaps it earlier. Undefined if any byte is not mapped for reading, or for writing if `write`.
    */
   resolve(iova: number, sizeBytes: number, write: boolean): DmaRange[] | undefined {
+    const parts = this.#find(iova, sizeBytes, write);
+    if (!parts?.every(({ backing }) => backing)) return undefined;
+    return parts.map(({ backing, offset, sizeBytes: length }) => backing!.range(offset, length));
+  }
+
+  /** Copies from a range of device addresses. False if any byte is not mapped for that, or the client refuses. */
+  read(iova: number, to: Uint8Array): boolean {
+    return this.#copy(iova, to, false);
+  }
+
+  write(iova: number, from: Uint8Array): boolean {
+    return this.#copy(iova, from, true);
+  }
+
+  #copy(iova: number, bytes: Uint8Array, write: boolean): boolean {
+    const parts = this.#find(iova, bytes.byteLength, write);
+    let done = 0;
+    return (
+      parts?.every(({ backing, offset, sizeBytes }) => {
+        const part = bytes.subarray(done, done + sizeBytes);
+        const at = iova + done;
+        done += sizeBytes;
+        if (!backing)
+          return (write ? this.messages?.write(at, part) : this.messages?.read(at, part)) ?? false;
+        const range = [backing.range(offset, sizeBytes)];
+        return write ? copyTo(range, part) : copyFrom(range, part);
+      }) ?? false
+    );
+  }
+
+  /** The mapped parts of a range, in order; undefined if any byte is not mapped for the access. */
+  #find(iova: number, sizeBytes: number, write: boolean): MappedPart[] | undefined {
     if (!Number.isSafeInteger(iova + sizeBytes)) return undefined;
     const end = iova + sizeBytes;
-    const parts: { backing: SharedMapping; offset: number; sizeBytes: number }[] = [];
+    const parts: MappedPart[] = [];
     let index = this.#firstEndingAfter(iova);
     for (let at = iova; at < end; index++) {
       const m = this.#mappings[index];
-      if (!m?.backing || m.iova > at || !(write ? m.writable : m.readable)) return undefined;
+      if (!m || m.iova > at || !(write ? m.writable : m.readable)) return undefined;
       const length = Math.min(end, m.iova + m.sizeBytes) - at;
       const offset = m.fileOffset + (at - m.iova);
       const last = parts.at(-1);
-      if (last && last.backing === m.backing && last.offset + last.sizeBytes === offset)
-        last.sizeBytes += length;
+      const follows = last && last.backing === m.backing && last.offset + last.sizeBytes === offset;
+      // Parts that only messages reach are their client's business, wherever they lie.
+      if (last && (m.backing ? follows : !last.backing)) last.sizeBytes += length;
       else parts.push({ backing: m.backing, offset, sizeBytes: length });
       at += length;
     }
-    return parts.map(({ backing, offset, sizeBytes: length }) => backing.range(offset, length));
+    return parts;
   }
+}
+
+interface MappedPart {
+  readonly backing: SharedMapping | undefined;
+  readonly offset: number;
+  sizeBytes: number;
 }

@@ -1,69 +1,77 @@
 /** The device of a model that defineModel describes. */
-import type { RegisterTable } from "../registers/table.ts";
+import { elementName, type RegisterTable, widthMistake } from "../registers/table.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
-import { type BarModel, type DeviceModel, HandlerError, type Host } from "./device-model.ts";
+import { type BarModel, type DeviceModel, HandlerError, type Host, type Wakeup } from "./device-model.ts";
+import { type Fault, FaultPlan } from "./fault-injection.ts";
 import { SharedMemoryBar } from "./memory-bar.ts";
-import type { ModelDescription, ModelDevice, ModelHandlers } from "./model-description.ts";
+import type { BarDescriptions, ModelDescription, ModelDevice, ModelHandlers } from "./model-description.ts";
 import { MsixBar } from "./msix-bar.ts";
-import { copyFrom, copyTo } from "./range-copy.ts";
-import { RegisterFile } from "./register-file.ts";
+import { RegisterFile, type StoredRegister, type Value } from "./register-file.ts";
+
+export interface HandledDeviceOptions {
+  readonly bars: BarDescriptions;
+  readonly interrupts: NonNullable<ModelDescription["interrupts"]>;
+  readonly barBytes: readonly number[];
+  readonly config: ConfigSpaceModel;
+  readonly host: Host;
+  readonly options: URLSearchParams;
+  readonly faults: readonly Fault<string>[];
+  /** Whether each interrupt is an event that faults count. */
+  readonly countsInterrupts: boolean;
+  create(device: ModelDevice): ModelHandlers;
+}
 
 interface Timer {
   readonly dueMs: number;
   readonly act: () => void;
 }
 
-const A_WORD = "a whole number of 32 bits";
-const isWord = (value: number) => Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
-
 export class HandledDevice implements DeviceModel {
   readonly config: ConfigSpaceModel;
   readonly msiVectors: number;
   readonly msixVectors: number;
-  readonly #msix: MsixBar | undefined;
-  readonly wakeups = [];
   readonly bars: readonly (BarModel | undefined)[];
-  readonly #description: ModelDescription;
+  readonly #given: HandledDeviceOptions;
   readonly #host: Host;
-  readonly #options: URLSearchParams;
-  readonly #files: readonly (RegisterFile<RegisterTable> | undefined)[];
+  readonly #msix: MsixBar | undefined;
+  readonly #files: readonly (RegisterFile | undefined)[];
   readonly #memories: readonly (SharedMemoryBar | undefined)[];
-  /** The number of each register's BAR. */
-  readonly #barOf = new Map<string, number>();
+  readonly #faults: FaultPlan<string>;
+  /** The file that has each register. */
+  readonly #fileOf = new Map<string, RegisterFile>();
   #handlers: ModelHandlers = {};
   #timers = new Set<Timer>();
+  #wakeups: Wakeup[] = [];
+  #endings: (() => void)[] = [];
+  /** An injected fault: every register reads as all ones until a reset. */
+  #silent = false;
 
-  constructor(
-    description: ModelDescription,
-    barBytes: readonly number[],
-    config: ConfigSpaceModel,
-    host: Host,
-    options: URLSearchParams,
-  ) {
-    this.config = config;
-    this.#description = description;
-    this.#host = host;
-    this.#options = options;
-    this.#memories = description.bars.map((bar, index) =>
+  constructor(given: HandledDeviceOptions) {
+    const { bars, barBytes, interrupts } = given;
+    this.config = given.config;
+    this.#given = given;
+    this.#host = given.host;
+    this.#faults = new FaultPlan(given.faults);
+    this.#memories = bars.map((bar, index) =>
       bar && "memoryBytes" in bar ? new SharedMemoryBar(`model-bar${index}`, barBytes[index]!) : undefined,
     );
-    this.#files = description.bars.map((bar, index) => {
-      if (!bar || "memoryBytes" in bar) return undefined;
-      for (const name of Object.keys(bar.registers)) this.#barOf.set(name, index);
-      return new RegisterFile<RegisterTable>(bar.registers, barBytes[index]!);
-    });
-    const { msi = 1, msix = 0 } = description.interrupts ?? {};
+    this.#files = bars.map((bar) => (bar && "registers" in bar ? this.#openFile(bar.registers) : undefined));
+    const { msi = 1, msix = 0 } = interrupts;
     this.msiVectors = msi;
     this.msixVectors = msix;
     this.#msix = msix > 0 ? new MsixBar(msix) : undefined;
     this.bars = barBytes.map((sizeBytes, index) => {
-      const bar = description.bars[index];
+      const bar = bars[index];
       if (!bar) return sizeBytes > 0 ? this.#msix : undefined;
       return "registers" in bar
-        ? this.#registerBar(bar.registers, this.#files[index]!, sizeBytes)
+        ? this.#registerBar(this.#files[index]!, sizeBytes, bar.io ?? false)
         : this.#memories[index];
     });
-    this.#powerOn(() => description.create(this.#device()));
+    this.#powerOn(given.create);
+  }
+
+  get wakeups(): readonly Wakeup[] {
+    return this.#wakeups;
   }
 
   admit(): void {
@@ -71,18 +79,22 @@ export class HandledDevice implements DeviceModel {
   }
 
   reset(): void {
+    this.#end();
     for (const memory of this.#memories) memory?.clear();
     for (const file of this.#files) file?.reset();
     this.#msix?.reset();
-    this.#powerOn(() => this.#guard("create", () => this.#description.create(this.#device())) ?? {});
+    this.#powerOn((device) => this.#guard("create", () => this.#given.create(device)) ?? {});
   }
 
   [Symbol.dispose](): void {
+    this.#end();
     for (const memory of this.#memories) memory?.[Symbol.dispose]();
   }
 
   nextTimeMs(): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...[...this.#timers].map(({ dueMs }) => dueMs));
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { dueMs } of this.#timers) nextMs = Math.min(nextMs, dueMs);
+    return nextMs;
   }
 
   onTime(): void {
@@ -93,46 +105,68 @@ export class HandledDevice implements DeviceModel {
     }
   }
 
-  #powerOn(create: () => ModelHandlers): void {
+  /** Does what waits for a reset. */
+  #end(): void {
+    for (const act of this.#endings.splice(0)) this.#guard("what a reset ends", act);
+  }
+
+  #powerOn(create: (device: ModelDevice) => ModelHandlers): void {
     this.#timers = new Set();
+    this.#wakeups = [];
+    this.#silent = false;
     this.#host.lower();
     this.#handlers = {};
-    const handlers = create();
-    const stranger = Object.keys(handlers).find((name) => !this.#barOf.has(name));
+    const handlers = create(this.#device());
+    const stranger = Object.keys(handlers).find((name) => !this.#fileOf.has(name));
     if (stranger !== undefined)
       throw new RangeError(
-        `create gives handlers of ${stranger}, which no table has; there are ${[...this.#barOf.keys()].join(", ")}`,
+        `create gives handlers of ${stranger}, which no table has; there are ${[...this.#fileOf.keys()].join(", ")}`,
       );
     this.#handlers = handlers;
   }
 
-  #registerBar(table: RegisterTable, file: RegisterFile<RegisterTable>, sizeBytes: number): BarModel {
-    /** Names by what software does, and the offset: a ro and a wo register may share one. */
-    const named = (unlike: string) =>
-      new Map(
-        Object.entries(table)
-          .filter(([, { mode }]) => mode !== unlike)
-          .map(([name, { offset }]) => [offset, name]),
-      );
-    const [readable, writable] = [named("wo"), named("ro")];
+  #openFile(table: RegisterTable): RegisterFile {
+    const file = new RegisterFile(table, {
+      read: (register) => {
+        const read = this.#handlers[register.name]?.read;
+        return read && (() => this.#read(register, read));
+      },
+      write: (register) => {
+        const write = this.#handlers[register.name]?.write;
+        return (
+          write &&
+          ((value) =>
+            this.#handle(`a write of 0x${value.toString(16)} to ${elementName(register)}`, () =>
+              // A register of 64 bits gets a bigint, which the handler's type says.
+              write(value as number, register.index ?? 0),
+            ))
+        );
+      },
+    });
+    for (const name of Object.keys(table)) this.#fileOf.set(name, file);
+    return file;
+  }
+
+  #read(register: StoredRegister, read: (index: number) => Value): Value {
+    return this.#handle(`a read of ${elementName(register)}`, () => {
+      const value = read(register.index ?? 0);
+      const mistake = widthMistake(register.register, value);
+      if (mistake !== undefined) throw new RangeError(`its handler returned ${mistake}`);
+      return value;
+    });
+  }
+
+  #registerBar(file: RegisterFile, sizeBytes: number, io: boolean): BarModel {
     return {
       kind: "registers",
       sizeBytes,
-      read32: (offset) => {
-        const name = readable.get(offset);
-        const read = name === undefined ? undefined : this.#handlers[name]?.read;
-        if (!read) return name === undefined ? 0 : file.read(offset);
-        const value = this.#handle(`a read of ${name}`, read);
-        if (isWord(value)) return value;
-        return this.#handle(`a read of ${name}`, () => {
-          throw new RangeError(`its handler returned ${value}; it must be ${A_WORD}`);
-        });
+      io,
+      read: (offset, to) => {
+        if (this.#silent) to.fill(0xff);
+        else file.read(offset, to);
       },
-      write32: (offset, value) => {
-        const name = writable.get(offset);
-        const write = name === undefined ? undefined : this.#handlers[name]?.write;
-        if (write) this.#handle(`a write of 0x${value.toString(16)} to ${name}`, () => write(value));
-        else if (name !== undefined) file.write(offset, value);
+      write: (offset, from) => {
+        if (!this.#silent) file.write(offset, from);
       },
     };
   }
@@ -158,24 +192,46 @@ export class HandledDevice implements DeviceModel {
     }
   }
 
+  #strike(): ReadonlySet<string> {
+    const struck = this.#faults.strike();
+    if (struck.has("die")) this.#host.die();
+    if (struck.has("ones")) this.#silent = true;
+    return struck;
+  }
+
+  #raise(vector: number | undefined): void {
+    const struck = this.#given.countsInterrupts ? this.#strike() : undefined;
+    if (!struck?.has("drop-interrupt")) this.#host.raise(vector);
+  }
+
+  #memory(bar: number): SharedMemoryBar {
+    const memory = this.#memories[bar];
+    if (!memory) throw new RangeError(`BAR${bar} is not memory`);
+    return memory;
+  }
+
   #device(): ModelDevice {
     const timers = this.#timers;
+    const { config } = this;
+    const { dma } = this.#host;
     const fileOf = (register: string) => {
-      const bar = this.#barOf.get(register);
-      if (bar === undefined)
+      const file = this.#fileOf.get(register);
+      if (!file)
         throw new RangeError(
-          `there is no register ${register}; there are ${[...this.#barOf.keys()].join(", ")}`,
+          `there is no register ${register}; there are ${[...this.#fileOf.keys()].join(", ")}`,
         );
-      return this.#files[bar]!;
+      return file;
+    };
+    /** The result of an access to the host's memory, which logs one that failed. */
+    const logged = <T>(result: T): T => {
+      if (!result) config.logUnsupportedRequest();
+      return result;
     };
     return {
-      options: this.#options,
-      get: (register) => fileOf(register).get(register),
-      set: (register, value) => {
-        if (!isWord(value)) throw new RangeError(`${register} is set to ${value}; it must be ${A_WORD}`);
-        fileOf(register).set(register, value);
-      },
-      raise: (vector) => this.#host.raise(vector),
+      options: this.#given.options,
+      get: (register, index) => fileOf(register).get(register, index) as number,
+      set: (register, value, index) => fileOf(register).set(register, value, index),
+      raise: (vector) => this.#raise(vector),
       lower: () => this.#host.lower(),
       after: (delayMs, act) => {
         if (!(delayMs >= 0)) throw new RangeError(`a timer of ${delayMs} ms; it must be 0 or more`);
@@ -183,24 +239,29 @@ export class HandledDevice implements DeviceModel {
         timers.add(timer);
         return () => void timers.delete(timer);
       },
+      onReadable: (fd, act) => {
+        this.#wakeups.push({ fd, onReadable: () => void this.#guard("what a descriptor woke", act) });
+      },
+      onReset: (act) => void this.#endings.push(act),
+      reset: () => this.reset(),
+      get busMaster() {
+        return config.busMaster;
+      },
       readMemory: (address, sizeBytes) => {
-        if (!this.config.busMaster) return undefined;
         const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
-        if (copyFrom(this.#host.dma.resolve(address, sizeBytes, false), bytes.buffer)) return bytes;
-        this.config.logUnsupportedRequest();
-        return undefined;
+        return config.busMaster && logged(dma.read(address, bytes)) ? bytes : undefined;
       },
-      writeMemory: (address, bytes) => {
-        if (!this.config.busMaster) return false;
-        if (copyTo(this.#host.dma.resolve(address, bytes.byteLength, true), bytes)) return true;
-        this.config.logUnsupportedRequest();
-        return false;
-      },
+      writeMemory: (address, bytes) => config.busMaster && logged(dma.write(address, bytes)),
+      holdMemory: (address, sizeBytes, write) =>
+        config.busMaster ? dma.resolve(address, sizeBytes, write) : undefined,
+      logUnsupportedRequest: () => config.logUnsupportedRequest(),
       memory: (bar) => {
-        const memory = this.#memories[bar];
-        if (!memory) throw new RangeError(`BAR${bar} is not memory`);
+        const memory = this.#memory(bar);
         return memory.bytes(0, memory.sizeBytes);
       },
+      holdBar: (bar, offset, sizeBytes) => this.#memory(bar).resolve(offset, sizeBytes),
+      strike: () => this.#strike(),
+      takeDelayMs: () => this.#faults.takeDelayMs(),
       log: (line) => this.#host.log(line),
     };
   }

@@ -23,9 +23,9 @@ import { CONFIG_BYTES, Command, Config } from "../pci/config-offsets.ts";
 import { type ConfigSpace, openConfigSpace } from "../pci/config-space.ts";
 import { BARS, DmaFlag, IrqIndex, IrqSet, RegionIndex } from "../protocol/vfio.ts";
 import type { ModelDefinition, PreparedModel } from "./definition.ts";
-import { type DeviceModel, HandlerError } from "./device-model.ts";
+import { type DeviceModel, HandlerError, RequestError } from "./device-model.ts";
 import { DmaTable } from "./dma.ts";
-import { FunctionAccess, RequestError } from "./function-access.ts";
+import { FunctionAccess } from "./function-access.ts";
 import { Interrupts } from "./interrupts.ts";
 
 export interface OpenModelOptions {
@@ -69,6 +69,8 @@ export async function openModel<Data>(
       dma,
       raise: (vector?: number) => interrupts?.raise(vector),
       lower: () => interrupts?.lower(),
+      // This process has other work, so only the device ends.
+      die: () => fail(new Error("an injected fault ended it")),
       log,
     };
     const model = create(host, prepared.data, (message) => prepared.onAsk?.(message));

@@ -1,7 +1,15 @@
 /** The description of a model, and the device as its handlers see it. */
-import type { RegisterTable } from "../registers/table.ts";
+import type { Register, RegisterTable, ValueOf } from "../registers/table.ts";
+import type { ExpressType } from "./config-space-model.ts";
+import type { ModelSetup, PreparedModel } from "./definition.ts";
+import type { FaultKinds } from "./fault-injection.ts";
+import type { DmaRange } from "./shared-mapping.ts";
 
-export interface ModelDescription {
+export type BarDescription = RegistersDescription | MemoryDescription | undefined;
+export type BarDescriptions = readonly BarDescription[];
+
+/** `Data` is what `prepare` gives; structured clone must accept it. */
+export interface ModelDescription<Bars extends BarDescriptions = BarDescriptions, Data = undefined> {
   /** What the device is, for people. */
   readonly title: string;
   readonly id: {
@@ -14,23 +22,56 @@ export interface ModelDescription {
     readonly classCode?: number;
   };
   /** BAR 0 to 5. */
-  readonly bars: readonly (RegistersDescription | MemoryDescription | undefined)[];
+  readonly bars: Bars;
   /**
    * Numbers of vectors. MSI: a power of two up to 32; 1 if absent. MSI-X: up to 2048; none if absent. Its table takes the last
    * free BAR. INTx is always there.
    */
   readonly interrupts?: { readonly msi?: number; readonly msix?: number };
+  readonly capabilities?: CapabilitiesDescription;
   /** Names of the options that a spec may have, `model:NAME?OPTION=VALUE`. */
   readonly options?: readonly string[];
-  /** Runs at power-on and again at each reset, so that state in its variables does not survive a reset. */
-  create(device: ModelDevice): ModelHandlers;
+  /**
+   * Faults that the option `fault` can inject besides die, ones and drop-interrupt. Their event is counted by `device.strike`.
+   * Default: each interrupt is an event.
+   */
+  readonly faults?: FaultKinds<string>;
+  /** Runs first, in the main thread, which alone can start other threads. */
+  prepare?(setup: ModelSetup): Promise<PreparedModel<Data>>;
+  /** Gives the handlers: `create`, or `load`, which may import what creating them takes while `prepare` runs. */
+  readonly create?: CreateHandlers<Bars, Data>;
+  load?(): Promise<CreateHandlers<Bars, Data>>;
 }
 
+/**
+ * Runs at power-on and again at each reset, so that state in its variables does not survive a reset. `ask` sends a message to
+ * `onAsk` of what `prepare` gave.
+ */
+export type CreateHandlers<Bars extends BarDescriptions = BarDescriptions, Data = undefined> = (
+  device: ModelDevice<TableOf<Bars>>,
+  data: Data,
+  ask: (message: unknown, transfer?: MessagePort[]) => void,
+) => ModelHandlers<TableOf<Bars>>;
+
+/** The registers of all BARs. */
+export type TableOf<Bars extends BarDescriptions> = Together<
+  Bars[number] extends infer Bar ? (Bar extends RegistersDescription<infer T> ? T : never) : never
+>;
+
+/** What all members of a union have together. */
+type Together<T> = (T extends unknown ? (member: T) => void : never) extends (member: infer All) => void
+  ? All extends RegisterTable
+    ? All
+    : RegisterTable
+  : never;
+
 /** The registers of a table. No two BARs have a register of the same name. */
-export interface RegistersDescription {
-  readonly registers: RegisterTable;
-  /** Default: the size that the table needs, at least 4 KiB. */
+export interface RegistersDescription<T extends RegisterTable = RegisterTable> {
+  readonly registers: T;
+  /** Default: the size that the table needs, at least 4 KiB of memory or 4 bytes of I/O. */
   readonly sizeBytes?: number;
+  /** In I/O space, not memory. Up to 256 bytes. */
+  readonly io?: boolean;
 }
 
 /** Memory that clients map. */
@@ -41,32 +82,68 @@ export interface MemoryDescription {
   readonly prefetchable?: boolean;
 }
 
-/** Handlers by register name. A register without handlers stores what its mode lets software write. */
-export type ModelHandlers = Readonly<Record<string, RegisterHandlers>>;
+export interface CapabilitiesDescription {
+  /** PCI Express as an endpoint with a link, or integrated into the root complex, which is the default. */
+  readonly express?: ExpressType;
+  /** Default: true. Without it, a guest can't reset the device. */
+  readonly functionLevelReset?: boolean;
+  /** Device Serial Number. */
+  readonly serialNumber?: bigint;
+  /** Vendor-specific capabilities: the bytes behind each one's length byte; at most 64 bytes in all, with 3 more for each. */
+  readonly vendorSpecific?: readonly Uint8Array[];
+}
 
-export interface RegisterHandlers {
+/** Handlers by register name. A register without handlers stores what its mode lets software write. */
+export type ModelHandlers<T extends RegisterTable = RegisterTable> = {
+  readonly [N in keyof T]?: RegisterHandlers<T[N]>;
+};
+
+/** `index` is the register's place in its array; 0 if it is not one of an array. */
+export interface RegisterHandlers<R extends Register = Register> {
   /** Gives the value to read, instead of the stored one. */
-  read?(): number;
+  read?(index: number): number | ValueOf<R>;
   /** Takes the value written, which is not stored. */
-  write?(value: number): void;
+  write?(value: ValueOf<R>, index: number): void;
 }
 
 /** The device as its handlers see it. */
-export interface ModelDevice {
+export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   readonly options: URLSearchParams;
   /** A register's value, as a read without a handler gives it. Throws RangeError: no such register. */
-  get(register: string): number;
-  set(register: string, value: number): void;
+  get<N extends keyof T & string>(register: N, index?: number): ValueOf<T[N]>;
+  /** Throws RangeError: no such register, or the value does not fit it. */
+  set<N extends keyof T & string>(register: N, value: number | ValueOf<T[N]>, index?: number): void;
   /** Raises a vector, 0 if absent, by MSI-X or MSI. If neither is enabled, asserts INTA# until `lower`. */
   raise(vector?: number): void;
   lower(): void;
   /** Calls `act` once after the delay. The function that it returns cancels that, and so does a reset. */
   after(delayMs: number, act: () => void): () => void;
+  /** Calls `act` whenever a descriptor is readable, until a reset. */
+  onReadable(fd: number, act: () => void): void;
+  /** Calls `act` before the next reset, or at the end. */
+  onReset(act: () => void): void;
+  /** Resets the device without its configuration space, as a reset register does. Further handlers are new ones. */
+  reset(): void;
+  /** Whether the device may access the host's memory. */
+  readonly busMaster: boolean;
   /** Copies from the host's memory. Undefined if an address is not mapped, or bus mastering is off. */
   readMemory(address: number, sizeBytes: number): Uint8Array<ArrayBuffer> | undefined;
   /** Copies to the host's memory. False if an address is not mapped for writing, or bus mastering is off. */
   writeMemory(address: number, bytes: Uint8Array): boolean;
+  /**
+   * The host's memory itself, in pieces that stay mapped here until each is released. Undefined if an address is not mapped, or
+   * only reached by messages, or bus mastering is off.
+   */
+  holdMemory(address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined;
+  /** Logs an access to an address that is not mapped, as `readMemory` and `writeMemory` do. */
+  logUnsupportedRequest(): void;
   /** The bytes of a memory BAR. */
   memory(bar: number): Uint8Array;
+  /** A memory BAR's memory, as by `holdMemory`. Undefined if not all of it is inside. */
+  holdBar(bar: number, offset: number, sizeBytes: number): DmaRange[] | undefined;
+  /** Counts an event of `faults`, carries out die and ones, and returns the names of the faults that strike it. */
+  strike(): ReadonlySet<string>;
+  /** How long an injected fault delays the next event; 0 if asked again. */
+  takeDelayMs(): number;
   log(line: string): void;
 }

@@ -18,26 +18,27 @@ export class MsixBar implements RegisterBar {
   readonly kind = "registers";
   readonly sizeBytes: number;
   readonly #tableBytes: number;
-  readonly #words: Uint32Array;
+  readonly #bytes: Uint8Array;
 
   constructor(vectors: number) {
     this.sizeBytes = msixLayout(vectors).sizeBytes;
     this.#tableBytes = vectors * ENTRY_BYTES;
-    this.#words = new Uint32Array(new ArrayBuffer(this.sizeBytes));
+    this.#bytes = new Uint8Array(new ArrayBuffer(this.sizeBytes));
     this.reset();
   }
 
   /** Every vector is masked at power-on. */
   reset(): void {
-    this.#words.fill(0);
-    for (let at = VECTOR_CONTROL; at < this.#tableBytes; at += ENTRY_BYTES) this.#words[at / 4] = MASKED;
+    this.#bytes.fill(0);
+    for (let at = VECTOR_CONTROL; at < this.#tableBytes; at += ENTRY_BYTES) this.#bytes[at] = MASKED;
   }
 
-  read32(offset: number): number {
-    return this.#words[offset / 4]!;
+  read(offset: number, to: Uint8Array): void {
+    to.set(this.#bytes.subarray(offset, offset + to.byteLength));
   }
 
-  write32(offset: number, value: number): void {
-    if (offset < this.#tableBytes) this.#words[offset / 4] = value;
+  write(offset: number, from: Uint8Array): void {
+    const room = Math.max(0, this.#tableBytes - offset);
+    this.#bytes.set(from.subarray(0, room), Math.min(offset, this.#tableBytes));
   }
 }

@@ -4,7 +4,7 @@ import { copyMemory } from "../os/memory.ts";
 import type { DmaRange } from "./shared-mapping.ts";
 
 /** False if the memory could not be resolved. */
-export function copyFrom(ranges: readonly DmaRange[] | undefined, to: ArrayBuffer): boolean {
+export function copyFrom(ranges: readonly DmaRange[] | undefined, to: Uint8Array): boolean {
   return each(ranges, (range, done) => copyMemory(ptr(to) + done, range.address, range.sizeBytes));
 }
 

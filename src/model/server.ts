@@ -55,6 +55,7 @@ export function serve(
     dma,
     raise: (vector) => interrupts?.raise(vector),
     lower: () => interrupts?.lower(),
+    die: () => void process.kill(process.pid, "SIGKILL"),
     log,
   });
   const pin = new Uint8Array(1);

@@ -92,9 +92,10 @@ export const CapabilityId = {
   MSI: 0x05,
   PCI_X: 0x07,
   BRIDGE_SUBSYSTEM: 0x0d,
+  VENDOR_SPECIFIC: 0x09,
   EXPRESS: 0x10,
   MSIX: 0x11,
 } as const;
 
 /** Extended capability ids, the same document, section 3. */
-export const ExtendedCapabilityId = { AER: 0x0001 } as const;
+export const ExtendedCapabilityId = { AER: 0x0001, SERIAL_NUMBER: 0x0003 } as const;

@@ -1,5 +1,5 @@
 /** Renders a register table as Markdown, for a device's document. */
-import type { Field, Register, RegisterTable } from "./table.ts";
+import { bytesOf, type Field, type Register, type RegisterTable, widthOf } from "./table.ts";
 
 /** Text about a register that a device's document adds to its table. */
 export interface RegisterWords {
@@ -13,11 +13,11 @@ export interface RegisterWords {
 export function registersMarkdown(table: RegisterTable, words: RegisterWords = {}): string {
   const rows = Object.entries(table).map(([name, register]) => [
     hex(register.offset, 3),
-    name,
+    register.count === undefined ? name : `${name}[${register.count}]`,
     register.mode,
     words.reset?.(register) ?? hex(register.reset ?? 0, 1),
     [
-      words.meaning?.(register) ?? register.about,
+      [words.meaning?.(register) ?? register.about, ...shape(register)].join("; "),
       ...Object.entries(register.fields ?? {}).map(([field, value]) => fieldText(field, value)),
     ].join("<br>"),
   ]);
@@ -29,6 +29,16 @@ export function markdownTable(head: readonly string[], rows: readonly (readonly 
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
+/** What differs from a single little-endian register of 32 bits. */
+function shape(register: Register): string[] {
+  const { count, stride = bytesOf(register), order } = register;
+  return [
+    ...(widthOf(register) === 32 ? [] : [`${widthOf(register)} bits`]),
+    ...(order === "big" ? ["big-endian"] : []),
+    ...(count === undefined ? [] : [`one every ${hex(stride, 1)} bytes`]),
+  ];
+}
+
 function fieldText(name: string, { bits: [low, high], about, values }: Field): string {
   const named = values
     ? ` (${Object.entries(values)
@@ -38,4 +48,4 @@ function fieldText(name: string, { bits: [low, high], about, values }: Field): s
   return `${low === high ? `bit ${low}` : `bits ${low}-${high}`} **${name}**: ${about}${named}`;
 }
 
-const hex = (value: number, digits: number) => `0x${value.toString(16).padStart(digits, "0")}`;
+const hex = (value: number | bigint, digits: number) => `0x${value.toString(16).padStart(digits, "0")}`;

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ConfigSpaceModel } from "../../src/model/config-space-model.ts";
 import { CONFIG_BYTES, Config } from "../../src/pci/config-offsets.ts";
 import { RegionIndex } from "../../src/protocol/vfio.ts";
-import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
+import { cardConfigSpace, modelConfigSpace } from "../vp9/endpoint-config.ts";
 import { pack, type RawClient, type Server, startServer, tempFolder } from "./rig.ts";
 
 let server: Server;
@@ -81,9 +82,9 @@ test("lspci shows the model at power-on as it shows the story's card", () => {
   expect(shown.filter((line) => line.includes("Capabilities: ["))).toHaveLength(4);
 });
 
-test("without function-level reset lspci shows the very lines of the card", () => {
+test("without function-level reset lspci shows the very lines of the card", async () => {
   const bytes = new Uint8Array(CONFIG_BYTES);
-  endpointConfigSpace(false).read(0, bytes);
+  (await cardConfigSpace()).read(0, bytes);
   const shown = lspci(bytes)
     .split("\n")
     .map((line) => line.replace(/ FLReset-$/, ""));
@@ -91,15 +92,14 @@ test("without function-level reset lspci shows the very lines of the card", () =
   expect(shown.join()).not.toContain("FLReset+");
 });
 
-test("function-level reset is offered unless it is left out, and then asking for it does nothing", () => {
-  const initiate = (config: ReturnType<typeof endpointConfigSpace>) =>
-    config.write(EXPRESS + 8, pack("2", 0xa83e));
-  expect(initiate(endpointConfigSpace())).toBe(true);
-  expect(initiate(endpointConfigSpace(false))).toBe(false);
+test("function-level reset is offered unless it is left out, and then asking for it does nothing", async () => {
+  const initiate = (config: ConfigSpaceModel) => config.write(EXPRESS + 8, pack("2", 0xa83e));
+  expect(initiate(await modelConfigSpace())).toBe(true);
+  expect(initiate(await cardConfigSpace())).toBe(false);
   // Also where the bit's byte is written alone, and where it is part of a larger write.
-  expect(endpointConfigSpace().write(EXPRESS + 9, pack("1", 0x80))).toBe(true);
-  expect(endpointConfigSpace().write(EXPRESS + 4, pack("44", 0, 0x8000))).toBe(true);
-  expect(endpointConfigSpace().write(EXPRESS + 8, pack("1", 0xff))).toBe(false);
+  expect((await modelConfigSpace()).write(EXPRESS + 9, pack("1", 0x80))).toBe(true);
+  expect((await modelConfigSpace()).write(EXPRESS + 4, pack("44", 0, 0x8000))).toBe(true);
+  expect((await modelConfigSpace()).write(EXPRESS + 8, pack("1", 0xff))).toBe(false);
 });
 
 test("writing ones to the BARs tells 4 KiB of registers, 8 MiB of memory, and no others", () => {
@@ -177,8 +177,8 @@ test("MSI address, data and enable can be written and read back, in pieces too",
   expect([...client.read(CONFIG, MSI + 2, 2)]).toEqual([0x81, 0x00]);
 });
 
-test("error bits are cleared by writing ones to them, and only those written", () => {
-  const config = endpointConfigSpace();
+test("error bits are cleared by writing ones to them, and only those written", async () => {
+  const config = await modelConfigSpace();
   const read = (offset: number) => {
     const bytes = new Uint8Array(4);
     config.read(offset, bytes);

@@ -124,7 +124,7 @@ test.each<[string, Partial<ModelDescription>, string]>([
         { registers: { A: { offset: 4, mode: "rw", about: "" }, B: { offset: 4, mode: "rw", about: "" } } },
       ],
     },
-    "BAR0: B and A have the same offset, 0x4",
+    "BAR0: A and B overlap at 0x4; only one that is never written and one that is never read may",
   ],
   [
     "the same name in two BARs",

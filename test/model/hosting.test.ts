@@ -63,12 +63,18 @@ test("a model that prints is served, however much it prints", async () => {
 });
 
 test("a model that failed is told to whoever waits for its end, also when nobody does yet, and may be stopped twice", async () => {
+  const broken = `${folder.path}/broken`;
   model(
     "failing",
-    `prepare: async (setup) => { setTimeout(() => setup.fail(new Error("failed later")), 50); return vp9.prepare(setup); }`,
+    `prepare: async (setup) => {
+      const { existsSync } = await import("node:fs");
+      setInterval(() => existsSync(${JSON.stringify(broken)}) && setup.fail(new Error("failed later")), 20);
+      return vp9.prepare(setup);
+    }`,
   );
   const clients = { socketPath: socketPath("failing"), standby: true };
   const started = await startModel({ model: parseModelSpec(`model:failing${query}`), clients, log });
+  writeFileSync(broken, "");
   await Bun.sleep(200);
   await expect(started.ended).rejects.toThrow("failed later");
   started.stop();

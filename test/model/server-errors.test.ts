@@ -1,21 +1,30 @@
 /** A device model with faults of its own, served in this process: what was sent before lies in the sockets. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import type { DeviceModel } from "../../src/model/device-model.ts";
+import type { DeviceModel, RegisterBar } from "../../src/model/device-model.ts";
 import { serve } from "../../src/model/server.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { connectUnix, listenUnix, socketPair } from "../../src/os/socket.ts";
 import { Config } from "../../src/pci/config-offsets.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
-import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
+import { modelConfigSpace } from "../vp9/endpoint-config.ts";
 import { pack, RawClient, tempFolder } from "./rig.ts";
 
+const modelConfig = await modelConfigSpace();
+
 /** A model of one register; all handlers do nothing. */
-function model(faults: Partial<DeviceModel> & { read32?: () => number } = {}): DeviceModel {
+function model(faults: Partial<DeviceModel> & { read?: RegisterBar["read"] } = {}): DeviceModel {
   return {
-    config: endpointConfigSpace(),
+    config: modelConfig,
     msiVectors: 1,
-    bars: [{ kind: "registers", sizeBytes: 4096, read32: faults.read32 ?? (() => 7), write32: () => {} }],
+    bars: [
+      {
+        kind: "registers",
+        sizeBytes: 4096,
+        read: faults.read ?? ((_, to) => void to.set([7])),
+        write: () => {},
+      },
+    ],
     admit: () => {},
     reset: () => {},
     wakeups: [],
@@ -43,15 +52,15 @@ test("an error that nobody expected while a message is handled costs that client
   using stop = new EventFd();
   const lines: string[] = [];
   let reads = 0;
-  const read32 = (): number => {
+  const read = (_offset: number, to: Uint8Array) => {
     if (reads++ === 0) throw new TypeError("nobody thought of this");
     stop.signal();
-    return 0x1234;
+    to.set([0x34, 0x12]);
   };
   serve(
     { listener },
     stop,
-    () => model({ read32 }),
+    () => model({ read }),
     (line) => void lines.push(line),
   );
   expect([one.receive().errno, one.receive().errno]).toEqual([0, 0]);

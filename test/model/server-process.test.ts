@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openRegisters } from "../../src/registers/table.ts";
+import { openRegisters } from "../../src/registers/access.ts";
 import { MAGIC, registers } from "../../src/vp9/contract/registers.ts";
 import { children } from "../vp9/encoder/rig.ts";
 import { noise, Place, Rig } from "../vp9/model/stream-rig.ts";

@@ -419,5 +419,5 @@ test("BAR1 is memory of its own for each client: who kept a descriptor sees and 
     fd[Symbol.dispose]();
   }
   // What is mapped of an old one is given back.
-  expect(mappings(server.pid, "vp9-window")).toBe(1);
+  expect(mappings(server.pid, "model-bar1")).toBe(1);
 });

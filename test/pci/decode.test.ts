@@ -6,7 +6,7 @@ import { extendedCapabilities, standardCapabilities } from "../../src/pci/decode
 import { decodeConfig } from "../../src/pci/decode/decode.ts";
 import { describe } from "../../src/pci/decode/describe.ts";
 import { openNames } from "../../src/pci/decode/names.ts";
-import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
+import { cardConfigSpace, modelConfigSpace } from "../vp9/endpoint-config.ts";
 
 const noNames = openNames([]);
 
@@ -25,9 +25,11 @@ function listed(bytes: Uint8Array): string[] {
   );
 }
 
+const [modelConfig, cardConfig] = [await modelConfigSpace(), await cardConfigSpace()];
+
 function model(functionLevelReset = true): Uint8Array {
   const bytes = new Uint8Array(CONFIG_BYTES);
-  endpointConfigSpace(functionLevelReset).read(0, bytes);
+  (functionLevelReset ? modelConfig : cardConfig).read(0, bytes);
   return bytes;
 }
 

@@ -140,17 +140,19 @@ describe("on the encoder's model", () => {
         STATUS: {
           offset: 0x44,
           mode: "ro",
+          width: 32,
           value: "0x00000000",
           fields: { STATE: { value: 0, name: "IDLE" } },
         },
-        COMMAND: { offset: 0x40, mode: "wo", value: null },
+        COMMAND: { offset: 0x40, mode: "wo", width: 32, value: null },
         IRQ_ENABLE: {
           offset: 0x184,
           mode: "rw",
+          width: 32,
           value: "0x00000000",
           fields: { COMPLETION: { value: 0 }, STATE: { value: 0 } },
         },
-        STALLS: { offset: 0x218, mode: "ro", value: "0x00000000" },
+        STALLS: { offset: 0x218, mode: "ro", width: 32, value: "0x00000000" },
       },
     });
     expect(await failure(2, "regs", MODEL, "NOPE")).toContain(
@@ -312,15 +314,15 @@ describe("a command line that makes no sense", () => {
         'export const registers = { A: { offset: 2, mode: "ro" } };',
       ],
       [
-        "the mode of A is rc; it must be one of ro, rw, wo, rw1c",
-        'export const registers = { A: { offset: 0, mode: "rc" } };',
+        "the mode of A is rw1c; it must be one of ro, rw, wo, rc, w1c, w1s",
+        'export const registers = { A: { offset: 0, mode: "rw1c" } };',
       ],
       [
         "the bits of A.F must be [low, high], from 0 to 31",
         'export const registers = { A: { offset: 0, mode: "ro", fields: { F: { bits: [3, 32] } } } };',
       ],
       [
-        'A has "field", which no register has; the keys are offset, mode, about, reset, range, fields',
+        'A has "field", which no register has; the keys are offset, mode, about, width, order, count, stride, reset, range, fields',
         'export const registers = { A: { offset: 0, mode: "ro", field: {} } };',
       ],
       [
@@ -336,7 +338,7 @@ describe("a command line that makes no sense", () => {
         'export const registers = { A: { offset: 0, mode: "ro", fields: { F: { bits: [3, 3], values: { ON: 2 } } } } };',
       ],
       [
-        "C and B have the same offset, 0x4; only a ro and a wo register may",
+        "B and C overlap at 0x4; only one that is never written and one that is never read may",
         'export const registers = { A: { offset: 4, mode: "ro" }, B: { offset: 4, mode: "wo" }, C: { offset: 4, mode: "wo" } };',
       ],
     ];

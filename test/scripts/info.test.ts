@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { CONFIG_BYTES } from "../../src/pci/config-offsets.ts";
-import { endpointConfigSpace } from "../../src/vp9/model/identity.ts";
 import { tempFolder } from "../media/rig.ts";
+import { cardConfigSpace } from "../vp9/endpoint-config.ts";
 import { type Ended, ROOT, shell, startScript } from "./rig.ts";
 
 setDefaultTimeout(60_000);
@@ -106,7 +106,7 @@ describe("the story's card", () => {
 
   test("as raw bytes in its power-on state, both its spaces are disabled", async () => {
     const bytes = new Uint8Array(CONFIG_BYTES);
-    endpointConfigSpace(false).read(0, bytes);
+    (await cardConfigSpace()).read(0, bytes);
     writeFileSync(folder.file("card"), bytes);
     const lines = (await output("--file", folder.file("card"))).split("\n");
     expect(lines[2]).toBe(

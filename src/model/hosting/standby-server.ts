@@ -41,5 +41,5 @@ export function standBy(controlFd: number, device: DeviceRemains): void {
 }
 
 function allOnes(sizeBytes: number): BarModel {
-  return { kind: "registers", sizeBytes, read32: () => 0xffff_ffff, write32: () => {} };
+  return { kind: "registers", sizeBytes, read: (_, to) => void to.fill(0xff), write: () => {} };
 }

@@ -69,7 +69,7 @@ DEFAULT is 0x${DEFAULT.toString(16)} and leaves a setting at the codec's own def
 
 4 KiB. Offsets not listed read as 0 and ignore writes.
 
-Access: ro is read-only, rw read/write, wo write-only; rw1c means that writing 1 clears the bit.
+Access: ro is read-only, rw read/write, wo write-only; w1c means that writing 1 clears the bit.
 
 ${registersMarkdown(registers, {
   reset: ({ reset }) => (reset === DEFAULT ? "DEFAULT" : undefined),

@@ -242,7 +242,7 @@ export const registers = {
 
   IRQ_STATUS: {
     offset: 0x180,
-    mode: "rw1c",
+    mode: "w1c",
     about: "Events since they were last cleared; set even if the interrupt is disabled",
     fields: {
       COMPLETION: { bits: [0, 0], about: "Completions were written" },

@@ -4,7 +4,8 @@
  */
 import { DeviceError, type Interrupt, type PciDevice } from "../../device/device.ts";
 import { frameSizeBytes } from "../../media/video.ts";
-import { openRegisters, packFields, type Registers, valueName } from "../../registers/table.ts";
+import { openRegisters, type Registers } from "../../registers/access.ts";
+import { packFields, valueName } from "../../registers/fields.ts";
 import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../contract/registers.ts";
 import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../contract/rings.ts";
 import { type CompletedFrame, CompletionRing, FLUSH_TAG, type FrameTimes } from "./completions.ts";

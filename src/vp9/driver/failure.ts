@@ -1,6 +1,8 @@
 /** Describes failures of the endpoint. */
 
-import { openRegisters, type RegisterIo, registerName, valueName } from "../../registers/table.ts";
+import { openRegisters, type RegisterIo } from "../../registers/access.ts";
+import { valueName } from "../../registers/fields.ts";
+import { registerName } from "../../registers/table.ts";
 import { registerMeaning, registers } from "../contract/registers.ts";
 
 /** The device failed or refused something: what was waited for or refused, and what to do about it. */

@@ -1,4 +1,4 @@
-import { packFields } from "../../registers/table.ts";
+import { packFields } from "../../registers/fields.ts";
 import type { CodecName } from "../codec/engine.ts";
 import { registers } from "../contract/registers.ts";
 

@@ -1,6 +1,5 @@
 /** The memory that a stream's addresses refer to: the host's, through the DMA table, or the window in BAR1. */
-import type { DmaTable } from "../../model/dma.ts";
-import type { SharedMemoryBar } from "../../model/memory-bar.ts";
+import type { ModelDevice } from "../../model/model-description.ts";
 import { copyFrom, copyTo, release } from "../../model/range-copy.ts";
 import type { DmaRange } from "../../model/shared-mapping.ts";
 import { CompletionStatus, SEGMENT_BYTES, Segment } from "../contract/rings.ts";
@@ -11,14 +10,18 @@ export interface EndpointMemory {
   /** Whether every byte can be reached. */
   reaches(address: number, sizeBytes: number, write: boolean): boolean;
   /** Copies in or out; false if any byte can't be reached. */
-  read(address: number, to: ArrayBuffer): boolean;
+  read(address: number, to: Uint8Array): boolean;
   write(address: number, from: Uint8Array): boolean;
 }
 
-export function endpointMemory(dma: DmaTable, window: SharedMemoryBar, inWindow: boolean): EndpointMemory {
-  const resolve = (address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined => {
-    return inWindow ? window.resolve(address, sizeBytes) : dma.resolve(address, sizeBytes, write);
-  };
+/** The BAR of the window. */
+const WINDOW_BAR = 1;
+
+type Memories = Pick<ModelDevice, "holdMemory" | "holdBar">;
+
+export function endpointMemory(device: Memories, inWindow: boolean): EndpointMemory {
+  const resolve = (address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined =>
+    inWindow ? device.holdBar(WINDOW_BAR, address, sizeBytes) : device.holdMemory(address, sizeBytes, write);
   return {
     resolve,
     reaches: (address, sizeBytes, write) => {
@@ -40,7 +43,7 @@ export function findFrame(
 ): DmaRange[] | number {
   if (segments === 0) return memory.resolve(address, frameBytes, false) ?? CompletionStatus.SOURCE_FAULT;
   const list = new DataView(new ArrayBuffer(segments * SEGMENT_BYTES));
-  if (!memory.read(address, list.buffer)) return CompletionStatus.SOURCE_FAULT;
+  if (!memory.read(address, new Uint8Array(list.buffer))) return CompletionStatus.SOURCE_FAULT;
   const pieces: DmaRange[] = [];
   let sum = 0;
   let status: number = CompletionStatus.OK;

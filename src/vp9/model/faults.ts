@@ -1,9 +1,7 @@
 /** The faults that the endpoint's model can inject, to test a driver's recovery. */
-import type { Fault, FaultKinds } from "../../model/fault-injection.ts";
+import type { FaultKinds } from "../../model/fault-injection.ts";
 
-export type FaultKind = "drop-interrupt" | "stall" | "wedge" | "die" | "ones" | "corrupt";
-
-export const faultKinds: FaultKinds<FaultKind> = {
+export const faultKinds: FaultKinds<"drop-interrupt" | "stall" | "wedge" | "die" | "ones" | "corrupt"> = {
   event: "frame",
   kinds: {
     "drop-interrupt": { about: "frame N completes, but no interrupt says so" },
@@ -17,5 +15,3 @@ export const faultKinds: FaultKinds<FaultKind> = {
     corrupt: { about: "frame N completes with a tag that was never submitted" },
   },
 };
-
-export type EndpointFault = Fault<FaultKind>;

@@ -1,25 +1,20 @@
 /** When the endpoint raises its interrupt: IRQ_STATUS, IRQ_ENABLE and IRQ_MODERATION. */
 
-import type { Host } from "../../model/device-model.ts";
-import type { RegisterFile } from "../../model/register-file.ts";
-import { fieldMask, getField } from "../../registers/table.ts";
+import type { ModelDevice } from "../../model/model-description.ts";
+import { fieldMask, getField } from "../../registers/fields.ts";
 import { registers } from "../contract/registers.ts";
 
 const { COMPLETION, STATE } = registers.IRQ_STATUS.fields;
 const { COUNT, TIME_US } = registers.IRQ_MODERATION.fields;
-const NEVER = Number.POSITIVE_INFINITY;
 
 export class InterruptModeration {
-  readonly #registers: RegisterFile<typeof registers>;
-  readonly #host: Host;
-  /** Completions not yet announced. */
+  readonly #device: ModelDevice<typeof registers>;
+  /** Completions not yet announced, and what cancels announcing them. */
   #waiting = 0;
-  /** When they are due, on performance.now()'s clock. */
-  dueMs = NEVER;
+  #cancel: (() => void) | undefined;
 
-  constructor(registerFile: RegisterFile<typeof registers>, host: Host) {
-    this.#registers = registerFile;
-    this.#host = host;
+  constructor(device: ModelDevice<typeof registers>) {
+    this.#device = device;
   }
 
   stateChanged(): void {
@@ -28,10 +23,10 @@ export class InterruptModeration {
 
   /** A completion was written; `now` if it must not wait for others. */
   completed(now: boolean): void {
-    const moderation = this.#registers.get("IRQ_MODERATION");
+    const moderation = this.#device.get("IRQ_MODERATION");
     this.#waiting++;
     if (now || this.#waiting >= getField(COUNT, moderation)) this.announce();
-    else if (this.dueMs === NEVER) this.dueMs = performance.now() + getField(TIME_US, moderation) / 1000;
+    else this.#cancel ??= this.#device.after(getField(TIME_US, moderation) / 1000, () => this.announce());
   }
 
   /** Announces the waiting completions. */
@@ -43,29 +38,30 @@ export class InterruptModeration {
   /** Drops the waiting completions unannounced. */
   forget(): void {
     this.#waiting = 0;
-    this.dueMs = NEVER;
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   /** Software wrote IRQ_STATUS: ones clear. */
   clear(mask: number): void {
-    this.#registers.set("IRQ_STATUS", this.#registers.get("IRQ_STATUS") & ~mask);
+    this.#device.set("IRQ_STATUS", (this.#device.get("IRQ_STATUS") & ~mask) >>> 0);
     this.#lowerIfQuiet();
   }
 
   /** Software wrote IRQ_ENABLE: what happened before it was enabled is announced now. */
   enable(mask: number): void {
-    const added = mask & ~this.#registers.get("IRQ_ENABLE");
-    this.#registers.set("IRQ_ENABLE", mask);
-    if (this.#registers.get("IRQ_STATUS") & added) this.#host.raise();
+    const added = mask & ~this.#device.get("IRQ_ENABLE");
+    this.#device.set("IRQ_ENABLE", mask);
+    if (this.#device.get("IRQ_STATUS") & added) this.#device.raise();
     this.#lowerIfQuiet();
   }
 
   #raise(mask: number): void {
-    this.#registers.set("IRQ_STATUS", this.#registers.get("IRQ_STATUS") | mask);
-    if (this.#registers.get("IRQ_ENABLE") & mask) this.#host.raise();
+    this.#device.set("IRQ_STATUS", (this.#device.get("IRQ_STATUS") | mask) >>> 0);
+    if (this.#device.get("IRQ_ENABLE") & mask) this.#device.raise();
   }
 
   #lowerIfQuiet(): void {
-    if ((this.#registers.get("IRQ_STATUS") & this.#registers.get("IRQ_ENABLE")) === 0) this.#host.lower();
+    if ((this.#device.get("IRQ_STATUS") & this.#device.get("IRQ_ENABLE")) === 0) this.#device.lower();
   }
 }

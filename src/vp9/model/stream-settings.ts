@@ -1,6 +1,6 @@
 /** Checks the endpoint's stream registers and turns them into the codec's settings. */
 
-import { getField } from "../../registers/table.ts";
+import { getField } from "../../registers/fields.ts";
 import type { CodecSettings } from "../codec/codec.ts";
 import { DEFAULT, registers } from "../contract/registers.ts";
 

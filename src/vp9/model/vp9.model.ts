@@ -3,17 +3,17 @@
  * thread.
  */
 
-import type { ModelDefinition, PreparedModel } from "../../model/definition.ts";
-import { parseFaults } from "../../model/fault-injection.ts";
+import { defineModel } from "../../model/define-model.ts";
+import type { PreparedModel } from "../../model/definition.ts";
 import { startThread } from "../../model/hosting/workers.ts";
 import { ownFile } from "../../os/bun-program.ts";
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
 import { type CodecChannel, codecChannel } from "../codec/channel.ts";
 import type { CodecName } from "../codec/engine.ts";
-import { REGISTER_BYTES, WINDOW_BYTES } from "../contract/registers.ts";
+import { PCI_ID, REGISTER_BYTES, registers, WINDOW_BYTES } from "../contract/registers.ts";
 import type { CodecThreadData, CodecThreadReport } from "./codec-thread.ts";
-import { type EndpointFault, faultKinds } from "./faults.ts";
+import { faultKinds } from "./faults.ts";
 
 /** Data for the message thread. */
 interface EndpointData {
@@ -23,18 +23,16 @@ interface EndpointData {
   readonly codec: CodecChannel;
   readonly codecName: CodecName;
   readonly codecVersion: string;
-  readonly faults: readonly EndpointFault[];
 }
 
-const definition: ModelDefinition<EndpointData> = {
+export default defineModel({
   title: "VP9 encoder endpoint",
-  options: ["codec", "fault"],
-  async remains() {
-    const { endpointConfigSpace } = await import("./identity.ts");
-    return { config: endpointConfigSpace(), msiVectors: 1, barBytes: [REGISTER_BYTES, WINDOW_BYTES] };
-  },
+  id: { ...PCI_ID, classCode: 0x058000 },
+  bars: [{ registers, sizeBytes: REGISTER_BYTES }, { memoryBytes: WINDOW_BYTES }],
+  options: ["codec"],
+  faults: faultKinds,
 
-  async prepare({ options, notice, fail }) {
+  async prepare({ options, notice, fail }): Promise<PreparedModel<EndpointData>> {
     const threads = new Set<Worker>();
     const held = new DisposableStack();
     held.defer(() => {
@@ -48,13 +46,12 @@ const definition: ModelDefinition<EndpointData> = {
     };
     try {
       const thread = start();
-      const faults = parseFaults(options.get("fault") ?? "", faultKinds);
       const bellFd = held.use(new EventFd()).fd.number;
       const { ours, theirs } = codecChannel();
       const codec = (options.get("codec") ?? "auto") as CodecName | "auto";
       const { name, version } = await begin(thread, { codec, channel: theirs, bellFd }, fail, notice);
-      const data = { bellFd, codec: ours, codecName: name, codecVersion: version, faults };
-      const prepared: PreparedModel<EndpointData> = {
+      const data = { bellFd, codec: ours, codecName: name, codecVersion: version };
+      return {
         about: version,
         data,
         transfer: [ours.port],
@@ -63,7 +60,6 @@ const definition: ModelDefinition<EndpointData> = {
           void begin(start(), { codec: name, channel: channel as CodecChannel, bellFd }, fail).catch(fail),
         release: () => held.dispose(),
       };
-      return prepared;
     } catch (error) {
       held.dispose();
       throw error;
@@ -71,24 +67,24 @@ const definition: ModelDefinition<EndpointData> = {
   },
 
   async load() {
-    const [{ Vp9Endpoint }, { CodecPool }, { codecIdentity }] = await Promise.all([
+    const [{ CodecWork, Vp9Endpoint }, { CodecPool }, { codecIdentity }] = await Promise.all([
       import("./endpoint.ts"),
       import("../codec/pool.ts"),
       import("./codec-identity.ts"),
     ]);
-    return (host, { bellFd, codec, codecName, codecVersion, faults }, ask) => {
-      const bell = new EventFd(new Fd(bellFd));
-      const pool = new CodecPool(codecIdentity(codecName, codecVersion), bell, codec, () => {
-        const { ours, theirs } = codecChannel();
-        ask(theirs, [theirs.port]);
-        return ours;
-      });
-      return new Vp9Endpoint(host, pool, faults);
+    let work: InstanceType<typeof CodecWork> | undefined;
+    return (device, { bellFd, codec, codecName, codecVersion }, ask) => {
+      work ??= new CodecWork(
+        new CodecPool(codecIdentity(codecName, codecVersion), new EventFd(new Fd(bellFd)), codec, () => {
+          const { ours, theirs } = codecChannel();
+          ask(theirs, [theirs.port]);
+          return ours;
+        }),
+      );
+      return new Vp9Endpoint(device, work).handlers;
     };
   },
-};
-
-export default definition;
+});
 
 /**
  * Sets up a codec thread; resolves to the codec that it found. Rejects with Error if it has none. `fail` is

@@ -4,9 +4,11 @@
  */
 import { expect, test } from "bun:test";
 import { DmaTable } from "../../../src/model/dma.ts";
-import { packFields } from "../../../src/registers/table.ts";
+import { HandledDevice } from "../../../src/model/handled-device.ts";
+import type { ModelDevice } from "../../../src/model/model-description.ts";
+import { packFields } from "../../../src/registers/fields.ts";
 import type { CodecJob, CodecResult } from "../../../src/vp9/codec/jobs.ts";
-import { registers } from "../../../src/vp9/contract/registers.ts";
+import { REGISTER_BYTES, registers, WINDOW_BYTES } from "../../../src/vp9/contract/registers.ts";
 import {
   COMPLETION_BYTES,
   Completion,
@@ -15,10 +17,12 @@ import {
   SUBMISSION_BYTES,
   Submission,
 } from "../../../src/vp9/contract/rings.ts";
-import { Vp9Endpoint } from "../../../src/vp9/model/endpoint.ts";
+import { CodecWork, Vp9Endpoint } from "../../../src/vp9/model/endpoint.ts";
+import { modelConfigSpace } from "../endpoint-config.ts";
 import { CommandCode, WINDOW } from "./stream-rig.ts";
 
 type RegisterName = keyof typeof registers;
+const config = await modelConfigSpace();
 const CQ = 4096;
 const FRAME = 8192;
 const OUTPUT = 16384;
@@ -38,13 +42,31 @@ function open() {
     take: () => results.splice(0),
   };
   let raised = 0;
-  const host = { dma: new DmaTable(), raise: () => void raised++, lower: () => {}, log: () => {} };
-  const endpoint = new Vp9Endpoint(host, link, []);
+  const work = new CodecWork(link);
+  const endpoint = new HandledDevice({
+    bars: [{ registers }, { memoryBytes: WINDOW_BYTES }],
+    interrupts: {},
+    barBytes: [REGISTER_BYTES, WINDOW_BYTES, 0, 0, 0, 0],
+    config,
+    host: { dma: new DmaTable(), raise: () => void raised++, lower: () => {}, die: () => {}, log: () => {} },
+    options: new URLSearchParams(),
+    faults: [],
+    countsInterrupts: false,
+    create: (device) => new Vp9Endpoint(device as ModelDevice<typeof registers>, work).handlers,
+  });
   const [bar, memory] = endpoint.bars;
   if (bar?.kind !== "registers" || memory?.kind !== "memory")
     throw new Error("the BARs are not what they were");
-  const read = (name: RegisterName) => bar.read32(registers[name].offset);
-  const write = (name: RegisterName, value: number) => bar.write32(registers[name].offset, value);
+  const word = new DataView(new ArrayBuffer(4));
+  const bytes = new Uint8Array(word.buffer);
+  const read = (name: RegisterName) => {
+    bar.read(registers[name].offset, bytes);
+    return word.getUint32(0, true);
+  };
+  const write = (name: RegisterName, value: number) => {
+    word.setUint32(0, value, true);
+    bar.write(registers[name].offset, bytes);
+  };
   const answer = (result: Partial<CodecResult> = {}) => {
     const id = jobs.shift()?.id;
     if (id === undefined) throw new Error("no job waits");

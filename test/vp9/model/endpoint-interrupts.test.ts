@@ -5,7 +5,7 @@ import { EventFd } from "../../../src/os/eventfd.ts";
 import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import { IrqIndex, RegionIndex } from "../../../src/protocol/vfio.ts";
 import { Command as Request } from "../../../src/protocol/vfio-user.ts";
-import { packFields } from "../../../src/registers/table.ts";
+import { packFields } from "../../../src/registers/fields.ts";
 import { registers } from "../../../src/vp9/contract/registers.ts";
 import { Opcode } from "../../../src/vp9/contract/rings.ts";
 import { LIMIT_MS, pack, type RawClient, type Server, startServer } from "../../model/rig.ts";

@@ -2,7 +2,8 @@
 import { expect } from "bun:test";
 import type { DmaMemory, PciDevice } from "../../../src/device/device.ts";
 import { fence } from "../../../src/os/access.ts";
-import { openRegisters, type Registers, valueName } from "../../../src/registers/table.ts";
+import { openRegisters, type Registers } from "../../../src/registers/access.ts";
+import { valueName } from "../../../src/registers/fields.ts";
 import { DEFAULT, registers } from "../../../src/vp9/contract/registers.ts";
 import {
   COMPLETION_BYTES,

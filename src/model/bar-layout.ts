@@ -1,0 +1,78 @@
+/** The BARs of a described model: their sizes and kinds, checked. */
+import { BARS } from "../protocol/vfio.ts";
+import { findMistake } from "../registers/mistake.ts";
+import { bytesOf, elementsOf } from "../registers/table.ts";
+import type { BarType } from "./config-space-model.ts";
+import type { BarDescription, BarDescriptions, ModelDescription } from "./model-description.ts";
+import { msixLayout } from "./msix-bar.ts";
+
+/** Bytes of a BAR: a power of two. 4 KiB of memory is the least that can be mapped. PCI 3.0, section 6.2.5.1, on I/O. */
+const LIMITS = { io: [4, 256], 32: [4096, 2 ** 31], 64: [4096, 2 ** 36] } as const;
+
+export function typeOf(bar: BarDescription): BarType | undefined {
+  if (!bar) return undefined;
+  return "memoryBytes" in bar ? bar : { io: bar.io };
+}
+
+/** The last BAR that the description leaves free; -1 for none. MSI-X's table takes it. */
+export function freeBar(bars: BarDescriptions): number {
+  const isTaken = (index: number) => bars[index] !== undefined || typeOf(bars[index - 1])?.addressBits === 64;
+  return Array.from({ length: BARS }, (_, index) => isTaken(index)).lastIndexOf(false);
+}
+
+/** Sizes of BAR 0 to 5, 0 for none. Throws RangeError: what can't be built, and the mend. */
+export function sizesOf({ bars, interrupts = {} }: Pick<ModelDescription, "bars" | "interrupts">): number[] {
+  if (bars.length > BARS) throw new RangeError(`${bars.length} BARs; a device has at most ${BARS}`);
+  const names = new Map<string, number>();
+  const barBytes = Array.from({ length: BARS }, (_, index) => sizeOf(bars, index, names));
+  const { msi = 1, msix = 0 } = interrupts;
+  if (![1, 2, 4, 8, 16, 32].includes(msi))
+    throw new RangeError(`interrupts.msi is ${msi}; it must be a power of two from 1 to 32`);
+  if (!Number.isInteger(msix) || msix < 0 || msix > 2048)
+    throw new RangeError(`interrupts.msix is ${msix}; it must be from 1 to 2048`);
+  if (msix > 0) {
+    const free = freeBar(bars);
+    if (free < 0) throw new RangeError("the table of MSI-X needs a BAR, and all 6 are taken");
+    barBytes[free] = msixLayout(msix).sizeBytes;
+  }
+  return barBytes;
+}
+
+/** `names` gets the BAR of each register. */
+function sizeOf(bars: BarDescriptions, index: number, names: Map<string, number>): number {
+  const bar = bars[index];
+  if (bar === undefined) return 0;
+  if ("memoryBytes" in bar) {
+    const { memoryBytes, addressBits = 32 } = bar;
+    if (addressBits === 64 && (index === BARS - 1 || bars[index + 1] !== undefined))
+      throw new RangeError(
+        `BAR${index} has 64-bit addresses, so it takes the next BAR, too; leave that undefined`,
+      );
+    return checkSize(index, memoryBytes, addressBits);
+  }
+  const mistake = findMistake(bar.registers);
+  if (mistake !== undefined) throw new RangeError(`BAR${index}: ${mistake}`);
+  for (const name of Object.keys(bar.registers)) {
+    const other = names.get(name);
+    if (other !== undefined) throw new RangeError(`BAR${index} and BAR${other} both have a register ${name}`);
+    names.set(name, index);
+  }
+  const kind = bar.io ? "io" : 32;
+  const ends = elementsOf(bar.registers).map(({ offset, register }) => offset + bytesOf(register));
+  const end = Math.max(4, ...ends);
+  const needed = Math.max(LIMITS[kind][0], 2 ** Math.ceil(Math.log2(end)));
+  if (bar.sizeBytes !== undefined && bar.sizeBytes < end)
+    throw new RangeError(
+      `BAR${index} has ${bar.sizeBytes} bytes, and its registers end at ${end}; make it ${needed}`,
+    );
+  return checkSize(index, bar.sizeBytes ?? needed, kind);
+}
+
+function checkSize(index: number, sizeBytes: number, kind: keyof typeof LIMITS): number {
+  const [least, most] = LIMITS[kind];
+  if (sizeBytes >= least && sizeBytes <= most && Number.isInteger(Math.log2(sizeBytes))) return sizeBytes;
+  const nearest = Math.min(most, Math.max(least, 2 ** Math.ceil(Math.log2(sizeBytes))));
+  throw new RangeError(
+    `BAR${index} has ${sizeBytes} bytes; it must be a power of two from ${least} to ${most}, such as ${nearest}`,
+  );
+}
