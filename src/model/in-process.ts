@@ -130,7 +130,7 @@ class InProcessDevice implements PciDevice {
   #enable(): void {
     this.config.write16(
       Config.COMMAND,
-      this.config.read16(Config.COMMAND) | Command.MEMORY | Command.BUS_MASTER,
+      this.config.read16(Config.COMMAND) | Command.IO | Command.MEMORY | Command.BUS_MASTER,
     );
   }
 

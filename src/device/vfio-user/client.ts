@@ -124,6 +124,11 @@ function regionMessages(connection: Connection, index: number, postWrites: boole
   };
 }
 
+/** Whether a BAR has a size of I/O space, which is at most 256 bytes (PCI 3.0, section 6.2.5.1). */
+function mayBeIo(regions: readonly RegionInfo[]): boolean {
+  return regions.some(({ sizeBytes, areas }) => sizeBytes > 0 && sizeBytes <= 256 && areas.length === 0);
+}
+
 class Client implements PciDevice {
   readonly spec: string;
   readonly hasDma = true;
@@ -171,7 +176,8 @@ class Client implements PciDevice {
   /** Enables memory decode and bus mastering, which each open and each reset turn off. */
   enable(): void {
     const command = this.config.read16(Config.COMMAND);
-    this.config.write16(Config.COMMAND, command | PciCommand.MEMORY | PciCommand.BUS_MASTER);
+    const decode = mayBeIo(this.#regions) ? PciCommand.IO | PciCommand.MEMORY : PciCommand.MEMORY;
+    this.config.write16(Config.COMMAND, command | decode | PciCommand.BUS_MASTER);
   }
 
   interruptCount(kind: InterruptKind): number {
