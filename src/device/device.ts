@@ -16,6 +16,11 @@ export interface OpenOptions {
    * lost silently. If absent, each write waits for its answer, and a refused one throws DeviceError.
    */
   readonly postWrites?: boolean;
+  /**
+   * False keeps the memory of allocateDma from a server, which then reads and writes it by messages, as one that can't map it
+   * does. Slow; it tests servers. Default: true.
+   */
+  readonly shareMemory?: boolean;
 }
 
 /** An open PCI function. Dispose turns bus mastering off and releases all that is still open. */

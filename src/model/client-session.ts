@@ -16,6 +16,7 @@ import {
 } from "../protocol/vfio-user.ts";
 import { type DeviceModel, HandlerError, RequestError } from "./device-model.ts";
 import { DmaMapError, type DmaTable } from "./dma.ts";
+import { DmaRequests } from "./dma-requests.ts";
 import { FunctionAccess } from "./function-access.ts";
 import { type Interrupts, IrqError } from "./interrupts.ts";
 
@@ -28,6 +29,7 @@ export class ClientSession implements Disposable {
   readonly #interrupts: Interrupts;
   readonly #access: FunctionAccess;
   readonly #log: (line: string) => void;
+  readonly #requests: DmaRequests;
   #agreed: boolean;
   /** Whether a refused DMA mapping was already logged: once is enough. */
   #told = false;
@@ -40,7 +42,10 @@ export class ClientSession implements Disposable {
     log: (line: string) => void,
     agreed = false,
   ) {
-    this.#messages = new MessageStream(new FdStream(fd));
+    const stream = new FdStream(fd);
+    this.#messages = new MessageStream(stream);
+    this.#requests = new DmaRequests(stream);
+    dma.messages = this.#requests;
     this.#model = model;
     this.#dma = dma;
     this.#interrupts = interrupts;
@@ -53,7 +58,19 @@ export class ClientSession implements Disposable {
     return this.#messages.stream.fd;
   }
 
+  /** Whether a message was received and waits to be handled. */
+  get hasWaiting(): boolean {
+    return this.#requests.hasKept;
+  }
+
+  /** Throws what the client did while the device asked it for memory: Disconnected, SocketTimeout, ProtocolError. */
+  check(): void {
+    this.#requests.check();
+  }
+
   [Symbol.dispose](): void {
+    this.#dma.messages = undefined;
+    this.#requests[Symbol.dispose]();
     const { stream } = this.#messages;
     stream.hangUp(); // a standby may have a copy of it
     stream[Symbol.dispose]();
@@ -61,7 +78,7 @@ export class ClientSession implements Disposable {
 
   /** Receives and answers one message. Throws Disconnected, SocketTimeout, ProtocolError: drop the client. */
   handleOne(): void {
-    const message = this.#receive();
+    const message = this.#requests.take() ?? this.#receive();
     const fds = message.fds;
     let replyBytes = 0;
     let errno = 0;
@@ -79,6 +96,7 @@ export class ClientSession implements Disposable {
     } finally {
       for (const fd of fds) fd[Symbol.dispose]();
     }
+    this.check();
     if (message.noReply) return;
     this.#messages.send(
       { id: message.id, command: message.command, reply: true, noReply: false, errno },
@@ -108,7 +126,7 @@ export class ClientSession implements Disposable {
   #handle({ command, payload, fds }: Message, replyFds: number[]): number {
     switch (command) {
       case Command.VERSION: {
-        getVersion(payload);
+        this.#requests.maxDataBytes = Math.min(MAX_DATA_BYTES, getVersion(payload).max_data_xfer_size);
         this.#agreed = true;
         return putVersion(this.#messages, { max_msg_fds: 8, max_data_xfer_size: MAX_DATA_BYTES });
       }
@@ -206,6 +224,7 @@ export class ClientSession implements Disposable {
     const [offset, index, count] = [u64(payload, 0), payload.getUint32(8, true), payload.getUint32(12, true)];
     if (count > MAX_DATA_BYTES) throw new RequestError(EINVAL);
     const target = this.#access.locate(index, offset, count);
+    // The model may ask the client for memory while it reads, but with buffers of its own.
     const reply = this.#messages.payload(16 + count);
     reply.setBigUint64(0, BigInt(offset), true);
     reply.setUint32(8, index, true);

@@ -1,4 +1,5 @@
 /** The device of a model that defineModel describes. */
+import { fence } from "../os/access.ts";
 import { elementName, type RegisterTable, widthMistake } from "../registers/table.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 import { type BarModel, type DeviceModel, HandlerError, type Host, type Wakeup } from "./device-model.ts";
@@ -43,6 +44,7 @@ export class HandledDevice implements DeviceModel {
   #timers = new Set<Timer>();
   #wakeups: Wakeup[] = [];
   #endings: (() => void)[] = [];
+  #kept: { readonly value: unknown } | undefined;
   /** An injected fault: every register reads as all ones until a reset. */
   #silent = false;
 
@@ -229,6 +231,10 @@ export class HandledDevice implements DeviceModel {
     };
     return {
       options: this.#given.options,
+      keep: <K>(make: () => K) => {
+        this.#kept ??= { value: make() };
+        return this.#kept.value as K;
+      },
       get: (register, index) => fileOf(register).get(register, index) as number,
       set: (register, value, index) => fileOf(register).set(register, value, index),
       raise: (vector) => this.#raise(vector),
@@ -251,7 +257,11 @@ export class HandledDevice implements DeviceModel {
         const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
         return config.busMaster && logged(dma.read(address, bytes)) ? bytes : undefined;
       },
-      writeMemory: (address, bytes) => config.busMaster && logged(dma.write(address, bytes)),
+      writeMemory: (address, bytes) => {
+        if (!config.busMaster) return false;
+        fence();
+        return logged(dma.write(address, bytes));
+      },
       holdMemory: (address, sizeBytes, write) =>
         config.busMaster ? dma.resolve(address, sizeBytes, write) : undefined,
       logUnsupportedRequest: () => config.logUnsupportedRequest(),

@@ -44,7 +44,7 @@ export interface ModelDescription<Bars extends BarDescriptions = BarDescriptions
 }
 
 /**
- * Runs at power-on and again at each reset, so that state in its variables does not survive a reset. `ask` sends a message to
+ * Runs at power-on and again at each reset, so that state in its variables does not survive a reset; `keep` does. `ask` sends a message to
  * `onAsk` of what `prepare` gave.
  */
 export type CreateHandlers<Bars extends BarDescriptions = BarDescriptions, Data = undefined> = (
@@ -109,6 +109,11 @@ export interface RegisterHandlers<R extends Register = Register> {
 /** The device as its handlers see it. */
 export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   readonly options: URLSearchParams;
+  /**
+   * What `make` returned at power-on, one thing for each device. A reset leaves it alone, like the contents of a disk; so a
+   * served model's next client finds it, too.
+   */
+  keep<K>(make: () => K): K;
   /** A register's value, as a read without a handler gives it. Throws RangeError: no such register. */
   get<N extends keyof T & string>(register: N, index?: number): ValueOf<T[N]>;
   /** Throws RangeError: no such register, or the value does not fit it. */
@@ -128,7 +133,7 @@ export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   readonly busMaster: boolean;
   /** Copies from the host's memory. Undefined if an address is not mapped, or bus mastering is off. */
   readMemory(address: number, sizeBytes: number): Uint8Array<ArrayBuffer> | undefined;
-  /** Copies to the host's memory. False if an address is not mapped for writing, or bus mastering is off. */
+  /** Copies to the host's memory, after all earlier copies: the host sees them in this order. False if an address is not mapped for writing, or bus mastering is off. */
   writeMemory(address: number, bytes: Uint8Array): boolean;
   /**
    * The host's memory itself, in pieces that stay mapped here until each is released. Undefined if an address is not mapped, or

@@ -92,16 +92,18 @@ export function serve(
     if (source === undefined) break;
     const fds = [stop.fd.number, source, ...model.wakeups.map((wakeup) => wakeup.fd)];
     const nextMs = model.nextTimeMs();
+    const waitMs = Number.isFinite(nextMs) ? Math.max(0, nextMs - performance.now()) : -1;
     const ready = poll(
       fds.map((fd) => ({ fd, events: POLLIN })),
-      Number.isFinite(nextMs) ? Math.max(0, nextMs - performance.now()) : -1,
+      connection?.hasWaiting ? 0 : waitMs,
     );
     if (ready[0]) break;
     guarded(() => {
       for (const [i, wakeup] of model.wakeups.entries()) if (ready[i + 2]) wakeup.onReadable();
       if (performance.now() >= nextMs) model.onTime();
+      connection?.check();
     });
-    if (!ready[1]) continue;
+    if (!ready[1] && !connection?.hasWaiting) continue;
     if (listening) {
       connection = accept(
         listening,

@@ -169,6 +169,21 @@ export class RawClient implements Disposable {
     return { id, command, errno, payload: new DataView(bytes.buffer), fds };
   }
 
+  /** The server's next request; its payload is a copy. */
+  receiveRequest(): Reply {
+    const { id, command, errno, payload, fds, reply } = this.#messages.receive(LIMIT_MS);
+    expect(reply).toBe(false);
+    const bytes = new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength).slice();
+    return { id, command, errno, payload: new DataView(bytes.buffer), fds };
+  }
+
+  /** Answers a request of the server's. */
+  answer({ id, command }: Pick<Reply, "id" | "command">, payload: Uint8Array, errno = 0): void {
+    const view = this.#messages.payload(payload.byteLength);
+    new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(payload);
+    this.#messages.send({ id, command, reply: true, noReply: false, errno }, payload.byteLength);
+  }
+
   /** Sends a request and receives its reply, which must be of the same id and command. */
   request(command: number, payload?: Uint8Array, fds?: readonly number[]): Reply {
     const id = this.send(command, payload, fds);

@@ -42,8 +42,8 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
  * protocol.
  */
 export function openVfioUser(socket: Fd, spec: string, options: OpenOptions, startMs = 0): PciDevice {
-  const { timeoutMs = REPLY_TIMEOUT_MS, postWrites = false } = options;
-  const memories = new SharedMemories();
+  const { timeoutMs = REPLY_TIMEOUT_MS, postWrites = false, shareMemory = true } = options;
+  const memories = new SharedMemories(shareMemory);
   const serve: ServeRequest = (message) => memories.serve(connection, message);
   const connection: Connection = new Connection(socket, spec, serve, timeoutMs);
   const regions: RegionInfo[] = [];

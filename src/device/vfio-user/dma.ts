@@ -14,6 +14,12 @@ const { EINVAL, ENOTSUP } = constants.errno;
 export class SharedMemories implements Disposable {
   readonly #live = new Set<MappedDma>();
   readonly #iova = new IovaAllocator([{ first: 0n, last: 2n ** 64n - 1n }]);
+  /** Whether the server gets the memory's descriptor. */
+  readonly #share: boolean;
+
+  constructor(share: boolean) {
+    this.#share = share;
+  }
 
   /** Throws DeviceError: no memory, no such addresses left, or the server refuses. */
   allocate(connection: Connection, sizeBytes: number, options: DmaOptions = {}): DmaMemory {
@@ -33,7 +39,7 @@ export class SharedMemories implements Disposable {
       });
       try {
         // Without the descriptor the server reads and writes the memory by messages.
-        const fds = connection.maxFds > 0 ? [fd.number] : [];
+        const fds = this.#share && connection.maxFds > 0 ? [fd.number] : [];
         send(connection, Command.DMA_MAP, dma, DmaFlag.READ | DmaFlag.WRITE, fds);
       } catch (error) {
         dma.unmapHere();

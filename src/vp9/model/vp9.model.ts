@@ -72,14 +72,15 @@ export default defineModel({
       import("../codec/pool.ts"),
       import("./codec-identity.ts"),
     ]);
-    let work: InstanceType<typeof CodecWork> | undefined;
     return (device, { bellFd, codec, codecName, codecVersion }, ask) => {
-      work ??= new CodecWork(
-        new CodecPool(codecIdentity(codecName, codecVersion), new EventFd(new Fd(bellFd)), codec, () => {
-          const { ours, theirs } = codecChannel();
-          ask(theirs, [theirs.port]);
-          return ours;
-        }),
+      const startThread = () => {
+        const { ours, theirs } = codecChannel();
+        ask(theirs, [theirs.port]);
+        return ours;
+      };
+      const identity = codecIdentity(codecName, codecVersion);
+      const work = device.keep(
+        () => new CodecWork(new CodecPool(identity, new EventFd(new Fd(bellFd)), codec, startThread)),
       );
       return new Vp9Endpoint(device, work).handlers;
     };
