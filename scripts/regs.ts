@@ -108,7 +108,7 @@ without a table, the first ${RAW_BYTES} bytes of a BAR as 32-bit words.
 Examples:
   bun run regs.ts 0000:00:09.0
   bun run regs.ts model:vp9 STATUS,ERROR
-  bun run regs.ts 0000:00:05.0 --table docs/drivers/edu.ts
+  bun run regs.ts 0000:00:05.0 --table examples/edu/edu.ts
   bun run regs.ts 0000:00:05.0 --bar 2 --offset 0x100 --bytes 64
 
 The encoder's table is built in (10ee:7022, subsystem 10ee:0007, and the right MAGIC). Your own

@@ -1,11 +1,10 @@
 /** Measures the cost of an emulated guest: the same clip, settings and program on the host and in both guests. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
 import { serveModel } from "../../src/model/hosting/served.ts";
-import { parseModelSpec } from "../../src/model/models.ts";
 import { bunProgram } from "../../src/os/bun-program.ts";
 import type { EncodeReport, Portions } from "../../src/vp9/encoder/report.ts";
 import "../../src/schemes.ts";
@@ -73,11 +72,7 @@ export const penalty: BenchCase = {
 
 /** As in the guest, the model runs before the clock starts. On every side the host has the files in its cache. */
 async function onHost(clip: string, output: string): Promise<Measured> {
-  await using model = await serveModel(
-    parseModelSpec("model:vp9"),
-    join(dirname(output), "model.sock"),
-    console.error,
-  );
+  await using model = await serveModel("model:vp9");
   const words = [...bunProgram(ENCODE), clip, ...SETTINGS, `--device=${model.spec}`, "-o", output];
   const limits = { timeout: TIMEOUT_MS, signal: interrupted };
   const child = Bun.spawn(words, { stdio: ["ignore", "pipe", "pipe"], ...limits });

@@ -8,6 +8,7 @@ export {};
 declare global {
   interface AbortSignal {}
   interface MessagePort {}
+  interface URL {}
   interface URLSearchParams {}
   interface Worker {}
 }

@@ -45,7 +45,7 @@ export {
   type StartOptions,
   startModel,
 } from "../model/hosting/process.ts";
-export { type ServedModel, serveModel } from "../model/hosting/served.ts";
+export { type ServedModel, type ServeModelOptions, serveModel } from "../model/hosting/served.ts";
 export { startTrustingModel, type TrustingOptions } from "../model/hosting/trusting.ts";
 export { type OpenModelOptions, openModel } from "../model/in-process.ts";
 export type {

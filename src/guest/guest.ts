@@ -143,7 +143,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     if (device.kind === "vfio-user") return vfioUserDevice(device.socketPath);
     if (device.kind === "model") {
       const path = join(folder.path, `model-${index}.sock`);
-      models.use(await serveModel(device.model, path, log));
+      models.use(await serveModel(device.model, { socketPath: path, log }));
       return vfioUserDevice(path);
     }
     if (!needsDisk(device)) return device;

@@ -5,7 +5,7 @@ import { runGuest } from "../../src/guest/guest.ts";
 import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 120_000;
-const MODEL = join(import.meta.dir, "../../docs/models/edu.model.ts");
+const MODEL = join(import.meta.dir, "../../examples/edu/edu.model.ts");
 
 test.each(["x86_64", "aarch64"] as const)(
   "in an %s guest the same driver gets the same answers of QEMU's edu and of ours",

@@ -1,15 +1,15 @@
 /** Models from tables and handlers. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { registers } from "../../docs/models/counter.model.ts";
 import { defineModel, type ModelDescription, parseModelSpec, startModel } from "../../src/exports/model.ts";
 import { DeviceError, openDevice, openRegisters, type PciDevice } from "../../src/index.ts";
 import { Config } from "../../src/pci/config-offsets.ts";
+import { registers } from "./counter.model.ts";
 import { tempFolder } from "./rig.ts";
 
 setDefaultTimeout(30_000);
 
-const FILE = join(import.meta.dir, "../../docs/models/counter.model.ts");
+const FILE = join(import.meta.dir, "./counter.model.ts");
 const open = (query = "") => openDevice(`model:${FILE}${query}`);
 const io = (device: PciDevice) => openRegisters(registers, device.bars[0]!);
 

@@ -1,5 +1,5 @@
 /** One conversation with an edu, QEMU's or ours: what is done, and the answers. */
-import { DMA_DONE, openEdu } from "../../docs/drivers/edu.ts";
+import { DMA_DONE, openEdu } from "../../examples/edu/edu.ts";
 import type { PciDevice } from "../../src/index.ts";
 
 const WAIT_MS = 5000;

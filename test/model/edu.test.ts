@@ -1,14 +1,14 @@
 /** The driver of QEMU's edu on our model of it. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import edu from "../../docs/models/edu.model.ts";
+import edu from "../../examples/edu/edu.model.ts";
 import { openModel } from "../../src/exports/model.ts";
 import { openDevice } from "../../src/index.ts";
 import { talkToEdu } from "./edu-script.ts";
 
 test("the driver talks to the model in this process and in one of its own, and gets the same answers", async () => {
   using inside = await openModel(edu);
-  using served = openDevice(`model:${join(import.meta.dir, "../../docs/models/edu.model.ts")}`);
+  using served = openDevice(`model:${join(import.meta.dir, "../../examples/edu/edu.model.ts")}`);
   const answers = talkToEdu(inside);
   expect(talkToEdu(served)).toEqual(answers);
   expect(answers.length).toBe(24);

@@ -48,7 +48,7 @@ test("a model that prints is served, however much it prints", async () => {
   const spec = parseModelSpec(`model:loud${query}`);
   const path = socketPath("loud");
   {
-    await using _served = await serveModel(spec, path, log);
+    await using _served = await serveModel(spec, { socketPath: path, log });
     using device = openDevice(`vfio-user:${path}`);
     expect(device.bars[0]!.read32(0)).toBe(0x45395056);
   }

@@ -1,11 +1,11 @@
 /** Models opened in this process. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import counter, { registers } from "../../docs/models/counter.model.ts";
 import { openModel } from "../../src/exports/model.ts";
 import { DeviceError, encodeFrames, openRegisters, type PciDevice } from "../../src/index.ts";
 import vp9 from "../../src/vp9/model/vp9.model.ts";
 import { CLIP_FRAMES } from "../media/rig.ts";
 import { config, frames } from "../vp9/encoder/rig.ts";
+import counter, { registers } from "./counter.model.ts";
 
 setDefaultTimeout(30_000);
 

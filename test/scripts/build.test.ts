@@ -144,7 +144,7 @@ describe("the binary", () => {
   });
 
   test("reads a register table from a driver's file, which imports the library", async () => {
-    const table = join(ROOT, "docs/drivers/edu.ts");
+    const table = join(ROOT, "examples/edu/edu.ts");
     writeFileSync(folder.file("away/driver.ts"), readFileSync(table));
     const words = ["model:vp9", "IDENTITY", "--table", "driver.ts", "--json"];
     const { exitCode, stdout, stderr } = await vfiokit("regs", ...words);

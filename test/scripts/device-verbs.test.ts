@@ -350,7 +350,7 @@ describe("a command line that makes no sense", () => {
   });
 
   test("the table in docs that --help shows is none that is refused", async () => {
-    expect(await failure(1, "regs", SPEC, "--table", "docs/drivers/edu.ts")).toContain("no such socket");
+    expect(await failure(1, "regs", SPEC, "--table", "examples/edu/edu.ts")).toContain("no such socket");
   });
 
   test("with --json what is wrong is on standard output, too, in one object", async () => {
@@ -384,8 +384,8 @@ describe("a command line that makes no sense", () => {
 describe("on a device that notes what it sees", () => {
   const path = folder.file("noting.sock");
   const SPEC = `vfio-user:${path}`;
-  const OPENING = ["read config:0x4 16", "write config:0x4 16 0x6"];
-  const CLOSING = ["read config:0x4 16", "write config:0x4 16 0x2"];
+  const OPENING = ["read config:0x4 16", "write config:0x4 16 0x7"];
+  const CLOSING = ["read config:0x4 16", "write config:0x4 16 0x3"];
   /** Whether it answers, and whether the writes before have arrived. */
   const PRESENCE = "read config:0x4 16";
   const notes: string[] = [];
@@ -608,7 +608,7 @@ export const registers = {
       PRESENCE,
       ...ids,
       "reset",
-      ...OPENING.toSpliced(1, 1, "write config:0x4 16 0x6"),
+      ...OPENING.toSpliced(1, 1, "write config:0x4 16 0x7"),
       PRESENCE,
       "read BAR0:0x0 32",
       ...ids,

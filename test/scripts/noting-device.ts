@@ -1,6 +1,6 @@
 /**
  * A PCI device behind a vfio-user server that notes each access it sees, on standard output: "read BAR0:0x10 32",
- * "write config:0x4 16 0x6", "reset", and "come" and "gone" for its clients. Nothing in it can be mapped: it sees all.
+ * "write config:0x4 16 0x7", "reset", and "come" and "gone" for its clients. Nothing in it can be mapped: it sees all.
  *
  *     bun noting-device.ts SOCKET
  *

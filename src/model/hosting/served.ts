@@ -2,9 +2,14 @@
  * A model as a vfio-user server in its own process, which exits with the process that started it: for a
  * guest, or any other client that takes a socket's path.
  */
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { findTool } from "../../debian/process.ts";
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
-import type { ModelSpec } from "../models.ts";
+import { type ModelSpec, parseModelSpec } from "../models.ts";
 import { whenUp } from "./lines.ts";
 
 const STOP_MS = 5000;
@@ -18,15 +23,23 @@ export interface ServedModel extends AsyncDisposable {
   readonly spec: string;
 }
 
+export interface ServeModelOptions {
+  /** Where the server listens, with mode 0600. Default: a path of its own in the folder for temporary files. */
+  readonly socketPath?: string;
+  /** Takes what the model falls back to, and a line if it exits by itself. Default: standard error. */
+  readonly log?: (line: string) => void;
+}
+
 /**
- * Starts the server; resolves when it accepts clients. `log` gets what it falls back to, and a line if it
- * exits by itself. Throws Error with its output if it does not start.
+ * Starts the server; resolves when it accepts clients. The socket is gone at the end, also if this process is killed.
+ * @param model a spec such as "model:./counter.model.ts", or the URL of a model's file, both with options after "?"
+ * @throws Error with its output if it does not start
  */
 export async function serveModel(
-  { spec, file, query }: ModelSpec,
-  socketPath: string,
-  log: (line: string) => void,
+  model: string | URL | ModelSpec,
+  { socketPath = ownPath(), log = console.error }: ServeModelOptions = {},
 ): Promise<ServedModel> {
+  const { spec, file, query } = specOf(model);
   const program = bunProgram(ownFile("./served-program.ts", import.meta.url));
   const words = [findTool("setpriv"), "--pdeathsig", "TERM", ...program, socketPath, file, query];
   const server = Bun.spawn(words, {
@@ -67,6 +80,15 @@ export async function serveModel(
       const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
       await server.exited;
       clearTimeout(late);
+      if (server.signalCode) rmSync(socketPath, { force: true }); // a killed server left it
     },
   };
+}
+
+/** A path that nothing has yet, and short enough for a socket. */
+const ownPath = () => join(tmpdir(), `vfiokit-model-${randomBytes(8).toString("hex")}.sock`);
+
+function specOf(model: string | URL | ModelSpec): ModelSpec {
+  if (typeof model === "string") return parseModelSpec(model);
+  return model instanceof URL ? parseModelSpec(`model:${fileURLToPath(model)}${model.search}`) : model;
 }

@@ -7,7 +7,7 @@ const root = join(import.meta.dir, "../../..");
 const work = join(root, "work");
 mkdirSync(work, { recursive: true });
 // As --in edu.ts does.
-copyFileSync(join(root, "docs/drivers/edu.ts"), join(work, "edu.ts"));
+copyFileSync(join(root, "examples/edu/edu.ts"), join(work, "edu.ts"));
 
 /** Times differ from run to run. */
 const comparable = (text: string) =>

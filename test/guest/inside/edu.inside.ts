@@ -1,7 +1,7 @@
-/** QEMU's edu device through the kernel's VFIO, driven by docs/drivers/edu.ts. */
+/** QEMU's edu device through the kernel's VFIO, driven by examples/edu/edu.ts. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { ADDRESS_BITS, DMA_DONE, type Edu, openEdu } from "../../../docs/drivers/edu.ts";
+import { ADDRESS_BITS, DMA_DONE, type Edu, openEdu } from "../../../examples/edu/edu.ts";
 import { DeviceError, type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
 import { addressesOf, bindTo } from "./rig.ts";
 

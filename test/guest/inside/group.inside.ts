@@ -1,6 +1,6 @@
 /** Two functions of one device that nothing isolates from each other, so in one IOMMU group: two edu behind a root port. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { openEdu } from "../../../docs/drivers/edu.ts";
+import { openEdu } from "../../../examples/edu/edu.ts";
 import { openDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { groupMembers, listFunctions, readFunction } from "../../../src/pci/bus/functions.ts";

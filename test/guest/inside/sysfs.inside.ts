@@ -1,7 +1,7 @@
 /** The story's guest: no IOMMU, no driver, regions disabled. Everything through sysfs: --iommu off --device edu. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { openEdu } from "../../../docs/drivers/edu.ts";
+import { openEdu } from "../../../examples/edu/edu.ts";
 import { type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { openConfigFile } from "../../../src/pci/bus/config-file.ts";

@@ -1,9 +1,9 @@
 /**
- * QEMU's educational device as a model of ours: docs/specs/edu.rst in QEMU. The driver, docs/drivers/edu.ts, and its register
+ * QEMU's educational device as a model of ours: docs/specs/edu.rst in QEMU. The driver, examples/edu/edu.ts, and its register
  * table serve both.
  */
 import { defineModel } from "vfiokit/model";
-import { DMA_DONE, registers } from "../drivers/edu.ts";
+import { DMA_DONE, registers } from "./edu.ts";
 
 const BAR_BYTES = 2 ** 20;
 /** The memory that only its DMA unit sees. */
