@@ -16,7 +16,14 @@ import { cached } from "../debian/cache.ts";
 import { run } from "../debian/process.ts";
 import { type Arch, arches, hostArch } from "./arch.ts";
 import bunPackages from "./bun-packages.json" with { type: "json" };
-import { bootModules, collectModules, deviceModules, modulesDep } from "./modules.ts";
+import {
+  bootModules,
+  collectModules,
+  deviceModules,
+  diskModules,
+  modulesAlias,
+  modulesDep,
+} from "./modules.ts";
 import { OptionError } from "./options.ts";
 
 /** Debian's stable kernel series. */
@@ -26,7 +33,9 @@ type Log = (line: string) => void;
 
 const qemuPackages = ["qemu-system-x86", "qemu-system-arm", "libslirp0", "virtiofsd"];
 const guestPackages = ["busybox-static", "libgcc-s1", "pciutils"];
-const modules = [...bootModules, ...deviceModules];
+const modules = [...bootModules, ...deviceModules, ...diskModules];
+/** What modprobe reads, by name. */
+const indexes = { "modules.dep": modulesDep, "modules.alias": modulesAlias };
 
 /** A hash that changes when the contents of a cache entry change. */
 const recipe = (...parts: unknown[]) =>
@@ -68,7 +77,7 @@ export interface Kernel {
   release: string;
   /** The file that QEMU boots. */
   image: string;
-  /** Folder of uncompressed modules, with modules.dep. */
+  /** Folder of uncompressed modules, with modules.dep and modules.alias. */
   modules: string;
 }
 
@@ -81,16 +90,19 @@ export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise
   const identity = isFile
     ? createHash("sha256").update(readFileSync(wanted)).digest("hex").slice(0, 12)
     : wanted;
-  const entry = await cached(`kernel-${identity}-${arch}-${recipe(modules)}`, async (folder) => {
-    const tree = join(folder, "tree");
-    if (isFile) await run(["dpkg-deb", "--extract", resolve(wanted), tree]);
-    else {
-      log(`fetching an ${arch} kernel ${wanted} from Debian's archive (100 MB, once)`);
-      const archive = await openArchive(arches[arch].debian, folder);
-      await archive.unpack(await findKernelPackages(archive, arch, wanted), tree, { dependencies: false });
-    }
-    return await takeKernel(tree, join(folder, "kernel"));
-  });
+  const entry = await cached(
+    `kernel-${identity}-${arch}-${recipe(modules, Object.keys(indexes))}`,
+    async (folder) => {
+      const tree = join(folder, "tree");
+      if (isFile) await run(["dpkg-deb", "--extract", resolve(wanted), tree]);
+      else {
+        log(`fetching an ${arch} kernel ${wanted} from Debian's archive (100 MB, once)`);
+        const archive = await openArchive(arches[arch].debian, folder);
+        await archive.unpack(await findKernelPackages(archive, arch, wanted), tree, { dependencies: false });
+      }
+      return await takeKernel(tree, join(folder, "kernel"));
+    },
+  );
   const release = readFileSync(join(entry, "release"), "utf8");
   return { release, image: join(entry, "vmlinuz"), modules: join(entry, "modules") };
 }
@@ -126,7 +138,8 @@ async function takeKernel(tree: string, into: string): Promise<string> {
   writeFileSync(join(into, "release"), release);
   const collected = await collectModules(folder, modules);
   for (const { name, data } of collected) writeFileSync(join(into, "modules", `${name}.ko`), data);
-  writeFileSync(join(into, "modules", "modules.dep"), modulesDep(collected));
+  for (const [name, textOf] of Object.entries(indexes))
+    writeFileSync(join(into, "modules", name), textOf(collected));
   return into;
 }
 

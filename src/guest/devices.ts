@@ -6,8 +6,6 @@ interface KnownDevice {
   about: string;
   /** Default properties, which the spec can override. */
   properties: Record<string, string>;
-  /** The kernel's driver for it, which a stock guest would load. */
-  module?: string;
   /** Whether it needs a disk. */
   disk?: true;
 }
@@ -20,15 +18,14 @@ const known: Record<string, KnownDevice> = {
   nvme: {
     about: "an NVMe controller with an empty disk of 64 MiB",
     properties: { serial: "vfiokit" },
-    module: "nvme",
     disk: true,
   },
   "pci-testdev": {
     about: "8 MiB of memory in BAR2",
     properties: { membar: "8M", "membar-backed": "on" },
   },
-  igb: { about: "an Intel 82576 network card with SR-IOV", properties: noBootRom, module: "igb" },
-  e1000e: { about: "an Intel 82574L network card", properties: noBootRom, module: "e1000e" },
+  igb: { about: "an Intel 82576 network card with SR-IOV", properties: noBootRom },
+  e1000e: { about: "an Intel 82574L network card", properties: noBootRom },
 };
 
 export const knownDevices = Object.entries(known).map(([name, { about }]) => ({ name, about }));
@@ -138,9 +135,4 @@ function slotOf(addr: unknown): number | undefined {
 /** Whether a device needs a disk and names none (drive=NAME). */
 export function needsDisk({ option, driver, properties }: QemuDevice): boolean {
   return !isJson(option) && known[driver]?.disk === true && !Object.hasOwn(properties, "drive");
-}
-
-/** Modules of the kernel's own drivers for these devices. */
-export function driverModules(devices: readonly QemuDevice[]): string[] {
-  return [...new Set(devices.flatMap(({ driver }) => known[driver]?.module ?? []))];
 }

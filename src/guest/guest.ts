@@ -10,7 +10,6 @@ import { DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from 
 import { type BootOptions, type BootResult, boot, GuestError } from "./boot.ts";
 import {
   areMixed,
-  driverModules,
   type GuestDevice,
   needsDisk,
   placeDevices,
@@ -94,7 +93,6 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     const settings = {
       token,
       bun: basename(bun),
-      modules: driverModules(devices).join(" "),
       columns: String(terminalColumns),
       folders: view.folders.map(({ name }) => name).join(" "),
       work: view.work,

@@ -30,7 +30,7 @@ share() { # share TYPE NAME OPTIONS PLACE: mounts a folder of the host
 modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
 modprobe -q virtiofs # unless it is built in
 share virtiofs guest rw /run/guest || exit
-. /run/guest/settings # token, bun, modules, columns, folders, work, program, link, target
+. /run/guest/settings # token, bun, columns, folders, work, program, link, target
 read_only=ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose
 for name in programs bun; do share 9p "$name" "$read_only" "/run/$name" || exit; done
 ln -s "/run/bun/$bun" /usr/local/bin/bun
@@ -52,9 +52,9 @@ ln -sfn "$target" "$link"
 printf '#!/bin/sh\nexec /usr/local/bin/bun --no-env-file --config=/dev/null %s "$@"\n' "$program" > /usr/local/bin/vfiokit
 chmod +x /usr/local/bin/vfiokit
 
-# The drivers for user space bind nothing by themselves; the kernel's own drivers of the devices do.
-# shellcheck disable=SC2086,SC2154 # a list of words, from the settings
-modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic $modules
+modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic # which bind nothing by themselves
+# The kernel's own drivers of the devices, as udev loads them; most devices have none here.
+sort -u /sys/bus/pci/devices/*/modalias | xargs modprobe -aq
 
 # The command writes to pipes, as it would elsewhere: a port can be opened only once. The token precedes its
 # output, but is not repeated after the command has rebooted the guest.

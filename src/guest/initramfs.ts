@@ -6,7 +6,7 @@ import type { Kernel } from "./assets.ts";
 import { type CpioEntry, packCpio } from "./cpio.ts";
 
 const folders = [
-  ...["bin", "dev", "etc", "lib", "lib64", "lib/modules", "proc", "root", "run", "sbin", "sys", "tmp"],
+  ...["bin", "dev", "etc", "lib", "lib64", "lib/modules", "mnt", "proc", "root", "run", "sbin", "sys", "tmp"],
   ...["usr", "usr/bin", "usr/lib", "usr/local", "usr/local/bin", "usr/sbin", "var"],
 ];
 

@@ -14,8 +14,11 @@ export const bootModules = [
   "uio_pci_generic",
 ];
 
-/** Drivers that a stock guest would load when it finds their devices. */
+/** Drivers that the guest loads when it finds their devices, as a stock one does. */
 export const deviceModules = ["nvme", "igb", "e1000e", "virtio-iommu"];
+
+/** A file system for disks, and what it needs for its default names. */
+export const diskModules = ["vfat", "nls_cp437", "nls_ascii"];
 
 export interface KernelModule {
   name: string;
@@ -79,13 +82,27 @@ export function modulesDep(modules: readonly KernelModule[]): string {
   return text;
 }
 
+/** The text of modules.alias: the devices, file systems and so on that each module is for, as patterns. */
+export function modulesAlias(modules: readonly KernelModule[]): string {
+  return modules
+    .flatMap(({ name, data }) => infoOf(data, "alias").map((alias) => `alias ${alias} ${canonical(name)}\n`))
+    .join("");
+}
+
 /** The kernel treats - and _ in a module's name as the same. */
 const canonical = (name: string) => name.replaceAll("-", "_");
 
-/** The "depends" of a module's .modinfo section: strings KEY=VALUE, each ended by NUL. */
-function dependenciesOf(data: Uint8Array): string[] {
+const dependenciesOf = (data: Uint8Array) =>
+  infoOf(data, "depends").flatMap((names) => names.split(",").filter(Boolean));
+
+/** The values of a key in a module's .modinfo section: strings KEY=VALUE, each ended by NUL. */
+function infoOf(data: Uint8Array, key: string): string[] {
   const at = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const start = at.indexOf("\0depends=") + "\0depends=".length;
-  if (start < "\0depends=".length) return [];
-  return at.toString("latin1", start, at.indexOf("\0", start)).split(",").filter(Boolean);
+  const mark = `\0${key}=`;
+  const values: string[] = [];
+  for (let found = at.indexOf(mark); found >= 0; found = at.indexOf(mark, found + 1)) {
+    const start = found + mark.length;
+    values.push(at.toString("latin1", start, at.indexOf("\0", start)));
+  }
+  return values;
 }

@@ -5,7 +5,6 @@ import { splitCommandLine } from "../../scripts/cli/command-line.ts";
 import { mirrorOf } from "../../src/debian/archive.ts";
 import {
   areMixed,
-  driverModules,
   needsDisk,
   parseDevice,
   placeDevices,
@@ -14,7 +13,7 @@ import {
   withProperties,
 } from "../../src/guest/devices.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";
-import { modulesDep } from "../../src/guest/modules.ts";
+import { modulesAlias, modulesDep } from "../../src/guest/modules.ts";
 import "../../src/schemes.ts";
 
 /** QEMU's own devices, by their specs. */
@@ -116,10 +115,6 @@ test("an nvme has a disk, unless it is given one", () => {
   ]);
 });
 
-test("the kernel's own drivers come with the devices that they are for", () => {
-  expect(driverModules(qemuDevices("edu", "nvme,addr=7", "igb", "nvme"))).toEqual(["nvme", "igb"]);
-});
-
 test("the archive's address is the one that the machine's own apt has for Debian", () => {
   const oneLine =
     "deb-src http://a.example/debian x main\ndeb [arch=amd64] http://b.example/debian/ x main\n";
@@ -129,6 +124,14 @@ test("the archive's address is the one that the machine's own apt has for Debian
   expect(
     mirrorOf("# deb http://d.example/debian x main\ndeb http://e.example/ubuntu x main\n"),
   ).toBeUndefined();
+});
+
+test("modules.alias names the devices that a module is for", () => {
+  const info = ["", "license=GPL", "alias=pci:v*d*sv*sd*bc01sc08i02*", "alias=fs-x", "depends=vfio", ""];
+  const data = new TextEncoder().encode(info.join("\0"));
+  expect(modulesAlias([{ name: "my-disk", depends: [], data }])).toBe(
+    "alias pci:v*d*sv*sd*bc01sc08i02* my_disk\nalias fs-x my_disk\n",
+  );
 });
 
 test("modules.dep names what a module needs, the last to load first", () => {
