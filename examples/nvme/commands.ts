@@ -44,7 +44,7 @@ function identify({ data, uuid }: Namespace, { dword, namespace: id }: Command):
   if (cns === 3) return structure({ 0: [3, 16, 0, 0, ...Buffer.from(uuid.replaceAll("-", ""), "hex")] });
   return structure({
     ...{ 4: text(uuid.slice(0, 18), 20), 24: text("vfiokit NVMe", 40), 64: text("1", 8) },
-    ...{ 77: [MOST_PAGES_LOG2], 80: little(registers.VS.reset), 111: [1] },
+    ...{ 0: little(0x1234_1234), 77: [MOST_PAGES_LOG2], 80: little(registers.VS.reset), 111: [1] }, // 111: for I/O
     ...{ 258: [0, HELD_EVENTS - 1, 3], 266: little(WARNING_KELVINS), 268: little(WARNING_KELVINS + 10) },
     512: [0x66, 0x44, 0, 0, 1], // queue entries of 2^6 and 2^4 bytes, and one namespace
     520: [1 << 3, 0, 0, 0, 0, 0x07], // Write Zeroes, and a write cache that Flush empties for all namespaces, too

@@ -1,5 +1,6 @@
 /** The NVMe model, driven in this process: what it does for a driver, and that no driver can harm it. */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { identify as identifyByQueues } from "../../docs/drivers/nvme.ts";
 import nvme from "../../examples/nvme/nvme.model.ts";
 import { registers } from "../../examples/nvme/registers.ts";
 import { Status } from "../../examples/nvme/transfer.ts";
@@ -59,6 +60,11 @@ test("it identifies itself, its namespace, and the namespace's name", async () =
   expect([view.getUint32(0, true), view.getUint8(128 + 2)]).toEqual([BLOCKS, 9]);
   expect([view.getUint32(2 * PAGE, true), view.getUint32(2 * PAGE + 4, true)]).toEqual([1, 0]);
   expect([view.getUint32(3 * PAGE, true) & 0xffff, view.getUint32(3 * PAGE + 20, true)]).toEqual([0x1003, 0]);
+});
+
+test("the driver that was written for QEMU's controller gets its identity", async () => {
+  using device = await open();
+  expect(identifyByQueues(device)).toMatchObject({ vendor: 0x1234, model: "vfiokit NVMe", interrupts: 1 });
 });
 
 test("its size is an option, and a reset of either kind keeps its contents and its name", async () => {
