@@ -11,7 +11,7 @@ test("what docs/your-model.md shows is what comes out", async () => {
   const text = readFileSync(join(root, "docs/your-model.md"), "utf8");
   const blocks = [...text.matchAll(/```console\n(.*?)```/gs)].map((match) => match[1]!);
   const steps = blocks.flatMap((block) => block.split(/^\$ /m).slice(1));
-  expect(steps.length).toBe(4);
+  expect(steps.length).toBe(5);
   for (const step of steps) {
     const [command, ...shown] = step.split("\n");
     expect(await succeed(root, `PATH=$PATH:${BUN}; ${command}`)).toBe(shown.join("\n"));
@@ -24,4 +24,4 @@ test("what docs/your-model.md shows is what comes out", async () => {
   } finally {
     rmSync(file, { force: true });
   }
-}, 120_000);
+}, 180_000);
