@@ -3,7 +3,7 @@ import { defineModel, type ModelDevice, type ModelHandlers } from "vfiokit/model
 import { packFields, unpackFields } from "vfiokit/registers";
 import type { CompletionQueue, Namespace, Queue, Queues, SubmissionQueue } from "./commands.ts";
 import { adminCommands, HELD, ioCommands } from "./commands.ts";
-import { doorbells, IO_QUEUES, registers } from "./registers.ts";
+import { IO_QUEUES, registers } from "./registers.ts";
 import { check, PAGE_BYTES, parseCommand, Refused, refuse, Status } from "./transfer.ts";
 
 const [READY, FAILED] = [packFields(registers.CSTS, { RDY: 1 }), packFields(registers.CSTS, { CFS: 1 })];
@@ -15,7 +15,7 @@ const TURN_MS = 2; // how long commands run before the host's next access gets i
 export default defineModel({
   title: "nvme",
   id: { vendor: 0x1234, device: 0x0a4e, classCode: 0x01_08_02 },
-  bars: [{ registers: { ...registers, ...doorbells }, sizeBytes: 8192 }],
+  bars: [{ registers, sizeBytes: 8192 }],
   interrupts: { msix: IO_QUEUES + 1 },
   options: ["size"],
   create(device) {
@@ -26,7 +26,9 @@ export default defineModel({
   },
 });
 
-function createController(device: ModelDevice, namespace: Namespace): ModelHandlers {
+type Registers = typeof registers;
+
+function createController(device: ModelDevice<Registers>, namespace: Namespace): ModelHandlers<Registers> {
   const queues: Queues = { submission: new Map(), completion: new Map() };
   const io = ioCommands(device, namespace);
   let admin = adminCommands(device, namespace, queues);
@@ -48,7 +50,7 @@ function createController(device: ModelDevice, namespace: Namespace): ModelHandl
     const { ASQS, ACQS } = unpackFields(registers.AQA, device.get("AQA"));
     if (CSS !== 0 || MPS !== 0 || ASQS < 1 || ACQS < 1) return stop(FAILED);
     const queue = (name: "ASQ" | "ACQ", last: number): Queue => {
-      const address = device.get(`${name}_HIGH`) * 2 ** 32 + device.get(`${name}_LOW`);
+      const address = Number(device.get(name));
       return { id: 0, address: address - (address % PAGE_BYTES), entries: last + 1, head: 0, tail: 0 };
     };
     const completions = { ...queue("ACQ", ACQS), vector: 0, phase: 1 };
@@ -120,10 +122,6 @@ function createController(device: ModelDevice, namespace: Namespace): ModelHandl
     settlePin();
     work();
   };
-  const bells = Array.from({ length: IO_QUEUES + 1 }, (_, id) => ({
-    [`SQ${id}`]: { write: (value: number) => ring("tail", queues.submission.get(id), value) },
-    [`CQ${id}`]: { write: (value: number) => ring("head", queues.completion.get(id), value) },
-  }));
 
   const mask = (vectors: number) => {
     masked = vectors >>> 0;
@@ -131,7 +129,8 @@ function createController(device: ModelDevice, namespace: Namespace): ModelHandl
     for (const queue of queues.completion.values()) if (isPending(queue)) device.raise(queue.vector);
   };
   return {
-    ...Object.assign({}, ...bells),
+    SQTDBL: { write: (tail, queue) => ring("tail", queues.submission.get(queue), tail) },
+    CQHDBL: { write: (head, queue) => ring("head", queues.completion.get(queue), head) },
     INTMS: { read: () => masked, write: (vectors) => mask(masked | vectors) },
     INTMC: { read: () => masked, write: (vectors) => mask(masked & ~vectors) },
     CC: {

@@ -88,16 +88,12 @@ export function openQueues(device: PciDevice, id: number, entries: number): Queu
 
 /** Enables the controller with admin queues of so many entries. */
 export function enable(device: PciDevice, entries = 8): QueuePair {
-  const { CC, CSTS, AQA, ASQ_LOW, ASQ_HIGH, ACQ_LOW, ACQ_HIGH } = openRegisters(registers, device.bars[0]!);
+  const { CC, CSTS, AQA, ASQ, ACQ } = openRegisters(registers, device.bars[0]!);
   CC.write(0);
   const admin = openQueues(device, 0, entries);
   AQA.writeFields({ ASQS: entries - 1, ACQS: entries - 1 });
-  const split = (address: number) => [address % 2 ** 32, Math.floor(address / 2 ** 32)] as const;
-  const [[low, high], [completionLow, completionHigh]] = [split(admin.submission), split(admin.completion)];
-  ASQ_LOW.write(low);
-  ASQ_HIGH.write(high);
-  ACQ_LOW.write(completionLow);
-  ACQ_HIGH.write(completionHigh);
+  ASQ.write(admin.submission);
+  ACQ.write(admin.completion);
   CC.writeFields({ EN: 1 });
   if (CSTS.read() !== 1) throw new Error(`not ready: ${CSTS.read()}`);
   return admin;
