@@ -1,0 +1,48 @@
+/** Numbers as IP-XACT and CMSIS-SVD write them. Undefined: an expression, a parameter, or no number at all. */
+
+/** More digits than any register has. */
+const LONGEST = 80;
+const radix = { h: "0x", d: "", o: "0o", b: "0b" } as const;
+const scale = { "": 0n, k: 10n, m: 20n, g: 30n, t: 40n } as const;
+
+/** IP-XACT: 16, 0x10, #10, 4K (2009), 'h10, 32'b1_0000 (2014, as in SystemVerilog). */
+export function ipXactNumber(text: string | undefined): bigint | undefined {
+  const digits = plain(text);
+  const sized = /^\d*'s?([hdob])([\da-f]+)$/.exec(digits);
+  if (sized) return whole(radix[sized[1] as keyof typeof radix] + sized[2]);
+  return scaled(digits.replace(/^#/, "0x"));
+}
+
+/** CMSIS-SVD: 16, 0x10, #10000, 0b10000, 4K. A don't-care bit (x) makes it no number. */
+export function svdNumber(text: string | undefined): bigint | undefined {
+  return scaled(plain(text).replace(/^#/, "0b"));
+}
+
+const plain = (text = "") => (text.length > LONGEST ? "" : text.toLowerCase().replace(/[\s_]|^\+/g, ""));
+
+function scaled(digits: string): bigint | undefined {
+  const [, number, unit] = /^(0x[\da-f]+|0b[01]+|\d+)([kmgt]?)$/.exec(digits) ?? [];
+  if (number === undefined) return undefined;
+  return BigInt(number) << scale[unit as keyof typeof scale];
+}
+
+function whole(digits: string): bigint | undefined {
+  try {
+    return BigInt(digits);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of a register, so that no value takes much memory. */
+const MOST_BITS = 65_536n;
+
+/** A number of bits; undefined if no register has so many. */
+export function bitNumber(value: bigint | undefined): number | undefined {
+  return value === undefined || value > MOST_BITS ? undefined : Number(value);
+}
+
+/** A number of elements; undefined beyond 2^32. */
+export function countNumber(value: bigint | undefined): number | undefined {
+  return value === undefined || value > 2n ** 32n ? undefined : Number(value);
+}
