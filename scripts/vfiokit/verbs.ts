@@ -36,6 +36,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
       return import("../regs.ts");
     },
   },
+  registers: {
+    about: "Make a register table of IP-XACT or CMSIS-SVD",
+    run: () => import("../registers.ts"),
+  },
   peek: { about: "Read registers, once and with the exact width", run: () => import("../peek.ts") },
   poke: { about: "Write registers, once and with the exact width", run: () => import("../poke.ts") },
   irq: { about: "Wait for interrupts, count them, measure latency", run: () => import("../irq.ts") },

@@ -46,6 +46,7 @@ describe("--help", () => {
     ["peek.ts", "[OPTIONS] <SPEC> <PLACE>"],
     ["poke.ts", "[OPTIONS] <SPEC> <PLACE> [VALUES...]"],
     ["regs.ts", "[OPTIONS] <SPEC> [NAMES...]"],
+    ["registers.ts", "[OPTIONS] <FILE>"],
     ["irq.ts", "[OPTIONS] <SPEC>"],
     ["reset.ts", "[OPTIONS] <SPEC>"],
     ["model.ts", "[OPTIONS] --socket PATH"],
