@@ -112,7 +112,8 @@ Examples:
   bun run regs.ts 0000:00:05.0 --bar 2 --offset 0x100 --bytes 64
 
 The encoder's table is built in (10ee:7022, subsystem 10ee:0007, and the right MAGIC). Your own
-table is a file with "export const registers = { ... }", like src/vp9/contract/registers.ts.
+table is a file with "export const registers = { ... }", like src/vp9/contract/registers.ts;
+registers.ts makes one of IP-XACT or CMSIS-SVD.
 Each register is read once, in the table's order; write-only ones (wo) are not read, and those that
 a read clears (rc) only if they are named. NAME[3] is one register of an array, NAME all of it.
 

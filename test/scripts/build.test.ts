@@ -106,7 +106,7 @@ describe("the binary", () => {
       expect({ verb, exitCode, stderr }).toEqual({ verb, exitCode: 0, stderr: "" });
       expect(text(stdout)).toContain(`USAGE vfiokit ${verb} `);
       expect(text(stdout)).toContain(`\n  ${verb === "info" ? "sudo " : ""}vfiokit ${verb}`);
-      expect(text(stdout)).not.toMatch(new RegExp(`bun run|(?<![\\w.])(${verbs.join("|")})\\.ts`));
+      expect(text(stdout)).not.toMatch(new RegExp(`bun run|(?<![\\w./])(${verbs.join("|")})\\.ts`));
     }
   });
 
