@@ -95,6 +95,7 @@ export interface Region {
   copyOut(offset: number, to: Uint8Array): void;
 }
 
+/** What DMA memory must be like. */
 export interface DmaOptions {
   /** The device can only address memory below 2^addressBits; 64 if absent. */
   readonly addressBits?: number;

@@ -4,6 +4,7 @@ import { DeviceError, type OpenOptions, type PciDevice } from "./device.ts";
 import { openDevice } from "./open.ts";
 import { checkPresent, whyBarsSilent } from "./silence.ts";
 
+/** A reset, and the device's answers before and after it. */
 export interface ResetResult {
   /** How the device was reached: PciDevice's. */
   readonly reachedBy: string;

@@ -6,6 +6,7 @@ import { examineFunction } from "./function.ts";
 import { gatherFunction, gatherSystem } from "./gather.ts";
 import { examineSystem } from "./system.ts";
 
+/** All findings. */
 export interface Examination {
   /** Of this machine. */
   readonly system: Finding[];

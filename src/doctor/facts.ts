@@ -11,6 +11,7 @@ import type { RegisterAnswer } from "./registers.ts";
 /** Result of opening a device node: "ok", or the errno name. */
 export type Opened = "ok" | "ENOENT" | "EACCES" | "EBUSY" | (string & {});
 
+/** What the machine's checks look at; `gatherSystem` collects it. */
 export interface SystemFacts {
   /** As in process.arch. */
   readonly architecture: string;
@@ -44,6 +45,7 @@ export interface SystemFacts {
   readonly root: boolean;
 }
 
+/** What a function's checks look at; `gatherFunction` collects it. */
 export interface FunctionFacts {
   readonly function: PciFunction;
   readonly members: readonly GroupMember[];
@@ -68,8 +70,10 @@ export interface FunctionFacts {
   readonly record: BindingRecord | undefined;
 }
 
+/** How a check came out. A problem prevents driving the device. */
 export type Verdict = "ok" | "warning" | "problem" | "not applicable";
 
+/** The result of one check. */
 export interface Finding {
   /** Name of the check, a word or two; does not change. */
   readonly check: string;

@@ -18,6 +18,7 @@ import { readAnswer } from "../pci/bus/presence.ts";
 import { closesSysfs, type FunctionFacts, type Opened, type SystemFacts } from "./facts.ts";
 import { askRegisters } from "./registers.ts";
 
+/** Collects this machine's facts from /proc and /sys. Changes nothing. */
 export function gatherSystem(): SystemFacts {
   const cpu = readAttribute("/proc/cpuinfo") ?? "";
   return {

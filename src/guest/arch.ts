@@ -2,6 +2,7 @@
 
 import type { DebianArch } from "../debian/archive.ts";
 
+/** The architecture of a guest, as `uname -m` prints it. */
 export type Arch = "x86_64" | "aarch64";
 
 export interface ArchFacts {
@@ -30,6 +31,7 @@ export interface MachineChoice {
 /** Above the slots assigned to devices. */
 const VIRTIO_IOMMU_SLOT = "0x16";
 
+/** How a guest of each architecture is made: names of packages, QEMU's program and options. */
 export const arches: Record<Arch, ArchFacts> = {
   x86_64: {
     debian: "amd64",

@@ -37,8 +37,10 @@ export interface BootOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Takes output of the guest. The next bytes come after its promise resolves. */
 export type ByteSink = (bytes: Uint8Array) => void | Promise<void>;
 
+/** How the command ended, and how long it took. */
 export interface BootResult {
   /** The command's. */
   exitCode: number;

@@ -28,8 +28,10 @@ const known: Record<string, KnownDevice> = {
   e1000e: { about: "an Intel 82574L network card", properties: noBootRom },
 };
 
+/** The same with a few words about each. */
 export const knownDevices = Object.entries(known).map(([name, { about }]) => ({ name, about }));
 
+/** The short names of QEMU's devices that a guest can have. */
 export const deviceNames = Object.keys(known);
 
 /** A device for a guest. */

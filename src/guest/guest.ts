@@ -31,6 +31,7 @@ export interface UnwrittenFile {
   reason: string;
 }
 
+/** What a guest was, and how its command ended. */
 export interface GuestResult extends BootResult {
   arch: Arch;
   accelerator: "kvm" | "tcg";

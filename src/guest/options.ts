@@ -8,6 +8,7 @@ import type { BootOptions } from "./boot.ts";
 import { type GuestDevice, parseDevice } from "./devices.ts";
 import type { Trace } from "./qemu.ts";
 
+/** Options for `runGuest`. */
 export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   arch: Arch;
   /** Program and arguments. The program is searched for on the guest's PATH, which includes bun. */

@@ -30,6 +30,7 @@ export interface Machine {
   ports: readonly Port[];
 }
 
+/** A trace of QEMU's own events. */
 export interface Trace {
   /** Names of QEMU's trace events. */
   events: readonly string[];

@@ -39,6 +39,7 @@ export interface BarType {
   readonly prefetchable?: boolean | undefined;
 }
 
+/** What a function's configuration space has. */
 export interface ConfigSpaceOptions {
   readonly vendor: number;
   readonly device: number;
@@ -251,6 +252,7 @@ export interface ConfigSpaceModel {
   reset(): void;
 }
 
+/** Lays out a function's configuration space, 4096 bytes, with its BARs and capabilities, as after power-on. */
 export function buildConfigSpace(options: ConfigSpaceOptions): ConfigSpaceModel {
   const initial = new Uint8Array(CONFIG_BYTES);
   const writable = new Uint8Array(CONFIG_BYTES);

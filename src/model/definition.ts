@@ -26,6 +26,7 @@ export interface DeviceRemains extends Pick<DeviceModel, "config" | "msiVectors"
   readonly barBytes: readonly number[];
 }
 
+/** What a model is prepared with. */
 export interface ModelSetup {
   readonly options: URLSearchParams;
   /** Tells people in one line what takes long, or works worse than it could. */
@@ -34,6 +35,7 @@ export interface ModelSetup {
   fail(error: Error): void;
 }
 
+/** What a model prepared on the main thread of its process. */
 export interface PreparedModel<Data = unknown> {
   /** What it works with, for people: e.g. a library's name and version. */
   readonly about: string;

@@ -3,6 +3,7 @@ import { errnoName } from "../os/errno.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 import type { DmaTable } from "./dma.ts";
 
+/** A device model as the vfio-user server calls it. `defineModel` makes one from register tables. */
 export interface DeviceModel extends Partial<Disposable> {
   readonly config: ConfigSpaceModel;
   /** BAR 0 to 5; undefined if there is none. */
@@ -24,6 +25,7 @@ export interface DeviceModel extends Partial<Disposable> {
   onTime(): void;
 }
 
+/** A descriptor for which the model's thread waits. */
 export interface Wakeup {
   readonly fd: number;
   onReadable(): void;
@@ -32,6 +34,7 @@ export interface Wakeup {
 /** Registers: handlers that get each access. Memory: the client may map it. */
 export type BarModel = RegisterBar | MemoryBar;
 
+/** A BAR of registers, whose handlers get each access. */
 export interface RegisterBar {
   readonly kind: "registers";
   readonly sizeBytes: number;
@@ -42,6 +45,7 @@ export interface RegisterBar {
   write(offset: number, from: Uint8Array): void;
 }
 
+/** A BAR of memory, which the client maps. */
 export interface MemoryBar {
   readonly kind: "memory";
   readonly sizeBytes: number;

@@ -41,6 +41,7 @@ export interface DmaMessages {
   write(iova: number, from: Uint8Array): boolean;
 }
 
+/** The client's memory, as far as the client shares it with the device, by I/O virtual address. */
 export class DmaTable {
   /** For memory that the client did not share; undefined if it takes no messages. */
   messages: DmaMessages | undefined;

@@ -7,6 +7,7 @@ export interface FaultKinds<Kind extends string> {
   readonly kinds: Readonly<Record<Kind, { readonly about: string; readonly delays?: boolean }>>;
 }
 
+/** One fault to inject. */
 export interface Fault<Kind extends string> {
   readonly kind: Kind;
   /** The event that it strikes, from 1. */

@@ -28,6 +28,7 @@ import { DmaTable } from "./dma.ts";
 import { FunctionAccess } from "./function-access.ts";
 import { Interrupts } from "./interrupts.ts";
 
+/** Options for `openModel`. */
 export interface OpenModelOptions {
   /** Values of the model's options, by name. */
   readonly options?: Readonly<Record<string, string>>;

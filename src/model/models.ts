@@ -13,6 +13,7 @@ export interface ModelSpec {
   readonly query: string;
 }
 
+/** A model that has a name, for `registerModel`. */
 export interface NamedModel {
   readonly name: string;
   readonly file: string;
@@ -33,10 +34,12 @@ export function registerModel(model: NamedModel): void {
   models.set(model.name, model);
 }
 
+/** The models that `registerModel` has been given, in that order. */
 export function namedModels(): readonly NamedModel[] {
   return [...models.values()];
 }
 
+/** Whether a device's spec names a model: `model:...`. */
 export function isModelSpec(spec: string): boolean {
   return spec.startsWith(SCHEME);
 }

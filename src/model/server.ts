@@ -31,6 +31,7 @@ export interface ClientKeeper {
   drop(): void;
 }
 
+/** Options for `serve`. */
 export interface ServeOptions {
   /** See DmaTable. */
   readonly trusting?: boolean;

@@ -3,6 +3,7 @@ import { openValue, type RegisterIo } from "./access.ts";
 import { getField, valueName } from "./fields.ts";
 import { bytesOf, elementName, isReadable, type Register, type RegisterElement, widthOf } from "./table.ts";
 
+/** A register and what it read as. */
 export interface RegisterValue extends RegisterElement {
   /** A bigint for 64 bits. Undefined if it was not read. */
   readonly value: number | bigint | undefined;

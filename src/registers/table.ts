@@ -11,6 +11,7 @@ export type Mode = "ro" | "rw" | "wo" | "rc" | "w1c" | "w1s";
 /** Bits of a register: each access has exactly this width. */
 export type Width = 8 | 16 | 32 | 64;
 
+/** A field of a register. */
 export interface Field {
   /** Lowest and highest bit, both inclusive. */
   readonly bits: readonly [low: number, high: number];
@@ -19,6 +20,7 @@ export interface Field {
   readonly values?: Readonly<Record<string, number>>;
 }
 
+/** One register, or an array of equal ones. */
 export interface Register {
   /** Byte offset in its region, a multiple of its width. */
   readonly offset: number;
@@ -39,6 +41,7 @@ export interface Register {
   readonly fields?: Readonly<Record<string, Field>>;
 }
 
+/** A device's registers, by name. Write it as an object literal with `as const satisfies RegisterTable`. */
 export type RegisterTable = Readonly<Record<string, Register>>;
 
 /** What a read gives: a bigint for 64 bits, else a number. */

@@ -20,6 +20,7 @@ export type ClientSource =
       readonly standby?: boolean;
     });
 
+/** Options for `startModel`. */
 export interface StartOptions {
   readonly model: Pick<ModelSpec, "file" | "query">;
   readonly clients: ClientSource;
@@ -30,6 +31,7 @@ export interface StartOptions {
   readonly notice?: (line: string) => void;
 }
 
+/** A model that takes clients. */
 export interface RunningModel {
   /** What the device is, for people. */
   readonly title: string;

@@ -18,6 +18,7 @@ const LAST_WORDS = 4096;
 /** How long to wait for its last words after it exits. */
 const LAST_WORDS_MS = 200;
 
+/** A model in a process of its own, which ends when this is disposed of. */
 export interface ServedModel extends AsyncDisposable {
   /** The spec that opens it: vfio-user:/path/to.sock. */
   readonly spec: string;

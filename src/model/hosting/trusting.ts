@@ -9,6 +9,7 @@ import { eachLine, whenUp } from "./lines.ts";
 import { listenPrivately } from "./private-socket.ts";
 import type { RunningModel, StartOptions } from "./process.ts";
 
+/** Options for `startTrustingModel`. */
 export type TrustingOptions = Omit<StartOptions, "clients" | "trusting"> & {
   readonly clients: { readonly socketPath: string; readonly standby?: boolean };
 };

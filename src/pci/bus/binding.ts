@@ -29,6 +29,7 @@ import {
 /** The driver that a function is bound to where nobody says another. */
 export const DEFAULT_DRIVER = "vfio-pci";
 
+/** Options for `bind` and `planBind`. */
 export interface BindOptions {
   /** Also bind the members of its IOMMU group that VFIO does not tolerate as they are. */
   readonly group?: boolean;
@@ -44,6 +45,7 @@ export interface DriverChange {
   readonly to: string | null;
 }
 
+/** What `bind` does: the drivers that change, and what they concern. */
 export interface BindPlan {
   /** The whole IOMMU group; empty if there is none. */
   readonly members: readonly GroupMember[];

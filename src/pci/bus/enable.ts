@@ -19,6 +19,7 @@ export interface CommandBits {
 const NONE: CommandBits = { io: false, memory: false, busMaster: false };
 const ALL: CommandBits = { io: true, memory: true, busMaster: true };
 
+/** The Command register before and after a change. */
 export interface CommandChange {
   /** The whole register, 16 bits. */
   readonly before: number;

@@ -8,6 +8,7 @@ import { BusError } from "./bus-error.ts";
 /** Where sysfs lists functions by address. Tests use a tree of their own. */
 export const FUNCTIONS = "/sys/bus/pci/devices";
 
+/** The ids of a function, 16 bits each. */
 export interface PciIds {
   readonly vendor: number;
   readonly device: number;
@@ -33,12 +34,14 @@ export const ResourceFlag = {
   UNSET: 0x2000_0000n,
 } as const;
 
+/** An IOMMU group of functions, which only one user can have. */
 export interface IommuGroup {
   readonly number: number;
   /** Whether VFIO made it in noiommu mode, so that it protects nothing. */
   readonly noiommu: boolean;
 }
 
+/** A PCI function as sysfs shows it. */
 export interface PciFunction extends PciIds {
   /** Canonical: 0000:00:09.0. */
   readonly address: string;

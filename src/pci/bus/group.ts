@@ -1,6 +1,7 @@
 /** An IOMMU group. VFIO hands out all of its functions or none, because the hardware can't isolate them. */
 import { groupMembers, type IommuGroup, type PciFunction } from "./functions.ts";
 
+/** A function of an IOMMU group, and whether it keeps VFIO from using the group. */
 export interface GroupMember {
   readonly function: PciFunction;
   /** Whether VFIO can use the group with this member as it is. */

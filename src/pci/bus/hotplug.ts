@@ -9,6 +9,7 @@ import { findUses } from "./in-use.ts";
 import { attach, driverState, isStillWaiting, remove, requireRights, restore } from "./kernel-driver.ts";
 import { isSilent, readAnswer } from "./presence.ts";
 
+/** Options for `rescan`. */
 export interface RescanOptions {
   /** Functions to remove, each with all others of its device. */
   readonly addresses?: readonly string[];
@@ -28,6 +29,7 @@ export interface RescanOptions {
  */
 export type Fate = "back" | "changed" | "silent" | "gone" | "new";
 
+/** One function before and after a rescan. */
 export interface RescanOutcome {
   readonly address: string;
   readonly fate: Fate;

@@ -9,6 +9,7 @@ export interface DecodedWindow {
   readonly enabled: boolean;
 }
 
+/** A bridge's buses and windows. */
 export interface DecodedBridge {
   readonly primaryBus: number;
   readonly secondaryBus: number;

@@ -127,6 +127,7 @@ interface DecodedRom {
   readonly sizeBytes?: number;
 }
 
+/** The header: the first 64 bytes of configuration space. */
 export interface DecodedHeader {
   readonly vendorId: number;
   readonly deviceId: number;

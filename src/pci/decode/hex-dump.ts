@@ -4,6 +4,7 @@
  */
 import { CONFIG_BYTES } from "../config-offsets.ts";
 
+/** One function of a dump. */
 export interface DumpedFunction {
   /** As in the dump; undefined if it has none. */
   readonly address: string | undefined;

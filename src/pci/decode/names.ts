@@ -24,6 +24,10 @@ export interface PciNames {
 
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 
+/**
+ * Names from the first of these files that there is, in the format of pci.ids; none are known if there is no such file.
+ * Default: where distributions have pci.ids. The file is read when a name is first asked for.
+ */
 export function openNames(files: readonly string[] = FILES): PciNames {
   let list: Entry | undefined;
   const root = () => {

@@ -11,14 +11,19 @@ import type { Register, RegisterTable } from "../../registers/table.ts";
 export const PCI_ID = { vendor: 0x10ee, device: 0x7022, subsystemVendor: 0x10ee, subsystem: 0x0007 } as const;
 /** "VP9E", read as a little-endian word. */
 export const MAGIC = 0x45395056;
+/** The interface's version here, in VERSION.MAJOR: counts incompatible changes. */
 export const INTERFACE_MAJOR = 1;
+/** The same in VERSION.MINOR: counts additions. */
 export const INTERFACE_MINOR = 0;
+/** Size of BAR0, which holds the registers. */
 export const REGISTER_BYTES = 4096;
+/** Size of the window, BAR1. */
 export const WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** In a stream register: leave this setting at the codec's own default. */
 export const DEFAULT = 0xffff_ffff;
 
+/** The endpoint's register table; docs/encoder.md shows it. */
 export const registers = {
   MAGIC: {
     offset: 0x000,

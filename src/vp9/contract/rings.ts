@@ -4,6 +4,7 @@
  * that. All fields are little-endian.
  */
 
+/** A field of a ring's entry. */
 export interface EntryField {
   /** Byte offset in the entry. */
   readonly offset: number;
@@ -25,7 +26,9 @@ function codes<T extends Readonly<Record<string, { readonly code: number }>>>(
   return Object.fromEntries(entries) as { readonly [N in keyof T]: T[N]["code"] };
 }
 
+/** Size of a submission. */
 export const SUBMISSION_BYTES = 64;
+/** The fields of a submission. */
 export const submissionFields = {
   TAG: { offset: 0, bits: 32, about: "Returned in the completion" },
   OPCODE: { offset: 4, bits: 32, about: "Operation, see below" },
@@ -53,6 +56,7 @@ export const submissionFields = {
 /** Byte offsets in a submission. */
 export const Submission = offsets(submissionFields);
 
+/** What each OPCODE of a submission does. */
 export const opcodes = {
   ENCODE: { code: 1, about: "Encodes a frame" },
   FLUSH: {
@@ -60,10 +64,14 @@ export const opcodes = {
     about: "Completes once everything before it has completed and the codec holds nothing back",
   },
 } as const;
+/** Codes of a submission's OPCODE, by name. */
 export const Opcode = codes(opcodes);
+/** Bits of a submission's FLAGS. */
 export const SubmitFlag = { FORCE_KEY: 1 } as const;
 
+/** Size of an entry of a segment list. */
 export const SEGMENT_BYTES = 16;
+/** The fields of an entry of a segment list. */
 export const segmentFields = {
   ADDRESS: { offset: 0, bits: 64, about: "Address of a piece of the frame" },
   LENGTH: { offset: 8, bits: 32, about: "Bytes in the piece; the pieces add up to the frame" },
@@ -71,7 +79,9 @@ export const segmentFields = {
 /** Byte offsets in an entry of a segment list. */
 export const Segment = offsets(segmentFields);
 
+/** Size of a completion. */
 export const COMPLETION_BYTES = 32;
+/** The fields of a completion. */
 export const completionFields = {
   TAG: { offset: 0, bits: 32, about: "Copied from the submission" },
   STATUS: { offset: 4, bits: 16, about: "Result, see below" },
@@ -88,8 +98,10 @@ export const completionFields = {
 } as const satisfies EntryTable;
 /** Byte offsets in a completion. */
 export const Completion = offsets(completionFields);
+/** Bits of a completion's FLAGS. */
 export const CompletionFlag = { KEY: 1 } as const;
 
+/** What each STATUS of a completion means. */
 export const completionStatuses = {
   OK: { code: 0, about: "The packet is at OUTPUT" },
   DROPPED: { code: 1, about: "Rate control dropped the frame; not an error" },
@@ -107,6 +119,7 @@ export const completionStatuses = {
   OUTPUT_TOO_SMALL: { code: 6, about: "The packet of PACKET_BYTES did not fit and is lost" },
   CODEC_FAILED: { code: 7, about: "The codec gave up on the frame" },
 } as const;
+/** Codes of a completion's STATUS, by name. */
 export const CompletionStatus = codes(completionStatuses);
 
 /** A status by name, for messages. */

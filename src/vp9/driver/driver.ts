@@ -40,6 +40,7 @@ const ALL_ONES = 0xffff_ffff;
 const { STATE } = registers.STATUS.fields;
 const State = STATE.values;
 
+/** Drives the endpoint frame by frame; `Encoder` is built on it. */
 export class EndpointDriver implements Disposable {
   readonly #device: PciDevice;
   readonly #registers: Registers<typeof registers>;

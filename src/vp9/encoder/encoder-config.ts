@@ -2,6 +2,7 @@
 import { MILLISECONDS, type Rational } from "../../media/video.ts";
 import type { StreamSettings } from "../driver/driver.ts";
 
+/** Settings of a stream, for `configure`. A setting left out is the default. */
 export interface EncoderConfig {
   /** There is no choice, but WebCodecs' callers give it: "vp9", or 8-bit profile 0 such as "vp09.00.10.08". */
   readonly codec?: string | undefined;

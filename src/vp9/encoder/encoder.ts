@@ -44,6 +44,7 @@ export function openEncoder(options: EncoderOptions): Encoder {
   }
 }
 
+/** An encoder with the shape of WebCodecs' VideoEncoder. `openEncoder` makes one. Every call but `close` is awaited. */
 export class Encoder implements Disposable {
   readonly #options: EncoderOptions & { readonly path: TransferPath };
   readonly #driver: EndpointDriver;

@@ -10,6 +10,7 @@ import type { EncoderOptions, EncoderStatistics } from "./options.ts";
 import { PacketSink } from "./packet-sink.ts";
 import { countChunk, type EncodeReport, emptyReport, Pace, type Portions, Stopwatch } from "./report.ts";
 
+/** Options for `encodeFile`. */
 export interface EncodeFileOptions {
   readonly encoder: Omit<EncoderOptions, "output" | "error">;
   /** Size, format and times come from the source. */

@@ -2,6 +2,7 @@
 import type { PciDevice } from "../../device/device.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
 
+/** Options for opening an encoder. */
 export interface EncoderOptions {
   /** A spec for openDevice, or an open device, which the encoder does not close. Default "model:vp9". */
   readonly device?: string | PciDevice;
@@ -48,6 +49,7 @@ export const optionNames: Readonly<Record<keyof EncoderOptions, true>> = {
   error: true,
 };
 
+/** Options for one frame. */
 export interface EncodeOptions {
   /** Make this a key frame. */
   readonly keyFrame?: boolean | undefined;
@@ -71,6 +73,7 @@ export class FrameBuffer {
   }
 }
 
+/** What an encoder uses, and what it has done since it was opened. */
 export interface EncoderStatistics {
   readonly codec: string;
   readonly path: TransferPath;

@@ -2,6 +2,7 @@
 import type { TransferPath } from "../driver/stream-memory.ts";
 import type { EncodedChunk } from "./options.ts";
 
+/** Milliseconds of each part of the work. */
 export interface Portions {
   /** Opening the device and setting the stream up. */
   start: number;
@@ -19,6 +20,7 @@ export interface Portions {
   finish: number;
 }
 
+/** What was encoded, and how long it took. */
 export interface EncodeReport {
   /** Frames whose packets are in the output. */
   frames: number;

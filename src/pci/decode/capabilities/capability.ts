@@ -19,6 +19,7 @@ export interface CapabilityLayout {
 /** A table of layouts by capability id. */
 export type CapabilityTable = Readonly<Record<number, CapabilityLayout>>;
 
+/** A capability with its registers. */
 export interface DecodedCapability {
   readonly id: number;
   /** Whether it is in PCI Express' extended space, from 0x100 on. */

@@ -100,6 +100,7 @@ export function choice(
   return number(low, high, text, (raw) => named[raw] ?? unnamed(raw), when);
 }
 
+/** A register of configuration space with its fields. */
 export interface DecodedRegister {
   readonly name: string;
   /** In configuration space. */
