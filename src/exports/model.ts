@@ -49,12 +49,17 @@ export { type ServedModel, type ServeModelOptions, serveModel } from "../model/h
 export { startTrustingModel, type TrustingOptions } from "../model/hosting/trusting.ts";
 export { type OpenModelOptions, openModel } from "../model/in-process.ts";
 export type {
+  BarDescription,
+  BarDescriptions,
+  CapabilitiesDescription,
+  CreateHandlers,
   MemoryDescription,
   ModelDescription,
   ModelDevice,
   ModelHandlers,
   RegisterHandlers,
   RegistersDescription,
+  TableOf,
 } from "../model/model-description.ts";
 export {
   isModelSpec,
