@@ -5,7 +5,9 @@ import type { ModelSetup, PreparedModel } from "./definition.ts";
 import type { FaultKinds } from "./fault-injection.ts";
 import type { DmaRange } from "./shared-mapping.ts";
 
+/** A BAR: registers, memory, or none. */
 export type BarDescription = RegistersDescription | MemoryDescription | undefined;
+/** BAR 0 to 5. */
 export type BarDescriptions = readonly BarDescription[];
 
 /** `Data` is what `prepare` gives; structured clone must accept it. */
@@ -82,6 +84,7 @@ export interface MemoryDescription {
   readonly prefetchable?: boolean;
 }
 
+/** Which capabilities configuration space has besides power management, MSI and AER. */
 export interface CapabilitiesDescription {
   /** PCI Express as an endpoint with a link, or integrated into the root complex, which is the default. */
   readonly express?: ExpressType;

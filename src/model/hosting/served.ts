@@ -24,6 +24,7 @@ export interface ServedModel extends AsyncDisposable {
   readonly spec: string;
 }
 
+/** Options for `serveModel`. */
 export interface ServeModelOptions {
   /** Where the server listens, with mode 0600. Default: a path of its own in the folder for temporary files. */
   readonly socketPath?: string;
