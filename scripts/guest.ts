@@ -2,11 +2,11 @@
 import { fstatSync, statSync } from "node:fs";
 import { type ArgsDef, defineCommand } from "citty";
 import { type Arch, arches, hostArch } from "../src/guest/arch.ts";
-import { GuestError } from "../src/guest/boot.ts";
 import { deviceNames } from "../src/guest/devices.ts";
-import { runGuest } from "../src/guest/guest.ts";
+import { GuestError } from "../src/guest/failure.ts";
 import { type GuestOptions, OptionError } from "../src/guest/options.ts";
 import { UnknownDevice } from "../src/guest/qemu.ts";
+import { runGuest } from "../src/guest/run-guest.ts";
 import "../src/schemes.ts";
 import { splitCommandLine } from "./cli/command-line.ts";
 import { interrupted } from "./cli/interrupt.ts";

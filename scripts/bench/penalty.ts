@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
+import { type GuestResult, runGuest } from "../../src/guest/run-guest.ts";
 import { serveModel } from "../../src/model/hosting/served.ts";
 import { parseModelSpec } from "../../src/model/models.ts";
 import { bunProgram } from "../../src/os/bun-program.ts";

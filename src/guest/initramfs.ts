@@ -1,4 +1,4 @@
-/** A guest's first file system: busybox, modules, and the script that runs first. Shares have the rest. */
+/** A guest's first file system: busybox, modules, and the scripts that run first. Shares have the rest. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Arch, arches } from "./arch.ts";
@@ -27,11 +27,18 @@ const files: Record<string, string> = {
 export function buildInitramfs(arch: Arch, programs: string, kernel: Kernel): Uint8Array[] {
   const { triplet, loader } = arches[arch];
   const modules = `lib/modules/${kernel.release}`;
+  const script = (path: string, name: string): CpioEntry => ({
+    path,
+    kind: "file",
+    data: readFileSync(join(import.meta.dir, name)),
+    executable: true,
+  });
   const text = (content: string) => new TextEncoder().encode(content);
   const entries: CpioEntry[] = [
     ...[...folders, modules].map((path) => ({ path, kind: "folder" }) as const),
     { path: "dev/console", kind: "character-device", major: 5, minor: 1 },
-    { path: "init", kind: "file", data: readFileSync(join(import.meta.dir, "init.sh")), executable: true },
+    script("init", "init.sh"),
+    script("agent.sh", "agent.sh"),
     {
       path: "bin/busybox",
       kind: "file",

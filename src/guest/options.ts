@@ -4,14 +4,14 @@ import { basename, dirname } from "node:path";
 import { DeviceError } from "../device/device.ts";
 import { type Remedy, type RemedyOptions, remediesOf } from "../remedy/remedy.ts";
 import type { Arch } from "./arch.ts";
-import type { BootOptions } from "./boot.ts";
 import { type GuestDevice, parseDevice } from "./devices.ts";
+import type { Input } from "./input.ts";
 import type { Trace } from "./qemu.ts";
+import type { ByteSink } from "./session.ts";
 
-export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
+/** What a guest is booted with. */
+export interface BootGuestOptions {
   arch: Arch;
-  /** Program and arguments. The program is searched for on the guest's PATH, which includes bun. */
-  command: readonly string[];
   /**
    * Short names (devices.ts), `vfio-user:/path/to.sock`, `model:NAME` for a model (registerModel), or QEMU's
    * -device options. The first one is 0000:00:01.0 unless it says otherwise.
@@ -22,10 +22,8 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
    * directory up. A guest started from a clone of vfiokit sees the clone, and this folder only if vfiokit is linked in it.
    */
   project?: string;
-  /** Files to copy into the command's working directory under their base names. A pipe is read to its end. */
+  /** Files to copy into the guest's folder `work` under their base names. A pipe is read to its end. */
   inputs?: readonly string[];
-  /** Files to write from that directory's regular files of the same base names, however the command ended. */
-  outputs?: readonly string[];
   /** The beginning of a version in Debian's archive, or the file of a package linux-image-*.deb. */
   kernel?: string | undefined;
   memoryMib?: number;
@@ -33,14 +31,37 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   /** 2 MiB pages that the guest's kernel reserves. */
   hugepages?: number;
   iommu?: boolean;
-  /** Lets the command reboot the guest. It then runs again, and its working directory is as it left it. */
+  /** Lets commands reboot the guest. Those that ran then run again, and `work` is as they left it. */
   reboots?: boolean;
-  /** Columns of the terminal that onStderr writes to, if it is one: the guest's verbs show progress there. */
-  terminalColumns?: number | undefined;
   /** Events for QEMU to trace, for tests that watch the bus. */
   trace?: Trace;
+  /** Time for the boot. Default: 10 minutes. */
+  timeoutMs?: number | undefined;
+  /** Ends the guest, at any time. */
+  signal?: AbortSignal | undefined;
   /** Gets lines about progress, for people. */
   log?: (line: string) => void;
+  /** Gets the kernel's console, and QEMU's own messages. */
+  onConsole?: ((text: string) => void) | undefined;
+  /** Called when QEMU starts. */
+  onBoot?: (() => void) | undefined;
+}
+
+/** A guest and its one command. `timeoutMs` is for both together. */
+export interface GuestOptions extends BootGuestOptions {
+  /** Program and arguments, in the folder `work`. The program is searched for on the guest's PATH, which includes bun. */
+  command: readonly string[];
+  /** Files to write from that folder's regular files of the same base names, however the command ended. */
+  outputs?: readonly string[];
+  /** Standard input. Default: empty. */
+  stdin?: Input | undefined;
+  /** Get the command's output as it comes. */
+  onStdout?: ByteSink | undefined;
+  onStderr?: ByteSink | undefined;
+  /** Called when the guest has booted and starts the command. */
+  onCommand?: (() => void) | undefined;
+  /** Columns of the terminal that onStderr writes to, if it is one: the guest's verbs show progress there. */
+  terminalColumns?: number | undefined;
 }
 
 /** An option can't work as given. */
@@ -68,7 +89,9 @@ const HUGEPAGE_MIB = 2;
  * QEMU whether it has its devices.
  * @throws OptionError
  */
-export function checkOptions(options: GuestOptions & { memoryMib: number }): GuestDevice[] {
+export function checkOptions(
+  options: BootGuestOptions & { memoryMib: number; outputs?: readonly string[] },
+): GuestDevice[] {
   const { devices = [], inputs = [], outputs = [], kernel, memoryMib, hugepages = 0 } = options;
   if (hugepages > 0 && hugepages * HUGEPAGE_MIB + ROOM_MIB > memoryMib) {
     const most = Math.max(0, Math.floor((memoryMib - ROOM_MIB) / HUGEPAGE_MIB));

@@ -26,8 +26,10 @@ export interface Machine {
   workSocket: string;
   /** Events for QEMU to trace. */
   trace?: Trace | undefined;
-  /** UNIX sockets that QEMU connects to, by the guest's name for the port. */
-  ports: readonly Port[];
+  /** UNIX socket for the guest's control port, which QEMU connects to. */
+  controlSocket: string;
+  /** UNIX sockets that QEMU listens on, for the ports of the guest's sessions in the order of the port's numbers. */
+  sessionSockets: readonly string[];
 }
 
 export interface Trace {
@@ -43,11 +45,6 @@ export interface Disk {
 }
 
 export interface Share {
-  name: string;
-  path: string;
-}
-
-export interface Port {
   name: string;
   path: string;
 }
@@ -145,8 +142,7 @@ function qemuOptions(machine: Machine): string[] {
     ...["-chardev", `socket,id=guest,path=${doubled(machine.workSocket)}`],
     ...["-device", `vhost-user-fs-pci,chardev=guest,tag=guest,addr=${WORK_SLOT.toString(16)}`],
     ...machine.shares.flatMap(shareOptions),
-    ...["-device", `virtio-serial-pci,id=ports,addr=${PORTS_SLOT.toString(16)},disable-legacy=on`],
-    ...machine.ports.flatMap(portOptions),
+    ...portOptions(machine),
   ];
 }
 
@@ -168,10 +164,20 @@ function shareOptions({ name, path }: Share, index: number): string[] {
   ];
 }
 
-function portOptions({ name, path }: Port): string[] {
+function portOptions({ controlSocket, sessionSockets }: Machine): string[] {
+  const port = (name: string, nr: number, socket: string) => [
+    ...["-chardev", `socket,id=${name},path=${socket}`],
+    ...["-device", `virtserialport,bus=ports.0,nr=${nr},chardev=${name},name=${name}`],
+  ];
+  // Port 0 is reserved for consoles.
+  const count = 2 + sessionSockets.length;
   return [
-    ...["-chardev", `socket,id=${name},path=${doubled(path)}`],
-    ...["-device", `virtserialport,bus=ports.0,chardev=${name},name=${name}`],
+    "-device",
+    `virtio-serial-pci,id=ports,addr=${PORTS_SLOT.toString(16)},disable-legacy=on,max_ports=${count}`,
+    ...port("control", 1, doubled(controlSocket)),
+    ...sessionSockets.flatMap((path, index) =>
+      port(`session-${index}`, 2 + index, `${doubled(path)},server=on,wait=off`),
+    ),
   ];
 }
 

@@ -3,8 +3,8 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { GuestError } from "../../src/guest/boot.ts";
-import { runGuest } from "../../src/guest/guest.ts";
+import { GuestError } from "../../src/guest/failure.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 
 // The first one of these tests fetches what guests are made of.
 setDefaultTimeout(900_000);
