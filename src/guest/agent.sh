@@ -19,7 +19,7 @@ session() { # session NUMBER TOKEN
   at=/run/sessions/$1 token=$2 ended='' group='' cats=''
   rm -rf "$at"
   mkdir -p "$at"
-  mkfifo "$at/stdin" "$at/stdout" "$at/stderr"
+  mkfifo -m 666 "$at/stdin" "$at/stdout" "$at/stderr" # also for a command of another user
 
   # The job: text for this shell. The port reads as ended until the kernel knows that the host has opened it.
   port "$1" 0

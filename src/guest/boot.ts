@@ -4,12 +4,15 @@ import { keepText, lastLines } from "./console.ts";
 import { CONTROL, openControl } from "./control.ts";
 import { type Ending, GuestError, interruption, lateEnding } from "./failure.ts";
 import { type Machine, qemuCommand } from "./qemu.ts";
+import { connectQmp, type Qmp } from "./qmp.ts";
 import { openSession, type Session, sessionSockets } from "./session.ts";
 
 export interface BootOptions {
   timeoutMs: number;
   /** Whether the time is for the boot, or for the guest's whole life. */
   timeoutOf: "boot" | "life";
+  /** Whether the guest has a terminal, for a shell. */
+  hasTerminal?: boolean;
   /** The kernel's console, and QEMU's own messages. */
   onConsole?: ((text: string) => void) | undefined;
   /** Called when QEMU starts. */
@@ -23,6 +26,9 @@ export interface Booted extends AsyncDisposable {
   /** When QEMU was started, in performance.now()'s time. */
   readonly startMs: number;
   readonly sessions: readonly Session[];
+  readonly qmp: Qmp;
+  /** QEMU's socket for the guest's terminal, if it has one. */
+  readonly terminalSocket: string;
   /** Ends the guest with an error. */
   fail(ending: Ending): void;
   /** Resolves when the guest has ended, for any reason. */
@@ -36,6 +42,8 @@ export interface Booted extends AsyncDisposable {
 /** How many commands can run at the same time. Each takes three of the guest's 31 ports. */
 export const SESSIONS = 8;
 
+/** QEMU's socket for its machine protocol. */
+const QMP = "qmp";
 /** Time for QEMU to exit cleanly. */
 const QUIT_MS = 2000;
 /** The kernel's message on a panic. */
@@ -57,14 +65,17 @@ const OUR_SIGNAL = new RegExp(`^.*terminating on signal 15 from pid ${process.pi
 export async function boot(
   tree: string,
   folder: string,
-  machine: Omit<Machine, "controlSocket" | "sessionSockets">,
+  machine: Omit<Machine, "controlSocket" | "sessionSockets" | "qmpSocket" | "terminalSocket">,
   options: BootOptions,
 ): Promise<Booted> {
   const { timeoutMs, signal } = options;
   await using held = new AsyncDisposableStack();
   const control = held.use(await openControl(folder));
+  const terminalSocket = join(folder, "terminal");
   const { command, env } = qemuCommand(tree, {
     ...machine,
+    qmpSocket: join(folder, QMP),
+    terminalSocket: options.hasTerminal ? terminalSocket : undefined,
     controlSocket: join(folder, CONTROL),
     sessionSockets: sessionSockets(folder, SESSIONS),
   });
@@ -149,11 +160,14 @@ export async function boot(
   });
   const failed = await Promise.race([ready, died]);
   if (failed) throw failed;
+  const qmp = held.use(await connectQmp(join(folder, QMP)));
   if (options.timeoutOf === "boot") clearTimeout(timer);
   const resources = held.move();
   return {
     startMs,
     sessions,
+    qmp,
+    terminalSocket,
     fail,
     died,
     explain,

@@ -1,11 +1,12 @@
 /** Runs commands in a guest, a few at the same time. */
 import type { Booted } from "./boot.ts";
 import { GuestError } from "./failure.ts";
-import type { Input } from "./input.ts";
-import type { ByteSink, Job, Session } from "./session.ts";
+import { ANSWER_MS, type Job, type Session } from "./session.ts";
+import type { ByteSink, Input } from "./streams.ts";
+import { within } from "./within.ts";
 
 export interface RunOptions {
-  /** Standard input: text, bytes, Bun.file(path), or a stream of bytes. Default: empty. */
+  /** Standard input: text, bytes, or a stream of bytes. Default: empty. */
   stdin?: Input | undefined;
   /** Get the output as it comes. Without one the result has that stream's output as text. */
   onStdout?: ByteSink | undefined;
@@ -14,6 +15,8 @@ export interface RunOptions {
   timeoutMs?: number | undefined;
   /** Ends the command. */
   signal?: AbortSignal | undefined;
+  /** Who runs it: a user of the guest, such as "user", which is unprivileged. Default: root. */
+  user?: string | undefined;
   /** The working directory, as a path in the guest. Default: the project's folder. */
   cwd?: string | undefined;
 }
@@ -67,7 +70,10 @@ export function commandRunner(booted: Booted): Runner {
     return got;
   }
 
-  return async (command, { stdin, onStdout, onStderr, timeoutMs, signal, cwd, columns = 0, onStart }) => {
+  return async (
+    command,
+    { stdin, onStdout, onStderr, timeoutMs, signal, user, cwd, columns = 0, onStart },
+  ) => {
     const [program] = command;
     if (program === undefined)
       throw new TypeError("run: the command is empty; its first word is the program");
@@ -90,7 +96,7 @@ export function commandRunner(booted: Booted): Runner {
       if (session === undefined) throw await cut;
       const stdout = textSink(onStdout);
       const stderr = textSink(onStderr);
-      const job: Job = { command, folder: cwd, columns };
+      const job: Job = { command, folder: cwd, user, columns };
       let startMs = performance.now();
       const start = () => {
         startMs = performance.now();
@@ -101,9 +107,9 @@ export function commandRunner(booted: Booted): Runner {
       try {
         line = await session.run(job, streams, cut);
       } finally {
-        const freed = session.freed().then((isFree) => void (isFree && release(session)));
-        // Who hears of an early end may rely on it that no process of the command is left.
-        if (line === undefined) await freed;
+        const freed = session.freed().then(() => release(session));
+        // After an early end no process of the command is left, unless the kernel can't end it.
+        if (line === undefined) await within(ANSWER_MS, freed);
       }
       if (line === undefined) throw await cut;
       if (!EXIT_CODE.test(line)) {

@@ -1,6 +1,6 @@
 /** Boots a guest, which then runs commands until it is closed. */
-import { mkdirSync, mkdtempSync, statSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { chooseAccelerator } from "./accelerator.ts";
 import type { Arch } from "./arch.ts";
@@ -10,12 +10,14 @@ import { type Booted, type BootOptions, boot } from "./boot.ts";
 import { commandRunner, type Runner, type RunOptions, type RunResult } from "./commands.ts";
 import { areMixed, driverModules, placeDevices, type QemuDevice } from "./devices.ts";
 import { GuestError } from "./failure.ts";
-import { openWorkFolder, removeFolder } from "./files.ts";
+import { openWorkFolder } from "./files.ts";
 import { buildInitramfs } from "./initramfs.ts";
-import { type BootGuestOptions, checkOptions } from "./options.ts";
+import { type BootGuestOptions, checkInput, checkOptions } from "./options.ts";
+import { openPlugger, type PluggedDevice } from "./plug.ts";
 import { guestView, projectOf } from "./project.ts";
 import { type Disk, pciDevices } from "./qemu.ts";
 import { quote } from "./quote.ts";
+import { openScratchFolder } from "./scratch.ts";
 import { serveShare } from "./share.ts";
 
 export interface GuestFacts {
@@ -41,7 +43,17 @@ export interface Guest extends GuestFacts, AsyncDisposable {
    *   and the guest can run more commands unless it ended.
    */
   run(command: readonly string[], options?: RunOptions): Promise<RunResult>;
-  /** Copies a file into `work`. A pipe is read to its end. Returns the path in the guest. */
+  /**
+   * Plugs in a device, as a spec of BootGuestOptions.devices names it; resolves when the guest has it. A model's process starts
+   * now and ends when the device is unplugged.
+   * @throws OptionError if the spec can't work or no port is free (BootGuestOptions.hotplugPorts), and GuestError if QEMU refuses
+   *   the device or the guest does not find it
+   */
+  plug(device: string): Promise<PluggedDevice>;
+  /**
+   * Copies a file or a folder into `work`. A pipe is read to its end. Returns the path in the guest.
+   * @throws OptionError if it can't be copied, and Error if a folder of that name is there
+   */
   put(path: string): Promise<string>;
   /**
    * Writes `path` from the regular file of the same base name in `work`.
@@ -54,6 +66,7 @@ export interface Guest extends GuestFacts, AsyncDisposable {
 export interface OpenGuest extends Omit<Guest, "take"> {
   readonly startMs: number;
   readonly runner: Runner;
+  readonly terminalSocket: string;
   /** Returns why a file can't be taken. */
   take(path: string): Promise<string | undefined>;
 }
@@ -69,7 +82,7 @@ const KVM_TIMEOUT_MS = 15_000;
  *   OptionError if an option can't work (no such file or kernel, too little memory)
  */
 export async function bootGuest(options: BootGuestOptions): Promise<Guest> {
-  const guest = await openGuest(options, "boot");
+  const guest = await openGuest(options, { timeoutOf: "boot" });
   return {
     ...guest,
     async take(path) {
@@ -79,10 +92,9 @@ export async function bootGuest(options: BootGuestOptions): Promise<Guest> {
   };
 }
 
-/** @param timeoutOf what options.timeoutMs limits */
 export async function openGuest(
   options: BootGuestOptions,
-  timeoutOf: BootOptions["timeoutOf"],
+  life: Pick<BootOptions, "timeoutOf" | "hasTerminal">,
 ): Promise<OpenGuest> {
   const { arch, inputs = [], log = () => {}, signal } = options;
   const memoryMib = options.memoryMib ?? DEFAULT_MEMORY_MIB;
@@ -90,8 +102,7 @@ export async function openGuest(
   const { tree, programs, kernel, bun } = await untilAborted(fetchAssets(options, log), signal);
 
   await using held = new AsyncDisposableStack();
-  const folder = mkdtempSync(join(tmpdir(), "vfiokit-guest-"));
-  held.defer(() => removeFolder(folder));
+  const { path: folder } = held.use(openScratchFolder());
   const initramfs = join(folder, "initramfs");
   writeFileSync(initramfs, Buffer.concat(buildInitramfs(arch, programs, kernel)));
   const view = guestView(projectOf(options.project ?? process.cwd()));
@@ -102,6 +113,7 @@ export async function openGuest(
     cpus: options.cpus ?? Math.min(2, availableParallelism()),
     hugepages: options.hugepages ?? 0,
     reboots: options.reboots ?? false,
+    hotplugPorts: options.hotplugPorts ?? 0,
     image: kernel.image,
     initramfs,
     trace: options.trace,
@@ -157,7 +169,8 @@ export async function openGuest(
 
   const work = join(folder, "guest", "work");
   mkdirSync(work, { recursive: true });
-  const files = held.use(openWorkFolder(work));
+  chmodSync(work, 0o777); // for the guest's unprivileged user; here the folder around it is this user's alone
+  const files = held.use(openWorkFolder(work, folder));
   for (const path of inputs) {
     if (statSync(path).isFIFO())
       log(`reading the pipe ${path} to its end; the guest has it as the file ${basename(path)}`);
@@ -170,15 +183,19 @@ export async function openGuest(
     if (backed.disk) disks.push(backed.disk);
     inOrder.push(backed.device);
   }
+  // What is plugged in ends after the guest, so this must be held before it.
+  const plugged = held.use(new AsyncDisposableStack());
   const booted = held.use(
     await bootWith(accelerator.name, "guest", inOrder, disks, {
       ...options,
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      timeoutOf,
+      ...life,
     }),
   );
   const bootMs = performance.now() - booted.startMs;
   const runner = commandRunner(booted);
+  const { qmp, died } = booted;
+  const plugger = plugged.use(openPlugger({ qmp, runner, folder, ports: machine.hotplugPorts, died, log }));
   const resources = held.move();
   return {
     arch,
@@ -189,10 +206,12 @@ export async function openGuest(
     project: view.project,
     work: view.work,
     runner,
+    terminalSocket: booted.terminalSocket,
+    plug: plugger.plug,
     run: (command, options = {}) => runner(command, { ...options, cwd: options.cwd ?? view.project }),
     async put(path) {
-      await files.put(path);
-      return join(view.work, basename(path));
+      checkInput(path);
+      return join(view.work, await files.put(path));
     },
     take: files.take,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -17,6 +17,8 @@ ln -s fd/0 /dev/stdin
 ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 ip link set lo up
+mkdir /home/user
+chown user:user /home/user
 
 share() { # share TYPE NAME OPTIONS PLACE: mounts a folder of the host
   mkdir -p "$4"
@@ -27,6 +29,9 @@ share() { # share TYPE NAME OPTIONS PLACE: mounts a folder of the host
   done
   return 1
 }
+# The drivers for user space bind nothing by themselves; the kernel's own drivers of the devices do. Loading them takes a
+# while, and nothing waits for them before the end.
+modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic &
 modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
 modprobe -q virtiofs # unless it is built in
 share virtiofs guest rw /run/guest || exit
@@ -52,9 +57,9 @@ ln -sfn "$target" "$link"
 printf '#!/bin/sh\nexec /usr/local/bin/bun --no-env-file --config=/dev/null %s "$@"\n' "$program" > /usr/local/bin/vfiokit
 chmod +x /usr/local/bin/vfiokit
 
-# The drivers for user space bind nothing by themselves; the kernel's own drivers of the devices do.
 # shellcheck disable=SC2086,SC2154 # a list of words, from the settings
-modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic $modules
+[ "$modules" ] && modprobe -a $modules
+wait
 
 # shellcheck disable=SC2154
 cd "$work" || exit

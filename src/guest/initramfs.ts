@@ -6,16 +6,33 @@ import type { Kernel } from "./assets.ts";
 import { type CpioEntry, packCpio } from "./cpio.ts";
 
 const folders = [
-  ...["bin", "dev", "etc", "lib", "lib64", "lib/modules", "proc", "root", "run", "sbin", "sys", "tmp"],
+  ...[
+    "bin",
+    "dev",
+    "etc",
+    "home",
+    "lib",
+    "lib64",
+    "lib/modules",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+  ],
   ...["usr", "usr/bin", "usr/lib", "usr/local", "usr/local/bin", "usr/sbin", "var"],
 ];
 
 /** Where the guest mounts its programs; init.sh uses the same path. */
 const PROGRAMS = "/run/programs";
 
+/** The unprivileged user; init.sh makes its home. */
+export const USER = "user";
+
 const files: Record<string, string> = {
-  "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
-  "etc/group": "root:x:0:\n",
+  "etc/passwd": `root:x:0:0:root:/root:/bin/sh\n${USER}:x:1000:1000:${USER}:/home/${USER}:/bin/sh\n`,
+  "etc/group": `root:x:0:\n${USER}:x:1000:\n`,
   "etc/hosts": "127.0.0.1 localhost\n",
 };
 

@@ -1,9 +1,7 @@
-/** A command's standard input. */
+/** Sends a command its standard input. */
 import { once } from "node:events";
 import type { Socket } from "node:net";
-
-/** A ReadableStream is an AsyncIterable, too. */
-export type Input = string | Uint8Array | Blob | AsyncIterable<Uint8Array>;
+import type { Input } from "./streams.ts";
 
 /**
  * Sends all of it, no faster than the command reads, then end-of-file. Stops when the socket is closed.
@@ -27,7 +25,6 @@ export async function sendInput(input: Input, socket: Socket): Promise<void> {
 }
 
 function asChunks(input: Input): AsyncIterable<string | Uint8Array> {
-  if (input instanceof Blob) return input.stream();
   if (typeof input !== "string" && !(input instanceof Uint8Array)) return input;
   return (async function* () {
     yield input;

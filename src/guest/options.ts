@@ -1,13 +1,13 @@
 /** A guest's options, which are checked before anything is fetched or booted. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { DeviceError } from "../device/device.ts";
 import { type Remedy, type RemedyOptions, remediesOf } from "../remedy/remedy.ts";
 import type { Arch } from "./arch.ts";
 import { type GuestDevice, parseDevice } from "./devices.ts";
-import type { Input } from "./input.ts";
 import type { Trace } from "./qemu.ts";
-import type { ByteSink } from "./session.ts";
+import type { ByteSink, Input, Terminal } from "./streams.ts";
+import { refusedIn } from "./tree.ts";
 
 /** What a guest is booted with. */
 export interface BootGuestOptions {
@@ -22,7 +22,7 @@ export interface BootGuestOptions {
    * directory up. A guest started from a clone of vfiokit sees the clone, and this folder only if vfiokit is linked in it.
    */
   project?: string;
-  /** Files to copy into the guest's folder `work` under their base names. A pipe is read to its end. */
+  /** Files and folders to copy into the guest's folder `work` under their base names. A pipe is read to its end. */
   inputs?: readonly string[];
   /** The beginning of a version in Debian's archive, or the file of a package linux-image-*.deb. */
   kernel?: string | undefined;
@@ -33,6 +33,11 @@ export interface BootGuestOptions {
   iommu?: boolean;
   /** Lets commands reboot the guest. Those that ran then run again, and `work` is as they left it. */
   reboots?: boolean;
+  /**
+   * Devices that can be plugged in at the same time, up to 8. Default: none, because each port makes the boot a little longer.
+   * On aarch64 the guest's IOMMU is then virtio-iommu.
+   */
+  hotplugPorts?: number;
   /** Events for QEMU to trace, for tests that watch the bus. */
   trace?: Trace;
   /** Time for the boot. Default: 10 minutes. */
@@ -49,10 +54,12 @@ export interface BootGuestOptions {
 
 /** A guest and its one command. `timeoutMs` is for both together. */
 export interface GuestOptions extends BootGuestOptions {
-  /** Program and arguments, in the folder `work`. The program is searched for on the guest's PATH, which includes bun. */
+  /** Program and arguments, in the folder `work`; empty for the shell on `terminal`. The program is searched for on the guest's PATH, which includes bun. */
   command: readonly string[];
   /** Files to write from that folder's regular files of the same base names, however the command ended. */
   outputs?: readonly string[];
+  /** For the shell. The guest then has its time limit for the boot alone. */
+  terminal?: Terminal | undefined;
   /** Standard input. Default: empty. */
   stdin?: Input | undefined;
   /** Get the command's output as it comes. */
@@ -92,7 +99,15 @@ const HUGEPAGE_MIB = 2;
 export function checkOptions(
   options: BootGuestOptions & { memoryMib: number; outputs?: readonly string[] },
 ): GuestDevice[] {
-  const { devices = [], inputs = [], outputs = [], kernel, memoryMib, hugepages = 0 } = options;
+  const {
+    devices = [],
+    inputs = [],
+    outputs = [],
+    kernel,
+    memoryMib,
+    hugepages = 0,
+    hotplugPorts = 0,
+  } = options;
   if (hugepages > 0 && hugepages * HUGEPAGE_MIB + ROOM_MIB > memoryMib) {
     const most = Math.max(0, Math.floor((memoryMib - ROOM_MIB) / HUGEPAGE_MIB));
     const need = hugepages * HUGEPAGE_MIB + ROOM_MIB;
@@ -101,6 +116,8 @@ export function checkOptions(
       `${hugepages}: with ${ROOM_MIB} MiB for the guest itself they need ${need} MiB of memory, and it has ${memoryMib}; at most ${most} fit`,
     );
   }
+  if (!Number.isInteger(hotplugPorts) || hotplugPorts < 0 || hotplugPorts > 8)
+    throw new OptionError("hotplugPorts", `${hotplugPorts}: a guest has 0 to 8 of them`);
   if (kernel?.endsWith(".deb")) checkReadable("kernel", kernel);
   else if (kernel !== undefined && !/^\d+(\.\d+)*([+~-][\w.+~-]*)?$/.test(kernel))
     throw new OptionError(
@@ -109,15 +126,16 @@ export function checkOptions(
     );
   for (const [index, path] of inputs.entries()) {
     checkInput(path);
-    const name = basename(path);
-    if (inputs.findIndex((other) => basename(other) === name) < index)
+    const name = basename(resolve(path));
+    if (inputs.findIndex((other) => basename(resolve(other)) === name) < index)
       throw new OptionError("inputs", `${path}: another one is also called ${name}`);
   }
   for (const path of outputs) checkWritable("outputs", path);
   return devices.map(checkDevice);
 }
 
-function checkDevice(spec: string): GuestDevice {
+/** Parses a spec. Throws OptionError. */
+export function checkDevice(spec: string): GuestDevice {
   let device: GuestDevice;
   try {
     device = parseDevice(spec);
@@ -143,11 +161,18 @@ function checkReadable(option: keyof GuestOptions, path: string): void {
   if (statSync(path).isDirectory()) throw new OptionError(option, `${path}: it is a folder, not a file`);
 }
 
-function checkInput(path: string): void {
-  checkReadable("inputs", path);
+/** Throws OptionError. */
+export function checkInput(path: string): void {
+  attempt("inputs", `${path}: it can't be read`, () => accessSync(path, constants.R_OK));
+  if (statSync(path).isDirectory()) {
+    const refused = resolve(path) === "/" ? { path, reason: "it has no name" } : refusedIn(path);
+    if (refused)
+      throw new OptionError("inputs", `${path}: ${refused.path} can't go to the guest: ${refused.reason}`);
+    return;
+  }
   const stats = statSync(path);
   if (!stats.isFile() && !stats.isFIFO())
-    throw new OptionError("inputs", `${path}: it is neither a regular file nor a pipe`);
+    throw new OptionError("inputs", `${path}: it is neither a regular file nor a pipe nor a folder`);
 }
 
 function checkWritable(option: keyof GuestOptions, path: string): void {

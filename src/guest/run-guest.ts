@@ -1,6 +1,7 @@
 /** Boots a guest, runs one command in it and ends it. */
 import { DEFAULT_TIMEOUT_MS, type GuestFacts, type OpenGuest, openGuest } from "./guest.ts";
 import type { GuestOptions } from "./options.ts";
+import { runShell } from "./shell.ts";
 
 /** An output that was not written. */
 export interface UnwrittenFile {
@@ -28,7 +29,9 @@ export interface GuestResult extends GuestFacts {
  */
 export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   const { log = () => {}, outputs = [], timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  await using guest = await openGuest({ ...options, timeoutMs }, "life");
+  const hasTerminal = options.terminal !== undefined;
+  const timeoutOf = hasTerminal ? "boot" : "life";
+  await using guest = await openGuest({ ...options, timeoutMs }, { timeoutOf, hasTerminal });
   const [ended] = await Promise.allSettled([runIn(guest, options)]);
   const unwritten: UnwrittenFile[] = [];
   for (const path of outputs) {
@@ -43,19 +46,25 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
   return { ...ended.value, arch, accelerator, kernel, unwritten };
 }
 
-async function runIn(guest: OpenGuest, { command, onCommand, terminalColumns, ...options }: GuestOptions) {
+async function runIn(
+  guest: OpenGuest,
+  { command, onCommand, terminal, terminalColumns, ...options }: GuestOptions,
+) {
   let bootMs = guest.bootMs;
-  const { exitCode, durationMs } = await guest.runner(command, {
-    stdin: options.stdin,
-    onStdout: options.onStdout ?? ignore,
-    onStderr: options.onStderr ?? ignore,
-    cwd: guest.work,
-    columns: terminalColumns ?? 0,
-    onStart() {
-      bootMs = performance.now() - guest.startMs;
-      onCommand?.();
-    },
-  });
+  const onStart = () => {
+    bootMs = performance.now() - guest.startMs;
+    onCommand?.();
+  };
+  const { exitCode, durationMs } = terminal
+    ? await runShell(guest, terminal, onStart)
+    : await guest.runner(command, {
+        stdin: options.stdin,
+        onStdout: options.onStdout ?? ignore,
+        onStderr: options.onStderr ?? ignore,
+        cwd: guest.work,
+        columns: terminalColumns ?? 0,
+        onStart,
+      });
   return { exitCode, bootMs, commandMs: durationMs };
 }
 

@@ -1,20 +1,21 @@
 /** A session: the way into the guest for one command at a time. agent.sh is its other end. */
 import { randomBytes } from "node:crypto";
-import { createConnection, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { join } from "node:path";
-import { type Input, sendInput } from "./input.ts";
+import { sendInput } from "./input.ts";
 import { markedStream } from "./marked-stream.ts";
 import { quote } from "./quote.ts";
+import { connect, received } from "./socket.ts";
+import type { ByteSink, Input } from "./streams.ts";
 import { within } from "./within.ts";
-
-/** Gets a command's output. The stream waits for the promise that it returns, so that calls never overlap. */
-export type ByteSink = (bytes: Uint8Array) => void | Promise<void>;
 
 export interface Job {
   /** Program and arguments. */
   readonly command: readonly string[];
   /** Its working directory in the guest. */
   readonly folder: string;
+  /** A user of the guest, by name; root if undefined. */
+  readonly user: string | undefined;
   /** Columns of the terminal that its standard error leads to; 0 for none. */
   readonly columns: number;
 }
@@ -35,8 +36,8 @@ export interface Session {
    * @throws what a sink or the input throws
    */
   run(job: Job, streams: Streams, cut: Promise<unknown>): Promise<string | undefined>;
-  /** Resolves when the session can be used again, after a run: false if the guest does not free it. */
-  freed(): Promise<boolean>;
+  /** Resolves when the session can be used again, after a run. */
+  freed(): Promise<void>;
   /** None of the session's processes is left: the guest says so, or is gone itself. */
   onFree(): void;
   /** The guest has rebooted: the command there runs again, without standard input. */
@@ -47,7 +48,7 @@ export interface Session {
 const streamNames = ["stdin", "stdout", "stderr"] as const;
 const LONGEST_LINE = 20;
 /** Time for the guest to start a command, and to end one. */
-const ANSWER_MS = 10_000;
+export const ANSWER_MS = 10_000;
 
 /** The sockets of some sessions, in the order of the guest's ports. */
 export const sessionSockets = (folder: string, count: number): string[] =>
@@ -85,8 +86,11 @@ export function openSession(folder: string, number: number, order: (line: string
         open("stdout").then((socket) => readOutput(socket, token, onStdout, start)),
         open("stderr").then((socket) => readOutput(socket, token, onStderr)),
       ]).then(([line]) => line);
+      let stdin: Socket | undefined;
       const submit = async (isFirst: boolean) => {
+        stdin?.destroy(); // QEMU has one client at a time
         const socket = await open("stdin");
+        stdin = socket;
         const text = jobText(job, isFirst, input !== undefined);
         socket.write(`${token}\n${Buffer.byteLength(text)}\n${text}`);
         order(`run ${number} ${token}`);
@@ -108,7 +112,7 @@ export function openSession(folder: string, number: number, order: (line: string
         order(`end ${number}`);
       }
     },
-    freed: () => within(ANSWER_MS, free.promise),
+    freed: () => free.promise,
     onFree() {
       begun.resolve();
       free.resolve();
@@ -121,7 +125,7 @@ export function openSession(folder: string, number: number, order: (line: string
 }
 
 /** What agent.sh reads to run a command. */
-function jobText({ command, folder, columns }: Job, isFirst: boolean, hasInput: boolean): string {
+function jobText({ command, folder, user, columns }: Job, isFirst: boolean, hasInput: boolean): string {
   const settings = {
     begun: isFirst ? "" : "1",
     input: hasInput ? "1" : "",
@@ -129,28 +133,14 @@ function jobText({ command, folder, columns }: Job, isFirst: boolean, hasInput: 
     folder,
   };
   const words = command.map(quote).join(" ");
+  const script = `-c 'exec "$@"'`;
+  const shell = user === undefined ? `sh ${script}` : `su ${script} -- ${quote(user)}`;
   return [
     ...Object.entries(settings).map(([key, value]) => `${key}=${quote(value)}`),
     // The second shell's words on a program that it does not find are better than setsid's.
-    `start() { exec setsid sh -c 'exec "$@"' guest ${words}; }`,
+    `start() { exec setsid ${shell} guest ${words}; }`,
     "",
   ].join("\n");
-}
-
-function connect(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(path, () => resolve(socket));
-    socket.on("error", reject); // later ones follow QEMU's end, which boot() knows
-  });
-}
-
-/** A socket's data; an error is its end. */
-async function* received(socket: Socket): AsyncGenerator<Uint8Array> {
-  try {
-    yield* socket as AsyncIterable<Uint8Array>;
-  } catch {
-    // The session was cut, or QEMU is gone, and boot() knows.
-  }
 }
 
 /** Passes on the command's output. Returns the line that follows it, which may be empty. */
