@@ -1,12 +1,11 @@
 /** Boots a guest with chosen PCI devices and runs a command in it. */
-import { fstatSync, statSync } from "node:fs";
 import { type ArgsDef, defineCommand } from "citty";
 import { type Arch, arches, hostArch } from "../src/guest/arch.ts";
-import { GuestError } from "../src/guest/boot.ts";
 import { deviceNames } from "../src/guest/devices.ts";
-import { runGuest } from "../src/guest/guest.ts";
+import { GuestError } from "../src/guest/failure.ts";
 import { type GuestOptions, OptionError } from "../src/guest/options.ts";
 import { UnknownDevice } from "../src/guest/qemu.ts";
+import { runGuest } from "../src/guest/run-guest.ts";
 import "../src/schemes.ts";
 import { splitCommandLine } from "./cli/command-line.ts";
 import { interrupted } from "./cli/interrupt.ts";
@@ -18,6 +17,8 @@ import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
 import { bootProgress } from "./guest/boot-progress.ts";
 import { asksForHelp, deviceHelp } from "./guest/device-help.ts";
+import { hasInput } from "./guest/standard-input.ts";
+import { openTerminal } from "./guest/terminal.ts";
 
 /** The guest failed, not its command. Lower exit codes are the command's own. */
 const GUEST_FAILED = 125;
@@ -40,9 +41,9 @@ const args = {
   },
   in: {
     type: "string",
-    valueHint: "FILE",
+    valueHint: "FILE|FOLDER",
     description:
-      "A file, or a pipe such as /dev/stdin, to copy into the command's working directory; may be repeated",
+      "A file, a folder, or a pipe such as /dev/stdin, to copy into the command's working directory; may be repeated",
   },
   out: {
     type: "string",
@@ -113,7 +114,8 @@ Examples:
     --in clip.y4m --out clip.webm -- \\
     sh -c 'bun run bind.ts 00:01.0 && bun run encode.ts clip.y4m -o clip.webm'
 
-COMMAND is one command. To run several, use sh -c 'a && b' as above, or --in steps.sh -- sh steps.sh.
+COMMAND is one command. To run several, use sh -c 'a && b' as above, or --in steps.sh -- sh steps.sh. It gets
+standard input, unless that is a terminal. Without a COMMAND, on a terminal, it is a shell; Ctrl-] ends the guest.
 Only the files that --out names survive the guest. --device model:vp9 is the encoder's model;
 vfio-user:/path.sock is the device of any vfio-user server.
 
@@ -140,16 +142,17 @@ succeeded, 2 usage (before anything boots), 130 interrupted, 141 the reader of t
         await write(process.stdout, Buffer.from(await deviceHelp(arch, question, log)));
         process.exit(0);
       }
-      if (line.command.length === 0) throw new UsageError("the command is missing; --help has examples");
-      if (stdinIsLost(line.all("in")))
-        await say(
-          "info",
-          "standard input does not reach the guest; --in /dev/stdin copies it there as the file stdin",
+      const terminal = line.command.length === 0 && !args.json ? openTerminal() : undefined;
+      if (line.command.length === 0 && terminal === undefined)
+        throw new UsageError(
+          "the command is missing; on a terminal it may be, for a shell. --help has examples",
         );
       const decoder = new TextDecoder();
       const result = await runGuest({
         arch,
         command: line.command,
+        ...(terminal ? { terminal } : {}),
+        ...(terminal || !hasInput(line.all("in")) ? {} : { stdin: Bun.stdin.stream() }),
         devices: line.all("device"),
         inputs: line.all("in"),
         outputs: line.all("out"),
@@ -170,7 +173,10 @@ succeeded, 2 usage (before anything boots), 130 interrupted, 141 the reader of t
         onStderr: (bytes) => write(process.stderr, bytes),
         ...(args.verbose ? { onConsole: (text) => void process.stderr.write(text) } : {}),
         onBoot: progress.begin,
-        onCommand: progress.end,
+        onCommand() {
+          progress.end();
+          terminal?.begin();
+        },
         log,
       });
       const { unwritten, ...rest } = result;
@@ -192,13 +198,6 @@ succeeded, 2 usage (before anything boots), 130 interrupted, 141 the reader of t
     process.exit(exitCode);
   },
 });
-
-/** Whether standard input has data that no --in uses. */
-function stdinIsLost(inputs: readonly string[]): boolean {
-  const stdin = fstatSync(0);
-  const isGiven = stdin.isFIFO() || (stdin.isFile() && stdin.size > 0);
-  return isGiven && !inputs.some((path) => statSync(path, { throwIfNoEntry: false })?.ino === stdin.ino);
-}
 
 /** Explains an error in terms of this command line. */
 function explain(thrown: unknown): string {

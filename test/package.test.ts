@@ -135,6 +135,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "OptionError",
     "UnknownDevice",
     "arches",
+    "bootGuest",
     "deviceNames",
     "hostArch",
     "knownDevices",

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type GuestResult, runGuest } from "../../src/guest/guest.ts";
+import { type GuestResult, runGuest } from "../../src/guest/run-guest.ts";
 import { serveModel } from "../../src/model/hosting/served.ts";
 import { bunProgram } from "../../src/os/bun-program.ts";
 import type { EncodeReport, Portions } from "../../src/vp9/encoder/report.ts";

@@ -9,6 +9,9 @@ const controller = new AbortController();
 /** Aborted on the first signal; a later one ends the program at once. */
 export const interrupted = controller.signal;
 
+/** Does what the first signal does. */
+export const interruptNow = (): void => controller.abort();
+
 let firstMs: number | undefined;
 // nohup makes the program ignore SIGHUP: bit 0 of the mask in proc(5).
 const ignoresHangup = /^SigIgn:\t[\da-f]*[13579bdf]$/m.test(readFileSync("/proc/self/status", "latin1"));

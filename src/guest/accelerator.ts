@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "
 import { join } from "node:path";
 import { cacheFolder, makeCacheFolder } from "../debian/cache.ts";
 import { type Arch, hostArch } from "./arch.ts";
-import { GuestError } from "./boot.ts";
+import { GuestError } from "./failure.ts";
 
 export interface Accelerator {
   name: "kvm" | "tcg";

@@ -9,17 +9,19 @@ import {
   fstatSync,
   openSync,
   readdirSync,
+  renameSync,
   rmSync,
-  type Stats,
   statSync,
 } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { kindOf } from "./kind.ts";
+import { copyTree } from "./tree.ts";
 
 /** The guest's working directory, as a descriptor: the guest may rename it and put a link in its place. */
 export interface WorkFolder extends Disposable {
-  /** Copies a file into it under its base name. A pipe is read to its end. */
-  put(path: string): Promise<void>;
+  /** Copies a file, or a folder with all that is in it, under its base name. A pipe is read to its end. Returns the name. */
+  put(path: string): Promise<string>;
   /** Writes `path` from the regular file there of the same base name. Returns why if it can't. */
   take(path: string): Promise<string | undefined>;
 }
@@ -29,13 +31,25 @@ const O_PATH = 0o10000000;
 /** The umask decides what others may do with an output, never the guest. */
 const MODE = 0o644;
 
-export function openWorkFolder(folder: string): WorkFolder {
+/** @param staging a folder of the same file system that the guest does not see */
+export function openWorkFolder(folder: string, staging = dirname(folder)): WorkFolder {
   const descriptor = openSync(folder, O_PATH | constants.O_DIRECTORY);
+  let puts = 0;
   return {
     async put(path) {
-      const to = join(folder, basename(path));
-      if (statSync(path).isFile()) copyFileSync(path, to, constants.COPYFILE_FICLONE);
-      else await copyStream(path, to);
+      // The guest may have a link under that name, which a copy would follow. Renaming replaces the link itself.
+      const staged = join(staging, `incoming-${++puts}`);
+      const name = basename(resolve(path));
+      try {
+        const stats = statSync(path);
+        if (stats.isDirectory()) copyTree(path, staged);
+        else if (stats.isFile()) copyFileSync(path, staged, constants.COPYFILE_FICLONE);
+        else await copyStream(path, staged);
+        renameSync(staged, `/proc/self/fd/${descriptor}/${name}`);
+      } finally {
+        rmSync(staged, { recursive: true, force: true });
+      }
+      return name;
     },
     async take(path) {
       let left: number;
@@ -77,12 +91,3 @@ function unlock(folder: string): void {
 
 const copyStream = (from: string, to: string) =>
   pipeline(createReadStream(from), createWriteStream(to, { mode: MODE }));
-
-function kindOf(stats: Stats): string {
-  if (stats.isFile()) return "file";
-  if (stats.isSymbolicLink()) return "symbolic link";
-  if (stats.isDirectory()) return "folder";
-  if (stats.isFIFO()) return "pipe (FIFO)";
-  if (stats.isSocket()) return "socket";
-  return "device node";
-}

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The guest's first process: mounts file systems, loads modules, runs the command, and reports its exit code to
-# the host. If this script exits, the kernel panics, which ends the guest.
+# The guest's first process: mounts file systems, loads modules and starts agent.sh, which runs commands. If this
+# script exits, the kernel panics, which ends the guest.
 /bin/busybox --install -s
 export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root TERM=dumb
 
@@ -17,6 +17,8 @@ ln -s fd/0 /dev/stdin
 ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 ip link set lo up
+mkdir /home/user
+chown user:user /home/user
 
 share() { # share TYPE NAME OPTIONS PLACE: mounts a folder of the host
   mkdir -p "$4"
@@ -27,10 +29,13 @@ share() { # share TYPE NAME OPTIONS PLACE: mounts a folder of the host
   done
   return 1
 }
+# The drivers for user space bind nothing by themselves; the kernel's own drivers of the devices do. Loading them takes a
+# while, and nothing waits for them before the end.
+modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic &
 modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
 modprobe -q virtiofs # unless it is built in
 share virtiofs guest rw /run/guest || exit
-. /run/guest/settings # token, bun, columns, folders, work, program, link, target
+. /run/guest/settings # bun, folders, work, program, link, target
 read_only=ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose
 for name in programs bun; do share 9p "$name" "$read_only" "/run/$name" || exit; done
 ln -s "/run/bun/$bun" /usr/local/bin/bun
@@ -52,30 +57,13 @@ ln -sfn "$target" "$link"
 printf '#!/bin/sh\nexec /usr/local/bin/bun --no-env-file --config=/dev/null %s "$@"\n' "$program" > /usr/local/bin/vfiokit
 chmod +x /usr/local/bin/vfiokit
 
-modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic # which bind nothing by themselves
 # The kernel's own drivers of the devices, as udev loads them; most devices have none here.
 sort -u /sys/bus/pci/devices/*/modalias | xargs modprobe -aq
+wait
 
-# The command writes to pipes, as it would elsewhere: a port can be opened only once. The token precedes its
-# output, but is not repeated after the command has rebooted the guest.
-for port in /sys/class/virtio-ports/*; do
-  read -r name < "$port/name"
-  mkfifo "/run/$name"
-  {
-    [ -e "/run/guest/begun-$name" ] || printf %s "$token"
-    touch "/run/guest/begun-$name"
-    exec cat "/run/$name"
-  } > "/dev/${port##*/}" &
-done
-exec 3> /run/stdout 4> /run/stderr
 # shellcheck disable=SC2154
-if [ "$columns" -gt 0 ]; then export VFIOKIT_TERMINAL=/run/stderr COLUMNS="$columns"; fi
 cd "$work" || exit
 if [ -f ../bunfig.toml ]; then cp ../bunfig.toml .; fi # where `bun run` looks for it
-sh /run/guest/command < /dev/null >&3 2>&4 3>&- 4>&-
-code=$?
 cd /
-sync
-printf '%s\n' "$token" >&4
-printf '%s%s\n' "$token" "$code" >&3
-while :; do sleep 3600; done # the host ends the guest once it has both
+sh /agent.sh < /dev/null &
+wait # also for orphans, which are children of the first process

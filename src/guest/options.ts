@@ -1,18 +1,17 @@
 /** A guest's options, which are checked before anything is fetched or booted. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { DeviceError } from "../device/device.ts";
 import { type Remedy, type RemedyOptions, remediesOf } from "../remedy/remedy.ts";
 import type { Arch } from "./arch.ts";
-import type { BootOptions } from "./boot.ts";
 import { type GuestDevice, parseDevice } from "./devices.ts";
 import type { Trace } from "./qemu.ts";
+import type { ByteSink, Input, Terminal } from "./streams.ts";
+import { refusedIn } from "./tree.ts";
 
-/** Options for `runGuest`. */
-export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
+/** What a guest is booted with. */
+export interface BootGuestOptions {
   arch: Arch;
-  /** Program and arguments. The program is searched for on the guest's PATH, which includes bun. */
-  command: readonly string[];
   /**
    * Short names (devices.ts), `vfio-user:/path/to.sock`, `model:NAME` for a model (registerModel), or QEMU's
    * -device options. The first one is 0000:00:01.0 unless it says otherwise.
@@ -23,10 +22,8 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
    * directory up. A guest started from a clone of vfiokit sees the clone, and this folder only if vfiokit is linked in it.
    */
   project?: string;
-  /** Files to copy into the command's working directory under their base names. A pipe is read to its end. */
+  /** Files and folders to copy into the guest's folder `work` under their base names. A pipe is read to its end. */
   inputs?: readonly string[];
-  /** Files to write from that directory's regular files of the same base names, however the command ended. */
-  outputs?: readonly string[];
   /** The beginning of a version in Debian's archive, or the file of a package linux-image-*.deb. */
   kernel?: string | undefined;
   memoryMib?: number;
@@ -34,14 +31,44 @@ export interface GuestOptions extends Partial<Omit<BootOptions, "token">> {
   /** 2 MiB pages that the guest's kernel reserves. */
   hugepages?: number;
   iommu?: boolean;
-  /** Lets the command reboot the guest. It then runs again, and its working directory is as it left it. */
+  /** Lets commands reboot the guest. Those that ran then run again, and `work` is as they left it. */
   reboots?: boolean;
-  /** Columns of the terminal that onStderr writes to, if it is one: the guest's verbs show progress there. */
-  terminalColumns?: number | undefined;
+  /**
+   * Devices that can be plugged in at the same time, up to 8. Default: none, because each port makes the boot a little longer.
+   * On aarch64 the guest's IOMMU is then virtio-iommu.
+   */
+  hotplugPorts?: number;
   /** Events for QEMU to trace, for tests that watch the bus. */
   trace?: Trace;
+  /** Time for the boot. Default: 10 minutes. */
+  timeoutMs?: number | undefined;
+  /** Ends the guest, at any time. */
+  signal?: AbortSignal | undefined;
   /** Gets lines about progress, for people. */
   log?: (line: string) => void;
+  /** Gets the kernel's console, and QEMU's own messages. */
+  onConsole?: ((text: string) => void) | undefined;
+  /** Called when QEMU starts. */
+  onBoot?: (() => void) | undefined;
+}
+
+/** A guest and its one command. `timeoutMs` is for both together. */
+export interface GuestOptions extends BootGuestOptions {
+  /** Program and arguments, in the folder `work`; empty for the shell on `terminal`. The program is searched for on the guest's PATH, which includes bun. */
+  command: readonly string[];
+  /** Files to write from that folder's regular files of the same base names, however the command ended. */
+  outputs?: readonly string[];
+  /** For the shell. The guest then has its time limit for the boot alone. */
+  terminal?: Terminal | undefined;
+  /** Standard input. Default: empty. */
+  stdin?: Input | undefined;
+  /** Get the command's output as it comes. */
+  onStdout?: ByteSink | undefined;
+  onStderr?: ByteSink | undefined;
+  /** Called when the guest has booted and starts the command. */
+  onCommand?: (() => void) | undefined;
+  /** Columns of the terminal that onStderr writes to, if it is one: the guest's verbs show progress there. */
+  terminalColumns?: number | undefined;
 }
 
 /** An option can't work as given. */
@@ -69,8 +96,18 @@ const HUGEPAGE_MIB = 2;
  * QEMU whether it has its devices.
  * @throws OptionError
  */
-export function checkOptions(options: GuestOptions & { memoryMib: number }): GuestDevice[] {
-  const { devices = [], inputs = [], outputs = [], kernel, memoryMib, hugepages = 0 } = options;
+export function checkOptions(
+  options: BootGuestOptions & { memoryMib: number; outputs?: readonly string[] },
+): GuestDevice[] {
+  const {
+    devices = [],
+    inputs = [],
+    outputs = [],
+    kernel,
+    memoryMib,
+    hugepages = 0,
+    hotplugPorts = 0,
+  } = options;
   if (hugepages > 0 && hugepages * HUGEPAGE_MIB + ROOM_MIB > memoryMib) {
     const most = Math.max(0, Math.floor((memoryMib - ROOM_MIB) / HUGEPAGE_MIB));
     const need = hugepages * HUGEPAGE_MIB + ROOM_MIB;
@@ -79,6 +116,8 @@ export function checkOptions(options: GuestOptions & { memoryMib: number }): Gue
       `${hugepages}: with ${ROOM_MIB} MiB for the guest itself they need ${need} MiB of memory, and it has ${memoryMib}; at most ${most} fit`,
     );
   }
+  if (!Number.isInteger(hotplugPorts) || hotplugPorts < 0 || hotplugPorts > 8)
+    throw new OptionError("hotplugPorts", `${hotplugPorts}: a guest has 0 to 8 of them`);
   if (kernel?.endsWith(".deb")) checkReadable("kernel", kernel);
   else if (kernel !== undefined && !/^\d+(\.\d+)*([+~-][\w.+~-]*)?$/.test(kernel))
     throw new OptionError(
@@ -87,15 +126,16 @@ export function checkOptions(options: GuestOptions & { memoryMib: number }): Gue
     );
   for (const [index, path] of inputs.entries()) {
     checkInput(path);
-    const name = basename(path);
-    if (inputs.findIndex((other) => basename(other) === name) < index)
+    const name = basename(resolve(path));
+    if (inputs.findIndex((other) => basename(resolve(other)) === name) < index)
       throw new OptionError("inputs", `${path}: another one is also called ${name}`);
   }
   for (const path of outputs) checkWritable("outputs", path);
   return devices.map(checkDevice);
 }
 
-function checkDevice(spec: string): GuestDevice {
+/** Parses a spec. Throws OptionError. */
+export function checkDevice(spec: string): GuestDevice {
   let device: GuestDevice;
   try {
     device = parseDevice(spec);
@@ -121,11 +161,18 @@ function checkReadable(option: keyof GuestOptions, path: string): void {
   if (statSync(path).isDirectory()) throw new OptionError(option, `${path}: it is a folder, not a file`);
 }
 
-function checkInput(path: string): void {
-  checkReadable("inputs", path);
+/** Throws OptionError. */
+export function checkInput(path: string): void {
+  attempt("inputs", `${path}: it can't be read`, () => accessSync(path, constants.R_OK));
+  if (statSync(path).isDirectory()) {
+    const refused = resolve(path) === "/" ? { path, reason: "it has no name" } : refusedIn(path);
+    if (refused)
+      throw new OptionError("inputs", `${path}: ${refused.path} can't go to the guest: ${refused.reason}`);
+    return;
+  }
   const stats = statSync(path);
   if (!stats.isFile() && !stats.isFIFO())
-    throw new OptionError("inputs", `${path}: it is neither a regular file nor a pipe`);
+    throw new OptionError("inputs", `${path}: it is neither a regular file nor a pipe nor a folder`);
 }
 
 function checkWritable(option: keyof GuestOptions, path: string): void {

@@ -13,7 +13,9 @@ export interface SharedFolder {
 
 export interface GuestView {
   readonly folders: readonly SharedFolder[];
-  /** The rest are paths in the guest. The command's working directory. */
+  /** The rest are paths in the guest. The user's project. */
+  readonly project: string;
+  /** The folder that the guest shares with this machine. */
   readonly work: string;
   /** vfiokit's program, scripts/vfiokit.ts. */
   readonly program: string;
@@ -43,6 +45,7 @@ export function guestView(project: string, root = packageRoot): GuestView {
     const isLinked = project !== root && existsSync(linked) && realpathSync(linked) === root;
     return {
       folders: isLinked ? [clone, { name: "project", path: project }] : [clone],
+      project: isLinked ? "/project" : "/vfiokit",
       work: "/vfiokit/work",
       program: program(root, "/vfiokit"),
       link: isLinked
@@ -56,6 +59,7 @@ export function guestView(project: string, root = packageRoot): GuestView {
   if (outer !== undefined)
     return {
       folders: [{ name: "project", path: outer }],
+      project: join("/project", relative(outer, project)),
       work,
       program: program(outer, "/project"),
       link: { path: "/node_modules", target: join("/project", relative(outer, home), "node_modules") },
@@ -65,6 +69,7 @@ export function guestView(project: string, root = packageRoot): GuestView {
       { name: "vfiokit", path: home },
       { name: "project", path: project },
     ],
+    project: "/project",
     work,
     program: program(home, "/vfiokit"),
     link: { path: "/node_modules", target: "/project/node_modules" },

@@ -26,8 +26,16 @@ export interface Machine {
   workSocket: string;
   /** Events for QEMU to trace. */
   trace?: Trace | undefined;
-  /** UNIX sockets that QEMU connects to, by the guest's name for the port. */
-  ports: readonly Port[];
+  /** Empty ports for devices that are plugged in later. */
+  hotplugPorts: number;
+  /** UNIX socket that QEMU serves its machine protocol on. */
+  qmpSocket: string;
+  /** UNIX socket for the guest's control port, which QEMU connects to. */
+  controlSocket: string;
+  /** UNIX socket that QEMU listens on, for a terminal in the guest; undefined for none. */
+  terminalSocket?: string | undefined;
+  /** UNIX sockets that QEMU listens on, for the ports of the guest's sessions in the order of the port's numbers. */
+  sessionSockets: readonly string[];
 }
 
 /** A trace of QEMU's own events. */
@@ -48,12 +56,8 @@ export interface Share {
   path: string;
 }
 
-export interface Port {
-  name: string;
-  path: string;
-}
-
 /** Slots of the guest's PCI bus for what the guest itself needs; devices get the slots below. */
+const PLUG_SLOT = 0x15;
 const PORTS_SLOT = 0x17;
 const WORK_SLOT = 0x18;
 const FIRST_SHARE_SLOT = 0x19;
@@ -122,12 +126,15 @@ export function treeCommand(tree: string, program: string, options: readonly str
 
 function qemuOptions(machine: Machine): string[] {
   const { arch, accelerator, memoryMib, cpus, hugepages } = machine;
-  const vfioUser = machine.devices.some(isVfioUser);
+  // A model may be plugged in later.
+  const vfioUser = machine.devices.some(isVfioUser) || machine.hotplugPorts > 0;
   const platform = arches[arch].machine({ ...machine, vfioUser });
   const kernel = [
     // On a panic the kernel reboots at once, which ends the guest. One that may reboot would loop for ever.
     ...[`console=${arches[arch].console}`, "quiet", machine.reboots ? "panic=0" : "panic=-1"],
     ...platform.kernel,
+    // Without firmware the kernel itself sets windows aside.
+    ...(machine.hotplugPorts > 0 ? ["pci=hpmmiosize=32M,hpmmioprefsize=4G"] : []),
     ...(hugepages > 0 ? [`hugepages=${hugepages}`] : []),
   ];
   return [
@@ -143,16 +150,35 @@ function qemuOptions(machine: Machine): string[] {
     ...(machine.trace ? traceOptions(machine.trace) : []),
     ...machine.disks.flatMap(diskOptions),
     ...machine.devices.flatMap(({ option }) => ["-device", option]),
+    ...plugPorts(machine.hotplugPorts),
+    ...["-chardev", `socket,id=qmp,path=${doubled(machine.qmpSocket)},server=on,wait=off`],
+    ...["-object", "monitor-qmp,id=monitor,chardev=qmp"],
     ...["-chardev", `socket,id=guest,path=${doubled(machine.workSocket)}`],
     ...["-device", `vhost-user-fs-pci,chardev=guest,tag=guest,addr=${WORK_SLOT.toString(16)}`],
     ...machine.shares.flatMap(shareOptions),
-    ...["-device", `virtio-serial-pci,id=ports,addr=${PORTS_SLOT.toString(16)},disable-legacy=on`],
-    ...machine.ports.flatMap(portOptions),
+    ...portOptions(machine),
   ];
 }
 
 function traceOptions({ events, path }: Trace): string[] {
   return [...events.flatMap((event) => ["-trace", `enable=${event}`]), "-D", path];
+}
+
+/** QEMU's name for a port that a device can be plugged into; its place in the guest, as sysfs has it. */
+export const plugPort = (index: number) => ({
+  id: `plug-${index}`,
+  address: `0000:00:${PLUG_SLOT.toString(16)}.${index}`,
+});
+
+function plugPorts(count: number): string[] {
+  // The firmware sets windows aside while there is no device. Chassis numbers from 100 on leave those that users count from 1.
+  return Array.from({ length: count }, (_, index) => [
+    "-device",
+    [
+      `pcie-root-port,id=${plugPort(index).id},addr=${PLUG_SLOT.toString(16)}.${index},multifunction=on`,
+      `chassis=${100 + index},mem-reserve=32M,pref64-reserve=4G`,
+    ].join(","),
+  ]).flat();
 }
 
 function diskOptions({ name, path }: Disk): string[] {
@@ -169,10 +195,26 @@ function shareOptions({ name, path }: Share, index: number): string[] {
   ];
 }
 
-function portOptions({ name, path }: Port): string[] {
+function portOptions({ controlSocket, terminalSocket, sessionSockets }: Machine): string[] {
+  const port = (name: string, nr: number, socket: string) => [
+    ...["-chardev", `socket,id=${name},path=${socket}`],
+    ...["-device", `virtserialport,bus=ports.0,nr=${nr},chardev=${name},name=${name}`],
+  ];
+  // Port 0 is reserved for consoles.
+  const count = 2 + sessionSockets.length;
   return [
-    ...["-chardev", `socket,id=${name},path=${doubled(path)}`],
-    ...["-device", `virtserialport,bus=ports.0,chardev=${name},name=${name}`],
+    "-device",
+    `virtio-serial-pci,id=ports,addr=${PORTS_SLOT.toString(16)},disable-legacy=on,max_ports=${count}`,
+    ...(terminalSocket === undefined
+      ? []
+      : [
+          ...["-chardev", `socket,id=terminal,path=${doubled(terminalSocket)},server=on,wait=off`],
+          ...["-device", "virtconsole,bus=ports.0,nr=0,chardev=terminal"],
+        ]),
+    ...port("control", 1, doubled(controlSocket)),
+    ...sessionSockets.flatMap((path, index) =>
+      port(`session-${index}`, 2 + index, `${doubled(path)},server=on,wait=off`),
+    ),
   ];
 }
 

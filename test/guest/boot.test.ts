@@ -3,8 +3,8 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { GuestError } from "../../src/guest/boot.ts";
-import { runGuest } from "../../src/guest/guest.ts";
+import { GuestError } from "../../src/guest/failure.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 
 // The first one of these tests fetches what guests are made of.
 setDefaultTimeout(900_000);
@@ -109,7 +109,7 @@ test("what can't work is refused before anything boots, with the option's name",
     [["--hugepages", "4000"], "--hugepages 4000: with 256 MiB for the guest itself they need 8256 MiB"],
     [["--hugepages", "385"], "at most 384 fit"],
     [["--in", "none/such"], "--in none/such: it can't be read (ENOENT)"],
-    [["--in", "."], "--in .: it is a folder, not a file"],
+    [["--in", "/"], "--in /: / can't go to the guest: it has no name"],
     [["--in", "file", "--in", "./file"], "--in ./file: another one is also called file"],
     [["--kernel", "nosuch.deb"], "--kernel nosuch.deb: it can't be read (ENOENT)"],
     [["--kernel", "newest"], "--kernel newest: it is neither a kernel's version"],

@@ -1,6 +1,6 @@
 /** What the verbs for devices say in a guest whose device model has died: its configuration space still answers there. */
 import { expect, test } from "bun:test";
-import { runGuest } from "../../src/guest/guest.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 180_000;

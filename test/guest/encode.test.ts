@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeStreet } from "../../scripts/bench/clip.ts";
-import { runGuest } from "../../src/guest/guest.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 300_000;

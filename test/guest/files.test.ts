@@ -142,10 +142,41 @@ test("what is no file at all is refused for --in before anything boots", async (
   expect(substituted.exitCode).toBe(2);
 });
 
-test("standard input that is given and not taken is no secret", async () => {
-  const { exitCode, stdout, stderr } = await shell("echo lost | bun run guest.ts wc -c");
-  expect({ exitCode, stdout: new TextDecoder().decode(stdout) }).toEqual({ exitCode: 0, stdout: "0\n" });
-  expect(stderr).toContain(
-    "standard input does not reach the guest; --in /dev/stdin copies it there as the file stdin",
-  );
+test("a folder of --in goes to the guest with all that is in it; what can't go is named before anything boots", async () => {
+  const tree = join(folder, "tree");
+  mkdirSync(join(tree, "deep/empty"), { recursive: true });
+  writeFileSync(join(tree, "deep/file"), "deep\n");
+  writeFileSync(join(tree, "program"), "#!/bin/sh\necho runs\n", { mode: 0o755 });
+  symlinkSync("deep/file", join(tree, "link"));
+  const list = "find tree | sort; cat tree/link; readlink tree/link; tree/program";
+  const good = await startScript("guest.ts", "--in", tree, "sh", "-c", list).ended();
+  expect({ exitCode: good.exitCode, text: new TextDecoder().decode(good.stdout) }).toEqual({
+    exitCode: 0,
+    text: "tree\ntree/deep\ntree/deep/empty\ntree/deep/file\ntree/link\ntree/program\ndeep\ndeep/file\nruns\n",
+  });
+  const bad = join(tree, "deep/bad");
+  for (const [make, reason] of [
+    [() => symlinkSync("/etc/passwd", bad), "it is a link to /etc/passwd, which is not in the folder"],
+    [() => symlinkSync("../../secret", bad), "it is a link to ../../secret, which is not in the folder"],
+    [() => void Bun.spawnSync(["mkfifo", bad]), "it is a pipe (FIFO); files, folders and links are copied"],
+  ] as const) {
+    make();
+    const { exitCode, stderr } = await startScript("guest.ts", "--in", tree, "true").ended();
+    rmSync(bad);
+    expect(stderr).toContain(`--in ${tree}: ${bad} can't go to the guest: ${reason}`);
+    expect(exitCode).toBe(2);
+  }
+});
+
+test("what is put into a folder replaces a link that the guest left there, and is never written through it", async () => {
+  const work = join(folder, "put");
+  mkdirSync(work);
+  using files = openWorkFolder(work);
+  writeFileSync(join(folder, "precious"), "precious");
+  writeFileSync(join(folder, "given"), "given");
+  symlinkSync("../precious", join(work, "given"));
+  await files.put(join(folder, "given"));
+  expect(readFileSync(join(folder, "precious"), "utf8")).toBe("precious");
+  expect(lstatSync(join(work, "given")).isSymbolicLink()).toBe(false);
+  expect(readFileSync(join(work, "given"), "utf8")).toBe("given");
 });

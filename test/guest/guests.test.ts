@@ -1,7 +1,7 @@
 /** Boots guests with devices that no one here wrote, and runs the tests of test/guest/inside in them. */
 import { describe, expect, test } from "bun:test";
-import { runGuest } from "../../src/guest/guest.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 
 const TIMEOUT_MS = 400_000;
 /** Network cards that have less than a page of registers. */

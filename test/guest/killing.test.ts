@@ -1,12 +1,13 @@
 /** What is left of the model when its guest is killed in the middle, and of the guest when its model is. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runGuest } from "../../src/guest/guest.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 import "../../src/schemes.ts";
 import type { GuestOptions } from "../../src/guest/options.ts";
 import { startServer } from "../model/rig.ts";
+import { start, until } from "../scripts/rig.ts";
 import { children } from "../vp9/encoder/rig.ts";
 
 const TIMEOUT_MS = 180_000;
@@ -122,6 +123,34 @@ test.each(["x86_64", "aarch64"] as const)(
     ]);
     expect({ frames: frames.trim(), errors }).toEqual({ frames: String(holds), errors: "" });
     expect(Number(holds)).toBeGreaterThan(10);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a program that is killed leaves no process of its guest, none of the guest's devices, and no file",
+  async () => {
+    const model = `model:${join(import.meta.dir, "../../docs/models/edu.model.ts")}`;
+    const program = join(folder, "program.ts");
+    const boots = [
+      `import { bootGuest } from ${JSON.stringify(join(import.meta.dir, "../../src/exports/guest.ts"))};`,
+      `const model = ${JSON.stringify(model)};`,
+      'const guest = await bootGuest({ arch: "aarch64", devices: [model], hotplugPorts: 1 });',
+      "await guest.plug(model);",
+      'await guest.run(["sh", "-c", "echo up > /run/guest/work/up; mkdir locked; chmod 0 locked; sleep 7777"], { cwd: guest.work });',
+    ];
+    writeFileSync(program, boots.join("\n"));
+    const temporary = join(folder, "temporary");
+    mkdirSync(temporary);
+    const run = start(["env", `TMPDIR=${temporary}`, process.execPath, program]);
+    const isUp = () => [...new Bun.Glob("*/guest/work/up").scanSync(temporary)].length > 0;
+    await until(isUp, "the guest to be up", TIMEOUT_MS / 2);
+    const parts = ["qemu-system", "virtiofsd", "served-program"];
+    expect(parts.map((part) => run.find(part).length > 0)).toEqual([true, true, true]);
+    for (const pid of run.find("program.ts").filter((pid) => !run.find("served-program").includes(pid)))
+      process.kill(pid, "SIGKILL");
+    await run.ended(); // throws if a process is left
+    await until(() => readdirSync(temporary).length === 0, "its files to be removed");
   },
   TIMEOUT_MS,
 );

@@ -1,7 +1,7 @@
 /** Our model of an NVMe controller, as a disk of a stock kernel's own driver. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { runGuest } from "../../src/guest/guest.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 180_000;

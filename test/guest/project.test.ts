@@ -36,6 +36,7 @@ test("a package is seen with the project that it is installed in, however deep i
   const view = guestView("/home/me/p", "/home/me/p/node_modules/.pnpm/vfiokit@1/node_modules/vfiokit");
   expect(view).toEqual({
     folders: [{ name: "project", path: "/home/me/p" }],
+    project: "/project",
     work: "/work",
     program: "/project/node_modules/.pnpm/vfiokit@1/node_modules/vfiokit/scripts/vfiokit.ts",
     link: { path: "/node_modules", target: "/project/node_modules" },

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runGuest } from "../../src/guest/guest.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 
 const TIMEOUT_MS = 240_000;
 const FILES = 5;

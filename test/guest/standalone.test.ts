@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { buildStandalone, type Target } from "../../scripts/build/standalone.ts";
-import { runGuest } from "../../src/guest/guest.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 import "../../src/schemes.ts";
 import { CLIP } from "../media/rig.ts";
 import { encode } from "../scripts/rig.ts";

@@ -1,7 +1,7 @@
 /** A 64-bit prefetchable BAR of 1 GiB, through a stock kernel's vfio-pci. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { runGuest } from "../../src/guest/guest.ts";
+import { runGuest } from "../../src/guest/run-guest.ts";
 import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 120_000;

@@ -1,0 +1,81 @@
+/** A client of QEMU's machine protocol (docs/interop/qmp-spec.rst): JSON lines over a UNIX socket. */
+import { connect } from "./socket.ts";
+import { within } from "./within.ts";
+
+/** QEMU refused a command, or did not answer. */
+export class QmpError extends Error {}
+
+/** The members of QEMU's messages that are used here. */
+interface Message {
+  readonly id?: number;
+  readonly return?: unknown;
+  readonly error?: { readonly class: string; readonly desc: string };
+  readonly event?: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+export interface Qmp extends Disposable {
+  /**
+   * Runs a command and returns its result.
+   * @throws QmpError with QEMU's words if it refuses
+   */
+  execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  /** Waits for an event, from now on; false if the time passes without it. */
+  event(
+    name: string,
+    isIt: (data: Readonly<Record<string, unknown>>) => boolean,
+    limitMs: number,
+  ): Promise<boolean>;
+}
+
+/** QEMU answers at once, but a busy machine may not let it. */
+const ANSWER_MS = 30_000;
+
+/** Connects, and leaves the protocol's negotiation mode. */
+export async function connectQmp(path: string): Promise<Qmp> {
+  const socket = await connect(path);
+  const answers = new Map<number, (message: Message) => void>();
+  const watchers = new Set<(name: string, data: Readonly<Record<string, unknown>>) => void>();
+  let lastId = 0;
+  let rest = "";
+  const decoder = new TextDecoder();
+  socket.on("data", (bytes: Buffer) => {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) take(JSON.parse(line) as Message);
+  });
+  function take(message: Message): void {
+    if (message.event !== undefined) for (const watch of watchers) watch(message.event, message.data ?? {});
+    if (message.id === undefined) return;
+    answers.get(message.id)?.(message);
+    answers.delete(message.id);
+  }
+
+  const qmp: Qmp = {
+    async execute(command, args = {}) {
+      const id = ++lastId;
+      const { promise, resolve } = Promise.withResolvers<Message>();
+      answers.set(id, resolve);
+      socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
+      const isAnswered = await within(ANSWER_MS, promise);
+      answers.delete(id);
+      if (!isAnswered) throw new QmpError(`QEMU did not answer ${command} within ${ANSWER_MS / 1000} s`);
+      const answer = await promise;
+      if (answer.error) throw new QmpError(answer.error.desc);
+      return answer.return;
+    },
+    async event(name, isIt, limitMs) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const watch = (event: string, data: Readonly<Record<string, unknown>>) => {
+        if (event === name && isIt(data)) resolve();
+      };
+      watchers.add(watch);
+      const happened = await within(limitMs, promise);
+      watchers.delete(watch);
+      return happened;
+    },
+    [Symbol.dispose]: () => void socket.destroy(),
+  };
+  await qmp.execute("qmp_capabilities");
+  return qmp;
+}
