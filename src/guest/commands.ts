@@ -5,6 +5,7 @@ import { ANSWER_MS, type Job, type Session } from "./session.ts";
 import type { ByteSink, Input } from "./streams.ts";
 import { within } from "./within.ts";
 
+/** How a command runs in a guest. */
 export interface RunOptions {
   /** Standard input: text, bytes, or a stream of bytes. Default: empty. */
   stdin?: Input | undefined;
@@ -21,6 +22,7 @@ export interface RunOptions {
   cwd?: string | undefined;
 }
 
+/** How a command ended. */
 export interface RunResult {
   /** 128 + N after signal N, and 127 if there is no such program: both as in a shell. */
   exitCode: number;

@@ -14,12 +14,13 @@ import { openWorkFolder } from "./files.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { type BootGuestOptions, checkInput, checkOptions } from "./options.ts";
 import { openPlugger, type PluggedDevice } from "./plug.ts";
-import { guestView, projectOf } from "./project.ts";
+import { guestView, pathIn, projectOf } from "./project.ts";
 import { type Disk, pciDevices } from "./qemu.ts";
 import { quote } from "./quote.ts";
 import { openScratchFolder } from "./scratch.ts";
 import { serveShare } from "./share.ts";
 
+/** What a guest is. */
 export interface GuestFacts {
   readonly arch: Arch;
   readonly accelerator: "kvm" | "tcg";
@@ -34,6 +35,8 @@ export interface Guest extends GuestFacts, AsyncDisposable {
   /** Paths in the guest: the project, which is the commands' working directory, and the folder of put() and take(). */
   readonly project: string;
   readonly work: string;
+  /** The path in the guest of a file of this machine's. Throws RangeError if the guest does not have it. */
+  pathOf(file: string | URL): string;
   /**
    * Runs a command as root. Up to 8 run at the same time; more wait. An exit code other than 0 is no error. When the
    * command ends, what it left running keeps running, but has no more standard streams.
@@ -204,6 +207,7 @@ export async function openGuest(
     bootMs,
     project: view.project,
     work: view.work,
+    pathOf: (file) => pathIn(view, file),
     runner,
     terminalSocket: booted.terminalSocket,
     plug: plugger.plug,

@@ -1,6 +1,7 @@
 /** Which folders of this machine a guest sees, and where: vfiokit's own, and the user's project. */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** vfiokit's folder, with package.json: a clone of the project, or the package in somebody's node_modules. */
 export const packageRoot = resolve(import.meta.dir, "../..");
@@ -74,6 +75,17 @@ export function guestView(project: string, root = packageRoot): GuestView {
     program: program(home, "/vfiokit"),
     link: { path: "/node_modules", target: "/project/node_modules" },
   };
+}
+
+/** The path in the guest of a file of this machine's. Throws RangeError if the guest does not have it. */
+export function pathIn({ folders }: GuestView, file: string | URL): string {
+  const path = realpathSync(file instanceof URL ? fileURLToPath(file) : file);
+  const folder = folders.find((folder) => isWithin(path, realpathSync(folder.path)));
+  if (!folder)
+    throw new RangeError(
+      `the guest does not have ${path}: it has ${folders.map(({ path }) => path).join(" and ")}; put() copies a file into it`,
+    );
+  return join("/", folder.name, relative(realpathSync(folder.path), path));
 }
 
 const isWithin = (path: string, folder: string) => path === folder || path.startsWith(join(folder, "/"));

@@ -10,6 +10,7 @@ export interface UnwrittenFile {
   reason: string;
 }
 
+/** What a guest was, and how its command ended. */
 export interface GuestResult extends GuestFacts {
   /** The command's. */
   exitCode: number;

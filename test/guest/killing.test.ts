@@ -130,7 +130,7 @@ test.each(["x86_64", "aarch64"] as const)(
 test(
   "a program that is killed leaves no process of its guest, none of the guest's devices, and no file",
   async () => {
-    const model = `model:${join(import.meta.dir, "../../docs/models/edu.model.ts")}`;
+    const model = `model:${join(import.meta.dir, "../../examples/edu/edu.model.ts")}`;
     const program = join(folder, "program.ts");
     const boots = [
       `import { bootGuest } from ${JSON.stringify(join(import.meta.dir, "../../src/exports/guest.ts"))};`,

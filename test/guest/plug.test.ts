@@ -9,7 +9,7 @@ const BOOT_MS = 120_000;
 const TIMEOUT_MS = 580_000;
 /** For one round: each of its waits has a limit of its own, which is no longer. */
 const ROUND_MS = 60_000;
-const MODEL = `model:${join(import.meta.dir, "../../docs/models/edu.model.ts")}`;
+const MODEL = `model:${join(import.meta.dir, "../../examples/edu/edu.model.ts")}`;
 const DRIVER = "/vfiokit/test/guest/inside/plugged.ts";
 
 const fdsOf = (pid: number | "self") => readdirSync(`/proc/${pid}/fd`).length;
