@@ -69,8 +69,8 @@ prefix of its registers' names, or an array of each of them. A register has one 
 fields differ, it is the mode that allows all accesses, and a field's own is in its about.
 Offsets count from the block's start; if that is not where its BAR begins, add --at.
 
---json: format, component, block, base (where the block begins in its map, or null), registers (the table by name; a reset of
-64 bits is hexadecimal text) and notes (the lines of standard error).
+--json: format, component, block, base (where the block begins in its map, or null), registers (the table by name; 64-bit
+values are hexadecimal text) and notes (the lines of standard error).
 Exit codes: 0 done, 1 it failed, 2 usage.`,
   },
   args: {

@@ -36,6 +36,8 @@ export interface DescribedRegister {
   readonly dims: readonly Dim[];
   /** Undefined if the file has none. */
   readonly reset: Reset | undefined;
+  /** Values that may be written; undefined if all may. */
+  readonly range: Range | undefined;
   readonly fields: readonly DescribedField[];
 }
 
@@ -62,6 +64,8 @@ export interface Reset {
   readonly mask: bigint;
 }
 
+export type Range = readonly [low: bigint, high: bigint];
+
 export interface DescribedField {
   readonly name: string;
   readonly about: string;
@@ -69,6 +73,7 @@ export interface DescribedField {
   readonly bits: number;
   readonly access: Access;
   readonly reset: bigint | undefined;
+  readonly range: Range | undefined;
   readonly isReserved: boolean;
   readonly values: readonly (readonly [name: string, value: bigint])[];
 }

@@ -1,6 +1,12 @@
 /** The fields of a described register as a table has them, and what follows from them: its mode and reset value. */
 import type { Field, Mode, Register } from "../table.ts";
-import { allBits, type DescribedField, type DescribedRegister, type Note } from "./description.ts";
+import {
+  allBits,
+  type DescribedField,
+  type DescribedRegister,
+  type Note,
+  type Range,
+} from "./description.ts";
 import { type Judged, joinModes, judgeAccess } from "./mode.ts";
 import { uniqueName, upperSnake } from "./name.ts";
 
@@ -8,6 +14,8 @@ export interface ConvertedFields {
   readonly mode: Mode;
   /** Undefined: no bit has a reset value. */
   readonly reset: bigint | undefined;
+  /** Of the register's whole value. */
+  readonly range: Range | undefined;
   readonly fields: Readonly<Record<string, Field>>;
 }
 
@@ -26,14 +34,31 @@ export function convertFields(register: DescribedRegister, note: Note): Converte
     if (lost !== undefined) note(`${lost}: ${names.map(({ field }) => field.name).join(", ")}`);
 
   const fields: Record<string, Field> = {};
+  let range = limit(register.range, register.bits);
   for (const { field, mode } of judged) {
     const name = uniqueName(upperSnake(field.name), (taken) => Object.hasOwn(fields, taken));
-    const about = mode === whole.mode ? field.about : `${field.about} (${mode})`;
+    const limited = limit(field.range, field.bits);
+    const isWhole = field.bits === register.bits;
+    if (isWhole) range = limited;
+    // A table has ranges of registers only.
+    const special = [
+      ...(mode === whole.mode ? [] : [mode]),
+      ...(limited && !isWhole ? [`${limited[0]} to ${limited[1]}`] : []),
+    ];
+    const about = special.length > 0 ? `${field.about} (${special.join(", ")})` : field.about;
     const values = convertValues(field, note);
     const bits = [field.low, field.low + field.bits - 1] as const;
     fields[name] = { bits, about, ...(Object.keys(values).length > 0 ? { values } : {}) };
   }
-  return { mode: whole.mode, reset: resetOf(register, kept, note), fields };
+  return { mode: whole.mode, reset: resetOf(register, kept, note), range, fields };
+}
+
+/** Undefined: all values, or none. */
+function limit(range: Range | undefined, bits: number): Range | undefined {
+  if (!range) return undefined;
+  const [low, high] = range;
+  const isAll = low === 0n && high === allBits(bits);
+  return isAll || low > high || high > allBits(bits) ? undefined : range;
 }
 
 /** Fields that a table can have: none that is reserved, lies outside the register or over another one, or has no access. */

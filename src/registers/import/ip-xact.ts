@@ -141,6 +141,7 @@ function registerOf(
     bits,
     access: { access, modifiedWriteValue: undefined, readAction: undefined },
     reset: value === undefined ? undefined : { value, mask },
+    range: undefined,
     fields: childrenOf(element, "field").flatMap((field) => fieldOf(field, access, note) ?? []),
   };
 }
@@ -162,8 +163,15 @@ function fieldOf(element: Element, inherited: string | undefined, note: Note): D
     ...{ name, low, bits, access, about: aboutOf(element, name) },
     isReserved: isReserved === "true" || (number(isReserved) ?? 0n) !== 0n || isReservedName(name),
     reset: resetOf(element, name, note),
+    range: rangeOf(element),
     values: valuesOf(element, name, note),
   };
+}
+
+function rangeOf(field: Element): DescribedField["range"] {
+  const constraint = childOf(field, "writeValueConstraint");
+  const [low, high] = ["minimum", "maximum"].map((name) => number(textOf(constraint, name)));
+  return low === undefined || high === undefined ? undefined : [low, high];
 }
 
 /** The reset without a type of its own, which is the hard one, or else the first. */

@@ -24,7 +24,7 @@ ${entries.join("")}} as const satisfies RegisterTable;
 function shown(value: unknown, indent: number, key: string): string {
   if (typeof value === "bigint") return `0x${value.toString(16)}n`;
   if (typeof value === "number") return inHex.includes(key) ? `0x${value.toString(16)}` : String(value);
-  if (Array.isArray(value)) return `[${value.join(", ")}]`;
+  if (Array.isArray(value)) return `[${value.map((part) => shown(part, 0, "")).join(", ")}]`;
   const inLine = (text: string) => !text.includes("\n") && indent + `${key}: ${text},`.length <= COLUMNS;
   const pad = `\n${" ".repeat(indent)}`;
   if (typeof value !== "object" || value === null) {

@@ -32,6 +32,8 @@ function blockOf(device: Element, peripheral: Element, deriving: Deriving): Bloc
     base: textOf(peripheral, "baseAddress"),
     read: (note) => {
       const whole = deriving.resolve(peripheral, [name], (line) => note(`${name}: ${line}`));
+      if (textOf(childOf(device, "cpu"), "endian") === "big")
+        note(`${name}: the processor is big-endian; the table is little-endian`);
       if (childOf(whole, "dim")) note(`${name}: there are several of this peripheral; the table is of one`);
       const scope = {
         ...{ names: [name], path: [], offset: 0n, dims: [], deriving },
@@ -102,6 +104,7 @@ function registerOf(element: Element, scope: Scope, note: Note): DescribedRegist
     ...{ path, offset, dims, bits, about: aboutOf(element, path.at(-1)!.replace("%s", "")) },
     access: accessOf(properties),
     reset: value === undefined ? undefined : { value: value & allBits(bits), mask },
+    range: rangeOf(element),
     fields: childrenOf(childOf(element, "fields"), "field").flatMap((field) => fieldsOf(field, scope, note)),
   };
 }
@@ -111,27 +114,34 @@ const accessOf = ({ access, modifiedWriteValues: effect, readAction }: Propertie
   ...{ access, readAction, modifiedWriteValue: effect === "modify" ? undefined : effect },
 });
 
+function rangeOf(element: Element): DescribedField["range"] {
+  const range = childOf(childOf(element, "writeConstraint"), "range");
+  const [low, high] = ["minimum", "maximum"].map((name) => number(textOf(range, name)));
+  return low === undefined || high === undefined ? undefined : [low, high];
+}
+
 /** One field, or those of an array of them. */
 function fieldsOf(element: Element, scope: Scope, note: Note): DescribedField[] {
   const names = [...scope.names, textOf(element, "name") ?? "UNNAMED"];
   const whole = scope.deriving.resolve(element, names, note);
   const name = nameOf(whole);
-  const range = bitsOf(whole);
+  const place = bitsOf(whole);
   const dim = dimOf(whole);
-  if (range === undefined || dim === "mistake") {
+  if (place === undefined || dim === "mistake") {
     note(`the bits of its field ${name.replace("%s", "")} are missing, or no numbers; left out`);
     return [];
   }
   // A field inherits what the register says, but for its own.
   const access = accessOf(propertiesOf(whole, scope.properties));
   const field = {
-    ...{ ...range, access, about: aboutOf(whole, name.replace("%s", "")), reset: undefined },
+    ...{ ...place, access, about: aboutOf(whole, name.replace("%s", "")), reset: undefined },
+    range: rangeOf(whole),
     values: valuesOf(whole, names, scope.deriving, note),
   };
   if (!dim) return [{ ...field, name, isReserved: isReservedName(name) }];
   return expandNames(whole, dim, 64).map(({ name, label }, index) => ({
     ...{ ...field, name, isReserved: isReservedName(name), about: field.about.replaceAll("%s", label) },
-    low: range.low + index * Number(dim.strideBytes),
+    low: place.low + index * Number(dim.strideBytes),
   }));
 }
 

@@ -1,7 +1,7 @@
 /** Makes a register table of described registers. */
 import { findMistake } from "../mistake.ts";
 import type { Field, Register, RegisterTable, Width } from "../table.ts";
-import { allBits, type DescribedRegister, type Note, pathName } from "./description.ts";
+import { allBits, type DescribedRegister, type Note, pathName, type Range } from "./description.ts";
 import { convertFields } from "./fields.ts";
 import { uniqueName, upperSnake } from "./name.ts";
 import { findHidden, openBudget, type Placed, placeRegister } from "./place.ts";
@@ -53,6 +53,7 @@ interface Made {
   readonly about: string;
   readonly places: readonly Placed[];
   readonly reset: bigint | undefined;
+  readonly range: Range | undefined;
   readonly fields: Readonly<Record<string, Field>>;
 }
 
@@ -90,14 +91,15 @@ function wideRegister(register: DescribedRegister, places: readonly Placed[], no
   const array = { count: bits / 32, stride: 4n };
   return {
     ...{ width: 32, about, mode: converted.mode, fields: {} },
-    reset: 0n,
+    ...{ reset: 0n, range: undefined },
     places: places.map((place) => ({ ...place, array })),
   };
 }
 
 /** A register at its place, or why it can't be there. */
 function placed(made: Made, offset: bigint, array: Placed["array"]): Register | string {
-  const { width, mode, about, fields, reset = 0n } = made;
+  const { width, mode, about, fields, range, reset = 0n } = made;
+  const inWidth = (value: bigint) => (width === 64 ? value : Number(value & allBits(width)));
   const bytes = BigInt(width / 8);
   const end = offset + (array ? BigInt(array.count) * array.stride : bytes);
   if (offset < 0n || end > BigInt(Number.MAX_SAFE_INTEGER))
@@ -115,7 +117,8 @@ function placed(made: Made, offset: bigint, array: Placed["array"]): Register | 
     ...(width === 32 ? {} : { width }),
     ...(array && { count: array.count }),
     ...(array && array.stride !== bytes ? { stride: Number(array.stride) } : {}),
-    ...(reset === 0n ? {} : { reset: width === 64 ? reset : Number(reset & allBits(width)) }),
+    ...(reset === 0n ? {} : { reset: inWidth(reset) }),
+    ...(range ? { range: [inWidth(range[0]), inWidth(range[1])] as const } : {}),
     ...(Object.keys(fields).length > 0 ? { fields } : {}),
   };
 }

@@ -203,3 +203,69 @@ test("numbers are those of each format, and expressions are none", () => {
   expect(none.map(ipXactNumber)).toEqual(none.map(() => undefined));
   expect(["#1x", "-1", "0b2", "#10000000002"].map(svdNumber)).toEqual(Array(4).fill(undefined));
 });
+
+test("damaged descriptions are refused, or make tables without a mistake whose text is the table", async () => {
+  const pick = pickerOf(20261126);
+  const nasty = [
+    "",
+    "0",
+    "-1",
+    "1",
+    "7",
+    "64",
+    "65536",
+    "0x100000000",
+    "'hffffffffffffffff",
+    "99999999999999999999",
+    "x",
+    "DMA0",
+  ];
+  let made = 0;
+  for (const [file, rounds] of [
+    ["timer.xml", 80],
+    ["uart.xml", 80],
+    ["chip.svd", 80],
+  ] as const) {
+    const whole = readFileSync(join(import.meta.dir, "descriptions", file), "latin1");
+    for (let round = 0; round < rounds; round++) {
+      // Between them are the elements without children.
+      const parts = whole.split(/(<[\w:]+>[^<>]+<\/[\w:]+>)/);
+      for (let change = 0; change < 4; change++) {
+        const at = 2 * Math.floor(pick(parts.map((_, i) => i)) / 2) + 1;
+        const value = pick([...nasty, undefined]);
+        if (at >= parts.length) continue;
+        parts[at] = value === undefined ? "" : parts[at]!.replace(/>[^<>]*</, () => `>${value}<`);
+      }
+      const text = parts.join("");
+      try {
+        const { blocks } = readDescription(Buffer.from(text, "latin1"));
+        for (const block of blocks) {
+          const table = tableOf(
+            block.read(() => {}),
+            0n,
+            () => {},
+          );
+          const source = tableSource(table, file);
+          const file64 = Buffer.from(new Bun.Transpiler({ loader: "ts" }).transformSync(source)).toString(
+            "base64",
+          );
+          const { registers } = await import(`data:text/javascript;base64,${file64}`);
+          expect(registers).toEqual(table);
+          made++;
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(DescriptionError);
+      }
+    }
+  }
+  expect(made).toBeGreaterThan(100);
+}, 60_000);
+
+/** The same choices in every run. */
+function pickerOf(seed: number): <T>(choices: readonly T[]) => T {
+  let state = seed;
+  return (choices) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return choices[Math.floor((state / 2 ** 32) * choices.length)]!;
+  };
+}

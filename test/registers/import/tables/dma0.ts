@@ -32,7 +32,11 @@ export const registers = {
     offset: 0x8,
     mode: "w1c",
     about: "FLAGS",
-    fields: { DONE: { bits: [0, 7], about: "DONE" }, BUSY: { bits: [8, 8], about: "BUSY (ro)" } },
+    fields: {
+      DONE: { bits: [0, 7], about: "DONE" },
+      BUSY: { bits: [8, 8], about: "BUSY (ro)" },
+      LEVEL: { bits: [12, 15], about: "LEVEL (1 to 9)" },
+    },
   },
   FIFO: { offset: 0x20, mode: "ro", about: "Words of channel n", count: 4, stride: 0x8 },
   PINA_CFG: {
@@ -56,6 +60,14 @@ export const registers = {
     width: 16,
     fields: { LENGTH: { bits: [0, 1], about: "LENGTH", values: { SINGLE: 0, _4_BEATS: 1 } } },
   },
-  CH_SOURCE: { offset: 0x80, mode: "rw", about: "SOURCE", width: 64, count: 2, stride: 0x10 },
+  CH_SOURCE: {
+    offset: 0x80,
+    mode: "rw",
+    about: "SOURCE",
+    width: 64,
+    count: 2,
+    stride: 0x10,
+    range: [0x1000n, 0xffffffffn],
+  },
   CH_LIMITS_LOW: { offset: 0x88, mode: "rw", about: "LOW", count: 2, stride: 0x10 },
 } as const satisfies RegisterTable;

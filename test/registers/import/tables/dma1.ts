@@ -50,7 +50,15 @@ export const registers = {
     width: 16,
     fields: { LENGTH: { bits: [0, 1], about: "LENGTH", values: { SINGLE: 0, _4_BEATS: 1 } } },
   },
-  CH_SOURCE: { offset: 0x80, mode: "rw", about: "SOURCE", width: 64, count: 2, stride: 0x10 },
+  CH_SOURCE: {
+    offset: 0x80,
+    mode: "rw",
+    about: "SOURCE",
+    width: 64,
+    count: 2,
+    stride: 0x10,
+    range: [0x1000n, 0xffffffffn],
+  },
   CH_LIMITS_LOW: { offset: 0x88, mode: "rw", about: "LOW", count: 2, stride: 0x10 },
   FLAGS: { offset: 0xc, mode: "rc", about: "Flags of the second one" },
 } as const satisfies RegisterTable;

@@ -20,6 +20,15 @@ export const registers = {
       LOCKED: { bits: [8, 8], about: "The clock is stable (ro)" },
     },
   },
+  PRESCALER: {
+    offset: 0x20,
+    mode: "rw",
+    about: "prescaler",
+    width: 16,
+    reset: 0x2,
+    range: [2, 1000],
+    fields: { VALUE: { bits: [0, 15], about: "value" } },
+  },
   IRQ_STATUS: {
     offset: 0x8,
     mode: "w1c",
