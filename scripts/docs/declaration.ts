@@ -42,6 +42,9 @@ function proseOf(comment: string): string {
   return comment
     .replace(/^\s*\* ?/gm, "")
     .replace(/\{@link (\w+)\}/g, "`$1`")
+    .replace(/^@throws /gm, "\nThrows ")
+    .replace(/^@returns /gm, "\nReturns ")
+    .replace(/^@param (\w+) /gm, "\n`$1`: ")
     .trim();
 }
 

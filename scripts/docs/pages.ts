@@ -108,7 +108,10 @@ const aboutOf = ({ declarations }: Entry) =>
     .filter(Boolean)
     .join("\n\n");
 
-const firstSentence = (about: string) =>
-  (/^.*?\.(?=\s+[A-Z`"]|\s*$)/s.exec(about)?.[0] ?? about).replace(/\s+/g, " ");
+/** Not beyond a paragraph or into a list. */
+const firstSentence = (about: string) => {
+  const paragraph = about.split(/\n\n|\n- /, 1)[0]!.replace(/\s+/g, " ");
+  return /^.*?\.(?=\s+[A-Z`"]|\s*$)/.exec(paragraph)?.[0] ?? paragraph;
+};
 
 const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -14,7 +14,10 @@ export interface ResetResult {
   readonly resetMs: number;
 }
 
-/** Opens a device for its reset alone; see {@link resetOpen}. */
+/**
+ * Opens a device, resets it to its power-on state by the means of its backend, and closes it. Throws DeviceError: it can't be
+ * opened or reset, or does not answer before it or after it (`silent`).
+ */
 export function reset(spec: string, options: OpenOptions = {}): ResetResult {
   using device = openDevice(spec, options);
   return resetOpen(device);

@@ -53,9 +53,9 @@ export interface FunctionFacts {
   readonly node:
     | { readonly path: string; readonly opened: Opened; readonly holders: readonly Holder[] }
     | undefined;
-  /** See findUses. */
+  /** Reasons not to take it, as findUses gives them. */
   readonly uses: readonly string[];
-  /** See isBeyondVfio. */
+  /** VFIO can't take it: there is no IOMMU, and noiommu mode is off. */
   readonly beyondVfio: boolean;
   /** Undefined if it can't be read. */
   readonly config: ConfigAnswer | undefined;

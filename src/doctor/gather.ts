@@ -54,7 +54,10 @@ function lockdownMode(): string | undefined {
   return /\[(\w+)\]/.exec(readAttribute("/sys/kernel/security/lockdown") ?? "")?.[1];
 }
 
-/** `ask`: also read its registers; see {@link askRegisters}. */
+/**
+ * Collects a function's facts. With `ask` it also reads the first word of the lowest memory region, unless a kernel driver or a
+ * process has the function; VFIO opens a function for that, which resets it.
+ */
 export function gatherFunction(of: PciFunction, ask: boolean): FunctionFacts {
   const { iommuGroup: group } = of;
   const path = group && isVfioDriver(of.driver) ? groupNode(group) : undefined;

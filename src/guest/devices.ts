@@ -28,7 +28,7 @@ const known: Record<string, KnownDevice> = {
   e1000e: { about: "an Intel 82574L network card", properties: noBootRom },
 };
 
-/** The same with a few words about each. */
+/** QEMU's devices that have a short name here, with a few words about each. */
 export const knownDevices = Object.entries(known).map(([name, { about }]) => ({ name, about }));
 
 /** The short names of QEMU's devices that a guest can have. */

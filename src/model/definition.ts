@@ -2,7 +2,7 @@
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 import type { DeviceModel, Host } from "./device-model.ts";
 
-/** `Data` passes from the main thread to the message thread, so structured clone must accept it. */
+/** A device model's file exports one by default. `Data` passes from the main thread to the message thread, so structured clone must accept it. */
 export interface ModelDefinition<Data = unknown> {
   /** What the device is, for people. */
   readonly title: string;
@@ -47,7 +47,7 @@ export interface PreparedModel<Data = unknown> {
   release(): void;
 }
 
-/** `ask` sends a message to the main thread's `onAsk`. */
+/** Makes the device in the message thread. `ask` sends a message to the main thread's `onAsk`. */
 export type CreateDevice<Data = unknown> = (
   host: Host,
   data: Data,

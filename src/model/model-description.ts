@@ -10,7 +10,7 @@ export type BarDescription = RegistersDescription | MemoryDescription | undefine
 /** BAR 0 to 5. */
 export type BarDescriptions = readonly BarDescription[];
 
-/** `Data` is what `prepare` gives; structured clone must accept it. */
+/** A device in register tables and handlers, for `defineModel`. `Data` is what `prepare` gives; structured clone must accept it. */
 export interface ModelDescription<Bars extends BarDescriptions = BarDescriptions, Data = undefined> {
   /** What the device is, for people. */
   readonly title: string;
@@ -101,7 +101,7 @@ export type ModelHandlers<T extends RegisterTable = RegisterTable> = {
   readonly [N in keyof T]?: RegisterHandlers<T[N]>;
 };
 
-/** `index` is the register's place in its array; 0 if it is not one of an array. */
+/** What a register's accesses do. `index` is the register's place in its array; 0 if it is not one of an array. */
 export interface RegisterHandlers<R extends Register = Register> {
   /** Gives the value to read, instead of the stored one. */
   read?(index: number): number | ValueOf<R>;

@@ -31,7 +31,8 @@ function maskOf({ io, memory, busMaster }: CommandBits): number {
 }
 
 /**
- * Turns memory decode and bus mastering on, or the bits that are named. Throws BusError: see {@link changeCommand}.
+ * Turns memory decode and bus mastering on, or the bits that are named. Throws BusError: there is no such function, it reads as
+ * all ones, its regions have no addresses, or it does not implement the bits.
  */
 export function enable(
   address: string,
@@ -41,8 +42,8 @@ export function enable(
 }
 
 /**
- * Turns memory decode, bus mastering and I/O decode off, or the bits that are named. Throws BusError: see
- * {@link changeCommand}; also if the function is in use, unless `force` is set.
+ * Turns memory decode, bus mastering and I/O decode off, or the bits that are named. Throws BusError: there is no such function,
+ * it reads as all ones, it does not implement the bits, or it is in use and `force` is not set.
  */
 export function disable(
   address: string,

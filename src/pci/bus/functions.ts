@@ -110,7 +110,7 @@ export function listFunctions(root = FUNCTIONS): PciFunction[] {
   return listAddresses(root).flatMap((address) => lookUp(address, root) ?? []);
 }
 
-/** One function. The address may omit the domain. Throws BusError if there is no such function. */
+/** Finds one function. The address may omit the domain. Throws BusError if there is no such function. */
 export function readFunction(address: string, root = FUNCTIONS): PciFunction {
   const canonical = canonicalAddress(address);
   const found = lookUp(canonical, root);

@@ -22,7 +22,7 @@ type SubsystemIds = Pick<DecodedFunction, "subsystemVendorId" | "subsystemId">;
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 const sign = (on: boolean) => (on ? "" : " [disabled]");
 
-/** The lines, joined by newlines, without one at the end. */
+/** A decoded function in the words of lspci -vvv: lines, joined by newlines, without one at the end. */
 export function describe(decoded: DecodedFunction, names: PciNames, around: Surroundings = {}): string {
   const { numaNode, iommuGroup, driver } = around;
   if (!decoded.answers)

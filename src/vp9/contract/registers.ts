@@ -7,13 +7,13 @@
  */
 import type { Register, RegisterTable } from "../../registers/table.ts";
 
-/** The ids are no proof: 10ee:7022 is a stock id of FPGA designs. The magic register is. */
+/** The endpoint's ids. They are no proof: 10ee:7022 is a stock id of FPGA designs. The magic register is. */
 export const PCI_ID = { vendor: 0x10ee, device: 0x7022, subsystemVendor: 0x10ee, subsystem: 0x0007 } as const;
-/** "VP9E", read as a little-endian word. */
+/** What the magic register reads: "VP9E" as a little-endian word. */
 export const MAGIC = 0x45395056;
 /** The interface's version here, in VERSION.MAJOR: counts incompatible changes. */
 export const INTERFACE_MAJOR = 1;
-/** The same in VERSION.MINOR: counts additions. */
+/** The interface's version here, in VERSION.MINOR: counts additions. */
 export const INTERFACE_MINOR = 0;
 /** Size of BAR0, which holds the registers. */
 export const REGISTER_BYTES = 4096;
