@@ -25,7 +25,8 @@ export function tableOf(described: readonly DescribedRegister[], base: bigint, n
       let at = 0;
       const text = register.path.join("_").replaceAll("%s", () => labels[at++] ?? "");
       const name = uniqueName(upperSnake(text), (taken) => Object.hasOwn(table, taken));
-      const about = made.about.replaceAll("%s", () => labels.join("") || "n");
+      const index = labels.join("") || "n";
+      const about = register.dims.length > 0 ? made.about.replaceAll("%s", () => index) : made.about;
       const entry = placed({ ...made, about }, offset + base, array);
       if (typeof entry === "string") note(`${pathName(register.path)}: ${entry}; left out`);
       else if (!budget.take(entry.count ?? 1))
@@ -79,14 +80,14 @@ function convertRegister(register: DescribedRegister, note: Note): Made | undefi
 
 /** More than 64 bits become an array of 32-bit words. */
 function wideRegister(register: DescribedRegister, places: readonly Placed[], note: Note): Made | undefined {
-  const { bits, about, reset } = register;
+  const { bits, about } = register;
   if (bits % 32 !== 0 || places.some(({ array }) => array !== undefined)) {
     note(`it has ${bits} bits; left out`);
     return undefined;
   }
-  const converted = convertFields({ ...register, fields: [] }, note);
+  const converted = convertFields(register, note);
   if (!converted) return undefined;
-  const known = reset !== undefined && reset.value !== 0n ? ", without its reset value" : "";
+  const known = converted.reset ? ", without its reset value" : "";
   note(`it has ${bits} bits; the table has an array of 32-bit words, without fields${known}`);
   const array = { count: bits / 32, stride: 4n };
   return {

@@ -163,6 +163,15 @@ describe("is left out, with a note:", () => {
   });
 });
 
+test("a register of more than 64 bits has the mode of its fields", () => {
+  const field =
+    "<i:field><i:name>f</i:name><i:bitOffset>0</i:bitOffset><i:bitWidth>96</i:bitWidth><i:access>read-only</i:access></i:field>";
+  const wide = `<i:register><i:name>SERIAL</i:name><i:addressOffset>0</i:addressOffset><i:size>96</i:size>${field}</i:register>`;
+  expect(make(component(wide)).table).toEqual({
+    SERIAL: { offset: 0, mode: "ro", about: "SERIAL", count: 3 },
+  });
+});
+
 test("a derivation in a circle is said, and ends", () => {
   const { notes } = make(`<device><name>d</name><peripherals><peripheral><name>P</name><registers>
     <register derivedFrom="B"><name>A</name><addressOffset>0</addressOffset></register>
