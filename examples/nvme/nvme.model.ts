@@ -15,7 +15,7 @@ const TURN_MS = 2; // how long commands run before the host's next access gets i
 export default defineModel({
   title: "nvme",
   id: { vendor: 0x1234, device: 0x0a4e, classCode: 0x01_08_02 },
-  bars: [{ registers, sizeBytes: 8192 }],
+  bars: [{ registers, sizeBytes: 8192, addressBits: 64 }],
   interrupts: { msix: IO_QUEUES + 1 },
   options: ["size"],
   create(device) {

@@ -10,8 +10,7 @@ import { msixLayout } from "./msix-bar.ts";
 const LIMITS = { io: [4, 256], 32: [4096, 2 ** 31], 64: [4096, 2 ** 36] } as const;
 
 export function typeOf(bar: BarDescription): BarType | undefined {
-  if (!bar) return undefined;
-  return "memoryBytes" in bar ? bar : { io: bar.io };
+  return bar && { io: false, ...bar };
 }
 
 /** The last BAR that the description leaves free; -1 for none. MSI-X's table takes it. */
@@ -42,14 +41,14 @@ export function sizesOf({ bars, interrupts = {} }: Pick<ModelDescription, "bars"
 function sizeOf(bars: BarDescriptions, index: number, names: Map<string, number>): number {
   const bar = bars[index];
   if (bar === undefined) return 0;
-  if ("memoryBytes" in bar) {
-    const { memoryBytes, addressBits = 32 } = bar;
-    if (addressBits === 64 && (index === BARS - 1 || bars[index + 1] !== undefined))
-      throw new RangeError(
-        `BAR${index} has 64-bit addresses, so it takes the next BAR, too; leave that undefined`,
-      );
-    return checkSize(index, memoryBytes, addressBits);
-  }
+  const { addressBits = 32 } = bar;
+  if (addressBits === 64 && (index === BARS - 1 || bars[index + 1] !== undefined))
+    throw new RangeError(
+      `BAR${index} has 64-bit addresses, so it takes the next BAR, too; leave that undefined`,
+    );
+  if ("memoryBytes" in bar) return checkSize(index, bar.memoryBytes, addressBits);
+  if (bar.io && (addressBits === 64 || bar.prefetchable))
+    throw new RangeError(`BAR${index} is in I/O space, which has no 64-bit addresses and no prefetching`);
   const mistake = findMistake(bar.registers);
   if (mistake !== undefined) throw new RangeError(`BAR${index}: ${mistake}`);
   for (const name of Object.keys(bar.registers)) {
@@ -57,7 +56,7 @@ function sizeOf(bars: BarDescriptions, index: number, names: Map<string, number>
     if (other !== undefined) throw new RangeError(`BAR${index} and BAR${other} both have a register ${name}`);
     names.set(name, index);
   }
-  const kind = bar.io ? "io" : 32;
+  const kind = bar.io ? "io" : addressBits;
   const ends = elementsOf(bar.registers).map(({ offset, register }) => offset + bytesOf(register));
   const end = Math.max(4, ...ends);
   const needed = Math.max(LIMITS[kind][0], 2 ** Math.ceil(Math.log2(end)));

@@ -109,7 +109,7 @@ function configOf(
   return buildConfigSpace({
     ...{ vendor, device, subsystemVendor, subsystem, classCode, barBytes },
     barTypes: bars.map(typeOf),
-    interruptPin: 1,
+    interruptPin: interrupts.intx === false ? 0 : 1,
     capabilities: [
       powerManagement(0x80),
       msi(0x90, interrupts.msi),

@@ -27,9 +27,9 @@ export interface ModelDescription<Bars extends BarDescriptions = BarDescriptions
   readonly bars: Bars;
   /**
    * Numbers of vectors. MSI: a power of two up to 32; 1 if absent. MSI-X: up to 2048; none if absent. Its table takes the last
-   * free BAR. INTx is always there.
+   * free BAR. INTx is there unless it is false.
    */
-  readonly interrupts?: { readonly msi?: number; readonly msix?: number };
+  readonly interrupts?: { readonly intx?: boolean; readonly msi?: number; readonly msix?: number };
   readonly capabilities?: CapabilitiesDescription;
   /** Names of the options that a spec may have, `model:NAME?OPTION=VALUE`. */
   readonly options?: readonly string[];
@@ -74,6 +74,9 @@ export interface RegistersDescription<T extends RegisterTable = RegisterTable> {
   readonly sizeBytes?: number;
   /** In I/O space, not memory. Up to 256 bytes. */
   readonly io?: boolean;
+  /** Of a BAR in memory, as in MemoryDescription. */
+  readonly addressBits?: 32 | 64;
+  readonly prefetchable?: boolean;
 }
 
 /** Memory that clients map. */

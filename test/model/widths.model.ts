@@ -22,10 +22,20 @@ export const commands = {
   DATA: { offset: 4, mode: "rw", about: "data" },
 } as const satisfies RegisterTable;
 
+export const far = {
+  FAR: { offset: 0, mode: "rw", about: "behind a 64-bit address" },
+} as const satisfies RegisterTable;
+
 export default defineModel({
   title: "all widths",
   id: { vendor: 0x1234, device: 0xb175 },
-  bars: [{ registers }, undefined, { registers: commands, io: true }],
+  bars: [
+    { registers },
+    undefined,
+    { registers: commands, io: true },
+    { registers: far, addressBits: 64, prefetchable: true },
+  ],
+  interrupts: { intx: false },
   capabilities: {
     express: "endpoint",
     serialNumber: 0x1122_3344_5566_7788n,

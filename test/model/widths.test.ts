@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { DeviceError, openDevice, openRegisters, type PciDevice } from "../../src/index.ts";
 import { openModel } from "../../src/model/in-process.ts";
-import model, { commands, registers } from "./widths.model.ts";
+import model, { commands, far, registers } from "./widths.model.ts";
 
 const file = new URL("./widths.model.ts", import.meta.url).pathname;
 
@@ -82,6 +82,16 @@ describe.each<[string, () => Promise<PciDevice>]>([
     expect(PORT.read()).toBe(0xff);
     device.config.write16(4, command);
     expect(PORT.read()).toBe(3);
+  });
+
+  test("a BAR of registers may have 64-bit addresses, and a device no INTx", async () => {
+    const device = await opened;
+    const { FAR } = openRegisters(far, device.bars[3]!);
+    FAR.write(0x1234);
+    expect([FAR.read(), device.config.read32(0x1c) & 0xf, device.bars[4]!.sizeBytes]).toEqual([
+      0x1234, 0xc, 0,
+    ]);
+    expect((["intx", "msi", "msix"] as const).map((kind) => device.interruptCount(kind))).toEqual([0, 1, 0]);
   });
 
   test("capabilities by name", async () => {
