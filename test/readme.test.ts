@@ -61,7 +61,8 @@ test("the README's commands print what it shows", async () => {
 }, 900_000);
 
 test("the README's program runs as it stands, on the package's public name", async () => {
-  const [program] = blocks("ts");
+  const [program, counterTest] = blocks("ts");
+  expect(readFileSync(join(root, "examples/counter/counter.test.ts"), "utf8")).toContain(counterTest!);
   writeFileSync(join(checkout, "example.ts"), program!);
   const lines = (await bash("bun example.ts")).trim().split("\n");
   expect(lines.length).toBe(25);
