@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { cloneVerbs } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
+import "./vfiokit/library.ts";
 import { packageVerbs, runFile, verbs } from "./vfiokit/verbs.ts";
 
 /** Where a standalone binary sees its own files. */

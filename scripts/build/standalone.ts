@@ -20,7 +20,7 @@ export type Target = keyof typeof targets;
 
 /** Files that a model's process loads by path: Workers, and the model. */
 const loadedFiles = [
-  "src/model/hosting/message-thread.ts",
+  "scripts/build/message-thread.ts",
   "src/vp9/model/codec-thread.ts",
   "src/vp9/model/vp9.model.ts",
 ];

@@ -1,6 +1,5 @@
 /** The verbs of the command `vfiokit`. */
 import { join } from "node:path";
-import { plugin } from "bun";
 import type { packageVerbNames, verbNames } from "../cli/remedy.ts";
 
 export interface Verb {
@@ -31,10 +30,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   regs: {
     about: "Show a device's registers with names",
-    run: () => {
-      provideLibrary();
-      return import("../regs.ts");
-    },
+    run: () => import("../regs.ts"),
   },
   registers: {
     about: "Make a register table of IP-XACT or CMSIS-SVD",
@@ -45,7 +41,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   irq: { about: "Wait for interrupts, count them, measure latency", run: () => import("../irq.ts") },
   reset: { about: "Reset a device", run: () => import("../reset.ts") },
   model: {
-    about: "Serve the encoder's software model over vfio-user",
+    about: "Serve a device model over vfio-user",
     run: () => import("../model.ts"),
   },
 } satisfies Record<(typeof verbNames)[number], Verb>;
@@ -64,17 +60,3 @@ export const packageVerbs: Readonly<Record<string, Verb>> = {
 
 /** Imports a verb by a path that the bundler does not follow, so that a binary does not contain it. */
 export const runFile = (name: string): Promise<unknown> => import(join(import.meta.dir, `../${name}.ts`));
-
-/** A register table may be in a driver's file, which imports the library. If none is installed, it gets this one. */
-function provideLibrary(): void {
-  plugin({
-    name: "vfiokit",
-    setup(build) {
-      build.module("vfiokit", async () => ({ exports: { ...(await import("vfiokit")) }, loader: "object" }));
-      build.module("vfiokit/registers", async () => ({
-        exports: { ...(await import("vfiokit/registers")) },
-        loader: "object",
-      }));
-    },
-  });
-}

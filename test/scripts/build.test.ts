@@ -155,6 +155,19 @@ describe("the binary", () => {
     });
   });
 
+  test("opens a user's model, whose file imports the library", async () => {
+    const model = readFileSync(join(ROOT, "examples/counter/counter.model.ts"));
+    writeFileSync(folder.file("away/counter.model.ts"), model);
+    writeFileSync(
+      folder.file("away/registers.ts"),
+      readFileSync(join(ROOT, "examples/counter/registers.ts")),
+    );
+    const words = ["model:./counter.model.ts", "IDENTITY", "--table", "registers.ts"];
+    const { exitCode, stdout, stderr } = await vfiokit("regs", ...words);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(text(stdout)).toBe("0x000  IDENTITY  0xc0de0001  3235774465\n");
+  });
+
   test.each<[string[], RegExp]>([
     [[], /the verb is missing; see --help/],
     [["encoder"], /unknown verb "encoder"; see --help/],
