@@ -45,6 +45,8 @@ export function defineModel<const Bars extends BarDescriptions, Data = undefined
   const { title, options = [], create, load } = description;
   const given = create ? async () => create : load;
   if (!given) throw new RangeError("the model has neither create nor load, which give its handlers");
+  if (options.includes("fault"))
+    throw new RangeError('the model has an option "fault", which every model has; name it otherwise');
   const barBytes = sizesOf(description);
   const config = () => configOf(description, barBytes);
   config(); // refuses ids and capabilities that can't be

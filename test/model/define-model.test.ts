@@ -136,6 +136,26 @@ test.each<[string, Partial<ModelDescription>, string]>([
     },
     "BAR1 and BAR0 both have a register A",
   ],
+  // The types allow a mixture of both kinds of BARs.
+  [
+    "memory in I/O space",
+    { bars: [{ memoryBytes: 4096, io: true }] },
+    'BAR0 has "io", which a BAR of memoryBytes does not take; it takes memoryBytes, addressBits, prefetchable',
+  ],
+  [
+    "registers with 64-bit addresses",
+    { bars: [{ registers: {}, addressBits: 64 }] },
+    'BAR0 has "addressBits", which a BAR of registers does not take; it takes registers, sizeBytes, io',
+  ],
+  ["addresses of 48 bits", { bars: [{ memoryBytes: 4096, addressBits: 48 as 64 }] }, "it must be 32 or 64"],
+  ["a size that is no number", { bars: [{ memoryBytes: Number.NaN }] }, "to 2147483648, such as 4096"],
+  ["a size that is text", { bars: [{ memoryBytes: "4096" as unknown as number }] }, "BAR0 has 4096 bytes"],
+  [
+    "null instead of a BAR",
+    { bars: [null as unknown as undefined] },
+    "BAR0 is null; undefined leaves a BAR out",
+  ],
+  ["an option that every model has", { options: ["fault"] }, 'the model has an option "fault"'],
 ])("%s can't be defined", (_, part, message) => {
   expect(() => defineModel({ title: "bad", id: ID, bars: [], ...CREATE, ...part })).toThrow(message);
 });
