@@ -22,6 +22,9 @@ export interface HandledDeviceOptions {
   create(device: ModelDevice): ModelHandlers;
 }
 
+/** Bun's arrays have no more. */
+const MOST_VIEW_BYTES = 2 ** 32;
+
 interface Timer {
   readonly dueMs: number;
   readonly act: () => void;
@@ -78,9 +81,12 @@ export class HandledDevice implements DeviceModel {
   }
 
   admit(): void {
-    for (const memory of this.#memories) memory?.renew();
-    // What `create` got from `memory` is unmapped now, so it runs again.
-    if (this.#memories.some((memory) => memory)) this.reset();
+    if (!this.#memories.some((memory) => memory)) return;
+    try {
+      for (const memory of this.#memories) memory?.renew();
+    } finally {
+      this.reset(); // what `create` got from `memory` is unmapped now, so it runs again
+    }
   }
 
   reset(): void {
@@ -293,6 +299,10 @@ export class HandledDevice implements DeviceModel {
       logUnsupportedRequest: () => config.logUnsupportedRequest(),
       memory: (bar) => {
         const memory = this.#memory(bar);
+        if (memory.sizeBytes > MOST_VIEW_BYTES)
+          throw new RangeError(
+            `BAR${bar} has more than 4 GiB, which no array holds; holdBar gives parts of it`,
+          );
         return memory.bytes(0, memory.sizeBytes);
       },
       holdBar: (bar, offset, sizeBytes) => this.#memory(bar).resolve(offset, sizeBytes),

@@ -151,7 +151,7 @@ export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   holdMemory(address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined;
   /** Logs an access to an address that is not mapped, as `readMemory` and `writeMemory` do. */
   logUnsupportedRequest(): void;
-  /** The bytes of a memory BAR. Not to be used after a reset, since each client gets memory of its own. */
+  /** The bytes of a memory BAR. Not to be used after a reset, since each client gets memory of its own. Throws RangeError above 4 GiB. */
   memory(bar: number): Uint8Array;
   /** A memory BAR's memory, as by `holdMemory`. Undefined if not all of it is inside. */
   holdBar(bar: number, offset: number, sizeBytes: number): DmaRange[] | undefined;

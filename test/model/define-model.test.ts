@@ -155,6 +155,17 @@ test.each<[string, Partial<ModelDescription>, string]>([
     { bars: [null as unknown as undefined] },
     "BAR0 is null; undefined leaves a BAR out",
   ],
+  ["no id", { id: undefined as never }, "id must be an object with vendor and device"],
+  ["no BARs", { bars: undefined as never }, "bars must be an array"],
+  ["interrupts that are null", { interrupts: null as never }, "interrupts must be an object"],
+  ["one option as text", { options: "period" as never }, "options must be an array of names"],
+  ["a root port", { capabilities: { express: "root" as never } }, "must be endpoint or integrated"],
+  ["a serial number that is no bigint", { capabilities: { serialNumber: 5 as never } }, "must be a bigint"],
+  [
+    "a capability of numbers",
+    { capabilities: { vendorSpecific: [[1, 2]] as never } },
+    "capabilities.vendorSpecific must be an array of Uint8Arrays",
+  ],
   ["an option that every model has", { options: ["fault"] }, 'the model has an option "fault"'],
 ])("%s can't be defined", (_, part, message) => {
   expect(() => defineModel({ title: "bad", id: ID, bars: [], ...CREATE, ...part })).toThrow(message);

@@ -167,3 +167,16 @@ test("what create got of a memory BAR is the memory that the client maps, of eac
     expect(device.bars[1]!.read8(0)).toBe(value);
   }
 });
+
+test("a memory BAR that no array holds says so", async () => {
+  const lines: string[] = [];
+  const model = defineModel({
+    title: "large",
+    id: { vendor: 1, device: 2 },
+    bars: [{ registers }, undefined, { memoryBytes: 2 ** 33, addressBits: 64 }],
+    create: (device) => ({ GO: { write: () => void device.memory(2) } }),
+  });
+  using device = await openModel(model, { log: (line) => void lines.push(line) });
+  expect(() => device.bars[0]!.write32(0, 1)).toThrow("EIO");
+  expect(lines[0]).toContain("BAR2 has more than 4 GiB, which no array holds; holdBar gives parts of it");
+});
