@@ -126,6 +126,19 @@ describe("a reset", () => {
   });
 });
 
+test("INTA# that create asserts at a reset stays asserted", async () => {
+  using device = await openModel(
+    modelOf((device) => {
+      device.raise();
+      return {};
+    }),
+  );
+  using intx = device.enableInterrupts("intx", 1)[0]!;
+  intx.take();
+  device.reset();
+  expect([intx.take(), device.config.read16(6) & 8]).toEqual([1, 8]);
+});
+
 test("a create that is async is refused", async () => {
   const create = async () => ({ GO: {} });
   await expect(openModel(modelOf(create as unknown as Create))).rejects.toThrow("create gives a promise");
