@@ -134,8 +134,8 @@ export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   /** Calls `act` before the next reset, or at the end. */
   onReset(act: () => void): void;
   /**
-   * Resets the device without its configuration space, as a reset register does. Further handlers are new ones. Throws
-   * RangeError in `create` and in what `onReset` calls.
+   * Resets the device without its configuration space, as a reset register does. Further handlers are new ones; timers and
+   * descriptors that the old ones ask for afterwards have no effect. Throws RangeError in `create` and in what `onReset` calls.
    */
   reset(): void;
   /** Whether the device may access the host's memory. */
