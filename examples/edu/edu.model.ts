@@ -54,7 +54,7 @@ export default defineModel({
           device.set("STATUS", device.get("STATUS") | BUSY);
           device.after(1, () => {
             let product = 1;
-            for (let factor = n; factor > 1; factor--) product = Math.imul(product, factor);
+            for (let factor = n; factor > 1 && product !== 0; factor--) product = Math.imul(product, factor);
             device.set("FACTORIAL", product >>> 0);
             device.set("STATUS", device.get("STATUS") & ~BUSY);
             if (device.get("STATUS") & INTERRUPT) raise(FACTORIAL_DONE);

@@ -13,7 +13,8 @@ export interface OpenOptions {
   readonly timeoutMs?: number;
   /**
    * Writes to a server's BARs do not wait for its answer. They take half the time, but a refused write is
-   * lost silently. If absent, each write waits for its answer, and a refused one throws DeviceError.
+   * lost silently. If absent, or if the server gets at memory by messages, each write waits for its answer, and a refused one
+   * throws DeviceError.
    */
   readonly postWrites?: boolean;
   /**

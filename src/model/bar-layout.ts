@@ -9,6 +9,12 @@ import { msixLayout } from "./msix-bar.ts";
 /** Bytes of a BAR: a power of two. 4 KiB of memory is the least that can be mapped. PCI 3.0, section 6.2.5.1, on I/O. */
 const LIMITS = { io: [4, 256], 32: [4096, 2 ** 31], 64: [4096, 2 ** 36] } as const;
 
+/** What each kind of BAR takes. The types allow a mixture. */
+const KEYS: Readonly<Record<"memoryBytes" | "registers", readonly string[]>> = {
+  memoryBytes: ["memoryBytes", "addressBits", "prefetchable"],
+  registers: ["registers", "sizeBytes", "io", "addressBits", "prefetchable"],
+};
+
 export function typeOf(bar: BarDescription): BarType | undefined {
   return bar && { io: false, ...bar };
 }
@@ -41,7 +47,16 @@ export function sizesOf({ bars, interrupts = {} }: Pick<ModelDescription, "bars"
 function sizeOf(bars: BarDescriptions, index: number, names: Map<string, number>): number {
   const bar = bars[index];
   if (bar === undefined) return 0;
+  if (bar === null) throw new RangeError(`BAR${index} is null; undefined leaves a BAR out`);
+  const kind = "memoryBytes" in bar ? "memoryBytes" : "registers";
+  const stranger = Object.keys(bar).find((key) => !KEYS[kind].includes(key));
+  if (stranger !== undefined)
+    throw new RangeError(
+      `BAR${index} has "${stranger}", which a BAR of ${kind} does not take; it takes ${KEYS[kind].join(", ")}`,
+    );
   const { addressBits = 32 } = bar;
+  if (addressBits !== 32 && addressBits !== 64)
+    throw new RangeError(`BAR${index} has addressBits ${String(addressBits)}; it must be 32 or 64`);
   if (addressBits === 64 && (index === BARS - 1 || bars[index + 1] !== undefined))
     throw new RangeError(
       `BAR${index} has 64-bit addresses, so it takes the next BAR, too; leave that undefined`,
@@ -56,21 +71,22 @@ function sizeOf(bars: BarDescriptions, index: number, names: Map<string, number>
     if (other !== undefined) throw new RangeError(`BAR${index} and BAR${other} both have a register ${name}`);
     names.set(name, index);
   }
-  const kind = bar.io ? "io" : addressBits;
+  const space = bar.io ? "io" : addressBits;
   const ends = elementsOf(bar.registers).map(({ offset, register }) => offset + bytesOf(register));
   const end = Math.max(4, ...ends);
-  const needed = Math.max(LIMITS[kind][0], 2 ** Math.ceil(Math.log2(end)));
+  const needed = Math.max(LIMITS[space][0], 2 ** Math.ceil(Math.log2(end)));
   if (bar.sizeBytes !== undefined && bar.sizeBytes < end)
     throw new RangeError(
       `BAR${index} has ${bar.sizeBytes} bytes, and its registers end at ${end}; make it ${needed}`,
     );
-  return checkSize(index, bar.sizeBytes ?? needed, kind);
+  return checkSize(index, bar.sizeBytes ?? needed, space);
 }
 
 function checkSize(index: number, sizeBytes: number, kind: keyof typeof LIMITS): number {
   const [least, most] = LIMITS[kind];
-  if (sizeBytes >= least && sizeBytes <= most && Number.isInteger(Math.log2(sizeBytes))) return sizeBytes;
-  const nearest = Math.min(most, Math.max(least, 2 ** Math.ceil(Math.log2(sizeBytes))));
+  const isPower = typeof sizeBytes === "number" && Number.isInteger(Math.log2(sizeBytes));
+  if (isPower && sizeBytes >= least && sizeBytes <= most) return sizeBytes;
+  const nearest = sizeBytes > least ? Math.min(most, 2 ** Math.ceil(Math.log2(sizeBytes))) : least;
   throw new RangeError(
     `BAR${index} has ${sizeBytes} bytes; it must be a power of two from ${least} to ${most}, such as ${nearest}`,
   );

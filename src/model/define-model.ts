@@ -42,9 +42,13 @@ export const faultsOf = ({ faults = commonFaults }: Pick<ModelDescription, "faul
 export function defineModel<const Bars extends BarDescriptions, Data = undefined>(
   description: ModelDescription<Bars, Data>,
 ): ModelDefinition<unknown> {
+  const mistake = shapeMistake(description);
+  if (mistake !== undefined) throw new RangeError(mistake);
   const { title, options = [], create, load } = description;
   const given = create ? async () => create : load;
   if (!given) throw new RangeError("the model has neither create nor load, which give its handlers");
+  if (options.includes("fault"))
+    throw new RangeError('the model has an option "fault", which every model has; name it otherwise');
   const barBytes = sizesOf(description);
   const config = () => configOf(description, barBytes);
   config(); // refuses ids and capabilities that can't be
@@ -80,6 +84,32 @@ export function defineModel<const Bars extends BarDescriptions, Data = undefined
     },
   };
   return definition as ModelDefinition<unknown>;
+}
+
+/** What the types say of a description, for one in JavaScript. Undefined if it holds. */
+function shapeMistake<Bars extends BarDescriptions, Data>(
+  description: ModelDescription<Bars, Data>,
+): string | undefined {
+  const { id, bars, interrupts = {}, capabilities = {}, options = [] } = description;
+  const { express = "integrated", serialNumber = 0n, vendorSpecific = [] } = capabilities ?? {};
+  const isObject = (part: unknown) => typeof part === "object" && part !== null;
+  const parts: readonly [holds: boolean, rule: string][] = [
+    [isObject(id), "id must be an object with vendor and device"],
+    [Array.isArray(bars), "bars must be an array"],
+    [isObject(interrupts), "interrupts must be an object"],
+    [isObject(capabilities), "capabilities must be an object"],
+    [Array.isArray(options), "options must be an array of names"],
+    [
+      express === "endpoint" || express === "integrated",
+      "capabilities.express must be endpoint or integrated",
+    ],
+    [typeof serialNumber === "bigint", "capabilities.serialNumber must be a bigint"],
+    [
+      Array.isArray(vendorSpecific) && vendorSpecific.every((part) => part instanceof Uint8Array),
+      "capabilities.vendorSpecific must be an array of Uint8Arrays",
+    ],
+  ];
+  return parts.find(([holds]) => !holds)?.[1];
 }
 
 /** Places of the capabilities. Those of the vendor take 0x40 to 0x7f. */

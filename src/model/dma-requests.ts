@@ -3,7 +3,7 @@
  * the client asks meanwhile is kept for later.
  */
 import type { Fd } from "../os/fd.ts";
-import { type FdStream, SocketTimeout } from "../os/socket.ts";
+import { Disconnected, type FdStream, SocketTimeout } from "../os/socket.ts";
 import {
   Command,
   commandName,
@@ -77,7 +77,9 @@ export class DmaRequests implements DmaMessages, Disposable {
       try {
         if (!move(iova + done, bytes.subarray(done, done + this.maxDataBytes))) return false;
       } catch (error) {
-        this.#failure = error instanceof Error ? error : new Error(String(error));
+        const isKnown =
+          error instanceof Disconnected || error instanceof SocketTimeout || error instanceof ProtocolError;
+        this.#failure = isKnown ? error : new ProtocolError((error as Error).message, { cause: error });
         return false;
       }
     }

@@ -183,9 +183,9 @@ export class DmaTable {
       const length = Math.min(end, m.iova + m.sizeBytes) - at;
       const offset = m.fileOffset + (at - m.iova);
       const last = parts.at(-1);
-      const follows = last && last.backing === m.backing && last.offset + last.sizeBytes === offset;
-      // Parts that only messages reach are their client's business, wherever they lie.
-      if (last && (m.backing ? follows : !last.backing)) last.sizeBytes += length;
+      // A message reaches one mapping: the client may have each in other memory.
+      const follows = m.backing && last?.backing === m.backing && last.offset + last.sizeBytes === offset;
+      if (follows) last.sizeBytes += length;
       else parts.push({ backing: m.backing, offset, sizeBytes: length });
       at += length;
     }

@@ -52,8 +52,8 @@ export class FunctionAccess {
   }
 
   reset(): void {
+    this.#interrupts.lower();
     this.#model.config.reset();
     this.#model.reset();
-    this.#interrupts.lower();
   }
 }

@@ -22,6 +22,9 @@ export interface HandledDeviceOptions {
   create(device: ModelDevice): ModelHandlers;
 }
 
+/** Bun's arrays have no more. */
+const MOST_VIEW_BYTES = 2 ** 32;
+
 interface Timer {
   readonly dueMs: number;
   readonly act: () => void;
@@ -47,6 +50,7 @@ export class HandledDevice implements DeviceModel {
   #kept: { readonly value: unknown } | undefined;
   /** An injected fault: every register reads as all ones until a reset. */
   #silent = false;
+  #isResetting = true;
 
   constructor(given: HandledDeviceOptions) {
     const { bars, barBytes, interrupts } = given;
@@ -69,7 +73,7 @@ export class HandledDevice implements DeviceModel {
         ? this.#registerBar(this.#files[index]!, sizeBytes, bar.io ?? false)
         : this.#memories[index];
     });
-    this.#powerOn(given.create);
+    this.#powerOn(() => this.#create());
   }
 
   get wakeups(): readonly Wakeup[] {
@@ -77,7 +81,12 @@ export class HandledDevice implements DeviceModel {
   }
 
   admit(): void {
-    for (const memory of this.#memories) memory?.renew();
+    if (!this.#memories.some((memory) => memory)) return;
+    try {
+      for (const memory of this.#memories) memory?.renew();
+    } finally {
+      this.reset(); // what `create` got from `memory` is unmapped now, so it runs again
+    }
   }
 
   reset(): void {
@@ -85,7 +94,7 @@ export class HandledDevice implements DeviceModel {
     for (const memory of this.#memories) memory?.clear();
     for (const file of this.#files) file?.reset();
     this.#msix?.reset();
-    this.#powerOn((device) => this.#guard("create", () => this.#given.create(device)) ?? {});
+    this.#powerOn(() => this.#guard("create", () => this.#create()) ?? {});
   }
 
   [Symbol.dispose](): void {
@@ -101,7 +110,8 @@ export class HandledDevice implements DeviceModel {
 
   onTime(): void {
     const nowMs = performance.now();
-    for (const timer of [...this.#timers].filter(({ dueMs }) => dueMs <= nowMs)) {
+    const due = [...this.#timers].filter(({ dueMs }) => dueMs <= nowMs);
+    for (const timer of due.toSorted((a, b) => a.dueMs - b.dueMs)) {
       if (!this.#timers.delete(timer)) continue; // an earlier one cancelled it
       this.#guard("a timer", timer.act);
     }
@@ -109,22 +119,33 @@ export class HandledDevice implements DeviceModel {
 
   /** Does what waits for a reset. */
   #end(): void {
+    this.#isResetting = true;
     for (const act of this.#endings.splice(0)) this.#guard("what a reset ends", act);
   }
 
-  #powerOn(create: (device: ModelDevice) => ModelHandlers): void {
+  #powerOn(create: () => ModelHandlers): void {
     this.#timers = new Set();
     this.#wakeups = [];
     this.#silent = false;
     this.#host.lower();
     this.#handlers = {};
-    const handlers = create(this.#device());
+    this.#handlers = create();
+    this.#isResetting = false;
+  }
+
+  /** Throws RangeError, and what the model's `create` throws. */
+  #create(): ModelHandlers {
+    const handlers: unknown = this.#given.create(this.#device());
+    if (typeof handlers !== "object" || handlers === null || handlers instanceof Promise)
+      throw new RangeError(
+        `create gives ${handlers instanceof Promise ? "a promise" : handlers}; it must return the handlers`,
+      );
     const stranger = Object.keys(handlers).find((name) => !this.#fileOf.has(name));
     if (stranger !== undefined)
       throw new RangeError(
         `create gives handlers of ${stranger}, which no table has; there are ${[...this.#fileOf.keys()].join(", ")}`,
       );
-    this.#handlers = handlers;
+    return handlers;
   }
 
   #openFile(table: RegisterTable): RegisterFile {
@@ -201,7 +222,10 @@ export class HandledDevice implements DeviceModel {
     return struck;
   }
 
-  #raise(vector: number | undefined): void {
+  #raise(vector = 0): void {
+    const vectors = Math.max(1, this.msiVectors, this.msixVectors);
+    if (!Number.isInteger(vector) || vector < 0 || vector >= vectors)
+      throw new RangeError(`vector ${vector} is raised; the last one is ${vectors - 1}`);
     const struck = this.#given.countsInterrupts ? this.#strike() : undefined;
     if (!struck?.has("drop-interrupt")) this.#host.raise(vector);
   }
@@ -213,7 +237,7 @@ export class HandledDevice implements DeviceModel {
   }
 
   #device(): ModelDevice {
-    const timers = this.#timers;
+    const [timers, wakeups] = [this.#timers, this.#wakeups];
     const { config } = this;
     const { dma } = this.#host;
     const fileOf = (register: string) => {
@@ -246,10 +270,18 @@ export class HandledDevice implements DeviceModel {
         return () => void timers.delete(timer);
       },
       onReadable: (fd, act) => {
-        this.#wakeups.push({ fd, onReadable: () => void this.#guard("what a descriptor woke", act) });
+        const onReadable = () => {
+          // The reset may have come while the server calls one after the other.
+          if (this.#wakeups === wakeups) this.#guard("what a descriptor woke", act);
+        };
+        wakeups.push({ fd, onReadable });
       },
       onReset: (act) => void this.#endings.push(act),
-      reset: () => this.reset(),
+      reset: () => {
+        if (this.#isResetting)
+          throw new RangeError("create or onReset calls reset while the device is being reset");
+        this.reset();
+      },
       get busMaster() {
         return config.busMaster;
       },
@@ -267,6 +299,10 @@ export class HandledDevice implements DeviceModel {
       logUnsupportedRequest: () => config.logUnsupportedRequest(),
       memory: (bar) => {
         const memory = this.#memory(bar);
+        if (memory.sizeBytes > MOST_VIEW_BYTES)
+          throw new RangeError(
+            `BAR${bar} has more than 4 GiB, which no array holds; holdBar gives parts of it`,
+          );
         return memory.bytes(0, memory.sizeBytes);
       },
       holdBar: (bar, offset, sizeBytes) => this.#memory(bar).resolve(offset, sizeBytes),

@@ -46,6 +46,8 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
 const MAX_DATA_BYTES = 65_536;
 /** How often descriptors that a model waits for are looked at. */
 const LOOK_MS = 1;
+/** A timer of the event loop waits no longer. */
+const MOST_MS = 2 ** 31 - 1;
 
 /** Opens a model as a device. Throws what the model's `prepare` throws, RangeError: it has no such option. */
 export async function openModel<Data>(
@@ -68,7 +70,9 @@ export async function openModel<Data>(
     let interrupts: Interrupts | undefined;
     const host = {
       dma,
-      raise: (vector?: number) => interrupts?.raise(vector),
+      raise: (vector?: number) => {
+        if (!failure) interrupts?.raise(vector);
+      },
       lower: () => interrupts?.lower(),
       // This process has other work, so only the device ends.
       die: () => fail(new Error("an injected fault ended it")),
@@ -101,7 +105,6 @@ class InProcessDevice implements PciDevice {
   readonly #iova = new IovaAllocator([{ first: 0n, last: 2n ** 64n - 1n }]);
   readonly #memories = new Set<MappedDma>();
   readonly #vectors = new Map<InterruptKind, readonly Vector[]>();
-  readonly #look: Timer | undefined;
   #timer: Timer | undefined;
   #closed = false;
 
@@ -125,7 +128,6 @@ class InProcessDevice implements PciDevice {
     );
     this.config = openConfigSpace(CONFIG_BYTES, this.#transfers(RegionIndex.CONFIG));
     this.#enable();
-    if (model.wakeups.length > 0) this.#look = setInterval(() => this.turn(), LOOK_MS).unref();
   }
 
   #enable(): void {
@@ -137,6 +139,8 @@ class InProcessDevice implements PciDevice {
 
   /** Lets the model do what is due, and asks to be called when the next thing is. */
   turn(): void {
+    clearTimeout(this.#timer);
+    if (this.#closed || this.#failure()) return;
     const { wakeups } = this.#model;
     if (wakeups.length > 0) {
       const ready = poll(
@@ -146,10 +150,9 @@ class InProcessDevice implements PciDevice {
       for (const [i, wakeup] of wakeups.entries()) if (ready[i]) wakeup.onReadable();
     }
     if (performance.now() >= this.#model.nextTimeMs()) this.#model.onTime();
-    clearTimeout(this.#timer);
-    const nextMs = this.#model.nextTimeMs();
-    if (Number.isFinite(nextMs) && !this.#closed)
-      this.#timer = setTimeout(() => this.turn(), Math.max(0, nextMs - performance.now())).unref();
+    const { idleMs } = this;
+    if (Number.isFinite(idleMs))
+      this.#timer = setTimeout(() => this.turn(), Math.min(idleMs, MOST_MS)).unref();
   }
 
   /** Time until the model's next timer. */
@@ -261,7 +264,6 @@ class InProcessDevice implements PciDevice {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    clearInterval(this.#look);
     for (const kind of [...this.#vectors.keys()]) this.#closeVectors(kind);
     this.#interrupts.clear();
     this.#model.reset();

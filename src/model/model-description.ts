@@ -34,8 +34,8 @@ export interface ModelDescription<Bars extends BarDescriptions = BarDescriptions
   /** Names of the options that a spec may have, `model:NAME?OPTION=VALUE`. */
   readonly options?: readonly string[];
   /**
-   * Faults that the option `fault` can inject besides die, ones and drop-interrupt. Their event is counted by `device.strike`.
-   * Default: each interrupt is an event.
+   * Faults that the option `fault` can inject. `device.strike` counts their event, and carries out die and ones if they are among
+   * them. Default: die, ones and drop-interrupt, and each interrupt is an event.
    */
   readonly faults?: FaultKinds<string>;
   /** Runs first, in the main thread, which alone can start other threads. */
@@ -124,7 +124,10 @@ export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   get<N extends keyof T & string>(register: N, index?: number): ValueOf<T[N]>;
   /** Throws RangeError: no such register, or the value does not fit it. */
   set<N extends keyof T & string>(register: N, value: number | ValueOf<T[N]>, index?: number): void;
-  /** Raises a vector, 0 if absent, by MSI-X or MSI. If neither is enabled, asserts INTA# until `lower`. */
+  /**
+   * Raises a vector, 0 if absent, by MSI-X or MSI. If neither is enabled, asserts INTA# until `lower`. Throws RangeError: neither
+   * has such a vector.
+   */
   raise(vector?: number): void;
   lower(): void;
   /** Calls `act` once after the delay. The function that it returns cancels that, and so does a reset. */
@@ -133,7 +136,10 @@ export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   onReadable(fd: number, act: () => void): void;
   /** Calls `act` before the next reset, or at the end. */
   onReset(act: () => void): void;
-  /** Resets the device without its configuration space, as a reset register does. Further handlers are new ones. */
+  /**
+   * Resets the device without its configuration space, as a reset register does. Further handlers are new ones; timers and
+   * descriptors that the old ones ask for afterwards have no effect. Throws RangeError in `create` and in what `onReset` calls.
+   */
   reset(): void;
   /** Whether the device may access the host's memory. */
   readonly busMaster: boolean;
@@ -148,7 +154,7 @@ export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   holdMemory(address: number, sizeBytes: number, write: boolean): DmaRange[] | undefined;
   /** Logs an access to an address that is not mapped, as `readMemory` and `writeMemory` do. */
   logUnsupportedRequest(): void;
-  /** The bytes of a memory BAR. */
+  /** The bytes of a memory BAR. Not to be used after a reset, since each client gets memory of its own. Throws RangeError above 4 GiB. */
   memory(bar: number): Uint8Array;
   /** A memory BAR's memory, as by `holdMemory`. Undefined if not all of it is inside. */
   holdBar(bar: number, offset: number, sizeBytes: number): DmaRange[] | undefined;

@@ -141,6 +141,7 @@ function resetValue({ register }: RegisterElement): Value {
 
 /** The registers that have a byte from `offset` up to `end`. They are sorted, and found by halving. */
 function between(sorted: readonly StoredRegister[], offset: number, end: number): StoredRegister[] {
+  if (offset === end) return [];
   let first = 0;
   for (let high = sorted.length; first < high; ) {
     const middle = (first + high) >>> 1;

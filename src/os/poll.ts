@@ -14,6 +14,8 @@ export interface PollEntry {
 
 /** `struct pollfd`, poll(2): i32 fd, i16 events, i16 revents. */
 const POLLFD_BYTES = 8;
+/** The largest timeout, an int: after it, callers find that their time has not come. */
+const MOST_MS = 2 ** 31 - 1;
 let table = new DataView(new ArrayBuffer(8 * POLLFD_BYTES));
 
 /**
@@ -29,7 +31,11 @@ export function poll(entries: readonly PollEntry[], timeoutMs: number): number[]
     table.setInt16(i * POLLFD_BYTES + 4, entry.events, true);
     table.setInt16(i * POLLFD_BYTES + 6, 0, true);
   }
-  const ready = libc.poll(ptr(table), BigInt(entries.length), timeoutMs < 0 ? -1 : Math.ceil(timeoutMs));
+  const ready = libc.poll(
+    ptr(table),
+    BigInt(entries.length),
+    timeoutMs < 0 ? -1 : Math.min(Math.ceil(timeoutMs), MOST_MS),
+  );
   if (ready < 0 && lastErrno() !== constants.errno.EINTR) throw new SystemError("poll", lastErrno());
   return entries.map((_, i) => table.getInt16(i * POLLFD_BYTES + 6, true));
 }

@@ -136,6 +136,37 @@ test.each<[string, Partial<ModelDescription>, string]>([
     },
     "BAR1 and BAR0 both have a register A",
   ],
+  // The types allow a mixture of both kinds of BARs.
+  [
+    "memory in I/O space",
+    { bars: [{ memoryBytes: 4096, io: true }] },
+    'BAR0 has "io", which a BAR of memoryBytes does not take; it takes memoryBytes, addressBits, prefetchable',
+  ],
+  [
+    "I/O with 64-bit addresses",
+    { bars: [{ registers: {}, io: true, addressBits: 64 }] },
+    "BAR0 is in I/O space, which has no 64-bit addresses and no prefetching",
+  ],
+  ["addresses of 48 bits", { bars: [{ memoryBytes: 4096, addressBits: 48 as 64 }] }, "it must be 32 or 64"],
+  ["a size that is no number", { bars: [{ memoryBytes: Number.NaN }] }, "to 2147483648, such as 4096"],
+  ["a size that is text", { bars: [{ memoryBytes: "4096" as unknown as number }] }, "BAR0 has 4096 bytes"],
+  [
+    "null instead of a BAR",
+    { bars: [null as unknown as undefined] },
+    "BAR0 is null; undefined leaves a BAR out",
+  ],
+  ["no id", { id: undefined as never }, "id must be an object with vendor and device"],
+  ["no BARs", { bars: undefined as never }, "bars must be an array"],
+  ["interrupts that are null", { interrupts: null as never }, "interrupts must be an object"],
+  ["one option as text", { options: "period" as never }, "options must be an array of names"],
+  ["a root port", { capabilities: { express: "root" as never } }, "must be endpoint or integrated"],
+  ["a serial number that is no bigint", { capabilities: { serialNumber: 5 as never } }, "must be a bigint"],
+  [
+    "a capability of numbers",
+    { capabilities: { vendorSpecific: [[1, 2]] as never } },
+    "capabilities.vendorSpecific must be an array of Uint8Arrays",
+  ],
+  ["an option that every model has", { options: ["fault"] }, 'the model has an option "fault"'],
 ])("%s can't be defined", (_, part, message) => {
   expect(() => defineModel({ title: "bad", id: ID, bars: [], ...CREATE, ...part })).toThrow(message);
 });

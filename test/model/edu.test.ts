@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import edu from "../../examples/edu/edu.model.ts";
+import { openEdu } from "../../examples/edu/edu.ts";
 import { openModel } from "../../src/exports/model.ts";
 import { openDevice } from "../../src/index.ts";
 import { talkToEdu } from "./edu-script.ts";
@@ -17,4 +18,11 @@ test("the driver talks to the model in this process and in one of its own, and g
     "liveness 305419896": 0xedcba987,
     "factorial 12": 479_001_600,
   });
+});
+
+test("a factorial of 2^32 - 1, which is 0 modulo 2^32, does not hold the model up", async () => {
+  using device = await openModel(edu);
+  const startMs = performance.now();
+  expect(openEdu(device).factorial(0xffff_ffff)).toBe(0);
+  expect(performance.now() - startMs).toBeLessThan(1000);
 });

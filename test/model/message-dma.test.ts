@@ -59,6 +59,22 @@ describe.each<[string, () => Promise<PciDevice>]>([
     expect(FAILED.read()).toBe(0);
   });
 
+  test("one that spans two allocations arrives", async () => {
+    const device = await opened;
+    const { SOURCE, DESTINATION, COUNT, FAILED } = openRegisters(registers, device.bars[0]!);
+    using lower = device.allocateDma(4096);
+    using upper = device.allocateDma(4096);
+    using destination = device.allocateDma(8192);
+    expect(upper.iova).toBe(lower.iova + 4096);
+    lower.bytes().fill(1);
+    upper.bytes().fill(2);
+    const before = FAILED.read();
+    SOURCE.write(lower.iova);
+    DESTINATION.write(destination.iova);
+    COUNT.write(8192);
+    expect([FAILED.read() - before, ...destination.bytes(4095, 2)]).toEqual([0, 1, 2]);
+  });
+
   test("an address that is not mapped fails the transfer, and is logged by AER; bus mastering off fails all", async () => {
     const device = await opened;
     const { SOURCE, DESTINATION, COUNT, FAILED } = openRegisters(registers, device.bars[0]!);
@@ -80,6 +96,16 @@ describe.each<[string, () => Promise<PciDevice>]>([
     expect(FAILED.read() - before).toBe(2);
   });
 });
+
+test("writes that are posted and DMA by messages do not wait for each other for ever", () => {
+  using device = openDevice(`model:${file}`, { shareMemory: false, postWrites: true });
+  const { SOURCE, DESTINATION, COUNT, DONE } = openRegisters(registers, device.bars[0]!);
+  using memory = device.allocateDma(4096);
+  SOURCE.write(memory.iova);
+  DESTINATION.write(memory.iova);
+  for (let i = 0; i < 5000; i++) COUNT.write(16);
+  expect(DONE.read()).toBe(5000);
+}, 30_000);
 
 /** A client that connects by hand, with a page at address 0 that it does not share. */
 function connect(server: Server): RawClient {

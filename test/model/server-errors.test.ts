@@ -8,7 +8,7 @@ import { connectUnix, listenUnix, socketPair } from "../../src/os/socket.ts";
 import { Config } from "../../src/pci/config-offsets.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
 import { modelConfigSpace } from "../vp9/endpoint-config.ts";
-import { pack, RawClient, tempFolder } from "./rig.ts";
+import { pack, RawClient, sendWithFds, tempFolder } from "./rig.ts";
 
 const modelConfig = await modelConfigSpace();
 
@@ -100,4 +100,44 @@ test("so does one in what the model does when it is woken, or when its time has 
     expect(client.dropped()).toBe(true);
     expect(lines).toEqual([expect.stringContaining(`internal error of the model: RangeError: no ${cause}`)]);
   }
+});
+
+test("a client that breaks the protocol while the model waits for its memory is told apart from a fault of the model", () => {
+  const [server, peer] = socketPair();
+  using client = new RawClient(peer);
+  using event = new EventFd();
+  const lines: string[] = [];
+  client.send(Command.VERSION, pack("22", 0, 0));
+  client.send(Command.REGION_WRITE, new Uint8Array([...pack("844", Config.COMMAND, 7, 2), 2, 0]));
+  client.send(Command.DMA_MAP, pack("44888", 32, 3, 0n, 0n, 4096n));
+  client.send(Command.REGION_READ, pack("844", 0, 0, 4));
+  sendWithFds(client, pack("22444", 9, Command.DEVICE_RESET, 16, 0, 0), Array(17).fill(event.fd.number));
+  using stop = new EventFd();
+  serve(
+    { connection: server },
+    stop,
+    ({ dma }) => model({ read: (_, to) => void dma.read(0, to) }),
+    (line) => lines.push(line),
+  );
+  expect(lines).toEqual(["dropped the client: the peer sent more than 16 file descriptors in one message"]);
+});
+
+test("a timer that is due in weeks does not keep the server busy", () => {
+  const [server, peer] = socketPair();
+  // The peer's end closes with it, which ends the server.
+  Bun.spawn(["sleep", "0.2"], { stdio: [peer.number, "ignore", "ignore"] });
+  peer[Symbol.dispose]();
+  using stop = new EventFd();
+  let turns = 0;
+  const nextTimeMs = () => {
+    turns++;
+    return performance.now() + 2 ** 32;
+  };
+  serve(
+    { connection: server },
+    stop,
+    () => model({ nextTimeMs }),
+    () => {},
+  );
+  expect(turns).toBeLessThan(10);
 });

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { DeviceError, openDevice, openRegisters, type PciDevice } from "../../src/index.ts";
 import { openModel } from "../../src/model/in-process.ts";
+import { RegisterFile } from "../../src/model/register-file.ts";
 import model, { commands, far, registers } from "./widths.model.ts";
 
 const file = new URL("./widths.model.ts", import.meta.url).pathname;
@@ -101,4 +102,18 @@ describe.each<[string, () => Promise<PciDevice>]>([
     expect(config.read32(0x150) & 0xffff).toBe(3);
     expect([config.read32(0x154), config.read32(0x158)]).toEqual([0x5566_7788, 0x1122_3344]);
   });
+});
+
+test("an access of no bytes touches no register, wherever it points", () => {
+  const none = () => undefined;
+  const table = {
+    EVENTS: { offset: 0, mode: "rc", reset: 5, about: "" },
+    LIMIT: { offset: 4, mode: "rw", about: "" },
+  } as const;
+  const file = new RegisterFile(table, { read: none, write: none });
+  for (const offset of [0, 2, 4, 6]) {
+    file.read(offset, new Uint8Array());
+    file.write(offset, new Uint8Array());
+  }
+  expect(file.get("EVENTS")).toBe(5);
 });

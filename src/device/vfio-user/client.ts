@@ -52,7 +52,9 @@ export function openVfioUser(socket: Fd, spec: string, options: OpenOptions, sta
     const { canReset, irqCount } = readDeviceInfo(connection);
     for (const index of [...Array(BARS).keys(), RegionIndex.CONFIG])
       regions.push(readRegionInfo(connection, index));
-    const client = new Client(connection, memories, regions, canReset, irqCount, postWrites);
+    // A server that needs answers from here for its DMA must not wait behind writes that wait for nothing.
+    const posts = postWrites && shareMemory && connection.maxFds > 0;
+    const client = new Client(connection, memories, regions, canReset, irqCount, posts);
     client.enable();
     return client;
   } catch (error) {
