@@ -15,10 +15,10 @@ port() { # port SESSION STREAM: its device; waits for it, because the kernel add
   until [ -e "$device" ]; do sleep 0.01; done
 }
 
-session() { # session NUMBER TOKEN
-  at=/run/sessions/$1 token=$2 ended='' group='' cats=''
+run() { # run SESSION TOKEN
+  at=/run/sessions/$1 token=$2 cats=''
   rm -rf "$at"
-  mkdir -p "$at"
+  mkdir "$at"
   mkfifo -m 666 "$at/stdin" "$at/stdout" "$at/stderr" # also for a command of another user
 
   # The job: text for this shell. The port reads as ended until the kernel knows that the host has opened it.
@@ -29,7 +29,6 @@ session() { # session NUMBER TOKEN
   dd bs="$length" count=1 iflag=fullblock of="$at/job" <&5 2> /dev/null
   . "$at/job" # begun, input, columns, folder; start
 
-  trap 'ended=1; kill_all' TERM
   # The command writes to pipes, as it would elsewhere: a port can be opened only once. The token precedes its
   # output, but is not repeated after the command has rebooted the guest.
   for stream in 1 2; do
@@ -38,58 +37,66 @@ session() { # session NUMBER TOKEN
     {
       [ "$begun" ] || printf %s "$token"
       exec cat "$pipe"
-    } > "$device" 5<&- 6>&- &
+    } > "$device" 2> /dev/null 5<&- 6>&- 7>&- &
     cats="$cats $!"
   done
   exec 3> "$at/stdout" 4> "$at/stderr"
+  feeder=''
   if [ "$input" ]; then
     input=$at/stdin
-    cat <&5 > "$input" 3>&- 4>&- 5<&- 6>&- &
+    cat <&5 > "$input" 2> /dev/null 3>&- 4>&- 5<&- 6>&- 7>&- &
     feeder=$!
   else
-    input=/dev/null feeder=''
+    input=/dev/null
   fi
   exec 5<&-
-  if [ "$columns" -gt 0 ]; then export VFIOKIT_TERMINAL="$at/stderr" COLUMNS="$columns"; fi
-  if [ ! "$ended" ]; then
-    # A process group of its own, so that the command can be ended with what it started.
-    (cd "$folder" && start) < "$input" >&3 2>&4 3>&- 4>&- 6>&- &
-    group=$!
-    # It may have been started after the end was demanded.
-    [ "$ended" ] && kill_all
-    wait "$group"
-    code=$?
-    [ "$ended" ] && wait "$group"
-  fi
-  [ "$feeder" ] && kill -KILL "$feeder" 2> /dev/null
+  echo "$cats" > "$at/cats"
+  (
+    if [ "$columns" -gt 0 ]; then export VFIOKIT_TERMINAL="$at/stderr" COLUMNS="$columns"; fi
+    cd "$folder" && start "$at"
+  ) < "$input" >&3 2>&4 3>&- 4>&- 6>&- 7>&-
+  code=$?
+  [ "$feeder" ] && kill -KILL "$feeder"
   sync
-  trap '' PIPE # the host may have closed the session meanwhile
-  [ "$ended" ] || printf '%s\n' "$token" >&4
-  [ "$ended" ] || printf '%s%s\n' "$token" "$code" >&3
+  trap '' PIPE # the host may end the session at any time
+  printf '%s\n' "$token" >&4
+  printf '%s%s\n' "$token" "$code" >&3
+  trap - PIPE
   exec 3>&- 4>&-
   # What the command left running may hold its pipes open; the host then ends the session.
   # shellcheck disable=SC2086 # process ids
   wait $cats
-  trap '' TERM
   rm -rf "$at"
   echo "free $1" >&6
 }
 
-kill_all() {
-  # By both names: the command may not have begun its group yet.
-  # shellcheck disable=SC2086 # process ids
-  kill -KILL $group ${group:+-$group} $cats 2> /dev/null
+end() { # end SESSION
+  at=/run/sessions/$1
+  # A command that has not written down its process group sees this when it has.
+  echo > "$at/ended" || return # it has ended by itself
+  read -r group < "$at/group" && kill -KILL "-$group"
+  # shellcheck disable=SC2046 # process ids
+  kill -KILL $(cat "$at/cats")
+} 2> /dev/null
+
+# Every session waits for its orders from the beginning: a process that a shell starts in the background, and all that
+# come from it, ignore Ctrl-C. Those of a pipeline do not.
+session() { # session NUMBER
+  exec 7<> "/run/orders/$1"
+  while read -r token <&7; do run "$1" "$token"; done
 }
 
-exec 6<> "${ports}1"
-echo ready >&6
-while read -r order number token <&6; do
-  case $order in
-    run)
-      jobs > /dev/null # collects the sessions that have ended
-      session "$number" "$token" &
-      eval "session_$number=$!"
-      ;;
-    end) eval "kill -TERM \$session_$number" 2> /dev/null ;;
-  esac
-done
+dispatch() {
+  echo ready >&6
+  while read -r order number token <&6; do
+    case $order in
+      run) echo "$token" > "/run/orders/$number" ;;
+      end) end "$number" ;;
+    esac
+  done
+}
+
+mkdir /run/sessions /run/orders
+for number in 0 1 2 3 4 5 6 7; do mkfifo "/run/orders/$number"; done
+exec 6<> "${ports}1" < /dev/null > /dev/console
+session 0 | session 1 | session 2 | session 3 | session 4 | session 5 | session 6 | session 7 | dispatch

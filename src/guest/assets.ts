@@ -8,9 +8,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { type Archive, openArchive } from "../debian/archive.ts";
 import { cached } from "../debian/cache.ts";
 import { run } from "../debian/process.ts";
@@ -25,6 +26,7 @@ import {
   modulesDep,
 } from "./modules.ts";
 import { OptionError } from "./options.ts";
+import { unpackKernel } from "./vmlinux.ts";
 
 /** Debian's stable kernel series. */
 export const DEFAULT_KERNEL = "6.12";
@@ -104,7 +106,19 @@ export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise
     },
   );
   const release = readFileSync(join(entry, "release"), "utf8");
-  return { release, image: join(entry, "vmlinuz"), modules: join(entry, "modules") };
+  return { release, image: await bootImage(arch, entry), modules: join(entry, "modules") };
+}
+
+/** The file that QEMU boots: the unpacked kernel, where it takes one. */
+async function bootImage(arch: Arch, entry: string): Promise<string> {
+  const packed = join(entry, "vmlinuz");
+  if (arch !== "x86_64") return packed;
+  const unpacked = await cached(basename(entry).replace("kernel", "vmlinux"), async (folder) => {
+    const path = join(folder, "vmlinux");
+    writeFileSync(path, unpackKernel(readFileSync(packed)) ?? "");
+    return path;
+  });
+  return statSync(unpacked).size > 0 ? unpacked : packed;
 }
 
 /** The packages of the newest kernel whose version begins with `wanted`. Kernels after 6.12 have several. */

@@ -65,5 +65,4 @@ wait
 cd "$work" || exit
 if [ -f ../bunfig.toml ]; then cp ../bunfig.toml .; fi # where `bun run` looks for it
 cd /
-sh /agent.sh < /dev/null &
-wait # also for orphans, which are children of the first process
+exec sh /agent.sh

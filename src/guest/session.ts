@@ -49,6 +49,8 @@ const streamNames = ["stdin", "stdout", "stderr"] as const;
 const LONGEST_LINE = 20;
 /** Time for the guest to start a command, and to end one. */
 export const ANSWER_MS = 10_000;
+/** After this time it is processes that the command left that keep the session's streams open. */
+const LEFT_MS = 1000;
 
 /** The sockets of some sessions, in the order of the guest's ports. */
 export const sessionSockets = (folder: string, count: number): string[] =>
@@ -107,9 +109,12 @@ export function openSession(folder: string, number: number, order: (line: string
       } finally {
         again = undefined;
         output.catch(() => {});
-        // The agent heeds the end only of a command that has begun.
-        if (line === undefined) await within(ANSWER_MS, begun.promise);
-        order(`end ${number}`);
+        const end = () => order(`end ${number}`);
+        if (line === undefined) {
+          // The agent heeds the end only of a command that has begun.
+          await within(ANSWER_MS, begun.promise);
+          end();
+        } else void within(LEFT_MS, free.promise).then((isFree) => isFree || end());
       }
     },
     freed: () => free.promise,
@@ -124,6 +129,9 @@ export function openSession(folder: string, number: number, order: (line: string
   };
 }
 
+/** Writes down the command's process group, which agent.sh may end from then on. */
+const BEGIN = 'at=$1; shift; echo $$ > "$at/group"; [ -e "$at/ended" ] || exec "$@"';
+
 /** What agent.sh reads to run a command. */
 function jobText({ command, folder, user, columns }: Job, isFirst: boolean, hasInput: boolean): string {
   const settings = {
@@ -133,12 +141,10 @@ function jobText({ command, folder, user, columns }: Job, isFirst: boolean, hasI
     folder,
   };
   const words = command.map(quote).join(" ");
-  const script = `-c 'exec "$@"'`;
-  const shell = user === undefined ? `sh ${script}` : `su ${script} -- ${quote(user)}`;
+  const asUser = user === undefined ? "" : `su -c 'exec "$@"' -- ${quote(user)} guest`;
   return [
     ...Object.entries(settings).map(([key, value]) => `${key}=${quote(value)}`),
-    // The second shell's words on a program that it does not find are better than setsid's.
-    `start() { exec setsid ${shell} guest ${words}; }`,
+    `start() { exec setsid sh -c '${BEGIN}' guest "$1" ${asUser} ${words}; }`,
     "",
   ].join("\n");
 }

@@ -55,6 +55,8 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
       const words = ["it's", "$HOME", "a\nb", "", "é"];
       const { stdout } = await guest.run(["printf", "%s|", ...words]);
       expect(stdout).toBe(words.map((word) => `${word}|`).join(""));
+      // A shell can't trap what was ignored when it started.
+      expect((await guest.run(["sh", "-c", "trap 'echo heard' INT; kill -INT $$"])).stdout).toBe("heard\n");
       expect((await guest.run(["pwd"])).stdout).toBe(`${guest.project}\n`);
       expect((await guest.run(["pwd"], { cwd: "/tmp" })).stdout).toBe("/tmp\n");
       expect((await guest.run(["readlink", "/proc/self/fd/0"])).stdout).toBe("/dev/null\n");

@@ -14,6 +14,7 @@ import {
 } from "../../src/guest/devices.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";
 import { modulesAlias, modulesDep } from "../../src/guest/modules.ts";
+import { unpackKernel } from "../../src/guest/vmlinux.ts";
 import "../../src/schemes.ts";
 
 /** QEMU's own devices, by their specs. */
@@ -167,4 +168,37 @@ test("a command begins at the first word that is no option, with or without --",
   }
   expect(splitCommandLine(["--", "--odd", "x"], args).command).toEqual(["--odd", "x"]);
   expect(splitCommandLine(["--device"], args)).toMatchObject({ options: ["--device"], command: [] });
+});
+
+test("a kernel's image is unpacked only where QEMU can start what is in it", () => {
+  const note = Buffer.alloc(12 + 4 + 8);
+  note.writeUInt32LE(4, 0);
+  note.writeUInt32LE(8, 4);
+  note.write("Xen\0", 12);
+  const elf = Buffer.alloc(0x40 + 0x38 + note.length);
+  elf.writeUInt32LE(0x464c457f, 0);
+  elf.writeBigUInt64LE(0x40n, 0x20);
+  elf.writeUInt16LE(0x38, 0x36);
+  elf.writeUInt16LE(1, 0x38);
+  elf.writeUInt32LE(4, 0x40);
+  elf.writeBigUInt64LE(0x78n, 0x48);
+  elf.writeBigUInt64LE(BigInt(note.length), 0x60);
+  const packed = (type: number) => {
+    note.writeUInt32LE(type, 8);
+    note.copy(elf, 0x78);
+    const payload = Bun.zstdCompressSync(elf);
+    const image = Buffer.alloc(1024 + payload.length + 4);
+    image[0x1f1] = 1;
+    image.write("HdrS", 0x202);
+    image.writeUInt32LE(payload.length + 4, 0x24c);
+    image.set(payload, 1024);
+    return { elf: Buffer.from(elf), image };
+  };
+  const good = packed(18);
+  expect(Buffer.from(unpackKernel(good.image)!).equals(good.elf)).toBe(true);
+  expect(unpackKernel(packed(5).image)).toBeUndefined();
+  const other = Buffer.from(good.image);
+  other.writeUInt32LE(0, 1024);
+  expect(unpackKernel(other)).toBeUndefined();
+  expect(unpackKernel(new Uint8Array(4096))).toBeUndefined();
 });
