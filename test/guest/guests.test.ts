@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { GuestOptions } from "../../src/guest/options.ts";
 import { runGuest } from "../../src/guest/run-guest.ts";
 
-const TIMEOUT_MS = 400_000;
+const TIMEOUT_MS = 600_000;
 /** Network cards that have less than a page of registers. */
 const CARDS = [1, 2].map((i) => `rtl8139,mac=52:54:00:00:00:0${i},romfile=`);
 /** Two functions of one device without ACS: one IOMMU group. */
