@@ -13,7 +13,7 @@ test.each([
   ["aarch64", "msix", 8],
   ["aarch64", "msi", 16],
 ] as const)(
-  "in an %s guest each vector of %s, %d of them, interrupts as often as it is raised, and not when it is disabled",
+  "in an %s guest each vector of %s, %d of them, interrupts as often as it is raised, later if masked, and not when disabled",
   async (arch, kind, count) => {
     let text = "";
     const { exitCode } = await runGuest({
@@ -34,7 +34,8 @@ test.each([
     expect(JSON.parse(text)).toEqual({
       arrived: each,
       late: each.map(() => 0),
-      rang: each.reduce((sum, rung) => sum + rung, 1),
+      masked: kind === "msix" ? [0, 1] : [],
+      rang: each.reduce((sum, rung) => sum + rung, kind === "msix" ? 2 : 1),
       disabled: 0,
     });
   },
