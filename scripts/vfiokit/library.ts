@@ -4,10 +4,11 @@
  */
 import { plugin } from "bun";
 
+/** By their paths: their names lead back here. */
 const doors = {
-  vfiokit: () => import("vfiokit"),
-  "vfiokit/registers": () => import("vfiokit/registers"),
-  "vfiokit/model": () => import("vfiokit/model"),
+  vfiokit: () => import("../../src/index.ts"),
+  "vfiokit/registers": () => import("../../src/exports/registers.ts"),
+  "vfiokit/model": () => import("../../src/exports/model.ts"),
 };
 
 plugin({

@@ -6,6 +6,7 @@ import { GuestError } from "./failure.ts";
 import { checkDevice, OptionError } from "./options.ts";
 import { plugPort } from "./qemu.ts";
 import { type Qmp, QmpError } from "./qmp.ts";
+import { within } from "./within.ts";
 
 /** A device that the guest has. `await using` unplugs it. */
 export interface PluggedDevice extends AsyncDisposable {
@@ -92,9 +93,11 @@ export function openPlugger(context: PlugContext): Plugger {
         ),
       );
     }
+    // It may be said later than unplug() waits.
+    const deletion = qmp.event("DEVICE_DELETED", (data) => data.device === id);
     await alive(addDevice(device, id, port.id));
     const unplugIt = async (address: string) => {
-      const deleted = qmp.event("DEVICE_DELETED", (data) => data.device === id, GUEST_MS);
+      const deleted = within(GUEST_MS, deletion);
       await inGuest(VANISH, address).catch((error: unknown) => {
         if (!(error instanceof GuestError && error.kind === "timed-out")) throw error;
       });

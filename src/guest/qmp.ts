@@ -20,12 +20,8 @@ export interface Qmp extends Disposable {
    * @throws QmpError with QEMU's words if it refuses
    */
   execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
-  /** Waits for an event, from now on; false if the time passes without it. */
-  event(
-    name: string,
-    isIt: (data: Readonly<Record<string, unknown>>) => boolean,
-    limitMs: number,
-  ): Promise<boolean>;
+  /** Resolves with an event that comes from now on. */
+  event(name: string, isIt: (data: Readonly<Record<string, unknown>>) => boolean): Promise<void>;
 }
 
 /** QEMU answers at once, but a busy machine may not let it. */
@@ -64,15 +60,15 @@ export async function connectQmp(path: string): Promise<Qmp> {
       if (answer.error) throw new QmpError(answer.error.desc);
       return answer.return;
     },
-    async event(name, isIt, limitMs) {
+    event(name, isIt) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const watch = (event: string, data: Readonly<Record<string, unknown>>) => {
-        if (event === name && isIt(data)) resolve();
+        if (event !== name || !isIt(data)) return;
+        watchers.delete(watch);
+        resolve();
       };
       watchers.add(watch);
-      const happened = await within(limitMs, promise);
-      watchers.delete(watch);
-      return happened;
+      return promise;
     },
     [Symbol.dispose]: () => void socket.destroy(),
   };

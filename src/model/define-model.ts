@@ -91,6 +91,10 @@ function shapeMistake<Bars extends BarDescriptions, Data>(
   description: ModelDescription<Bars, Data>,
 ): string | undefined {
   const { id, bars, interrupts = {}, capabilities = {}, options = [] } = description;
+  const unknown = strangerIn("the model", description, KEYS.model) ?? strangerIn("id", id, KEYS.id);
+  const unknownPart =
+    strangerIn("interrupts", interrupts, KEYS.interrupts) ??
+    strangerIn("capabilities", capabilities, KEYS.capabilities);
   const { express = "integrated", serialNumber = 0n, vendorSpecific = [] } = capabilities ?? {};
   const isObject = (part: unknown) => typeof part === "object" && part !== null;
   const parts: readonly [holds: boolean, rule: string][] = [
@@ -109,7 +113,31 @@ function shapeMistake<Bars extends BarDescriptions, Data>(
       "capabilities.vendorSpecific must be an array of Uint8Arrays",
     ],
   ];
-  return parts.find(([holds]) => !holds)?.[1];
+  return parts.find(([holds]) => !holds)?.[1] ?? unknown ?? unknownPart;
+}
+
+type AllKeys<T> = Readonly<Record<keyof T, true>>;
+/** The keys of a description and its parts: a misspelt one would change nothing, silently. */
+const KEYS: {
+  readonly model: AllKeys<ModelDescription>;
+  readonly id: AllKeys<ModelDescription["id"]>;
+  readonly interrupts: AllKeys<NonNullable<ModelDescription["interrupts"]>>;
+  readonly capabilities: AllKeys<CapabilitiesDescription>;
+} = {
+  model: {
+    ...{ title: true, id: true, bars: true, interrupts: true, capabilities: true, options: true },
+    ...{ faults: true, prepare: true, create: true, load: true },
+  },
+  id: { vendor: true, device: true, subsystemVendor: true, subsystem: true, classCode: true },
+  interrupts: { intx: true, msi: true, msix: true },
+  capabilities: { express: true, functionLevelReset: true, serialNumber: true, vendorSpecific: true },
+};
+
+function strangerIn(what: string, part: object, keys: Readonly<Record<string, true>>): string | undefined {
+  const stranger = Object.keys(part ?? {}).find((key) => !Object.hasOwn(keys, key));
+  return (
+    stranger && `${what} has "${stranger}", which there is not; there are ${Object.keys(keys).join(", ")}`
+  );
 }
 
 /** Places of the capabilities. Those of the vendor take 0x40 to 0x7f. */
@@ -135,6 +163,11 @@ function configOf(
   ] as const)
     if (!Number.isInteger(value) || value < 0 || value >= 2 ** bits)
       throw new RangeError(`id.${name} is ${value}; it must be a whole number of ${bits} bits`);
+  // PCIe 6.0, section 2.3.2: all ones and, for a device that is not ready, 0x0001 say that there is none to read.
+  if (vendor === 0 || vendor === 1 || vendor === 0xffff)
+    throw new RangeError(
+      `id.vendor is ${vendor}, with which a kernel finds no device; take another, such as 0x1234`,
+    );
   const { express = "integrated", functionLevelReset = true, serialNumber: serial } = capabilities;
   return buildConfigSpace({
     ...{ vendor, device, subsystemVendor, subsystem, classCode, barBytes },

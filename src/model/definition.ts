@@ -57,6 +57,7 @@ export type CreateDevice<Data = unknown> = (
 /** Loads the definition that a file exports. Throws Error if it exports none. */
 export async function loadDefinition(file: string): Promise<ModelDefinition> {
   const { default: definition } = (await import(file)) as { readonly default?: ModelDefinition };
-  if (typeof definition?.load !== "function") throw new Error(`${file} exports no device model by default`);
+  if (typeof definition?.load !== "function")
+    throw new Error(`${file} exports no device model; write export default defineModel({ ... })`);
   return definition;
 }

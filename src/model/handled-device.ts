@@ -1,8 +1,15 @@
 /** The device of a model that defineModel describes. */
 import { fence } from "../os/access.ts";
-import { elementName, type RegisterTable, widthMistake } from "../registers/table.ts";
+import { elementName, isReadable, isWritable, type RegisterTable, widthMistake } from "../registers/table.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
-import { type BarModel, type DeviceModel, HandlerError, type Host, type Wakeup } from "./device-model.ts";
+import {
+  type BarModel,
+  type DeviceModel,
+  HandlerError,
+  type Host,
+  RequestError,
+  type Wakeup,
+} from "./device-model.ts";
 import { type Fault, FaultPlan } from "./fault-injection.ts";
 import { SharedMemoryBar } from "./memory-bar.ts";
 import type { BarDescriptions, ModelDescription, ModelDevice, ModelHandlers } from "./model-description.ts";
@@ -50,6 +57,7 @@ export class HandledDevice implements DeviceModel {
   #kept: { readonly value: unknown } | undefined;
   /** An injected fault: every register reads as all ones until a reset. */
   #silent = false;
+  readonly #told = new Set<string>();
   #isResetting = true;
 
   constructor(given: HandledDeviceOptions) {
@@ -70,7 +78,7 @@ export class HandledDevice implements DeviceModel {
       const bar = bars[index];
       if (!bar) return sizeBytes > 0 ? this.#msix : undefined;
       return "registers" in bar
-        ? this.#registerBar(this.#files[index]!, sizeBytes, bar.io ?? false)
+        ? this.#registerBar(this.#files[index]!, index, sizeBytes, bar.io ?? false)
         : this.#memories[index];
     });
     this.#powerOn(() => this.#create());
@@ -127,6 +135,7 @@ export class HandledDevice implements DeviceModel {
     this.#timers = new Set();
     this.#wakeups = [];
     this.#silent = false;
+    this.#told.clear();
     this.#host.lower();
     this.#handlers = {};
     this.#handlers = create();
@@ -145,7 +154,21 @@ export class HandledDevice implements DeviceModel {
       throw new RangeError(
         `create gives handlers of ${stranger}, which no table has; there are ${[...this.#fileOf.keys()].join(", ")}`,
       );
+    for (const [name, handler] of Object.entries(handlers)) this.#checkHandler(name, handler ?? {});
     return handlers;
+  }
+
+  /** Throws RangeError: a handler that is never called. */
+  #checkHandler(name: string, handler: object): void {
+    const { register } = this.#fileOf.get(name)!.describe(name);
+    for (const way of Object.keys(handler)) {
+      if (way !== "read" && way !== "write")
+        throw new RangeError(`the handler of ${name} has "${way}"; it may have read and write`);
+      if (way === "read" ? isReadable(register) : isWritable(register)) continue;
+      throw new RangeError(
+        `the handler of ${name} has ${way}, which its mode, ${register.mode}, never calls`,
+      );
+    }
   }
 
   #openFile(table: RegisterTable): RegisterFile {
@@ -174,12 +197,12 @@ export class HandledDevice implements DeviceModel {
     return this.#handle(`a read of ${elementName(register)}`, () => {
       const value = read(register.index ?? 0);
       const mistake = widthMistake(register.register, value);
-      if (mistake !== undefined) throw new RangeError(`its handler returned ${mistake}`);
+      if (mistake !== undefined) throw new RangeError(`its handler returned a wrong value: ${mistake}`);
       return value;
     });
   }
 
-  #registerBar(file: RegisterFile, sizeBytes: number, io: boolean): BarModel {
+  #registerBar(file: RegisterFile, bar: number, sizeBytes: number, io: boolean): BarModel {
     return {
       kind: "registers",
       sizeBytes,
@@ -189,9 +212,23 @@ export class HandledDevice implements DeviceModel {
         else file.read(offset, to);
       },
       write: (offset, from) => {
-        if (!this.#silent) file.write(offset, from);
+        if (this.#silent) return;
+        try {
+          file.write(offset, from);
+        } catch (error) {
+          const what = `${from.byteLength} at BAR${bar}:0x${offset.toString(16)}`;
+          if (error instanceof RequestError)
+            this.#tell("a write", `its bytes, ${what}, cover a register only in part`);
+          throw error;
+        }
       },
     };
+  }
+
+  /** Logs what failed, once until the next reset: software may do it again and again. */
+  #tell(what: string, why: string): void {
+    if (!this.#told.has(what)) this.#host.log(`${what} failed: ${why}`);
+    this.#told.add(what);
   }
 
   /** Calls a register's handler. Throws HandlerError where it throws, which is logged. */
@@ -250,7 +287,10 @@ export class HandledDevice implements DeviceModel {
     };
     /** The result of an access to the host's memory, which logs one that failed. */
     const logged = <T>(result: T): T => {
-      if (!result) config.logUnsupportedRequest();
+      if (!result) {
+        config.logUnsupportedRequest();
+        this.#tell("an access by DMA", "an address that is not mapped");
+      }
       return result;
     };
     return {
@@ -286,11 +326,15 @@ export class HandledDevice implements DeviceModel {
         return config.busMaster;
       },
       readMemory: (address, sizeBytes) => {
+        if (!config.busMaster) this.#tell("a DMA read", "bus mastering is off");
         const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
         return config.busMaster && logged(dma.read(address, bytes)) ? bytes : undefined;
       },
       writeMemory: (address, bytes) => {
-        if (!config.busMaster) return false;
+        if (!config.busMaster) {
+          this.#tell("a DMA write", "bus mastering is off");
+          return false;
+        }
         fence();
         return logged(dma.write(address, bytes));
       },

@@ -49,6 +49,8 @@ export function isModelSpec(spec: string): boolean {
  * DeviceError: no such model, an unknown option, or one given twice.
  */
 export function parseModelSpec(spec: string): ModelSpec {
+  if (!isModelSpec(spec))
+    throw new DeviceError(`${spec}: a model's spec begins with ${SCHEME}, as in ${SCHEME}./counter.model.ts`);
   const [name = "", query = ""] = spec.slice(SCHEME.length).split(/\?(.*)/s);
   const names = [...new URLSearchParams(query).keys()];
   const twice = names.find((option, i) => names.indexOf(option) < i);

@@ -67,6 +67,11 @@ export class RegisterFile {
     found.value = widthOf(found.register) === 64 ? BigInt(value) : Number(value);
   }
 
+  /** The first register of that name. */
+  describe(name: string): StoredRegister {
+    return this.#find(name, 0);
+  }
+
   #find(name: string, index: number): StoredRegister {
     const array = this.#byName.get(name);
     if (!array)

@@ -35,6 +35,10 @@ export interface ClientKeeper {
 export interface ServeOptions {
   /** See DmaTable. */
   readonly trusting?: boolean;
+  /** Takes the device's own lines; `log` does if absent. */
+  readonly deviceLog?: (line: string) => void;
+  /** Called when the device has been created, before any client is served. */
+  readonly onCreated?: () => void;
 }
 
 /**
@@ -48,7 +52,7 @@ export function serve(
   stop: EventFd,
   build: (host: Host) => DeviceModel,
   log: (line: string) => void,
-  { trusting = false }: ServeOptions = {},
+  { trusting = false, deviceLog = log, onCreated }: ServeOptions = {},
 ): void {
   const dma = new DmaTable(trusting);
   let interrupts: Interrupts | undefined;
@@ -57,8 +61,9 @@ export function serve(
     raise: (vector) => interrupts?.raise(vector),
     lower: () => interrupts?.lower(),
     die: () => void process.kill(process.pid, "SIGKILL"),
-    log,
+    log: deviceLog,
   });
+  onCreated?.();
   const pin = new Uint8Array(1);
   model.config.read(Config.INTERRUPT_PIN, pin);
   interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors, model.msixVectors);

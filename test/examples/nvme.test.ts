@@ -259,7 +259,7 @@ describe("with a pair of queues", () => {
   ])("it refuses %s by the specification's status, and goes on", (_, command, status) => {
     expect(queues.run(command()).status).toBe(status);
     expect(queues.run(onBlocks(Io.READ, 0, 1, memory.iova)).status).toBe(0);
-    expect(lines).toEqual([]);
+    expect(lines.filter((line) => !line.startsWith("an access by DMA failed"))).toEqual([]);
   });
 
   test.each<[string, () => Command, number]>([
@@ -311,7 +311,7 @@ describe("with a pair of queues", () => {
     expect(admin.run(command()).status).toBe(status);
     expect(admin.run(identify(1, memory.iova)).status).toBe(0);
     expect(queues.run(onBlocks(Io.READ, 0, 1, memory.iova)).status).toBe(0);
-    expect(lines).toEqual([]);
+    expect(lines.filter((line) => !line.startsWith("an access by DMA failed"))).toEqual([]);
   });
 
   test("requests for events are held, up to four, and an abort says that it aborts nothing", () => {

@@ -24,6 +24,12 @@ test(
       stderr: expect.stringContaining(" 4 pass\n 0 fail\n"),
     });
 
+    // A register table in a driver's file, which imports the library.
+    const table = "node_modules/vfiokit/examples/edu/edu.ts";
+    expect(await succeed(folder, `npx vfiokit regs model:vp9 IDENTITY --table ${table}`)).toContain(
+      "0x45395056",
+    );
+
     const lines = (name: string) => readFileSync(join(folder, name), "utf8").trimEnd().split("\n");
     expect(lines("counter.model.ts").length).toBeLessThanOrEqual(45);
     expect(lines("counter.ts").length).toBeLessThanOrEqual(25);

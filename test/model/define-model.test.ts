@@ -94,7 +94,7 @@ describe("a model of a table and handlers", () => {
 });
 
 const CREATE = { create: () => ({}) };
-const ID = { vendor: 1, device: 2 };
+const ID = { vendor: 0x1234, device: 2 };
 test.each<[string, Partial<ModelDescription>, string]>([
   [
     "a BAR of 3,000 bytes",
@@ -166,6 +166,16 @@ test.each<[string, Partial<ModelDescription>, string]>([
     { capabilities: { vendorSpecific: [[1, 2]] as never } },
     "capabilities.vendorSpecific must be an array of Uint8Arrays",
   ],
+  [
+    "a key that there is not",
+    { interupts: { msix: 6 } } as never,
+    'the model has "interupts", which there is not',
+  ],
+  [
+    "a vendor that no kernel sees",
+    { id: { vendor: 1, device: 2 } },
+    "id.vendor is 1, with which a kernel finds no device",
+  ],
   ["an option that every model has", { options: ["fault"] }, 'the model has an option "fault"'],
 ])("%s can't be defined", (_, part, message) => {
   expect(() => defineModel({ title: "bad", id: ID, bars: [], ...CREATE, ...part })).toThrow(message);
@@ -187,7 +197,7 @@ test("handlers of no register are told when the model starts", async () => {
   await expect(
     start(
       "handlers",
-      `{ title: "x", id: { vendor: 1, device: 2 }, bars: [], create: () => ({ GHOST: {} }) }`,
+      `{ title: "x", id: { vendor: 0x1234, device: 2 }, bars: [], create: () => ({ GHOST: {} }) }`,
     ),
   ).rejects.toThrow("create gives handlers of GHOST, which no table has");
 });

@@ -34,9 +34,36 @@ test("a model whose code can't be loaded is an error at once, and leaves no proc
   await until("its process to end", () => children().length === before);
 
   const clients = { socketPath: socketPath("unloadable") };
-  const started = await startModel({ model: parseModelSpec(`model:unloadable${query}`), clients, log });
-  await expect(started.ended).rejects.toThrow("no code");
+  const starting = startModel({ model: parseModelSpec(`model:unloadable${query}`), clients, log });
+  await expect(starting).rejects.toThrow("no code");
   expect(existsSync(clients.socketPath)).toBe(false);
+});
+
+test("a device that can't be created is an error at the start, with its reason, wherever it is started", async () => {
+  model("ghost", "load: async () => () => { throw new RangeError('no such register') }");
+  const spec = parseModelSpec(`model:ghost${query}`);
+  await expect(serveModel(spec, { socketPath: socketPath("ghost"), log })).rejects.toThrow(
+    "did not start: no such register",
+  );
+  expect(existsSync(socketPath("ghost"))).toBe(false);
+  expect(() => openDevice(spec.spec)).toThrow("the model ended while it started");
+});
+
+test("what a served model's device logs reaches who serves it", async () => {
+  const file = `${folder.path}/talks.model.ts`;
+  const door = import.meta.resolve("../../src/exports/model.ts");
+  const table = '{ A: { offset: 0, mode: "rw", about: "" } }';
+  writeFileSync(
+    file,
+    `import { defineModel } from ${JSON.stringify(door)};
+     export default defineModel({ title: "talks", id: { vendor: 0x1234, device: 2 }, bars: [{ registers: ${table} }],
+       create: () => ({ A: { read() { throw new Error("boom"); } } }) });`,
+  );
+  const said: string[] = [];
+  await using served = await serveModel(`model:${file}`, { log: (line) => void said.push(line) });
+  using device = openDevice(served.spec);
+  expect(() => device.bars[0]!.read32(0)).toThrow("EIO");
+  await until("its line", () => said.some((line) => line.includes("a read of A failed: Error: boom")));
 });
 
 test("a model that prints is served, however much it prints", async () => {

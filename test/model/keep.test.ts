@@ -7,7 +7,7 @@ const registers = { KEPT: { offset: 0, mode: "rw", about: "Outlives a reset" } }
 test("a reset leaves alone what a model keeps, and each device has its own", async () => {
   const model = defineModel({
     title: "keeper",
-    id: { vendor: 1, device: 2 },
+    id: { vendor: 0x1234, device: 2 },
     bars: [{ registers: { ...registers, LOST: { offset: 4, mode: "rw", about: "Does not" } } }],
     create(device) {
       const kept = device.keep(() => ({ value: 7 }));

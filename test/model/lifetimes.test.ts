@@ -14,7 +14,7 @@ type Device = ModelDevice<typeof registers>;
 type Create = (device: Device) => ModelHandlers<typeof registers>;
 
 const modelOf = (create: Create) =>
-  defineModel({ title: "test", id: { vendor: 1, device: 2 }, bars: [{ registers }], create });
+  defineModel({ title: "test", id: { vendor: 0x1234, device: 2 }, bars: [{ registers }], create });
 const note = (device: Device, digit: number) => device.set("LOG", device.get("LOG") * 10 + digit);
 const log = () => {};
 
@@ -185,7 +185,7 @@ test("a memory BAR that no array holds says so", async () => {
   const lines: string[] = [];
   const model = defineModel({
     title: "large",
-    id: { vendor: 1, device: 2 },
+    id: { vendor: 0x1234, device: 2 },
     bars: [{ registers }, undefined, { memoryBytes: 2 ** 33, addressBits: 64 }],
     create: (device) => ({ GO: { write: () => void device.memory(2) } }),
   });

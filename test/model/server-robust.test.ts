@@ -110,7 +110,8 @@ test("interrupts that there are not, too few descriptors and impossible flags ar
   expect(set(0x24, IrqIndex.MSI, 1, 1, 1)).toBe(EINVAL);
   expect(set(0x24, IrqIndex.MSI, 0xffff_ffff, 1, 1)).toBe(EINVAL);
   expect(set(0x24, IrqIndex.MSI, 0, 0xffff_ffff, 1)).toBe(EINVAL);
-  expect(set(0x24, IrqIndex.MSI, 0, 1, 0)).toBe(EINVAL);
+  // QEMU sends no descriptor for a vector without a handler, which disarms it.
+  expect(set(0x24, IrqIndex.MSI, 0, 1, 0)).toBe(0);
   expect(set(0x24, IrqIndex.MSI, 0, 1, 2)).toBe(EINVAL);
   expect(set(0x24, IrqIndex.MSIX, 0, 1, 1)).toBe(EINVAL);
   expect(set(0x21, IrqIndex.COUNT, 0, 0)).toBe(EINVAL);

@@ -60,12 +60,12 @@ test.each([
   [{ msi: 3 }, "interrupts.msi is 3; it must be a power of two from 1 to 32"],
   [{ msix: 2049 }, "interrupts.msix is 2049; it must be from 1 to 2048"],
 ])("%p can't be defined", (interrupts, message) => {
-  const id = { vendor: 1, device: 2 };
+  const id = { vendor: 0x1234, device: 2 };
   expect(() => defineModel({ title: "x", id, bars: [], interrupts, create: () => ({}) })).toThrow(message);
 });
 
 test("MSI-X needs a BAR for its table", () => {
   const bars = Array.from({ length: 6 }, () => ({ memoryBytes: 4096 }));
-  const description = { title: "x", id: { vendor: 1, device: 2 }, bars, create: () => ({}) };
+  const description = { title: "x", id: { vendor: 0x1234, device: 2 }, bars, create: () => ({}) };
   expect(() => defineModel({ ...description, interrupts: { msix: 1 } })).toThrow("all 6 are taken");
 });

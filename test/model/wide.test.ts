@@ -38,6 +38,6 @@ test.each([
     "BAR0 has 4294967296 bytes; it must be a power of two from 4096 to 2147483648",
   ],
 ])("what does not fit is refused: %#", (bars, message) => {
-  const id = { vendor: 1, device: 2 };
+  const id = { vendor: 0x1234, device: 2 };
   expect(() => defineModel({ title: "x", id, bars, create: () => ({}) })).toThrow(message);
 });

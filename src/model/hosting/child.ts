@@ -18,6 +18,7 @@ try {
       model: { file, query },
       clients: { connectionFd: Number(fd) },
       log: () => {},
+      deviceLog: (line) => console.error(`${name}: ${line}`),
       notice: (line) => console.error(`${name}: ${line}`),
     },
     messages,

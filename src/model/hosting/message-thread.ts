@@ -24,6 +24,12 @@ export interface MessageThreadData {
 /** The thread's messages to the one that started it. */
 export type MessageThreadReport =
   | { readonly log: string }
+  /** A line of the device's own. */
+  | { readonly deviceLog: string }
+  /** The device has been created. */
+  | { readonly created: true }
+  /** It could not be, or serving it failed: why. */
+  | { readonly failed: string }
   /** From the device, for the model's onAsk. */
   | { readonly ask: unknown }
   | { readonly ended: true };
@@ -57,11 +63,21 @@ const clients =
   data.connectionFd === undefined
     ? { listener: new Fd(data.listenerFd!), standby }
     : { connection: new Fd(data.connectionFd) };
-serve(
-  clients,
-  new EventFd(new Fd(data.stopFd)),
-  (host) => create(host, data.model, (message, transfer) => report({ ask: message }, transfer)),
-  log,
-  { trusting: data.trusting },
-);
-report({ ended: true });
+try {
+  serve(
+    clients,
+    new EventFd(new Fd(data.stopFd)),
+    (host) => create(host, data.model, (message, transfer) => report({ ask: message }, transfer)),
+    log,
+    {
+      trusting: data.trusting,
+      deviceLog: (line) => report({ deviceLog: line }),
+      onCreated: () => report({ created: true }),
+    },
+  );
+  report({ ended: true });
+} catch (error) {
+  // A RangeError tells what is wrong with the description or an option; for others it matters where they came from.
+  const message = error instanceof RangeError ? error.message : error instanceof Error && error.stack;
+  report({ failed: message || String(error) });
+}

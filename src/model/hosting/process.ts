@@ -27,6 +27,8 @@ export interface StartOptions {
   /** Whether to map clients' memory that they can truncate, which kills this process: see DmaTable. */
   readonly trusting?: boolean;
   readonly log: (line: string) => void;
+  /** Takes the device's own lines, such as those about handlers that failed; `log` does if absent. */
+  readonly deviceLog?: (line: string) => void;
   /** Gets one line about each thing that delays the start, or works worse than it could. */
   readonly notice?: (line: string) => void;
 }
@@ -45,9 +47,12 @@ export interface RunningModel {
 /** How long `stop` waits for the model to end before it gives up. */
 const STOP_MS = 1500;
 
-/** Starts the model. Clients may connect once this resolves. Throws SystemError, and errors of `prepare`. */
+/**
+ * Starts the model. Clients may connect once this resolves. Throws SystemError, errors of `prepare`, and Error if the device
+ * can't be created.
+ */
 export async function startModel(
-  { model, clients, trusting = false, log, notice = () => {} }: StartOptions,
+  { model, clients, trusting = false, log, deviceLog = log, notice = () => {} }: StartOptions,
   messages = startMessageThread(model.file),
 ): Promise<RunningModel> {
   const held = new DisposableStack();
@@ -68,7 +73,10 @@ export async function startModel(
       (prepared) => prepared.release(),
     );
     await Promise.race([ended, undefined]); // throws what failed during prepare
-    // Nothing awaits from here on: ending this process earlier leaves no socket behind.
+    // If this process ends earlier than the model, it leaves no socket behind.
+    const close = () => held.dispose();
+    process.once("exit", close);
+    held.defer(() => void process.off("exit", close));
     const listenerFd =
       "socketPath" in clients
         ? held.use(listenPrivately(clients.socketPath)).fd.number
@@ -83,8 +91,12 @@ export async function startModel(
       trusting,
       model: prepared.data,
     };
+    const created = Promise.withResolvers<void>();
     messages.onmessage = ({ data: report }: MessageEvent<MessageThreadReport>) => {
       if ("log" in report) log(report.log);
+      else if ("deviceLog" in report) deviceLog(report.deviceLog);
+      else if ("created" in report) created.resolve();
+      else if ("failed" in report) fail(new Error(report.failed));
       else if ("ended" in report) end();
       else prepared.onAsk?.(report.ask);
     };
@@ -93,6 +105,7 @@ export async function startModel(
       fail(new Error("the model's message thread ended unexpectedly")),
     );
     messages.postMessage(data, prepared.transfer ?? []);
+    await Promise.race([ended, created.promise]);
     let over = false;
     const released = ended.finally(() => {
       over = true;

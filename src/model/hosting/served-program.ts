@@ -11,7 +11,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => st
 try {
   const say = (line: string) => console.error(line);
   const clients = { socketPath, standby: true };
-  const model = await startModel({ model: { file, query }, clients, log: say, notice: say });
+  // Which client it has is known to the process that started it.
+  const log = (line: string) => {
+    if (!/^(a client connected|the client disconnected)$/.test(line)) say(line);
+  };
+  const model = await startModel({ model: { file, query }, clients, log, deviceLog: say, notice: say });
   stop = () => model.stop();
   console.log(`${UP}${model.title} (${model.about})`);
   await model.ended;

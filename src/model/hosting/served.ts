@@ -10,11 +10,9 @@ import { fileURLToPath } from "node:url";
 import { findTool } from "../../debian/process.ts";
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import { type ModelSpec, parseModelSpec } from "../models.ts";
-import { whenUp } from "./lines.ts";
+import { eachLine, whenUp } from "./lines.ts";
 
 const STOP_MS = 5000;
-/** How many characters of its standard error are kept. */
-const LAST_WORDS = 4096;
 /** How long to wait for its last words after it exits. */
 const LAST_WORDS_MS = 200;
 
@@ -48,21 +46,23 @@ export async function serveModel(
     detached: true, // the terminal's Ctrl-C is ours to handle
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let said = "";
-  const listening = (async () => {
-    const decoder = new TextDecoder();
-    for await (const bytes of server.stderr)
-      said = (said + decoder.decode(bytes, { stream: true })).slice(-LAST_WORDS);
-  })();
-  const up = await whenUp(server.stdout, (line) => {
-    said = `${said}${line}\n`.slice(-LAST_WORDS);
+  const said: string[] = [];
+  let isUp = false;
+  const take = (line: string) => {
+    if (isUp) log(`${spec}: ${line}`);
+    else said.push(line);
+  };
+  const listening = eachLine(server.stderr, (line) => {
+    take(line);
+    return true;
   });
+  const up = await whenUp(server.stdout, take);
   if (up === undefined) {
     await listening;
-    throw new Error(`${spec} did not start: ${said.trim()}`);
+    throw new Error(`${spec} did not start: ${said.join("\n").trim()}`);
   }
-  if (said !== "") log(`${spec}: ${said.trim()}`);
-  said = "";
+  isUp = true;
+  for (const line of said) log(`${spec}: ${line}`);
   let ending = false;
   void server.exited.then(async (exitCode) => {
     // Its standby shares its standard error, which may therefore stay open.
@@ -70,9 +70,7 @@ export async function serveModel(
     if (ending) return;
     const how = server.signalCode ?? `exit code ${exitCode}`;
     const rest = exitCode === 0 ? "" : "; the guest now sees a dead device";
-    // A killed server has no last words.
-    const words = server.signalCode ? "" : said.trim();
-    log([`${spec} ended (${how})${rest}`, words].filter(Boolean).join("\n"));
+    log(`${spec} ended (${how})${rest}`);
   });
   return {
     spec: `vfio-user:${socketPath}`,
