@@ -1,21 +1,22 @@
 /** Plugs devices into a running guest and unplugs them. */
 import { backDevice } from "./backing.ts";
 import type { Runner } from "./commands.ts";
-import type { QemuDevice } from "./devices.ts";
+import { isVfioUser, type QemuDevice } from "./devices.ts";
 import { GuestError } from "./failure.ts";
 import { checkDevice, OptionError } from "./options.ts";
 import { plugPort } from "./qemu.ts";
 import { type Qmp, QmpError } from "./qmp.ts";
 import { within } from "./within.ts";
 
-/** A device that the guest has. `await using` unplugs it. */
+/** A device that the guest has. `await using` unplugs it, unless it can't be. */
 export interface PluggedDevice extends AsyncDisposable {
   /** Its address in the guest, such as 0000:01:00.0. */
   readonly address: string;
   /**
    * Takes the device from the guest: resolves when neither the guest nor QEMU has it, and its model has ended. Harmless when it
    * was done before.
-   * @throws GuestError of kind "timed-out" if the guest keeps it; unplug() can then be called again
+   * @throws GuestError of kind "timed-out" if the guest keeps it; unplug() can then be called again. GuestError if it is a
+   *   vfio-user device with MSI-X, which stays until the guest ends: QEMU would abort
    */
   unplug(): Promise<void>;
 }
@@ -34,13 +35,14 @@ interface PlugContext {
 /** Time for the guest to find a device, and to give one up. */
 const GUEST_MS = 30_000;
 
-/** Prints the address of the device behind a port, once the guest has it and has loaded its driver, if there is one. */
+/** Prints the address of the device behind a port, and whether it has MSI-X, once the guest has it and has loaded its driver. */
 const APPEAR = `
   read -r bus < "/sys/bus/pci/devices/$1/secondary_bus_number"
   address=$(printf 0000:%02x:00.0 "$bus")
   until [ -e "/sys/bus/pci/devices/$address/config" ]; do sleep 0.05; done
   modprobe -q "$(cat "/sys/bus/pci/devices/$address/modalias")"
-  echo "$address"`;
+  setpci -s "$address" CAP_MSIX.b > /dev/null 2>&1 && msix=msix
+  echo "$address $msix"`;
 
 /**
  * Powers a device's slot off, upon which QEMU takes the device away. QEMU's device_del would press the slot's attention button
@@ -107,8 +109,12 @@ export function openPlugger(context: PlugContext): Plugger {
     };
 
     let address: string;
+    let stays: boolean;
     try {
-      address = (await inGuest(APPEAR, port.address)).stdout.trim();
+      const [found = "", msix] = (await inGuest(APPEAR, port.address)).stdout.trim().split(" ");
+      address = found;
+      // QEMU 11.1 takes its emulation of the pending bits from a BAR that it has just freed (vfio_user_msix_teardown).
+      stays = msix !== undefined && isVfioUser(device);
     } catch (error) {
       await qmp.execute("device_del", { id }).catch(() => {});
       throw error;
@@ -130,6 +136,11 @@ export function openPlugger(context: PlugContext): Plugger {
       });
       return unplugging;
     };
+    if (stays) {
+      const reason = `can't lose ${address}: QEMU aborts when a vfio-user device with MSI-X is unplugged. It stays until the guest ends; a model with MSI can be unplugged`;
+      const refuse = () => Promise.reject(new GuestError(`the guest ${reason}`, reason));
+      return { address, unplug: refuse, [Symbol.asyncDispose]: async () => {} };
+    }
     return { address, unplug, [Symbol.asyncDispose]: unplug };
   }
 

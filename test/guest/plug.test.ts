@@ -9,6 +9,7 @@ const BOOT_MS = 120_000;
 const TIMEOUT_MS = 580_000;
 /** For one round: each of its waits has a limit of its own, which is no longer. */
 const ROUND_MS = 60_000;
+const MSIX_MODEL = `model:${join(import.meta.dir, "../model/models/bells.model.ts")}`;
 const MODEL = `model:${join(import.meta.dir, "../../examples/edu/edu.model.ts")}`;
 const DRIVER = "/vfiokit/test/guest/inside/plugged.ts";
 
@@ -135,8 +136,13 @@ test(
     await again.unplug();
     await again.unplug();
     expect([children().length, fdsOf("self")]).toEqual(before);
-    // One that stays goes with the guest.
+    // One that stays goes with the guest, and so does one that QEMU can't take out.
     await guest.plug(MODEL);
+    const { address, unplug } = await guest.plug(MSIX_MODEL);
+    const refused = unplug();
+    expect(refused).rejects.toThrow(`can't lose ${address}: QEMU aborts`);
+    await refused.catch(() => {});
+    expect((await guest.run(["lspci", "-n", "-s", address])).stdout).toContain(address.slice(5));
   },
   TIMEOUT_MS,
 );

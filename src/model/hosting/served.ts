@@ -14,7 +14,7 @@ import { eachLine, whenUp } from "./lines.ts";
 
 const STOP_MS = 5000;
 /** How long to wait for its last words after it exits. */
-const LAST_WORDS_MS = 200;
+const LAST_WORDS_MS = 1000;
 
 /** A model in a process of its own, which ends when this is disposed of. */
 export interface ServedModel extends AsyncDisposable {
@@ -80,6 +80,7 @@ export async function serveModel(
       const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
       await server.exited;
       clearTimeout(late);
+      await Promise.race([listening, Bun.sleep(LAST_WORDS_MS)]); // its standby ends a moment later
       if (server.signalCode) rmSync(socketPath, { force: true }); // a killed server left it
     },
   };
