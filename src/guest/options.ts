@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { DeviceError } from "../device/device.ts";
 import { type Remedy, type RemedyOptions, remediesOf } from "../remedy/remedy.ts";
-import type { Arch } from "./arch.ts";
+import { type Arch, arches } from "./arch.ts";
 import { type GuestDevice, parseDevice } from "./devices.ts";
 import type { Trace } from "./qemu.ts";
 import type { ByteSink, Input, Terminal } from "./streams.ts";
@@ -108,6 +108,10 @@ export function checkOptions(
     hugepages = 0,
     hotplugPorts = 0,
   } = options;
+  if (!Object.hasOwn(arches, options.arch))
+    throw new OptionError("arch", `${options.arch}: it must be one of ${Object.keys(arches).join(", ")}`);
+  if (!(memoryMib >= ROOM_MIB))
+    throw new OptionError("memoryMib", `${memoryMib}: a guest needs at least ${ROOM_MIB}`);
   if (hugepages > 0 && hugepages * HUGEPAGE_MIB + ROOM_MIB > memoryMib) {
     const most = Math.max(0, Math.floor((memoryMib - ROOM_MIB) / HUGEPAGE_MIB));
     const need = hugepages * HUGEPAGE_MIB + ROOM_MIB;

@@ -212,6 +212,9 @@ class SysfsDevice implements PciDevice {
   }
 
   allocateDma(): DmaMemory {
+    const { text, remedies } = this.#why;
+    if (remedies.some(({ verb }) => verb === "bind"))
+      throw new DeviceError(`${this.spec}: DMA needs VFIO, and ${text}`, { remedies });
     throw new DeviceError(
       `${this.spec}: DMA is not available through sysfs, where no IOMMU limits what the device can reach; use the memory in its BARs, or turn the IOMMU on and use VFIO`,
       { remedies: [TURN_IOMMU_ON] },
