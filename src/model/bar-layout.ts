@@ -2,8 +2,7 @@
 import { BARS } from "../protocol/vfio.ts";
 import { findMistake } from "../registers/mistake.ts";
 import { bytesOf, elementsOf } from "../registers/table.ts";
-import type { BarType } from "./config-space-model.ts";
-import type { BarDescription, BarDescriptions, ModelDescription } from "./model-description.ts";
+import type { BarDescriptions, ModelDescription } from "./model-description.ts";
 import { msixLayout } from "./msix-bar.ts";
 
 /** Bytes of a BAR: a power of two. 4 KiB of memory is the least that can be mapped. PCI 3.0, section 6.2.5.1, on I/O. */
@@ -15,13 +14,9 @@ const KEYS: Readonly<Record<"memoryBytes" | "registers", readonly string[]>> = {
   registers: ["registers", "sizeBytes", "io", "addressBits", "prefetchable"],
 };
 
-export function typeOf(bar: BarDescription): BarType | undefined {
-  return bar && { io: false, ...bar };
-}
-
 /** The last BAR that the description leaves free; -1 for none. MSI-X's table takes it. */
 export function freeBar(bars: BarDescriptions): number {
-  const isTaken = (index: number) => bars[index] !== undefined || typeOf(bars[index - 1])?.addressBits === 64;
+  const isTaken = (index: number) => bars[index] !== undefined || bars[index - 1]?.addressBits === 64;
   return Array.from({ length: BARS }, (_, index) => isTaken(index)).lastIndexOf(false);
 }
 

@@ -1,5 +1,5 @@
 /** A device model from register tables and handlers: the rest, from configuration space to the reset, follows from them. */
-import { freeBar, sizesOf, typeOf } from "./bar-layout.ts";
+import { freeBar, sizesOf } from "./bar-layout.ts";
 import {
   advancedErrorReporting,
   buildConfigSpace,
@@ -14,7 +14,6 @@ import {
 import type { ModelDefinition } from "./definition.ts";
 import type { Host } from "./device-model.ts";
 import { type Fault, type FaultKinds, parseFaults } from "./fault-injection.ts";
-import { HandledDevice } from "./handled-device.ts";
 import type { BarDescriptions, CapabilitiesDescription, ModelDescription } from "./model-description.ts";
 import { msixLayout } from "./msix-bar.ts";
 
@@ -34,9 +33,6 @@ const commonFaults: FaultKinds<string> = {
     ones: { about: "from interrupt N on every register reads as all ones, until the device is reset" },
   },
 };
-
-/** The faults that a model's option `fault` can name. */
-export const faultsOf = ({ faults = commonFaults }: Pick<ModelDescription, "faults">) => faults;
 
 /** A definition that `model:./FILE.ts` can name, as the file's default export. Throws RangeError: what can't be built, and why. */
 export function defineModel<const Bars extends BarDescriptions, Data = undefined>(
@@ -63,13 +59,14 @@ export function defineModel<const Bars extends BarDescriptions, Data = undefined
     }),
     prepare: async (setup) => {
       const query = setup.options.toString();
-      const faults = parseFaults(setup.options.get("fault") ?? "", faultsOf(description));
+      const faults = parseFaults(setup.options.get("fault") ?? "", description.faults ?? commonFaults);
       const prepared = await description.prepare?.(setup);
       const data = { query, faults, data: prepared?.data as Data };
       return { about: "", release: () => {}, ...prepared, data };
     },
     load: async () => {
-      const createHandlers = await given();
+      // Only the message thread needs the device's code, and while the model loads its own.
+      const [{ HandledDevice }, createHandlers] = await Promise.all([import("./handled-device.ts"), given()]);
       return (host: Host, { query, faults, data }, ask) =>
         new HandledDevice({
           bars: description.bars,
@@ -91,10 +88,6 @@ function shapeMistake<Bars extends BarDescriptions, Data>(
   description: ModelDescription<Bars, Data>,
 ): string | undefined {
   const { id, bars, interrupts = {}, capabilities = {}, options = [] } = description;
-  const unknown = strangerIn("the model", description, KEYS.model) ?? strangerIn("id", id, KEYS.id);
-  const unknownPart =
-    strangerIn("interrupts", interrupts, KEYS.interrupts) ??
-    strangerIn("capabilities", capabilities, KEYS.capabilities);
   const { express = "integrated", serialNumber = 0n, vendorSpecific = [] } = capabilities ?? {};
   const isObject = (part: unknown) => typeof part === "object" && part !== null;
   const parts: readonly [holds: boolean, rule: string][] = [
@@ -113,7 +106,13 @@ function shapeMistake<Bars extends BarDescriptions, Data>(
       "capabilities.vendorSpecific must be an array of Uint8Arrays",
     ],
   ];
-  return parts.find(([holds]) => !holds)?.[1] ?? unknown ?? unknownPart;
+  return (
+    parts.find(([holds]) => !holds)?.[1] ??
+    strangerIn("the model", description, KEYS.model) ??
+    strangerIn("id", id, KEYS.id) ??
+    strangerIn("interrupts", interrupts, KEYS.interrupts) ??
+    strangerIn("capabilities", capabilities, KEYS.capabilities)
+  );
 }
 
 type AllKeys<T> = Readonly<Record<keyof T, true>>;
@@ -134,7 +133,7 @@ const KEYS: {
 };
 
 function strangerIn(what: string, part: object, keys: Readonly<Record<string, true>>): string | undefined {
-  const stranger = Object.keys(part ?? {}).find((key) => !Object.hasOwn(keys, key));
+  const stranger = Object.keys(part).find((key) => !Object.hasOwn(keys, key));
   return (
     stranger && `${what} has "${stranger}", which there is not; there are ${Object.keys(keys).join(", ")}`
   );
@@ -163,7 +162,7 @@ function configOf(
   ] as const)
     if (!Number.isInteger(value) || value < 0 || value >= 2 ** bits)
       throw new RangeError(`id.${name} is ${value}; it must be a whole number of ${bits} bits`);
-  // PCIe 6.0, section 2.3.2: all ones and, for a device that is not ready, 0x0001 say that there is none to read.
+  // PCIe 6.0, section 2.3.2: a kernel reads all ones where no device answers, and 0x0001 where one is not ready yet.
   if (vendor === 0 || vendor === 1 || vendor === 0xffff)
     throw new RangeError(
       `id.vendor is ${vendor}, with which a kernel finds no device; take another, such as 0x1234`,
@@ -171,7 +170,7 @@ function configOf(
   const { express = "integrated", functionLevelReset = true, serialNumber: serial } = capabilities;
   return buildConfigSpace({
     ...{ vendor, device, subsystemVendor, subsystem, classCode, barBytes },
-    barTypes: bars.map(typeOf),
+    barTypes: bars,
     interruptPin: interrupts.intx === false ? 0 : 1,
     capabilities: [
       powerManagement(0x80),

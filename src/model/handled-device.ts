@@ -160,7 +160,7 @@ export class HandledDevice implements DeviceModel {
 
   /** Throws RangeError: a handler that is never called. */
   #checkHandler(name: string, handler: object): void {
-    const { register } = this.#fileOf.get(name)!.describe(name);
+    const { register } = this.#fileOf.get(name)!.find(name);
     for (const way of Object.keys(handler)) {
       if (way !== "read" && way !== "write")
         throw new RangeError(`the handler of ${name} has "${way}"; it may have read and write`);
@@ -285,6 +285,10 @@ export class HandledDevice implements DeviceModel {
         );
       return file;
     };
+    const mayMaster = (what: string) => {
+      if (!config.busMaster) this.#tell(what, "bus mastering is off");
+      return config.busMaster;
+    };
     /** The result of an access to the host's memory, which logs one that failed. */
     const logged = <T>(result: T): T => {
       if (!result) {
@@ -326,15 +330,12 @@ export class HandledDevice implements DeviceModel {
         return config.busMaster;
       },
       readMemory: (address, sizeBytes) => {
-        if (!config.busMaster) this.#tell("a DMA read", "bus mastering is off");
+        if (!mayMaster("a DMA read")) return undefined;
         const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
-        return config.busMaster && logged(dma.read(address, bytes)) ? bytes : undefined;
+        return logged(dma.read(address, bytes)) ? bytes : undefined;
       },
       writeMemory: (address, bytes) => {
-        if (!config.busMaster) {
-          this.#tell("a DMA write", "bus mastering is off");
-          return false;
-        }
+        if (!mayMaster("a DMA write")) return false;
         fence();
         return logged(dma.write(address, bytes));
       },

@@ -27,6 +27,7 @@ import { type DeviceModel, HandlerError, RequestError } from "./device-model.ts"
 import { DmaTable } from "./dma.ts";
 import { FunctionAccess } from "./function-access.ts";
 import { Interrupts } from "./interrupts.ts";
+import { optionMistake } from "./models.ts";
 
 /** Options for `openModel`. */
 export interface OpenModelOptions {
@@ -54,16 +55,14 @@ export async function openModel<Data>(
   definition: ModelDefinition<Data>,
   { options = {}, log = console.error }: OpenModelOptions = {},
 ): Promise<PciDevice> {
-  const stranger = Object.keys(options).find((name) => !definition.options.includes(name));
-  if (stranger !== undefined)
-    throw new RangeError(
-      `${definition.title} has no option "${stranger}"; it has ${definition.options.join(" and ") || "none"}`,
-    );
+  const query = new URLSearchParams(options);
+  const mistake = optionMistake(query.toString(), definition.options);
+  if (mistake !== undefined) throw new RangeError(`${definition.title} ${mistake}`);
   let failure: Error | undefined;
   const fail = (error: Error) => {
     failure ??= error;
   };
-  const setup = { options: new URLSearchParams(options), notice: log, fail };
+  const setup = { options: query, notice: log, fail };
   const [prepared, create] = await Promise.all([definition.prepare(setup), definition.load()]);
   try {
     const dma = new DmaTable();

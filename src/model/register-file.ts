@@ -56,23 +56,19 @@ export class RegisterFile {
   }
 
   get(name: string, index = 0): Value {
-    return this.#find(name, index).value;
+    return this.find(name, index).value;
   }
 
   /** Throws RangeError. */
   set(name: string, value: Value, index = 0): void {
-    const found = this.#find(name, index);
+    const found = this.find(name, index);
     const mistake = widthMistake(found.register, value);
     if (mistake !== undefined) throw new RangeError(`${elementName(found)} is set: ${mistake}`);
     found.value = widthOf(found.register) === 64 ? BigInt(value) : Number(value);
   }
 
-  /** The first register of that name. */
-  describe(name: string): StoredRegister {
-    return this.#find(name, 0);
-  }
-
-  #find(name: string, index: number): StoredRegister {
+  /** Throws RangeError: there is none of that name, or of that index. */
+  find(name: string, index = 0): StoredRegister {
     const array = this.#byName.get(name);
     if (!array)
       throw new RangeError(`there is no register ${name}; there are ${[...this.#byName.keys()].join(", ")}`);
@@ -101,24 +97,22 @@ export class RegisterFile {
    */
   write(offset: number, from: Uint8Array): void {
     const end = offset + from.byteLength;
-    const touched = between(this.#writable, offset, end);
-    for (const register of touched) {
+    const pieces = between(this.#writable, offset, end).map((register) => {
+      const bytes = bytesOf(register.register);
       const start = Math.max(0, offset - register.offset);
-      const stop = Math.min(bytesOf(register.register), end - register.offset);
-      const isWhole = stop - start === bytesOf(register.register);
-      const isHalf =
-        bytesOf(register.register) === WORD_BYTES && stop - start === HALF_BYTES && start % HALF_BYTES === 0;
-      if (!isWhole && !isHalf) throw new RequestError(constants.errno.EINVAL);
-    }
-    for (const register of touched) this.#writeOne(register, offset, from);
+      const given = from.subarray(register.offset + start - offset, register.offset + bytes - offset);
+      const isHalf = bytes === WORD_BYTES && given.byteLength === HALF_BYTES && start % HALF_BYTES === 0;
+      if (given.byteLength !== bytes && !isHalf) throw new RequestError(constants.errno.EINVAL);
+      return { register, start, given };
+    });
+    for (const { register, start, given } of pieces) this.#writeOne(register, start, given);
   }
 
-  #writeOne(register: StoredRegister, offset: number, from: Uint8Array): void {
-    const bytes = bytesOf(register.register);
-    const start = Math.max(0, offset - register.offset);
-    const given = from.subarray(register.offset + start - offset, register.offset + bytes - offset);
+  /** Writes the bytes of a register from `start` on: all of them, or a half. */
+  #writeOne(register: StoredRegister, start: number, given: Uint8Array): void {
     const keeps = register.register.mode === "rw" || register.register.mode === "wo";
-    const whole = given.byteLength === bytes ? given : merged(register, keeps, start, given);
+    const whole =
+      given.byteLength === bytesOf(register.register) ? given : merged(register, keeps, start, given);
     const value = valueIn(register, whole);
     // The halves of a write join up in the stored value, whoever handles it.
     if (whole !== given && keeps) register.value = value;
