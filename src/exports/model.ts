@@ -28,6 +28,7 @@ export type {
   DeviceModel,
   Host,
   MemoryBar,
+  ModelLog,
   RegisterBar,
   Wakeup,
 } from "../model/device-model.ts";

@@ -68,6 +68,9 @@ export class HandlerError extends Error {
   override readonly name = "HandlerError";
 }
 
+/** Takes a line for people: the device's own, that a client came or went, or, without `about`, how clients are served. */
+export type ModelLog = (line: string, about?: "device" | "client") => void;
+
 /** The server as a device model sees it. */
 export interface Host {
   readonly dma: DmaTable;

@@ -12,7 +12,7 @@ import { acceptUnix, Disconnected, SocketTimeout } from "../os/socket.ts";
 import { Config } from "../pci/config-offsets.ts";
 import { ProtocolError } from "../protocol/vfio-user.ts";
 import { ClientSession } from "./client-session.ts";
-import type { DeviceModel, Host } from "./device-model.ts";
+import type { DeviceModel, Host, ModelLog } from "./device-model.ts";
 import { DmaTable } from "./dma.ts";
 import { Interrupts } from "./interrupts.ts";
 
@@ -35,15 +35,13 @@ export interface ClientKeeper {
 export interface ServeOptions {
   /** See DmaTable. */
   readonly trusting?: boolean;
-  /** Takes the device's own lines; `log` does if absent. */
-  readonly deviceLog?: (line: string) => void;
   /** Called when the device has been created, before any client is served. */
   readonly onCreated?: () => void;
 }
 
 /**
  * Serves until `stop` is signalled, or until the only connection ends. `build` creates the model for a host.
- * `log` gets one line for each client that connects, disconnects, or breaks the protocol. An error while a
+ * `log` gets the device's lines, and one for each client that connects, disconnects, or breaks the protocol. An error while a
  * client is served, even from the model, drops that client; the next one finds the device in its power-on
  * state.
  */
@@ -51,8 +49,8 @@ export function serve(
   clients: Clients,
   stop: EventFd,
   build: (host: Host) => DeviceModel,
-  log: (line: string) => void,
-  { trusting = false, deviceLog = log, onCreated }: ServeOptions = {},
+  log: ModelLog,
+  { trusting = false, onCreated }: ServeOptions = {},
 ): void {
   const dma = new DmaTable(trusting);
   let interrupts: Interrupts | undefined;
@@ -61,7 +59,7 @@ export function serve(
     raise: (vector) => interrupts?.raise(vector),
     lower: () => interrupts?.lower(),
     die: () => void process.kill(process.pid, "SIGKILL"),
-    log: deviceLog,
+    log: (line) => log(line, "device"),
   });
   onCreated?.();
   const pin = new Uint8Array(1);
@@ -86,7 +84,7 @@ export function serve(
     try {
       serveClient();
     } catch (error) {
-      if (error instanceof Disconnected) log("the client disconnected");
+      if (error instanceof Disconnected) log("the client disconnected", "client");
       else log(`${connection ? "dropped the client" : "reset the device"}: ${describe(error)}`);
       forget();
     }
@@ -127,16 +125,12 @@ export function serve(
 }
 
 /** Accepts the next client; undefined if it is already gone, or no descriptor or memory is left for it. */
-function accept(
-  listener: Fd,
-  open: (fd: Fd) => ClientSession,
-  log: (line: string) => void,
-): ClientSession | undefined {
+function accept(listener: Fd, open: (fd: Fd) => ClientSession, log: ModelLog): ClientSession | undefined {
   let fd: Fd | undefined;
   try {
     fd = acceptUnix(listener);
     const connection = open(fd);
-    log("a client connected");
+    log("a client connected", "client");
     return connection;
   } catch (error) {
     fd?.[Symbol.dispose]();

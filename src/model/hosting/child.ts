@@ -17,8 +17,10 @@ try {
     {
       model: { file, query },
       clients: { connectionFd: Number(fd) },
-      log: () => {},
-      deviceLog: (line) => console.error(`${name}: ${line}`),
+      // Its client, which started it, knows the rest.
+      log: (line, about) => {
+        if (about === "device") console.error(`${name}: ${line}`);
+      },
       notice: (line) => console.error(`${name}: ${line}`),
     },
     messages,

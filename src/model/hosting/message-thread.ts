@@ -5,6 +5,7 @@
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
 import { loadDefinition } from "../definition.ts";
+import type { ModelLog } from "../device-model.ts";
 import { serve } from "../server.ts";
 import { Standby } from "./standby.ts";
 
@@ -23,9 +24,8 @@ export interface MessageThreadData {
 
 /** The thread's messages to the one that started it. */
 export type MessageThreadReport =
-  | { readonly log: string }
-  /** A line of the device's own. */
-  | { readonly deviceLog: string }
+  /** For the starting thread's ModelLog. */
+  | { readonly log: string; readonly about?: Parameters<ModelLog>[1] }
   /** The device has been created. */
   | { readonly created: true }
   /** It could not be, or serving it failed: why. */
@@ -57,7 +57,7 @@ loading.catch(() => {}); // thrown below, once the starting thread listens for i
 const data = (await nextMessage()) as MessageThreadData;
 const create = await loading;
 
-const log = (line: string) => report({ log: line });
+const log: ModelLog = (line, about) => report(about ? { log: line, about } : { log: line });
 const standby = data.standbyFd === undefined ? undefined : new Standby(new Fd(data.standbyFd), log);
 const clients =
   data.connectionFd === undefined
@@ -71,7 +71,6 @@ try {
     log,
     {
       trusting: data.trusting,
-      deviceLog: (line) => report({ deviceLog: line }),
       onCreated: () => report({ created: true }),
     },
   );

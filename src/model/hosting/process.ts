@@ -4,6 +4,7 @@
  */
 import { EventFd } from "../../os/eventfd.ts";
 import { loadDefinition, type PreparedModel } from "../definition.ts";
+import type { ModelLog } from "../device-model.ts";
 import { type ModelSpec, optionMistake } from "../models.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
 import { listenPrivately } from "./private-socket.ts";
@@ -26,9 +27,7 @@ export interface StartOptions {
   readonly clients: ClientSource;
   /** Whether to map clients' memory that they can truncate, which kills this process: see DmaTable. */
   readonly trusting?: boolean;
-  readonly log: (line: string) => void;
-  /** Takes the device's own lines, such as those about handlers that failed; `log` does if absent. */
-  readonly deviceLog?: (line: string) => void;
+  readonly log: ModelLog;
   /** Gets one line about each thing that delays the start, or works worse than it could. */
   readonly notice?: (line: string) => void;
 }
@@ -52,7 +51,7 @@ const STOP_MS = 1500;
  * can't be created.
  */
 export async function startModel(
-  { model, clients, trusting = false, log, deviceLog = log, notice = () => {} }: StartOptions,
+  { model, clients, trusting = false, log, notice = () => {} }: StartOptions,
   messages = startMessageThread(model.file),
 ): Promise<RunningModel> {
   const held = new DisposableStack();
@@ -93,8 +92,7 @@ export async function startModel(
     };
     const created = Promise.withResolvers<void>();
     messages.onmessage = ({ data: report }: MessageEvent<MessageThreadReport>) => {
-      if ("log" in report) log(report.log);
-      else if ("deviceLog" in report) deviceLog(report.deviceLog);
+      if ("log" in report) log(report.log, report.about);
       else if ("created" in report) created.resolve();
       else if ("failed" in report) fail(new Error(report.failed));
       else if ("ended" in report) end();

@@ -2,6 +2,7 @@
  * Serves a model on a socket for the process that starts it: `served-program.ts SOCKET FILE QUERY`. FILE is
  * the model's. Once it accepts clients, it describes itself in a line on standard output. SIGTERM ends it.
  */
+import type { ModelLog } from "../device-model.ts";
 import { UP } from "./lines.ts";
 import { startModel } from "./process.ts";
 
@@ -12,10 +13,10 @@ try {
   const say = (line: string) => console.error(line);
   const clients = { socketPath, standby: true };
   // Which client it has is known to the process that started it.
-  const log = (line: string) => {
-    if (!/^(a client connected|the client disconnected)$/.test(line)) say(line);
+  const log: ModelLog = (line, about) => {
+    if (about !== "client") say(line);
   };
-  const model = await startModel({ model: { file, query }, clients, log, deviceLog: say, notice: say });
+  const model = await startModel({ model: { file, query }, clients, log, notice: say });
   stop = () => model.stop();
   console.log(`${UP}${model.title} (${model.about})`);
   await model.ended;
