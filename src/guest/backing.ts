@@ -30,13 +30,7 @@ export async function backDevice(
   if (device.kind === "model") {
     const path = join(folder, `model-${name}.sock`);
     const served = await serveModel(device.model, { socketPath: path, log });
-    return {
-      device: vfioUserDevice(path),
-      async [Symbol.asyncDispose]() {
-        await served[Symbol.asyncDispose]();
-        rmSync(path, { force: true });
-      },
-    };
+    return { device: vfioUserDevice(path), [Symbol.asyncDispose]: () => served[Symbol.asyncDispose]() };
   }
   if (!needsDisk(device)) return { device, ...nothing };
   const disk = { name: `disk-${name}`, path: join(folder, `disk-${name}`) };

@@ -1,6 +1,7 @@
 /** The guest's control port: lines between this process and agent.sh, in both directions. */
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { onLines } from "./socket.ts";
 
 /** The guest's name for the port, and its socket's here. */
 export const CONTROL = "control";
@@ -30,13 +31,7 @@ export async function openControl(folder: string): Promise<Control> {
   };
   void qemu.then((socket) => {
     socket.on("error", () => {}); // QEMU is gone, and boot() knows
-    const decoder = new TextDecoder();
-    let rest = "";
-    socket.on("data", (bytes: Buffer) => {
-      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) control.onLine(line);
-    });
+    onLines(socket, (line) => control.onLine(line));
   });
   return control;
 }

@@ -1,5 +1,5 @@
 /** A client of QEMU's machine protocol (docs/interop/qmp-spec.rst): JSON lines over a UNIX socket. */
-import { connect } from "./socket.ts";
+import { connect, onLines } from "./socket.ts";
 import { within } from "./within.ts";
 
 /** QEMU refused a command, or did not answer. */
@@ -33,13 +33,7 @@ export async function connectQmp(path: string): Promise<Qmp> {
   const answers = new Map<number, (message: Message) => void>();
   const watchers = new Set<(name: string, data: Readonly<Record<string, unknown>>) => void>();
   let lastId = 0;
-  let rest = "";
-  const decoder = new TextDecoder();
-  socket.on("data", (bytes: Buffer) => {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) take(JSON.parse(line) as Message);
-  });
+  onLines(socket, (line) => take(JSON.parse(line) as Message));
   function take(message: Message): void {
     if (message.event !== undefined) for (const watch of watchers) watch(message.event, message.data ?? {});
     if (message.id === undefined) return;

@@ -8,6 +8,17 @@ export function connect(path: string): Promise<Socket> {
   });
 }
 
+/** Calls `take` with each line that a socket receives. */
+export function onLines(socket: Socket, take: (line: string) => void): void {
+  const decoder = new TextDecoder();
+  let rest = "";
+  socket.on("data", (bytes: Buffer) => {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) take(line);
+  });
+}
+
 /** A socket's data; an error is its end. */
 export async function* received(socket: Socket): AsyncGenerator<Uint8Array> {
   try {
