@@ -1,5 +1,4 @@
 /** Reads registers of a device. */
-
 import { defineCommand } from "citty";
 import type { Width } from "../src/registers/table.ts";
 import { ExitCode } from "./cli/exit-code.ts";

@@ -1,5 +1,4 @@
 /** Writes registers of a device. */
-
 import { defineCommand } from "citty";
 import { whySilent } from "../src/device/silence.ts";
 import type { Width } from "../src/registers/table.ts";

@@ -1,5 +1,4 @@
 /** Whether the values that were read say that the device has gone away. */
-
 import type { PciDevice } from "../../src/device/device.ts";
 import { whyBarsSilent, whySilent } from "../../src/device/silence.ts";
 import type { Width } from "../../src/registers/table.ts";

@@ -1,6 +1,6 @@
 /**
- * DMA by messages: the server's requests to its client for memory that the client did not share. Each waits for its reply; what
- * the client asks meanwhile is kept for later.
+ * DMA by messages: the server's requests to its client for memory that the client did not share. Each waits for its reply.
+ * Requests of the client that arrive before it are queued.
  */
 import type { Fd } from "../os/fd.ts";
 import { Disconnected, type FdStream, SocketTimeout } from "../os/socket.ts";
