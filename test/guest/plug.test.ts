@@ -112,6 +112,9 @@ test(
       const { stdout } = await guest.run(["lspci", "-n"]);
       expect(stdout).toContain(`${nvme.address.slice(5)} 0108: 1b36:0010`);
       expect(stdout).toContain(`${edu.address.slice(5)} 00ff: 1234:11e8`);
+      const allocate = `import { openDevice } from "vfiokit"; openDevice("${edu.address}").allocateDma(4096)`;
+      const unbound = await guest.run(["bun", "-e", allocate]);
+      expect(unbound.stderr).toContain("DMA needs VFIO, which was not used because no driver is bound to it");
       const disk = "until [ -e /dev/nvme0n1 ]; do sleep 0.1; done; wc -c < /dev/nvme0n1";
       expect((await guest.run(["sh", "-c", disk], { timeoutMs: 30_000 })).stdout).toBe("67108864\n");
       const full = guest.plug("edu");

@@ -212,9 +212,10 @@ class SysfsDevice implements PciDevice {
   }
 
   allocateDma(): DmaMemory {
-    const { text, remedies } = this.#why;
-    if (remedies.some(({ verb }) => verb === "bind"))
-      throw new DeviceError(`${this.spec}: DMA needs VFIO, and ${text}`, { remedies });
+    if (!isBeyondVfio(this.#pci))
+      throw new DeviceError(`${this.spec}: DMA needs VFIO, which was not used because ${this.#why.text}`, {
+        remedies: this.#why.remedies,
+      });
     throw new DeviceError(
       `${this.spec}: DMA is not available through sysfs, where no IOMMU limits what the device can reach; use the memory in its BARs, or turn the IOMMU on and use VFIO`,
       { remedies: [TURN_IOMMU_ON] },
