@@ -127,7 +127,7 @@ export async function boot(
     killed = true;
     qemu.kill("SIGTERM");
     const killer = setTimeout(() => qemu.kill("SIGKILL"), QUIT_MS);
-    await qemu.exited;
+    await Promise.all([qemu.exited, console.done, errors.done]);
     clearTimeout(killer);
     for (const session of sessions) session.onFree();
     return failure(ending, place);

@@ -37,14 +37,14 @@ export async function serveShare(tree: string, folder: string, socketPath: strin
       throw new Error(`virtiofsd, which serves the guest's working directory, did not start: ${said.trim()}`);
     said += decoder.decode(value, { stream: true });
   }
-  void (async () => {
+  const ended = (async () => {
     while (!(await reader.read()).done); // else virtiofsd would block on a full pipe some day
   })();
   return {
     async [Symbol.asyncDispose]() {
       server.kill("SIGTERM");
       const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
-      await server.exited;
+      await Promise.all([server.exited, ended]);
       clearTimeout(late);
     },
   };

@@ -24,18 +24,18 @@ export async function eachLine(
 }
 
 /**
- * Resolves with the rest of the line that begins with UP, or undefined if the output ends without it. `other` gets the other
- * lines, those after it as well, so that the process never waits for a reader.
+ * `up` resolves with the rest of the line that begins with UP, or undefined if the output ends without it; `ended` resolves
+ * when the output ends. `other` gets the other lines, those after it as well, so that the process never waits for a reader.
  */
 export function whenUp(
   output: ReadableStream<Uint8Array>,
   other: (line: string) => void,
-): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    eachLine(output, (line) => {
-      if (line.startsWith(UP)) resolve(line.slice(UP.length));
-      else other(line);
-      return true;
-    }).then(() => resolve(undefined), reject);
-  });
+): { up: Promise<string | undefined>; ended: Promise<void> } {
+  const { promise: up, resolve } = Promise.withResolvers<string | undefined>();
+  const ended = eachLine(output, (line) => {
+    if (line.startsWith(UP)) resolve(line.slice(UP.length));
+    else other(line);
+    return true;
+  }).finally(() => resolve(undefined));
+  return { up, ended };
 }

@@ -52,13 +52,14 @@ export async function serveModel(
     if (isUp) log(`${spec}: ${line}`);
     else said.push(line);
   };
-  const listening = eachLine(server.stderr, (line) => {
+  const errors = eachLine(server.stderr, (line) => {
     take(line);
     return true;
   });
-  const up = await whenUp(server.stdout, take);
-  if (up === undefined) {
-    await listening;
+  const output = whenUp(server.stdout, take);
+  const ended = Promise.all([output.ended, errors]);
+  if ((await output.up) === undefined) {
+    await ended;
     throw new Error(`${spec} did not start: ${said.join("\n").trim()}`);
   }
   isUp = true;
@@ -66,7 +67,7 @@ export async function serveModel(
   let ending = false;
   void server.exited.then(async (exitCode) => {
     // Its standby shares its standard error, which may therefore stay open.
-    await Promise.race([listening, Bun.sleep(LAST_WORDS_MS)]);
+    await Promise.race([ended, Bun.sleep(LAST_WORDS_MS)]);
     if (ending) return;
     const how = server.signalCode ?? `exit code ${exitCode}`;
     const rest = exitCode === 0 ? "" : "; the guest now sees a dead device";
@@ -80,7 +81,7 @@ export async function serveModel(
       const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
       await server.exited;
       clearTimeout(late);
-      await Promise.race([listening, Bun.sleep(LAST_WORDS_MS)]); // its standby ends a moment later
+      await Promise.race([ended, Bun.sleep(LAST_WORDS_MS)]); // its standby ends a moment later
       if (server.signalCode) rmSync(socketPath, { force: true }); // a killed server left it
     },
   };

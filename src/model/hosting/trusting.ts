@@ -75,10 +75,11 @@ async function startChild({ clients, model, log }: TrustingOptions, listenerFd: 
     else said.push(line);
     return true;
   });
-  const first = await whenUp(child.stdout, (line) => {
+  const output = whenUp(child.stdout, (line) => {
     if (started) log(line);
     else said.push(line);
   });
+  const first = await output.up;
   if (first === undefined) {
     await listening;
     throw new Error(said.join("\n") || `the model's process did not start (exit code ${await child.exited})`);

@@ -69,6 +69,19 @@ export function children(parent = process.pid): number[] {
     });
 }
 
+/**
+ * What `look` finds, as soon as that is what is expected, or at the end of 2 s: Bun closes a child's descriptors on another
+ * thread, a moment after the child has ended.
+ */
+export async function settled<T>(look: () => T, expected: T): Promise<T> {
+  const deadline = performance.now() + 2000;
+  for (;;) {
+    const found = look();
+    if (Bun.deepEquals(found, expected) || performance.now() > deadline) return found;
+    await Bun.sleep(10);
+  }
+}
+
 /** Descriptors and named mappings (files, memfds, libraries) that this process holds. */
 export function holdings(): { fds: number; maps: number } {
   const maps = readFileSync("/proc/self/maps", "latin1").split("\n");

@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type EncodedChunk, encodeFrames, type RawFrame } from "../../../src/index.ts";
 import { failure } from "../../media/rig.ts";
 import { until } from "../../scripts/rig.ts";
-import { children, config, encodeClip, frames, holdings, record, summary } from "./rig.ts";
+import { children, config, encodeClip, frames, holdings, record, settled, summary } from "./rig.ts";
 
 setDefaultTimeout(60_000);
 
@@ -73,7 +73,7 @@ describe("encodeFrames", () => {
     for await (const chunk of encodeFrames({}, config, endless())) if (chunk.timestamp > 500_000) break;
     await until(() => children().length === 0, "the model to end");
     await until(() => closed, "the frames' iterator to be closed");
-    expect(holdings()).toEqual(before);
+    expect(await settled(holdings, before)).toEqual(before);
   });
 
   test("passes on what the frames' iterable throws, and lets go of the device", async () => {
@@ -125,5 +125,5 @@ test("opening, encoding and closing 30 times leaves descriptors, mappings and ch
   for (let index = 0; index < 30; index++) await cycle(index);
   await until(() => children().length === 0, "the models to end");
   Bun.gc(true);
-  expect(holdings()).toEqual(before);
+  expect(await settled(holdings, before)).toEqual(before);
 });
