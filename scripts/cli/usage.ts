@@ -12,6 +12,8 @@ export interface UsageLine {
   readonly required?: readonly string[];
   /** Words that may follow. */
   readonly rest?: string;
+  /** What to say of options, or of an option and its value, that users of other programs may try. */
+  readonly answers?: Readonly<Record<string, string>>;
 }
 
 let take: ((args: ArgsDef) => void) | undefined;
@@ -39,7 +41,7 @@ export async function runVerb<T extends ArgsDef>(
     npm_config_local_prefix: typedIn,
   } = process.env;
   if (name === "vfiokit" && script === basename(process.argv[1]!) && typedIn) process.chdir(typedIn);
-  const mistake = findMistake(process.argv.slice(2), command.args as CommandDef["args"]);
+  const mistake = findMistake(process.argv.slice(2), command.args as CommandDef["args"], line.answers);
   if (mistake !== undefined) {
     await say("error", `${mistake}; see --help`);
     process.exit(2);
@@ -103,7 +105,9 @@ function plain<T extends object>(value: T): Exclude<T, ((...args: never[]) => un
 /** "-o, --output OUT": an option as typed. */
 function spelled([option, definition]: [string, ArgDef]): string {
   const aliases = "alias" in definition ? [definition.alias ?? []].flat() : [];
-  const names = [...aliases.map((alias) => `-${alias}`), `--${option}`].join(", ");
+  const names = [...aliases.map((alias) => `${alias.length > 1 ? "--" : "-"}${alias}`), `--${option}`].join(
+    ", ",
+  );
   if (definition.type === "boolean") return names;
   const choices = definition.type === "enum" ? definition.options?.join("|") : undefined;
   return `${names} ${choices ?? definition.valueHint ?? option.toUpperCase()}`;
@@ -119,7 +123,11 @@ function explained({ description = "", default: preset }: ArgDef): string {
  * word too many) or report with an exit code of its own (an invalid choice). Undefined if there are none. The
  * verb checks what the values mean.
  */
-function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): string | undefined {
+function findMistake(
+  rawArgs: readonly string[],
+  args: CommandDef["args"],
+  answers: UsageLine["answers"] = {},
+): string | undefined {
   const definitions = Object.entries(plain(args ?? {}) as ArgsDef);
   const asText = definitions.map(([name, definition]) => [
     name,
@@ -134,7 +142,10 @@ function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): stri
     known.add(name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()));
   }
   const stranger = Object.keys(given).find((key) => !known.has(key));
-  if (stranger !== undefined) return `unknown option ${asTyped(stranger, rawArgs)}`;
+  if (stranger !== undefined) {
+    const answer = Object.hasOwn(answers, stranger) ? `: ${answers[stranger]}` : "";
+    return `unknown option ${asTyped(stranger, rawArgs)}${answer}`;
+  }
 
   const words = definitions.filter(([, definition]) => definition.type === "positional");
   const endless = words.at(-1)?.[1].valueHint === "...";
@@ -145,7 +156,7 @@ function findMistake(rawArgs: readonly string[], args: CommandDef["args"]): stri
     if (value === "" && definition.type !== "positional")
       return `${spelled([name, definition])}: the value is missing`;
     if (definition.type === "enum" && value !== undefined && !definition.options?.includes(String(value)))
-      return `--${name} ${value}: it must be one of ${definition.options?.join(", ")}`;
+      return `--${name} ${value}: ${answers[`${name} ${value}`] ?? `it must be one of ${definition.options?.join(", ")}`}`;
   }
   return undefined;
 }

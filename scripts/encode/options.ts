@@ -10,17 +10,15 @@ import {
 import { registers } from "../../src/vp9/contract/registers.ts";
 import type { TransferPath } from "../../src/vp9/driver/stream-memory.ts";
 import { UsageError } from "../cli/usage-error.ts";
+import { whole } from "./numbers.ts";
+import { readSettings } from "./settings.ts";
 
-const bitrateModes = { cbr: "constant", vbr: "variable", cq: "quantizer" } as const;
-
-function whole(name: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^-?\d+$/.test(text) || value < low || value > high) {
-    throw new UsageError(`--${name} ${text}: it must be a whole number from ${low} to ${high}`);
-  }
-  return value;
-}
+const bitrateModes = {
+  cbr: "constant",
+  vbr: "variable",
+  cq: "quantizer",
+  q: "constant-quality",
+} as const;
 
 function fraction(text: string | undefined): Rational | undefined {
   if (text === undefined) return undefined;
@@ -61,9 +59,16 @@ function frameList(text: string | undefined): ReadonlySet<number> {
 type Arguments = Readonly<Record<string, unknown>> & {
   readonly [name in "in-flight" | "rc" | "speed" | "threads" | "timeout"]: string;
 } & {
-  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key" | "size" | "fps" | "format"]?:
-    | string
-    | undefined;
+  readonly [name in
+    | "bitrate"
+    | "cq-level"
+    | "gop"
+    | "frames"
+    | "skip"
+    | "force-key"
+    | "size"
+    | "fps"
+    | "format"]?: string | undefined;
 };
 
 /** Every option that is a number, a list or a choice. Throws UsageError, MediaError. */
@@ -76,6 +81,7 @@ export function readOptions(args: Arguments) {
     gop: whole("gop", args.gop, ...registers.GOP.range),
     speed: whole("speed", args.speed, ...registers.SPEED.range),
     threads: whole("threads", args.threads, ...registers.THREADS.range),
+    ...readSettings(args),
   };
   return {
     config,
@@ -83,6 +89,7 @@ export function readOptions(args: Arguments) {
     inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
     timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,
     frames: whole("frames", args.frames, 1, 2 ** 31),
+    skip: whole("skip", args.skip, 0, 2 ** 31),
     forceKey: frameList(args["force-key"]),
     rawVideo: {
       size: dimensions(args.size),

@@ -17,6 +17,7 @@ import { chooseDevice, windowHint } from "./device.ts";
 import { notesOn } from "./notes.ts";
 import { readOptions } from "./options.ts";
 import { Interrupted, Outcome } from "./outcome.ts";
+import { settingArgs, vpxencAnswers } from "./settings.ts";
 
 function progressLine(
   report: EncodeReport,
@@ -65,7 +66,7 @@ const verbArgs = {
   },
   rc: {
     type: "enum",
-    options: ["cbr", "vbr", "cq"],
+    options: ["cbr", "vbr", "cq", "q"],
     default: "vbr",
     description: "Rate control (--end-usage)",
   },
@@ -74,7 +75,7 @@ const verbArgs = {
     valueHint: "KBPS",
     description: "Target in kbit/s; with --rc cq the maximum (--target-bitrate)",
   },
-  "cq-level": { type: "string", valueHint: "N", description: "Quality for cq, 0 (best) to 63 (--cq-level)" },
+  "cq-level": { type: "string", valueHint: "N", description: "Quality for cq and q, 0 (best) to 63" },
   gop: {
     type: "string",
     valueHint: "N",
@@ -86,14 +87,21 @@ const verbArgs = {
     valueHint: "N",
     description: "-9 to 9; higher is faster (--cpu-used)",
   },
-  threads: { type: "string", default: "1", valueHint: "N", description: "Codec threads (--threads)" },
+  threads: { type: "string", default: "1", valueHint: "N", description: "Codec threads" },
+  ...settingArgs,
   timeout: {
     type: "string",
     default: "10",
     valueHint: "S",
     description: "Seconds that a frame may take before the device counts as hung",
   },
-  frames: { type: "string", valueHint: "N", description: "Encode at most N frames" },
+  frames: {
+    type: "string",
+    alias: "limit",
+    valueHint: "N",
+    description: "Stop after N frames of the input",
+  },
+  skip: { type: "string", valueHint: "N", description: "Leave out the input's first N frames" },
   "force-key": {
     type: "string",
     valueHint: "LIST",
@@ -119,8 +127,9 @@ Examples:
   ffmpeg -i in.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | \\
     bun run encode.ts - -o - > out.ivf
 
-The settings are vpxenc's options (in parentheses), always with --rt --lag-in-frames=0. Settings without a
-default below use libvpx's; for --bitrate that is 256 kbit/s, enough for small video only.
+The settings are vpxenc's options, by vpxenc's names or with them in parentheses, always with
+--rt --lag-in-frames=0. Settings without a default below use libvpx's; for --bitrate that is 256 kbit/s,
+enough for small video only.
 After an error the output is a valid, shorter file with the frames encoded until then.
 
 --json: the fields are in docs/encode.md.
@@ -145,7 +154,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   if (!output)
     throw new UsageError("say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output");
   writerFor(output);
-  const { config, path, inFlight, timeoutMs, frames, forceKey, rawVideo } = readOptions(args);
+  const { config, path, inFlight, timeoutMs, frames, skip, forceKey, rawVideo } = readOptions(args);
   const described = (["size", "fps", "format"] as const).find((name) => args[name] !== undefined);
   if (input === undefined && described)
     throw new UsageError(
@@ -174,6 +183,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
       encoder: { device: spec, path, inFlight, timeoutMs },
       config,
       frames,
+      skip,
       forceKey,
       signal: interrupted,
       onStart: ({ codec, path: taken }) => {
@@ -195,4 +205,4 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   if (interrupted.aborted) throw new Interrupted();
 }
 
-await runVerb(command, { required: ["output"] });
+await runVerb(command, { required: ["output"], answers: vpxencAnswers });

@@ -1,4 +1,5 @@
 /** The interface of codec engines: their settings, the frames they take and the packets they return. */
+import type { SettingValues } from "../contract/settings.ts";
 
 /**
  * Engine names: this machine's libvpx, the one from Debian's archive, FFmpeg and libvpx in WebAssembly (the
@@ -31,7 +32,7 @@ export interface CodecSettings {
   readonly timebase: { readonly num: number; readonly den: number };
   /** Nominal frame rate; the engines use each frame's duration. */
   readonly fps: { readonly num: number; readonly den: number };
-  readonly rateControl: "cbr" | "vbr" | "cq";
+  readonly rateControl: "cbr" | "vbr" | "cq" | "q";
   readonly bitrateKbps: number | null;
   /** 0 (best) to 63, as `vpxenc --cq-level`. */
   readonly cqLevel: number | null;
@@ -40,6 +41,8 @@ export interface CodecSettings {
   /** -9 to 9, higher is faster, as `vpxenc --cpu-used`. */
   readonly speed: number | null;
   readonly threads: number;
+  /** The others that differ from the engine's own defaults. */
+  readonly settings: SettingValues;
 }
 
 /** One raw frame in memory, laid out as the settings say; it must stay there until `encode` has returned or resolved. */
@@ -52,6 +55,10 @@ export interface CodecFrame {
   readonly pts: number;
   readonly duration: number;
   readonly forceKey: boolean;
+  /** This frame's quantizer, 0 to 63. */
+  readonly quantizer?: number | undefined;
+  /** The target from this frame on. */
+  readonly bitrateKbps?: number | undefined;
 }
 
 /** One compressed frame. */

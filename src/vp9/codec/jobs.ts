@@ -14,6 +14,8 @@ export type CodecJob =
       readonly pts: number;
       readonly duration: number;
       readonly forceKey: boolean;
+      readonly quantizer?: number | undefined;
+      readonly bitrateKbps?: number | undefined;
     }
   | { readonly kind: "flush"; readonly id: number }
   /** Drops the codec. Jobs with a smaller id that have not begun are answered, but not run. */

@@ -3,6 +3,7 @@
  * offsetof from the headers of 1.7 to 1.17 (vpx_encoder.h, vpx_image.h, vp8cx.h) and are the same in all of
  * them; NV12 needs 1.9.
  */
+import type { SettingName } from "../contract/settings.ts";
 
 /** The library's names, newest first: 12 is 1.16, 9 is 1.14 and 1.15.0, 8 is 1.13, 7 is 1.11 and 1.12, 6 is 1.8 to 1.10. */
 export const sonames = [12, 11, 10, 9, 8, 7, 6].map((major) => `libvpx.so.${major}`).concat("libvpx.so");
@@ -14,6 +15,7 @@ export const symbols = {
   vpx_codec_enc_init_ver: { args: ["ptr", "ptr", "ptr", "i64", "i32"], returns: "i32" },
   /** Variadic; every control used here takes one int. */
   vpx_codec_control_: { args: ["ptr", "i32", "i32"], returns: "i32" },
+  vpx_codec_enc_config_set: { args: ["ptr", "ptr"], returns: "i32" },
   vpx_codec_encode: { args: ["ptr", "ptr", "i64", "u64", "i64", "u64"], returns: "i32" },
   vpx_codec_get_cx_data: { args: ["ptr", "ptr"], returns: "ptr" },
   vpx_codec_err_to_string: { args: ["i32"], returns: "cstring" },
@@ -42,9 +44,18 @@ export const config = {
   g_timebase_den: { offset: 32, fallback: 30 },
   g_pass: { offset: 40, fallback: 0 },
   g_lag_in_frames: { offset: 44, fallback: 25 },
+  g_error_resilient: { offset: 36 },
+  rc_dropframe_thresh: { offset: 48 },
   rc_end_usage: { offset: 72, fallback: 0 },
   rc_target_bitrate: { offset: 112, fallback: 256 },
+  rc_min_quantizer: { offset: 116 },
   rc_max_quantizer: { offset: 120, fallback: 63 },
+  rc_undershoot_pct: { offset: 124 },
+  rc_overshoot_pct: { offset: 128 },
+  rc_buf_sz: { offset: 132 },
+  rc_buf_initial_sz: { offset: 136 },
+  rc_buf_optimal_sz: { offset: 140 },
+  kf_min_dist: { offset: 164 },
   kf_max_dist: { offset: 168, fallback: 128 },
 } as const satisfies Record<string, { offset: number; fallback?: number }>;
 
@@ -52,11 +63,37 @@ export const config = {
 export const sizes = { config: 4096, context: 512, image: 512 } as const;
 
 /** vpx_rc_mode. */
-export const endUsage = { vbr: 0, cbr: 1, cq: 2 } as const;
+export const endUsage = { vbr: 0, cbr: 1, cq: 2, q: 3 } as const;
 
 /** vp8e_enc_control_id. */
 export const VP8E_SET_CPUUSED = 13;
 export const VP8E_SET_CQ_LEVEL = 25;
+
+/** Where each setting goes: a field of the configuration, or a control (the VP8E and VP9E numbers of vp8cx.h). */
+export const settings: Readonly<Record<SettingName, keyof typeof config | number>> = {
+  minQ: "rc_min_quantizer",
+  maxQ: "rc_max_quantizer",
+  undershootPct: "rc_undershoot_pct",
+  overshootPct: "rc_overshoot_pct",
+  bufSize: "rc_buf_sz",
+  bufInitialSize: "rc_buf_initial_sz",
+  bufOptimalSize: "rc_buf_optimal_sz",
+  dropFrame: "rc_dropframe_thresh",
+  gopMin: "kf_min_dist",
+  tileColumns: 33,
+  tileRows: 34,
+  rowMt: 55,
+  frameParallel: 35,
+  aqMode: 36,
+  noiseSensitivity: 38,
+  staticThreshold: 17,
+  tuneContent: 43,
+  errorResilient: "g_error_resilient",
+  lossless: 32,
+  sharpness: 16,
+  maxIntraRate: 26,
+  colorSpace: 46,
+};
 
 /** vpx_image: byte offsets; planes are pointers and strides 32-bit, Y U V A each. */
 export const image = {

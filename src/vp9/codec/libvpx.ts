@@ -1,7 +1,15 @@
 import { type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { pointer } from "../../os/libc.ts";
 import { LibraryError, type OpenLibrary, openLibrary } from "../../os/library.ts";
-import { type Codec, CodecError, type CodecPacket, type CodecSettings, type Engine } from "./engine.ts";
+import type { SettingName } from "../contract/settings.ts";
+import {
+  type Codec,
+  CodecError,
+  type CodecFrame,
+  type CodecPacket,
+  type CodecSettings,
+  type Engine,
+} from "./engine.ts";
 import { checkFrame, checkSettings, frameLayout } from "./layout.ts";
 import * as abi from "./libvpx-abi.ts";
 
@@ -128,6 +136,14 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
   set("rc_end_usage", abi.endUsage[settings.rateControl]);
   set("rc_target_bitrate", settings.bitrateKbps);
   set("kf_max_dist", settings.gopFrames);
+  const controls: [what: string, control: number, value: number][] = [];
+  if (settings.speed !== null) controls.push(["speed", abi.VP8E_SET_CPUUSED, settings.speed]);
+  if (settings.cqLevel !== null) controls.push(["cqLevel", abi.VP8E_SET_CQ_LEVEL, settings.cqLevel]);
+  for (const [name, value] of Object.entries(settings.settings) as [SettingName, number][]) {
+    const place = abi.settings[name];
+    if (typeof place === "number") controls.push([name, place, value]);
+    else set(place, value);
+  }
 
   // Passed as a view, not as an address, so that it lives as long as the codec.
   const context = new Uint8Array(new ArrayBuffer(abi.sizes.context));
@@ -149,18 +165,8 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
   );
   open = true;
   try {
-    if (settings.speed !== null) {
-      check(
-        calls.vpx_codec_control_(context, abi.VP8E_SET_CPUUSED, settings.speed),
-        `speed ${settings.speed}`,
-      );
-    }
-    if (settings.cqLevel !== null) {
-      check(
-        calls.vpx_codec_control_(context, abi.VP8E_SET_CQ_LEVEL, settings.cqLevel),
-        `cqLevel ${settings.cqLevel}`,
-      );
-    }
+    for (const [what, control, value] of controls)
+      check(calls.vpx_codec_control_(context, control, value), `${what} ${value}`);
   } catch (error) {
     close();
     throw error;
@@ -194,11 +200,24 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
     }
   };
 
+  const range = ["rc_min_quantizer", "rc_max_quantizer"] as const;
+  const own = range.map((field) => config.getUint32(abi.config[field].offset, true));
+  let quantizer: number | undefined;
+  /** Changes what differs for this frame; libvpx goes on without a key frame. */
+  const adjust = (frame: CodecFrame) => {
+    if (frame.quantizer === quantizer && frame.bitrateKbps === undefined) return;
+    quantizer = frame.quantizer;
+    for (const [index, field] of range.entries()) set(field, quantizer ?? own[index]!);
+    set("rc_target_bitrate", frame.bitrateKbps ?? null);
+    check(calls.vpx_codec_enc_config_set(context, ptr(config)), `settings of the frame at pts ${frame.pts}`);
+  };
+
   return {
     version,
     encode(frame) {
       if (!open) throw new CodecError(`${version}: closed`);
       checkFrame(frame, layout);
+      adjust(frame);
       for (let plane = 0; plane < 3; plane++) {
         const address = frame.address + offsets[plane]!;
         image.setUint32(abi.image.planes + 8 * plane, address, true);

@@ -48,6 +48,8 @@ export function serveCodecJobs(
       pts: job.pts,
       duration: job.duration,
       forceKey: job.forceKey,
+      quantizer: job.quantizer,
+      bitrateKbps: job.bitrateKbps,
     });
   };
 

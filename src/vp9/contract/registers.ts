@@ -14,7 +14,9 @@ export const MAGIC = 0x45395056;
 /** The interface's version here, in VERSION.MAJOR: counts incompatible changes. */
 export const INTERFACE_MAJOR = 1;
 /** The interface's version here, in VERSION.MINOR: counts additions. */
-export const INTERFACE_MINOR = 0;
+export const INTERFACE_MINOR = 1;
+/** The minor version that added SETTINGS, RATE_CONTROL.Q, and a submission's QUANTIZER and BITRATE. */
+export const SETTINGS_MINOR = 1;
 /** Size of BAR0, which holds the registers. */
 export const REGISTER_BYTES = 4096;
 /** Size of the window, BAR1. */
@@ -22,6 +24,11 @@ export const WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** In a stream register: leave this setting at the codec's own default. */
 export const DEFAULT = 0xffff_ffff;
+
+/** A stream register that interface 1.1 added. */
+function setting(offset: number, range: readonly [number, number], about: string) {
+  return { offset, mode: "rw", reset: DEFAULT, range, about } as const;
+}
 
 /** The endpoint's register table; docs/encoder.md shows it. */
 export const registers = {
@@ -44,7 +51,7 @@ export const registers = {
   CAPS: {
     offset: 0x008,
     mode: "ro",
-    reset: 0x1ff,
+    reset: 0xfff,
     about: "Capabilities of the endpoint, one bit each",
     fields: {
       WINDOW: { bits: [0, 0], about: "Frames and packets in BAR1" },
@@ -56,6 +63,9 @@ export const registers = {
       CBR: { bits: [6, 6], about: "Constant bitrate" },
       VBR: { bits: [7, 7], about: "Variable bitrate" },
       CQ: { bits: [8, 8], about: "Constrained quality" },
+      Q: { bits: [9, 9], about: "Constant quality" },
+      SETTINGS: { bits: [10, 10], about: "The settings from MIN_Q to COLOR_SPACE" },
+      FRAME_CONTROL: { bits: [11, 11], about: "QUANTIZER and BITRATE in submissions" },
     },
   },
   MAX_SIZE: {
@@ -186,7 +196,7 @@ export const registers = {
     offset: 0x09c,
     mode: "rw",
     about: "Rate control",
-    fields: { MODE: { bits: [0, 31], about: "The mode", values: { VBR: 0, CBR: 1, CQ: 2 } } },
+    fields: { MODE: { bits: [0, 31], about: "The mode", values: { VBR: 0, CBR: 1, CQ: 2, Q: 3 } } },
   },
   BITRATE: { offset: 0x0a0, mode: "rw", reset: DEFAULT, range: [1, 1e6], about: "Target bitrate in kbit/s" },
   CQ_LEVEL: {
@@ -194,7 +204,7 @@ export const registers = {
     mode: "rw",
     reset: DEFAULT,
     range: [0, 63],
-    about: "Quality with CQ, 0 is best",
+    about: "Quality with CQ and Q, 0 is best",
   },
   GOP: {
     offset: 0x0a8,
@@ -211,6 +221,37 @@ export const registers = {
     about: "Speed, higher is faster; 8 bits in two's complement",
   },
   THREADS: { offset: 0x0b0, mode: "rw", reset: 1, range: [1, 64], about: "Codec threads" },
+
+  MIN_Q: setting(0x300, [0, 63], "Lowest (best) quantizer"),
+  MAX_Q: setting(0x304, [0, 63], "Highest (worst) quantizer"),
+  UNDERSHOOT: setting(0x308, [0, 100], "How far the bitrate may be below the target, in percent"),
+  OVERSHOOT: setting(0x30c, [0, 100], "How far the bitrate may be above the target, in percent"),
+  BUF_SIZE: setting(0x310, [0, 1e6], "The decoder's buffer, in milliseconds of video"),
+  BUF_INITIAL_SIZE: setting(0x314, [0, 1e6], "The same, how much is in it before playing starts"),
+  BUF_OPTIMAL_SIZE: setting(0x318, [0, 1e6], "The same, how much should be in it"),
+  DROP_FRAME: setting(0x31c, [0, 100], "Frames are dropped when the buffer is below this, in percent"),
+  GOP_MIN: setting(0x320, [0, 1e6], "Minimum number of frames between key frames; libvpx takes 0 or GOP"),
+  TILE_COLUMNS: setting(0x324, [0, 6], "Log2 of the most columns of tiles; a tile has at least 256 pixels"),
+  TILE_ROWS: setting(0x328, [0, 2], "Log2 of the rows of tiles"),
+  ROW_MT: setting(0x32c, [0, 1], "1 divides the work among threads by rows, not only by tile columns"),
+  FRAME_PARALLEL: setting(0x330, [0, 1], "1 lets decoders work on several frames at once"),
+  AQ_MODE: setting(
+    0x334,
+    [0, 4],
+    "Adaptive quantization: 0 off, 1 variance, 2 complexity, 3 cyclic refresh, 4 equator",
+  ),
+  NOISE_SENSITIVITY: setting(0x338, [0, 6], "How strongly noise is removed; 0 is off"),
+  STATIC_THRESHOLD: setting(0x33c, [0, 1e6], "Blocks with less change than this are skipped"),
+  TUNE_CONTENT: setting(0x340, [0, 2], "Kind of content: 0 default, 1 screen, 2 film"),
+  ERROR_RESILIENT: setting(0x344, [0, 1], "1 makes frames decodable after a loss"),
+  LOSSLESS: setting(0x348, [0, 1], "1 keeps every sample's value"),
+  SHARPNESS: setting(0x34c, [0, 7], "Sharpness of the loop filter"),
+  MAX_INTRA_RATE: setting(0x350, [0, 1e6], "Largest key frame, in percent of a frame's share of the bitrate"),
+  COLOR_SPACE: setting(
+    0x354,
+    [0, 5],
+    "What the VP9 says of its colours: 0 unknown, 1 BT.601, 2 BT.709, 3 SMPTE 170, 4 SMPTE 240, 5 BT.2020",
+  ),
 
   SPACE: {
     offset: 0x100,

@@ -32,7 +32,12 @@ export const SUBMISSION_BYTES = 64;
 export const submissionFields = {
   TAG: { offset: 0, bits: 32, about: "Returned in the completion" },
   OPCODE: { offset: 4, bits: 32, about: "Operation, see below" },
-  FLAGS: { offset: 8, bits: 32, about: "Bit 0, FORCE_KEY: make this a key frame" },
+  FLAGS: {
+    offset: 8,
+    bits: 32,
+    about:
+      "Bit 0, FORCE_KEY: make this a key frame. Bit 1, QUANTIZER, and bit 2, BITRATE: those fields are given",
+  },
   SOURCE_BYTES: {
     offset: 12,
     bits: 32,
@@ -52,6 +57,8 @@ export const submissionFields = {
   OUTPUT: { offset: 32, bits: 64, about: "Address for the packet" },
   PTS: { offset: 40, bits: 64, about: "Presentation time in ticks; must increase from frame to frame" },
   DURATION: { offset: 48, bits: 32, about: "Duration in ticks, 1 or more" },
+  QUANTIZER: { offset: 52, bits: 32, about: "This frame's quantizer, 0 to 63, in place of rate control's" },
+  BITRATE: { offset: 56, bits: 32, about: "The target from this frame on, as in the register BITRATE" },
 } as const satisfies EntryTable;
 /** Byte offsets in a submission. */
 export const Submission = offsets(submissionFields);
@@ -67,7 +74,7 @@ export const opcodes = {
 /** Codes of a submission's OPCODE, by name. */
 export const Opcode = codes(opcodes);
 /** Bits of a submission's FLAGS. */
-export const SubmitFlag = { FORCE_KEY: 1 } as const;
+export const SubmitFlag = { FORCE_KEY: 1, QUANTIZER: 2, BITRATE: 4 } as const;
 
 /** Size of an entry of a segment list. */
 export const SEGMENT_BYTES = 16;
@@ -107,7 +114,8 @@ export const completionStatuses = {
   DROPPED: { code: 1, about: "Rate control dropped the frame; not an error" },
   BAD_DESCRIPTOR: {
     code: 2,
-    about: "Unknown opcode or flag, too many segments, DURATION 0, or a PTS that does not increase",
+    about:
+      "Unknown opcode or flag, too many segments, DURATION 0, a PTS that does not increase, or a QUANTIZER or BITRATE out of range",
   },
   BAD_SOURCE_SIZE: { code: 3, about: "SOURCE_BYTES, or the sum of the segments, is not the size of a frame" },
   SOURCE_FAULT: {

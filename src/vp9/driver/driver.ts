@@ -6,8 +6,9 @@ import { DeviceError, type Interrupt, type PciDevice } from "../../device/device
 import { frameSizeBytes } from "../../media/video.ts";
 import { openRegisters, type Registers } from "../../registers/access.ts";
 import { packFields, valueName } from "../../registers/fields.ts";
-import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers } from "../contract/registers.ts";
+import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers, SETTINGS_MINOR } from "../contract/registers.ts";
 import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../contract/rings.ts";
+import { type SettingValues, settingNames, settings as settingTable } from "../contract/settings.ts";
 import { type CompletedFrame, CompletionRing, FLUSH_TAG, type FrameTimes } from "./completions.ts";
 import { describeFailure, EncoderError } from "./failure.ts";
 import {
@@ -25,13 +26,24 @@ export interface StreamSettings {
   readonly fps: { readonly num: number; readonly den: number };
   /** Seconds in a tick, the unit of time stamps. */
   readonly timebase: { readonly num: number; readonly den: number };
-  readonly rateControl: "vbr" | "cbr" | "cq";
+  readonly rateControl: "vbr" | "cbr" | "cq" | "q";
   readonly bitrateKbps?: number | undefined;
   readonly cqLevel?: number | undefined;
   /** Most frames from one key frame to the next. */
   readonly gop?: number | undefined;
   readonly speed: number;
   readonly threads: number;
+  /** The settings that interface 1.1 added. */
+  readonly settings: SettingValues;
+}
+
+/** What may differ for one frame. */
+export interface FrameControl {
+  readonly forceKey?: boolean | undefined;
+  /** 0 to 63. Needs interface 1.1. */
+  readonly quantizer?: number | undefined;
+  /** The target from this frame on. Needs interface 1.1. */
+  readonly bitrateKbps?: number | undefined;
 }
 
 /** After this long without a sign of life the driver checks the device itself. */
@@ -45,6 +57,8 @@ export class EndpointDriver implements Disposable {
   readonly #device: PciDevice;
   readonly #registers: Registers<typeof registers>;
   readonly #timeoutMs: number;
+  /** VERSION.MINOR. */
+  readonly #minor: number;
   #memory: StreamMemory | undefined;
   #interrupt: Interrupt | undefined;
   #submitted = 0;
@@ -78,7 +92,13 @@ export class EndpointDriver implements Disposable {
         `${device.spec}: its interface is ${MAJOR}.${MINOR}; this driver supports ${INTERFACE_MAJOR}`,
       );
     }
+    this.#minor = MINOR;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
+  }
+
+  /** Whether the device takes a frame's quantizer, and a new bitrate while it runs. */
+  get hasFrameControl(): boolean {
+    return this.#minor >= SETTINGS_MINOR && this.#registers.CAPS.readFields().FRAME_CONTROL === 1;
   }
 
   /** The codec behind the endpoint, e.g. "libvpx 1.12.0". */
@@ -144,12 +164,28 @@ export class EndpointDriver implements Disposable {
     r.TIMEBASE_NUM.write(settings.timebase.num);
     r.TIMEBASE_DEN.write(settings.timebase.den);
     const modes = registers.RATE_CONTROL.fields.MODE.values;
-    r.RATE_CONTROL.write({ vbr: modes.VBR, cbr: modes.CBR, cq: modes.CQ }[settings.rateControl]);
+    if (settings.rateControl === "q") this.#need("constant quality", "Q");
+    const mode = { vbr: modes.VBR, cbr: modes.CBR, cq: modes.CQ, q: modes.Q }[settings.rateControl];
+    r.RATE_CONTROL.write(mode);
     r.BITRATE.write(settings.bitrateKbps ?? DEFAULT);
     r.CQ_LEVEL.write(settings.cqLevel ?? DEFAULT);
     r.GOP.write(settings.gop ?? DEFAULT);
     r.SPEED.write(settings.speed & 0xff);
     r.THREADS.write(settings.threads);
+    const [given] = Object.keys(settings.settings);
+    if (given !== undefined) this.#need(given, "SETTINGS");
+    if (this.#minor < SETTINGS_MINOR) return;
+    // An earlier stream's settings are still in the registers.
+    for (const name of settingNames) r[settingTable[name].register].write(settings.settings[name] ?? DEFAULT);
+  }
+
+  /** Throws EncoderError if the device lacks what interface 1.1 added. */
+  #need(what: string, capability: "Q" | "SETTINGS"): void {
+    const { MAJOR, MINOR } = this.#registers.VERSION.readFields();
+    if (MINOR >= SETTINGS_MINOR && this.#registers.CAPS.readFields()[capability] === 1) return;
+    throw new EncoderError(
+      `${this.#device.spec}: it has no ${what}: its interface is ${MAJOR}.${MINOR}, and CAPS.${capability} of interface ${INTERFACE_MAJOR}.${SETTINGS_MINOR} is not set. Leave that setting out`,
+    );
   }
 
   #fits(
@@ -208,12 +244,19 @@ export class EndpointDriver implements Disposable {
    * Hands a slot's frame to the device. `pts` and `duration` are in ticks; `times` are returned with the
    * packet. Throws DeviceError.
    */
-  submit(slot: number, pts: number, duration: number, forceKey: boolean, times: FrameTimes): void {
+  submit(slot: number, pts: number, duration: number, control: FrameControl, times: FrameTimes): void {
+    const { forceKey = false, quantizer, bitrateKbps } = control;
     const memory = this.#stream;
     memory.carryFrame(slot);
     const entry = this.#nextEntry(slot, Opcode.ENCODE, BigInt(pts));
     this.#ring.expectFrame(slot, BigInt(pts), forceKey, times);
-    memory.write32(entry + Submission.FLAGS, forceKey ? SubmitFlag.FORCE_KEY : 0);
+    const flags =
+      (forceKey ? SubmitFlag.FORCE_KEY : 0) |
+      (quantizer === undefined ? 0 : SubmitFlag.QUANTIZER) |
+      (bitrateKbps === undefined ? 0 : SubmitFlag.BITRATE);
+    memory.write32(entry + Submission.FLAGS, flags);
+    memory.write32(entry + Submission.QUANTIZER, quantizer ?? 0);
+    memory.write32(entry + Submission.BITRATE, bitrateKbps ?? 0);
     memory.write32(entry + Submission.SOURCE_BYTES, memory.frame(slot).byteLength);
     memory.write64(entry + Submission.SOURCE, BigInt(memory.frameAddress(slot)));
     memory.write32(entry + Submission.SEGMENTS, 0);

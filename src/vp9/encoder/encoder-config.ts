@@ -1,9 +1,10 @@
 /** A stream's configuration, with WebCodecs' names where it has them. */
 import { MILLISECONDS, type Rational } from "../../media/video.ts";
+import { type SettingName, type Settings, settingNames, settingValues } from "../contract/settings.ts";
 import type { StreamSettings } from "../driver/driver.ts";
 
 /** Settings of a stream, for `configure`. A setting left out is the default. */
-export interface EncoderConfig {
+export interface EncoderConfig extends Settings {
   /** There is no choice, but WebCodecs' callers give it: "vp9", or 8-bit profile 0 such as "vp09.00.10.08". */
   readonly codec?: string | undefined;
   /** Pixels, 1 or more; any parity. */
@@ -18,11 +19,11 @@ export interface EncoderConfig {
    * them. Default 1/1000; one over the frame rate makes every frame last exactly one tick.
    */
   readonly timebase?: Rational | undefined;
-  /** Default "variable". "quantizer" is libvpx's constrained quality. */
-  readonly bitrateMode?: "constant" | "variable" | "quantizer" | undefined;
+  /** Default "variable". "quantizer" is libvpx's constrained quality, "constant-quality" has no target bitrate. */
+  readonly bitrateMode?: "constant" | "variable" | "quantizer" | "constant-quality" | undefined;
   /** Target in bits per second; rounded to units of 1000. */
   readonly bitrate?: number | undefined;
-  /** For "quantizer": 0, best, to 63. */
+  /** For "quantizer" and "constant-quality": 0, best, to 63. */
   readonly cqLevel?: number | undefined;
   /** Most frames from one key frame to the next. */
   readonly gop?: number | undefined;
@@ -34,9 +35,14 @@ export interface EncoderConfig {
 
 /** Largest value of a 32-bit register; all ones mean the codec's default. */
 const LARGEST = 0xffff_fffe;
-const rateControls = { constant: "cbr", variable: "vbr", quantizer: "cq" } as const;
+const rateControls = {
+  constant: "cbr",
+  variable: "vbr",
+  quantizer: "cq",
+  "constant-quality": "q",
+} as const;
 
-const members: Readonly<Record<keyof EncoderConfig, true>> = {
+const ownMembers: Readonly<Record<Exclude<keyof EncoderConfig, SettingName>, true>> = {
   codec: true,
   width: true,
   height: true,
@@ -49,6 +55,10 @@ const members: Readonly<Record<keyof EncoderConfig, true>> = {
   gop: true,
   speed: true,
   threads: true,
+};
+const members = {
+  ...ownMembers,
+  ...(Object.fromEntries(settingNames.map((name) => [name, true])) as Record<SettingName, true>),
 };
 
 /**
@@ -88,6 +98,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
     gop: config.gop,
     speed: config.speed ?? 8,
     threads: config.threads ?? 1,
+    settings: settingValues(config),
   };
 }
 

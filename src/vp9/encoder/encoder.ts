@@ -54,6 +54,9 @@ export class Encoder implements Disposable {
   /** Resolves when the device has been told of all calls so far. */
   #turn: Promise<unknown> = Promise.resolve();
   #configuring = false;
+  #settings: StreamSettings | undefined;
+  /** For the next frame. */
+  #newBitrateKbps: number | undefined;
   #frameDurationUs = 0;
   #timebase: Rational = { num: 1, den: 1000 };
   #frameBytes = 0;
@@ -124,7 +127,23 @@ export class Encoder implements Disposable {
     }
   }
 
+  /** Whether only rates change, which takes effect with the next frame, without a key frame. */
+  #changesRatesOnly(settings: StreamSettings): boolean {
+    const old = this.#settings;
+    if (this.#state !== "configured" || !old || settings.bitrateKbps === undefined) return false;
+    const { bitrateKbps, fps } = settings;
+    const differs = bitrateKbps !== old.bitrateKbps || !Bun.deepEquals(fps, old.fps);
+    return differs && Bun.deepEquals({ ...old, bitrateKbps, fps }, settings) && this.#driver.hasFrameControl;
+  }
+
   async #start(config: EncoderConfig, settings: StreamSettings, inFlight: number): Promise<void> {
+    const { num, den } = frameRate(config);
+    if (this.#changesRatesOnly(settings)) {
+      this.#newBitrateKbps = settings.bitrateKbps;
+      this.#settings = settings;
+      this.#frameDurationUs = (1_000_000 * den) / num;
+      return;
+    }
     if (this.#state === "configured") await (await this.#startFlush()).promise;
     this.#check("unconfigured", "configured");
     this.#state = "unconfigured";
@@ -137,8 +156,9 @@ export class Encoder implements Disposable {
     this.#check("unconfigured");
     this.#codec = this.#driver.codec;
     this.#inFlight = this.#driver.slots;
-    const { num, den } = frameRate(config);
     this.#frameDurationUs = (1_000_000 * den) / num;
+    this.#settings = settings;
+    this.#newBitrateKbps = undefined;
     this.#timebase = settings.timebase;
     this.#lastPts = -1;
     this.#frameBytes = this.#driver.frame(0).byteLength;
@@ -178,6 +198,7 @@ export class Encoder implements Disposable {
         `a frame of ${bytes.byteLength} bytes; the configured size needs ${this.#frameBytes}`,
       );
     }
+    const quantizer = this.#quantizer(options);
     const times = this.#times(frame);
     if (buffer) this.#lent.delete(buffer);
     this.#waiting++;
@@ -194,14 +215,28 @@ export class Encoder implements Disposable {
       this.#check("configured");
       if (!buffer) this.#driver.frame(slot).set(bytes);
       const { timestamp, duration, pts, ticks } = times;
+      const control = { forceKey: options.keyFrame, quantizer, bitrateKbps: this.#newBitrateKbps };
+      this.#newBitrateKbps = undefined;
       try {
-        this.#driver.submit(slot, pts, ticks, options.keyFrame ?? false, { timestamp, duration });
+        this.#driver.submit(slot, pts, ticks, control, { timestamp, duration });
       } catch (error) {
         this.#rescue();
         throw this.#fail(error);
       }
       void this.#collect();
     });
+  }
+
+  /** Throws TypeError, RangeError, or EncoderError if the device has none. */
+  #quantizer({ vp9 = {} }: EncodeOptions): number | undefined {
+    refuseUnknown("encode's option vp9", vp9, { quantizer: true });
+    const { quantizer } = vp9;
+    if (quantizer === undefined) return undefined;
+    if (!Number.isInteger(quantizer) || quantizer < 0 || quantizer > 63)
+      throw new RangeError(`quantizer is ${quantizer}; it must be a whole number from 0 to 63`);
+    if (!this.#driver.hasFrameControl)
+      throw new EncoderError("this device takes no quantizer for a frame (CAPS.FRAME_CONTROL); leave it out");
+    return quantizer;
   }
 
   /** A frame's times, in microseconds and in ticks. Throws RangeError if the device could not take them. */

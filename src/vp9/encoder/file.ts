@@ -2,7 +2,7 @@
 
 import type { PacketWriter } from "../../media/packet.ts";
 import type { FrameSource } from "../../media/source.ts";
-import { frameTimeUs, type VideoFormat } from "../../media/video.ts";
+import { frameSizeBytes, frameTimeUs, type VideoFormat } from "../../media/video.ts";
 import { type Remedy, remediesOf } from "../../remedy/remedy.ts";
 import { type Encoder, openEncoder } from "./encoder.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
@@ -15,8 +15,10 @@ export interface EncodeFileOptions {
   readonly encoder: Omit<EncoderOptions, "output" | "error">;
   /** Size, format and times come from the source. */
   readonly config: Omit<EncoderConfig, keyof VideoFormat | "framerate">;
-  /** Encode at most this many frames. */
+  /** Stop after this many frames of the source, skipped ones included. */
   readonly frames?: number | undefined;
+  /** Leave out this many frames at the start; those after them keep their times. */
+  readonly skip?: number | undefined;
   /** Frames to make key frames, from 0. */
   readonly forceKey?: ReadonlySet<number>;
   /** Ends the input; frames already read are still encoded and written. */
@@ -71,6 +73,7 @@ export async function encodeFile(
   openWriter: () => Promise<PacketWriter>,
   options: EncodeFileOptions,
 ): Promise<EncodeReport> {
+  const { skip = 0 } = options;
   const report = emptyReport();
   const stopwatch = new Stopwatch(report.portionsMs);
   const pace = new Pace();
@@ -89,7 +92,12 @@ export async function encodeFile(
   const readFrame = async (into: Uint8Array<ArrayBuffer>, index: number): Promise<boolean> => {
     try {
       const read = await untilAborted(source.read(into), end.signal);
-      if (read === false && index === 0) throw new Error(`${source.name} has no frame`);
+      if (read === false && index <= skip)
+        throw new Error(
+          index === 0
+            ? `${source.name} has no frame`
+            : `${source.name} has ${index} frames, and ${skip} were to be skipped`,
+        );
       return read ?? false;
     } catch (error) {
       end.fail("input", error);
@@ -120,7 +128,12 @@ export async function encodeFile(
     lap("start");
     options.onStart?.(encoder.statistics);
     const last = options.frames ?? Number.POSITIVE_INFINITY;
+    const skipped = skip > 0 ? new Uint8Array(new ArrayBuffer(frameSizeBytes(source.video))) : undefined;
     for (let index = 0; index < last && !end.signal.aborted; index++) {
+      if (skipped && index < skip) {
+        if (!(await readFrame(skipped, index))) break;
+        continue;
+      }
       const frame = await encoder.acquireFrame();
       lap("wait");
       const read = await readFrame(frame.data, index);

@@ -53,9 +53,11 @@ export const optionNames: Readonly<Record<keyof EncoderOptions, true>> = {
 export interface EncodeOptions {
   /** Make this a key frame. */
   readonly keyFrame?: boolean | undefined;
+  /** This frame's quantizer, 0, best, to 63, in place of rate control's choice. */
+  readonly vp9?: { readonly quantizer?: number | undefined } | undefined;
 }
 
-export const encodeOptionNames: Readonly<Record<keyof EncodeOptions, true>> = { keyFrame: true };
+export const encodeOptionNames: Readonly<Record<keyof EncodeOptions, true>> = { keyFrame: true, vp9: true };
 
 /**
  * Memory that the device encodes from. Fill `data`, then pass the buffer to encode as the frame's data, once:

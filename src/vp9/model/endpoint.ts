@@ -18,7 +18,7 @@ import { writeCompletion } from "./completion-entry.ts";
 import { endpointMemory, findFrame } from "./endpoint-memory.ts";
 import { InterruptModeration } from "./interrupt-moderation.ts";
 import { BadValue, type RegisterName, readStreamSettings } from "./stream-settings.ts";
-import { parseSubmission, type SubmissionEntry } from "./submission-entry.ts";
+import { controlsAreValid, parseSubmission, type SubmissionEntry } from "./submission-entry.ts";
 import { type Stream, Submissions, type Submitted } from "./submissions.ts";
 
 /** The result of a submission. */
@@ -250,8 +250,7 @@ export class Vp9Endpoint {
       this.#submissions.add(id, submitted);
       return this.#codec.post({ kind: "flush", id });
     }
-    const known =
-      opcode === Opcode.ENCODE && (flags & ~SubmitFlag.FORCE_KEY) === 0 && segments <= MAX_SEGMENTS;
+    const known = opcode === Opcode.ENCODE && controlsAreValid(entry) && segments <= MAX_SEGMENTS;
     const timely = duration > 0 && pts > stream.lastPts && pts <= BigInt(Number.MAX_SAFE_INTEGER);
     if (!known || !timely) return this.#complete(submitted, { status: CompletionStatus.BAD_DESCRIPTOR });
     stream.lastPts = pts;
@@ -269,7 +268,9 @@ export class Vp9Endpoint {
       pieces[2 * i + 1] = sizeBytes;
     }
     const forceKey = (flags & SubmitFlag.FORCE_KEY) !== 0;
-    this.#codec.post({ kind: "encode", id, pieces, pts: Number(pts), duration, forceKey });
+    const { quantizer, bitrateKbps } = entry;
+    const frame = { pieces, pts: Number(pts), duration, forceKey, quantizer, bitrateKbps };
+    this.#codec.post({ kind: "encode", id, ...frame });
   }
 
   // Completions

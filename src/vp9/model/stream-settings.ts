@@ -3,6 +3,7 @@
 import { getField } from "../../registers/fields.ts";
 import type { CodecSettings } from "../codec/codec.ts";
 import { DEFAULT, registers } from "../contract/registers.ts";
+import { type SettingName, settingNames, settings } from "../contract/settings.ts";
 
 export type RegisterName = keyof typeof registers;
 
@@ -42,8 +43,13 @@ export function readStreamSettings(value: (register: RegisterName) => number): C
   const codedWidth = between("CODED_SIZE", getField(WIDTH, coded), 1, maxWidth);
   const codedHeight = between("CODED_SIZE", getField(HEIGHT, coded), 1, maxHeight);
   const formats = ["i420", "nv12"] as const;
-  const rateControls = ["vbr", "cbr", "cq"] as const;
+  const rateControls = ["vbr", "cbr", "cq", "q"] as const;
   const speed = value("SPEED");
+  const given: Partial<Record<SettingName, number>> = {};
+  for (const name of settingNames) {
+    const number = optional(settings[name].register);
+    if (number !== null) given[name] = number;
+  }
   return {
     codedWidth,
     codedHeight,
@@ -58,5 +64,6 @@ export function readStreamSettings(value: (register: RegisterName) => number): C
     gopFrames: optional("GOP"),
     speed: speed === DEFAULT ? null : within("SPEED", (between("SPEED", speed, 0, 0xff) << 24) >> 24),
     threads: within("THREADS"),
+    settings: given,
   };
 }

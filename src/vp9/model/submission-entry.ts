@@ -1,5 +1,6 @@
 /** Parses an entry of a submission ring. */
-import { Submission } from "../contract/rings.ts";
+import { registers } from "../contract/registers.ts";
+import { Submission, SubmitFlag } from "../contract/rings.ts";
 
 export interface SubmissionEntry {
   readonly opcode: number;
@@ -13,15 +14,19 @@ export interface SubmissionEntry {
   readonly segments: number;
   readonly output: number;
   readonly outputBytes: number;
+  /** Undefined unless their bits in `flags` are set. */
+  readonly quantizer: number | undefined;
+  readonly bitrateKbps: number | undefined;
 }
 
 export function parseSubmission(entry: DataView): SubmissionEntry {
   const u32 = (offset: number) => entry.getUint32(offset, true);
   const u64 = (offset: number) => entry.getBigUint64(offset, true);
+  const flags = u32(Submission.FLAGS);
   return {
     opcode: u32(Submission.OPCODE),
     tag: u32(Submission.TAG),
-    flags: u32(Submission.FLAGS),
+    flags,
     pts: u64(Submission.PTS),
     duration: u32(Submission.DURATION),
     source: Number(u64(Submission.SOURCE)),
@@ -29,5 +34,19 @@ export function parseSubmission(entry: DataView): SubmissionEntry {
     segments: u32(Submission.SEGMENTS),
     output: Number(u64(Submission.OUTPUT)),
     outputBytes: u32(Submission.OUTPUT_BYTES),
+    quantizer: flags & SubmitFlag.QUANTIZER ? u32(Submission.QUANTIZER) : undefined,
+    bitrateKbps: flags & SubmitFlag.BITRATE ? u32(Submission.BITRATE) : undefined,
   };
+}
+
+const KNOWN_FLAGS = Object.values(SubmitFlag).reduce<number>((all, bit) => all | bit, 0);
+
+/** Whether its flags are known, and what they announce is in range. */
+export function controlsAreValid({ flags, quantizer, bitrateKbps }: SubmissionEntry): boolean {
+  const isWithin = ([low, high]: readonly [number, number], value = low) => value >= low && value <= high;
+  return (
+    (flags & ~KNOWN_FLAGS) === 0 &&
+    isWithin(registers.MAX_Q.range, quantizer) &&
+    isWithin(registers.BITRATE.range, bitrateKbps)
+  );
 }

@@ -146,6 +146,7 @@ export function settingsFor(clip: Clip, more: Partial<CodecSettings> = {}): Code
     gopFrames: null,
     speed: null,
     threads: 1,
+    settings: {},
     ...more,
   };
 }

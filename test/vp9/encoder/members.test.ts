@@ -36,7 +36,7 @@ describe("a member that the library does not have is refused by name:", () => {
     const wrong = { keyframe: true } as { keyFrame?: boolean };
     const error = await failure(() => encoder.encode(frames[0]!, wrong));
     expect(error).toBeInstanceOf(TypeError);
-    expect(error.message).toBe("encode's options: unknown key keyframe; the keys are keyFrame");
+    expect(error.message).toBe("encode's options: unknown key keyframe; the keys are keyFrame, vp9");
     for (const frame of frames) await encoder.encode(frame);
     await encoder.flush();
     expect(summary(chunks)).toEqual(reference);

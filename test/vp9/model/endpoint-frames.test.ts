@@ -77,8 +77,11 @@ const edge = (rig: Rig) => rig.iova(rig.memory?.sizeBytes ?? WINDOW_BYTES);
 const failing: [string, string, (rig: Rig) => Partial<Entry>][] = [
   ["an unknown opcode", "BAD_DESCRIPTOR", () => ({ opcode: 3 })],
   ["opcode 0, an entry never filled", "BAD_DESCRIPTOR", () => ({ opcode: 0 })],
-  ["an unknown flag", "BAD_DESCRIPTOR", () => ({ flags: 2 })],
+  ["an unknown flag", "BAD_DESCRIPTOR", () => ({ flags: 8 })],
   ["all flags", "BAD_DESCRIPTOR", () => ({ flags: 0xffff_ffff })],
+  ["a quantizer of 64", "BAD_DESCRIPTOR", () => ({ flags: SubmitFlag.QUANTIZER, quantizer: 64 })],
+  ["a bitrate of 0", "BAD_DESCRIPTOR", () => ({ flags: SubmitFlag.BITRATE, bitrate: 0 })],
+  ["a bitrate of 2^32 - 1", "BAD_DESCRIPTOR", () => ({ flags: SubmitFlag.BITRATE, bitrate: 0xffff_ffff })],
   ["no duration", "BAD_DESCRIPTOR", () => ({ duration: 0 })],
   ["a time of the frame before", "BAD_DESCRIPTOR", () => ({ pts: 1 })],
   ["a time before that", "BAD_DESCRIPTOR", () => ({ pts: 0 })],

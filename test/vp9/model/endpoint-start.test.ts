@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { PciDevice } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/index.ts";
 import { Command, Config } from "../../../src/pci/config-offsets.ts";
-import { registers } from "../../../src/vp9/contract/registers.ts";
+import { DEFAULT, registers } from "../../../src/vp9/contract/registers.ts";
 import { SUBMISSION_BYTES } from "../../../src/vp9/contract/rings.ts";
+import { settings } from "../../../src/vp9/contract/settings.ts";
 import { until } from "../../model/rig.ts";
 import { CommandCode, type RegisterValues, Rig, States, WINDOW } from "./stream-rig.ts";
 
@@ -35,7 +36,7 @@ const refused: [RegisterValues, string][] = [
   [{ TIMEBASE_NUM: 0 }, "TIMEBASE_NUM"],
   [{ TIMEBASE_DEN: 0 }, "TIMEBASE_DEN"],
   [{ TIMEBASE_DEN: 1_000_000_001 }, "TIMEBASE_DEN"],
-  [{ RATE_CONTROL: 3 }, "RATE_CONTROL"],
+  [{ RATE_CONTROL: 4 }, "RATE_CONTROL"],
   [{ BITRATE: 0 }, "BITRATE"],
   [{ BITRATE: 1_000_001 }, "BITRATE"],
   [{ CQ_LEVEL: 64 }, "CQ_LEVEL"],
@@ -52,6 +53,12 @@ const refused: [RegisterValues, string][] = [
   [{ RING_LOG2: 32 }, "RING_LOG2"],
   [{ SQ_LO: 0x20 }, "SQ_LO"],
   [{ CQ_LO: 0x3f }, "CQ_LO"],
+  ...Object.values(settings).flatMap(({ register }) =>
+    [registers[register].range[1] + 1, DEFAULT - 1].map((value): [RegisterValues, string] => [
+      { [register]: value },
+      register,
+    ]),
+  ),
 ];
 
 for (const [values, field] of refused) {
@@ -238,7 +245,7 @@ test("read-only registers keep their values, whatever is written to the register
   for (const { offset } of readOnly) bar.write32(offset, 0xffff_ffff);
   expect(readOnly.map(({ offset }) => bar.read32(offset))).toEqual(before);
   // Neither do offsets keep anything that the table does not have.
-  for (const offset of [0x01c, 0x060, 0x0b4, 0x300, 0xffc]) {
+  for (const offset of [0x01c, 0x060, 0x0b4, 0x358, 0xffc]) {
     bar.write32(offset, 0xffff_ffff);
     expect(bar.read32(offset)).toBe(0);
   }

@@ -44,6 +44,8 @@ export interface Entry {
   output: number | bigint;
   pts: number | bigint;
   duration: number;
+  quantizer: number;
+  bitrate: number;
 }
 
 export interface Completed {
@@ -199,6 +201,8 @@ export class Rig implements Disposable {
       output: this.iova(Place.OUTPUT),
       pts: n + 1,
       duration: 1,
+      quantizer: 0,
+      bitrate: 0,
       ...entry,
     };
     const view = new DataView(new ArrayBuffer(SUBMISSION_BYTES));
@@ -212,6 +216,8 @@ export class Rig implements Disposable {
     view.setBigUint64(Submission.OUTPUT, BigInt(full.output), true);
     view.setBigUint64(Submission.PTS, BigInt(full.pts), true);
     view.setUint32(Submission.DURATION, full.duration, true);
+    view.setUint32(Submission.QUANTIZER, full.quantizer, true);
+    view.setUint32(Submission.BITRATE, full.bitrate, true);
     this.put(Place.SQ + (n % this.entries) * SUBMISSION_BYTES, new Uint8Array(view.buffer));
   }
 
