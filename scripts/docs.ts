@@ -1,18 +1,19 @@
 /** Regenerates the documents that are made from the sources. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { defineCommand } from "citty";
 import { encoderDocument } from "../src/vp9/contract/document.ts";
 import { runVerb } from "./cli/usage.ts";
 import { readReference } from "./docs/doors.ts";
 import { apiPages } from "./docs/pages.ts";
+import { withSettingsTable } from "./docs/settings-table.ts";
 
 const MADE_BY = "bun run docs.ts";
 
 const command = defineCommand({
   meta: {
     name: "docs.ts",
-    description: `Regenerate docs/encoder.md from the tables in src/vp9/contract, and docs/api from the comments of what the
-package exports. Run it after you change one of them.
+    description: `Regenerate docs/encoder.md from the tables in src/vp9/contract, the settings in docs/encode.md from
+encode.ts's options, and docs/api from the comments of what the package exports. Run it after you change one of them.
 
 Example:
   bun run docs.ts`,
@@ -21,6 +22,8 @@ Example:
   run: async () => {
     const docs = new URL("../docs/", import.meta.url);
     writeFileSync(new URL("encoder.md", docs), encoderDocument(MADE_BY));
+    const encode = new URL("encode.md", docs);
+    writeFileSync(encode, withSettingsTable(readFileSync(encode, "utf8")));
     mkdirSync(new URL("api", docs), { recursive: true });
     for (const { file, text } of apiPages(await readReference(), MADE_BY))
       writeFileSync(new URL(`api/${file}`, docs), text);

@@ -339,7 +339,7 @@ describe("The packed package", () => {
     expect(await completed("encode", "doo")).toEqual([]);
     expect(await completed("encode", "-o", "")).toEqual([]);
     expect(await completed("guest", "--", "--a")).toEqual([]);
-    expect(await completed("encode", "$(echo --rc > evaluated)", "--r")).toEqual(["--rc"]);
+    expect(await completed("encode", "$(echo --rc > evaluated)", "--rc")).toEqual(["--rc"]);
     expect(existsSync(join(byNpm, "evaluated"))).toBe(false);
   });
 

@@ -61,36 +61,45 @@ export function readSettings(args: Readonly<Record<string, unknown>>): Settings 
   return given as Settings;
 }
 
-/** A row of docs/encode.md: encode.ts's option, vpxenc's, the default. */
-export type SettingRow = readonly [option: string, vpxenc: string, fallback: string];
+/** A row of docs/encode.md's table. */
+export type SettingRow = readonly [
+  option: string,
+  vpxenc: string,
+  library: string,
+  values: string,
+  fallback: string,
+];
+
+/** Columns of that table. */
+export const settingColumns = ["encode.ts", "vpxenc", "library", "values", "default"] as const;
 
 /** Options whose names or defaults differ from vpxenc's. */
 const ownRows: readonly SettingRow[] = [
-  ["`--rc cbr`, `vbr`, `cq`, `q`", "`--end-usage`", "vbr"],
-  ["`--bitrate KBPS`", "`--target-bitrate`", "libvpx's, 256 kbit/s at any size; 720p looks bad at that rate"],
   [
-    "`--cq-level N`",
-    "`--cq-level`",
-    "libvpx's, 10; used only with `--rc cq`, where the bitrate still caps it, and `--rc q`",
+    "--rc",
+    "--end-usage",
+    "bitrateMode",
+    "cbr, vbr, cq, q; library: constant, variable, quantizer, constant-quality",
+    "vbr",
   ],
-  ["`--gop N`", "`--kf-max-dist`", "libvpx's, 128 frames (vpxenc itself uses five seconds of video)"],
-  ["`--speed N`", "`--cpu-used`", "8"],
-  ["`--threads N`", "`--threads`", "1"],
-  [
-    "`--frames N`, `--limit N`",
-    "`--limit`",
-    "all; skipped frames count; an input shorter than N frames is not an error",
-  ],
-  ["`--skip N`", "`--skip`", "0; the frames after them keep their times"],
-  ["`--fps N[/D]`", "`--fps`", "the y4m header's; 30 for raw video"],
+  ["--bitrate", "--target-bitrate", "bitrate", "kbit/s; library: bit/s", "256 kbit/s at any size"],
+  ["--cq-level", "same", "cqLevel", "0 to 63, for cq and q", "10"],
+  ["--gop", "--kf-max-dist", "gop", "frames", "128 (vpxenc itself: five seconds of video)"],
+  ["--speed", "--cpu-used", "speed", "-9 to 9", "8"],
+  ["--threads", "same", "threads", "1 to 64", "1"],
+  ["--frames, --limit", "--limit", "", "frames, with the skipped ones", "all"],
+  ["--skip", "same", "", "frames; those after them keep their times", "0"],
+  ["--fps", "same", "framerate", "N or N/D", "the y4m header's; 30 for raw video"],
 ];
 
-/** The table of docs/encode.md. */
+/** The rows of that table. */
 export const settingRows: readonly SettingRow[] = [
   ...ownRows,
   ...settingNames.map((name): SettingRow => {
-    const { option } = options[name];
-    return [`\`--${option}\`: ${values(name)}`, `\`--${option}\``, `libvpx's, ${settings[name].fallback}`];
+    const { option, unit, flag } = options[name];
+    const counted = unit === undefined ? "" : unit === "MS" ? " ms" : " %";
+    const shown = flag ? "0, 1; library: false, true" : values(name) + counted;
+    return [`--${option}`, "same", name, shown, settings[name].fallback];
   }),
 ];
 
@@ -98,6 +107,11 @@ const REAL_TIME = "encoding is always real-time, without lag (--rt --lag-in-fram
 const ONE_PASS = "a real-time encoding has one pass; leave it out";
 const NO_ALT_REF = "without lag there are no alternate reference frames; leave it out";
 const SUMMARY = "--json prints what was encoded";
+const TWO_PASS = "it is for two passes, and a real-time encoding has one; leave it out";
+const EIGHT_BITS = "the device takes 8-bit 4:2:0 only; convert the input";
+const NO_SUCH = "vpxenc's setting of that name is not among this encoder's; leave it out";
+
+const all = (answer: string, ...names: string[]) => Object.fromEntries(names.map((name) => [name, answer]));
 
 /** Answers to vpxenc's options and choices that are not encode.ts's. */
 export const vpxencAnswers: Readonly<Record<string, string>> = {
@@ -113,6 +127,7 @@ export const vpxencAnswers: Readonly<Record<string, string>> = {
   t: "here it is --threads",
   i420: "here it is --format i420",
   nv12: "here it is --format nv12",
+  yv12: "here it is --format yv12",
   ivf: "the output's name says so: -o OUT.ivf",
   webm: "the output's name says so: -o OUT.webm",
   timebase: "it follows from the frame rate: --fps",
@@ -134,5 +149,16 @@ export const vpxencAnswers: Readonly<Record<string, string>> = {
   psnr: SUMMARY,
   v: SUMMARY,
   verbose: SUMMARY,
+  q: "here it is --quiet",
+  y: "no warning waits for an answer here; leave it out",
+  "disable-warning-prompt": "no warning waits for an answer here; leave it out",
+  "disable-warnings": "here it is --quiet",
+  ...all(TWO_PASS, "bias-pct", "minsection-pct", "maxsection-pct", "corpus-complexity"),
+  ...all(EIGHT_BITS, "i422", "i440", "i444", "profile", "b", "bit-depth", "input-bit-depth"),
+  ...all(NO_ALT_REF, "enable-tpl", "min-gf-interval", "max-gf-interval"),
+  ...all(NO_SUCH, "D", "debug", "u", "usage", "P", "output-partitions", "q-hist", "rate-hist", "test-decode"),
+  ...all(NO_SUCH, "resize-allowed", "resize-width", "resize-height", "resize-up", "resize-down"),
+  ...all(NO_SUCH, "stereo-mode", "test-16bit-internal", "tune", "max-inter-rate", "gf-cbr-boost"),
+  ...all(NO_SUCH, "frame-boost", "target-level", "disable-loopfilter"),
   "codec vp9": "the video is always VP9; leave it out",
 };

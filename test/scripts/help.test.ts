@@ -67,7 +67,7 @@ describe("--help", () => {
   test("has options with their short names, choices and defaults, and no default of a switch", async () => {
     const help = text((await startScript("encode.ts", "--help").ended()).stdout);
     expect(help).toMatch(/^ {2}-o, --output OUT {2,}\.ivf or \.webm file/m);
-    expect(help).toMatch(/^ {2}--rc cbr\|vbr\|cq {2,}Rate control \(--end-usage\) \(default: vbr\)$/m);
+    expect(help).toMatch(/^ {2}--rc cbr\|vbr\|cq\|q {2,}Rate control \(--end-usage\) \(default: vbr\)$/m);
     expect(help).not.toContain("default: false");
   });
 });

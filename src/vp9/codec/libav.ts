@@ -1,4 +1,5 @@
 import type LibAV from "@libav.js/variant-webm-vp9";
+import type { SettingName } from "../contract/settings.ts";
 import { type Codec, CodecError, type CodecPacket, type CodecSettings, type Engine } from "./engine.ts";
 import { checkFrame, checkSettings, type FrameLayout, frameLayout, frameViews } from "./layout.ts";
 
@@ -43,15 +44,43 @@ export async function loadLibav(): Promise<Engine> {
   }
 }
 
-/** Settings that are not in FFmpeg's codec context, by FFmpeg's names. */
-function optionsOf({ speed, rateControl, cqLevel }: CodecSettings): Record<string, string> {
+/** FFmpeg's options for the settings that it passes on to libvpx unchanged. */
+const ffmpegOptions: Readonly<Partial<Record<SettingName, string>>> = {
+  minQ: "qmin",
+  maxQ: "qmax",
+  undershootPct: "undershoot-pct",
+  overshootPct: "overshoot-pct",
+  dropFrame: "drop-threshold",
+  tileColumns: "tile-columns",
+  tileRows: "tile-rows",
+  rowMt: "row-mt",
+  frameParallel: "frame-parallel",
+  aqMode: "aq-mode",
+  noiseSensitivity: "noise-sensitivity",
+  staticThreshold: "static-thresh",
+  tuneContent: "tune-content",
+  errorResilient: "error-resilient",
+  lossless: "lossless",
+  sharpness: "sharpness",
+  maxIntraRate: "max-intra-rate",
+};
+
+/** Settings that are not in FFmpeg's codec context, by FFmpeg's names. Throws CodecError for one that it has no name for. */
+function optionsOf({ speed, rateControl, cqLevel, settings }: CodecSettings): Record<string, string> {
+  const more = Object.entries(settings).map(([name, value]) => {
+    const option = ffmpegOptions[name as SettingName];
+    if (option === undefined)
+      throw new CodecError(`libav.js: it has no ${name}; leave it out, or use --codec libvpx or debian`);
+    return [option, String(value)];
+  });
   return {
+    ...Object.fromEntries(more),
     deadline: "realtime",
     // Without it FFmpeg drops each frame's duration, which libvpx's rate control uses.
     flags: "+frame_duration",
     "lag-in-frames": "0",
     "cpu-used": String(speed ?? 0),
-    ...(rateControl === "cq" ? { crf: String(cqLevel ?? DEFAULT_CQ_LEVEL) } : {}),
+    ...(rateControl === "cq" || rateControl === "q" ? { crf: String(cqLevel ?? DEFAULT_CQ_LEVEL) } : {}),
   };
 }
 
@@ -76,7 +105,8 @@ function openStream(libav: Instance, version: string, settings: CodecSettings): 
   const check = (result: number, what: string) => {
     if (result < 0) throw new CodecError(`${version}: ${what}: ${libav.ff_error_sync(result)}`);
   };
-  const bitrate = (settings.bitrateKbps ?? DEFAULT_KBPS) * 1000;
+  // FFmpeg takes a quality without a bitrate for constant quality.
+  const bitrate = settings.rateControl === "q" ? 0 : (settings.bitrateKbps ?? DEFAULT_KBPS) * 1000;
   const layout = frameLayout(settings);
   const bytesAt = frameViews(layout.sizeBytes);
   libav.av_log_set_level_sync(libav.AV_LOG_QUIET);
@@ -115,6 +145,8 @@ function openStream(libav: Instance, version: string, settings: CodecSettings): 
       if (closed) throw new CodecError(`${version}: closed`);
       checkFrame(raw, layout);
       const { address, pts, duration, forceKey } = raw;
+      if (raw.quantizer !== undefined || raw.bitrateKbps !== undefined)
+        throw new CodecError("libav.js: it can't change the quantizer or the bitrate of a running stream");
       return attempt(`frame at pts ${pts}`, () => {
         libav.AVFrame_format_s_sync(frame, YUV420P);
         libav.AVFrame_width_s_sync(frame, width);

@@ -1,4 +1,4 @@
-import { packFields } from "../../registers/fields.ts";
+import { getField, packFields } from "../../registers/fields.ts";
 import type { CodecName } from "../codec/engine.ts";
 import { registers } from "../contract/registers.ts";
 
@@ -14,4 +14,13 @@ export function codecIdentity(name: CodecName, version: string): number {
     MINOR: minor & 0xff,
     PATCH: patch & 0xff,
   });
+}
+
+/** Value of the CAPS register with this codec: libav.js can't change a stream that runs. */
+export function capabilities(identity: number): number {
+  const { ID } = registers.CODEC.fields;
+  const { reset, fields } = registers.CAPS;
+  return getField(ID, identity) === ID.values["LIBAV.JS"]
+    ? reset & ~(1 << fields.FRAME_CONTROL.bits[0])
+    : reset;
 }

@@ -14,6 +14,7 @@ import {
   SUBMISSION_BYTES,
   SubmitFlag,
 } from "../contract/rings.ts";
+import { capabilities } from "./codec-identity.ts";
 import { writeCompletion } from "./completion-entry.ts";
 import { endpointMemory, findFrame } from "./endpoint-memory.ts";
 import { InterruptModeration } from "./interrupt-moderation.ts";
@@ -86,6 +87,7 @@ export class Vp9Endpoint {
     this.#submissions = work.submissions;
     this.#moderation = new InterruptModeration(device);
     device.set("CODEC", this.#codec.identity);
+    device.set("CAPS", capabilities(this.#codec.identity));
     device.onReadable(this.#codec.bell, () => this.#onResults(this.#codec.take()));
     device.onReset(() => this.#stop());
   }

@@ -51,6 +51,21 @@ test.each<[Partial<CodecSettings>]>([
   await expectLikeLibvpx(people, more);
 });
 
+test("libav.js passes on the settings that FFmpeg has names for, and refuses the others by name", async () => {
+  const settings = {
+    ...{ minQ: 10, maxQ: 50, undershootPct: 50, overshootPct: 50, tileColumns: 1, tileRows: 1, rowMt: 0 },
+    ...{ frameParallel: 0, aqMode: 3, noiseSensitivity: 0, staticThreshold: 10, tuneContent: 1 },
+    ...{ errorResilient: 1, sharpness: 2, maxIntraRate: 300 },
+  };
+  await expectLikeLibvpx(people, { rateControl: "cbr", bitrateKbps: 500, settings }, { dB: 0.2, size: 0.1 });
+  await expectLikeLibvpx(people, { rateControl: "q", cqLevel: 30 }, { dB: 0.2, size: 0.2 });
+  const lossless = settingsFor(people, { speed: 8, settings: { lossless: 1 } });
+  expect(decode(people, await encodeClip("libav.js", people, lossless))).toEqual(people.bytes);
+  const refused = encodeClip("libav.js", people, settingsFor(people, { settings: { bufSize: 100 } }));
+  expect(refused).rejects.toThrow("libav.js: it has no bufSize");
+  await refused.catch(() => {});
+});
+
 test("libav.js with nothing set, or a low quality, is as near to it as its later release is", async () => {
   const later = { dB: 0.2, size: 0.2 };
   const short = { ...people, bytes: people.bytes.slice(0, 2 * framesOf(people)[0]!.length) };

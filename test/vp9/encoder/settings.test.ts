@@ -1,7 +1,13 @@
 /** Every setting's packets against vpxenc's, with the same libvpx, on both paths. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { type EncodedChunk, type EncoderConfig, openDevice, openEncoder } from "../../../src/index.ts";
+import {
+  type EncodedChunk,
+  type Encoder,
+  type EncoderConfig,
+  openDevice,
+  openEncoder,
+} from "../../../src/index.ts";
 import { frameTimeUs } from "../../../src/media/video.ts";
 import { registers } from "../../../src/vp9/contract/registers.ts";
 import {
@@ -216,6 +222,67 @@ test("what a setting is documented to be without it is what libvpx does without 
     const stated = reference({ ...plain, settings: { ...plain.settings, [name]: value } });
     expect({ name, packets: stated }).toEqual({ name, packets: reference(plain) });
   }
+});
+
+describe("while the stream runs", () => {
+  const plain: Case = { rc: "cbr", settings: {} };
+  const gather = async (
+    use: (encoder: Encoder, frame: (typeof frames)[number], index: number) => Promise<void>,
+  ) => {
+    const chunks: EncodedChunk[] = [];
+    using encoder = openEncoder({ device, output: (chunk) => chunks.push(chunk) });
+    await encoder.configure(configOf(plain));
+    for (const [index, frame] of frames.entries()) await use(encoder, frame, index);
+    await encoder.flush();
+    return chunks;
+  };
+  const packets = (chunks: EncodedChunk[]) =>
+    summary(chunks.map(({ timestamp, data }) => ({ pts: Math.floor(timestamp / 1000), data })));
+  const bytes = (chunks: EncodedChunk[]) => chunks.reduce((sum, { data }) => sum + data.byteLength, 0);
+
+  test("each frame's quantizer is what --min-q and --max-q are for a stream", async () => {
+    const chunks = await gather((encoder, frame) => encoder.encode(frame, { vp9: { quantizer: 20 } }));
+    expect(packets(chunks)).toEqual(reference({ ...plain, settings: { minQ: 20, maxQ: 20 } })!);
+  });
+
+  test("a quantizer is for its frame alone, and the frames before it are as without it", async () => {
+    const vp9 = { quantizer: 2 };
+    const chunks = await gather((encoder, frame, index) => encoder.encode(frame, index === 6 ? { vp9 } : {}));
+    expect(packets(chunks).slice(0, 6)).toEqual(reference(plain)!.slice(0, 6));
+    const sizes = chunks.map(({ data }) => data.byteLength);
+    expect(sizes[6]).toBeGreaterThan(4 * Math.max(sizes[5]!, sizes[7]!));
+    expect(chunks.map(({ type }) => type).indexOf("key", 1)).toBe(-1);
+  });
+
+  test.each([-1, 64, 1.5, Number.NaN])(
+    "a quantizer of %p is refused, and the stream goes on",
+    async (quantizer) => {
+      const chunks = await gather(async (encoder, frame, index) => {
+        if (index === 3)
+          expect((await failure(() => encoder.encode(frame, { vp9: { quantizer } }))).message).toBe(
+            `quantizer is ${quantizer}; it must be a whole number from 0 to 63`,
+          );
+        await encoder.encode(frame);
+      });
+      expect(packets(chunks)).toEqual(reference(plain)!);
+    },
+  );
+
+  test("another bitrate or frame rate needs no key frame, and applies from the next frame on", async () => {
+    const change = (more: Partial<EncoderConfig>) =>
+      gather(async (encoder, frame, index) => {
+        if (index === 6) await encoder.configure({ ...configOf(plain), ...more });
+        await encoder.encode(frame);
+      });
+    const faster = await change({ bitrate: 2_000_000 });
+    expect(packets(faster).slice(0, 6)).toEqual(reference(plain)!.slice(0, 6));
+    expect(faster.map(({ type }) => type).indexOf("key", 1)).toBe(-1);
+    expect(bytes(faster.slice(6))).toBeGreaterThan(1.25 * bytes((await change({ framerate: 25 })).slice(6)));
+    expect(packets(await change({ framerate: 25 }))).toEqual(reference(plain)!);
+    // Anything else begins a stream anew.
+    const anew = await change({ bitrate: 2_000_000, aqMode: 3 });
+    expect(anew.map(({ type }) => type).indexOf("key", 1)).toBe(6);
+  });
 });
 
 describe("a device of interface 1.0", () => {
