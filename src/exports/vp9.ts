@@ -37,6 +37,7 @@ export type { CompletedFrame } from "../vp9/driver/completions.ts";
 export { EndpointDriver, type StreamSettings } from "../vp9/driver/driver.ts";
 export { describeFailure, EncoderError } from "../vp9/driver/failure.ts";
 export { type TransferPath, WindowTooSmall } from "../vp9/driver/stream-memory.ts";
+export type { ColorSpace, DecoderConfig, EncodedChunkMetadata } from "../vp9/encoder/decoder-config.ts";
 export {
   DEFAULT_DEVICE,
   Encoder,

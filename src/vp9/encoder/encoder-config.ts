@@ -9,6 +9,9 @@ export interface EncoderConfig {
   /** Pixels, 1 or more; any parity. */
   readonly width: number;
   readonly height: number;
+  /** Size to show pictures at if their pixels are not square; goes into the decoder's config. Default: width and height. */
+  readonly displayWidth?: number | undefined;
+  readonly displayHeight?: number | undefined;
   /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
   readonly format?: "i420" | "nv12" | undefined;
   /** Frames per second, as a number or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
@@ -40,6 +43,8 @@ const members: Readonly<Record<keyof EncoderConfig, true>> = {
   codec: true,
   width: true,
   height: true,
+  displayWidth: true,
+  displayHeight: true,
   format: true,
   framerate: true,
   timebase: true,
@@ -73,7 +78,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
   };
   oneOf("format", config.format, ["i420", "nv12"]);
   oneOf("bitrateMode", config.bitrateMode, Object.keys(rateControls));
-  for (const name of ["width", "height", "threads"] as const) whole(name, 1);
+  for (const name of ["width", "height", "displayWidth", "displayHeight", "threads"] as const) whole(name, 1);
   for (const name of ["bitrate", "cqLevel", "gop"] as const) whole(name, 0);
   whole("speed", -128, 127);
   return {

@@ -1,25 +1,20 @@
 /** The encoder as a library: the shape of WebCodecs' VideoEncoder over a PCIe endpoint. */
 import type { PciDevice } from "../../device/device.ts";
 import { openDevice } from "../../device/open.ts";
-import { type Rational, toTicks } from "../../media/video.ts";
-import { EndpointDriver, type StreamSettings } from "../driver/driver.ts";
+import { EndpointDriver } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
-import { type EncoderConfig, frameRate, oneOf, refuseUnknown, toStreamSettings } from "./encoder-config.ts";
+import { type EncoderConfig, oneOf, refuseUnknown, toStreamSettings } from "./encoder-config.ts";
+import { EncoderStream } from "./encoder-stream.ts";
 import {
   type EncodeOptions,
   type EncoderOptions,
   type EncoderStatistics,
   encodeOptionNames,
-  FrameBuffer,
+  type FrameBuffer,
   optionNames,
   type RawFrame,
 } from "./options.ts";
-
-interface Waiter {
-  resolve(slot: number): void;
-  reject(error: Error): void;
-}
 
 /** The device that is opened by default. */
 export const DEFAULT_DEVICE = "model:vp9";
@@ -54,15 +49,7 @@ export class Encoder implements Disposable {
   /** Resolves when the device has been told of all calls so far. */
   #turn: Promise<unknown> = Promise.resolve();
   #configuring = false;
-  #frameDurationUs = 0;
-  #timebase: Rational = { num: 1, den: 1000 };
-  #frameBytes = 0;
-  #lastPts = -1;
-  #freeSlots: number[] = [];
-  readonly #lent = new Set<FrameBuffer>();
-  /** The bytes of every buffer ever lent: they may be unmapped, so they are not read. */
-  readonly #everLent = new WeakSet<Uint8Array>();
-  readonly #waiters: Waiter[] = [];
+  #stream: EncoderStream | undefined;
   /** Frames accepted, but not yet submitted to the device. */
   #waiting = 0;
   #flush: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
@@ -118,43 +105,33 @@ export class Encoder implements Disposable {
     }
     this.#configuring = true;
     try {
-      await this.#inTurn(() => this.#start(config, settings, inFlight));
+      await this.#inTurn(() => this.#start(new EncoderStream(config, settings), inFlight));
     } finally {
       this.#configuring = false;
     }
   }
 
-  async #start(config: EncoderConfig, settings: StreamSettings, inFlight: number): Promise<void> {
+  async #start(stream: EncoderStream, inFlight: number): Promise<void> {
     if (this.#state === "configured") await (await this.#startFlush()).promise;
     this.#check("unconfigured", "configured");
     this.#state = "unconfigured";
-    this.#lent.clear();
+    this.#stream?.end(new EncoderError("the encoder was reconfigured while this call waited for memory"));
     this.#driver.stop();
-    for (const waiter of this.#waiters.splice(0)) {
-      waiter.reject(new EncoderError("the encoder was reconfigured while this call waited for memory"));
-    }
-    await this.#driver.start(settings, this.#options.path, inFlight);
+    await this.#driver.start(stream.settings, this.#options.path, inFlight);
     this.#check("unconfigured");
     this.#codec = this.#driver.codec;
     this.#inFlight = this.#driver.slots;
-    const { num, den } = frameRate(config);
-    this.#frameDurationUs = (1_000_000 * den) / num;
-    this.#timebase = settings.timebase;
-    this.#lastPts = -1;
-    this.#frameBytes = this.#driver.frame(0).byteLength;
-    this.#freeSlots = Array.from({ length: this.#inFlight }, (_, slot) => slot);
+    stream.open(this.#inFlight);
+    this.#stream = stream;
     this.#state = "configured";
   }
 
   /** Waits for memory that the device encodes from. It must be passed to encode. Throws what ended the encoder. */
   async acquireFrame(): Promise<FrameBuffer> {
-    this.#checkReady();
-    const slot = await this.#acquireSlot();
-    this.#check("configured");
-    const buffer = new FrameBuffer(slot, this.#driver.frame(slot));
-    this.#lent.add(buffer);
-    this.#everLent.add(buffer.data);
-    return buffer;
+    const stream = this.#readyStream();
+    const slot = await stream.acquireSlot();
+    stream.check();
+    return stream.lend(slot, this.#driver.frame(slot));
   }
 
   /**
@@ -163,26 +140,12 @@ export class Encoder implements Disposable {
    * DeviceError.
    */
   async encode(frame: RawFrame, options: EncodeOptions = {}): Promise<void> {
-    this.#checkReady();
+    const stream = this.#readyStream();
     refuseUnknown("encode's options", options, encodeOptionNames);
-    const buffer = frame.data instanceof FrameBuffer ? frame.data : undefined;
-    const bytes = buffer?.data ?? (frame.data as Uint8Array);
-    if (buffer ? !this.#lent.has(buffer) : this.#everLent.has(bytes))
-      throw new EncoderError(
-        buffer
-          ? "this frame's memory was already given to encode; acquire another"
-          : "these bytes belong to a FrameBuffer; give encode the buffer itself",
-      );
-    if (bytes.byteLength !== this.#frameBytes) {
-      throw new RangeError(
-        `a frame of ${bytes.byteLength} bytes; the configured size needs ${this.#frameBytes}`,
-      );
-    }
-    const times = this.#times(frame);
-    if (buffer) this.#lent.delete(buffer);
+    const { bytes, buffer, times } = stream.take(frame);
     this.#waiting++;
     // Requested now, so that slots are assigned in the order of the calls, too.
-    const slotGiven = buffer ? Promise.resolve(buffer.slot) : this.#acquireSlot();
+    const slotGiven = buffer ? Promise.resolve(buffer.slot) : stream.acquireSlot();
     slotGiven.catch(() => {}); // told below, when its turn comes
     await this.#inTurn(async () => {
       let slot: number;
@@ -191,7 +154,7 @@ export class Encoder implements Disposable {
       } finally {
         this.#waiting--;
       }
-      this.#check("configured");
+      stream.check();
       if (!buffer) this.#driver.frame(slot).set(bytes);
       const { timestamp, duration, pts, ticks } = times;
       try {
@@ -204,33 +167,9 @@ export class Encoder implements Disposable {
     });
   }
 
-  /** A frame's times, in microseconds and in ticks. Throws RangeError if the device could not take them. */
-  #times(frame: RawFrame) {
-    const { timestamp, duration = this.#frameDurationUs } = frame;
-    if (!(timestamp >= 0 && duration >= 0 && timestamp + duration <= Number.MAX_SAFE_INTEGER)) {
-      throw new RangeError(
-        `a frame at ${timestamp} for ${duration}: both are microseconds, 0 or more, and together below 2^53`,
-      );
-    }
-    const { num, den } = this.#timebase;
-    const pts = toTicks(timestamp, this.#timebase);
-    const ticks = Math.max(1, toTicks(timestamp + duration, this.#timebase) - pts);
-    if (pts <= this.#lastPts) {
-      throw new RangeError(
-        `timestamp ${timestamp} is not at least one tick (${num}/${den} s) after the previous frame's`,
-      );
-    }
-    if (ticks > 0xffff_ffff)
-      throw new RangeError(
-        `duration ${duration} is ${ticks} ticks (${num}/${den} s); a frame can last at most 2^32 - 1`,
-      );
-    this.#lastPts = pts;
-    return { timestamp, duration, pts, ticks };
-  }
-
   /** Resolves when `output` has received every frame encoded so far. Throws EncoderError, DeviceError. */
   async flush(): Promise<void> {
-    this.#checkReady();
+    this.#readyStream();
     const { promise } = await this.#inTurn(() => this.#startFlush());
     await promise;
   }
@@ -278,15 +217,10 @@ export class Encoder implements Disposable {
       throw new EncoderError(`the encoder is ${this.#state}, not ${allowed.join(" or ")}`);
   }
 
-  #checkReady(): void {
+  #readyStream(): EncoderStream {
     this.#check("configured");
     if (this.#configuring) throw new EncoderError("the encoder is being configured; await that first");
-  }
-
-  #acquireSlot(): Promise<number> {
-    const slot = this.#waiters.length === 0 ? this.#freeSlots.shift() : undefined;
-    if (slot !== undefined) return Promise.resolve(slot);
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    return this.#stream!;
   }
 
   /** Collects completions while any are due; only one call runs at a time. */
@@ -324,10 +258,10 @@ export class Encoder implements Disposable {
     const { slot, times, packet, key, busyUs } = completed;
     this.#frames++;
     this.#deviceUs += busyUs;
-    const waiter = this.#waiters.shift();
-    if (waiter) waiter.resolve(slot);
-    else this.#freeSlots.push(slot);
-    if (packet) this.#options.output({ type: key ? "key" : "delta", ...times, data: packet });
+    const stream = this.#stream!;
+    stream.releaseSlot(slot);
+    if (packet)
+      this.#options.output({ type: key ? "key" : "delta", ...times, data: packet }, stream.nextMetadata());
     return true;
   }
 
@@ -353,7 +287,6 @@ export class Encoder implements Disposable {
     this.#state = "closed";
     this.#flush?.reject(error);
     this.#flush = undefined;
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-    this.#lent.clear();
+    this.#stream?.end(error);
   }
 }

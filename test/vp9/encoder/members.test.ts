@@ -13,7 +13,7 @@ describe("a member that the library does not have is refused by name:", () => {
     ["latencyMode", "realtime"],
     ["hardwareAcceleration", "prefer-hardware"],
     ["cqlevel", 20],
-    ["displayWidth", 640],
+    ["displaywidth", 640],
   ])("%s of the config", async (name, value) => {
     using recorded = record();
     const { encoder, chunks, errors } = recorded;
