@@ -32,3 +32,4 @@ export type {
   RawFrame,
 } from "./vp9/encoder/options.ts";
 export { encodeFrames } from "./vp9/encoder/stream.ts";
+export type { EncoderSupport } from "./vp9/encoder/support.ts";

@@ -59,3 +59,4 @@ export {
 } from "../vp9/encoder/options.ts";
 export type { EncodeReport, Portions } from "../vp9/encoder/report.ts";
 export { encodeFrames } from "../vp9/encoder/stream.ts";
+export type { EncoderSupport } from "../vp9/encoder/support.ts";

@@ -4,7 +4,7 @@ import { openDevice } from "../../device/open.ts";
 import { EndpointDriver } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
-import { type EncoderConfig, oneOf, refuseUnknown, toStreamSettings } from "./encoder-config.ts";
+import { type EncoderConfig, oneOf, refuseUnknown } from "./encoder-config.ts";
 import { EncoderStream } from "./encoder-stream.ts";
 import {
   type EncodeOptions,
@@ -15,6 +15,7 @@ import {
   optionNames,
   type RawFrame,
 } from "./options.ts";
+import { checkConfig, type EncoderSupport, isConfigSupported, settingsOf } from "./support.ts";
 
 /** The device that is opened by default. */
 export const DEFAULT_DEVICE = "model:vp9";
@@ -59,6 +60,18 @@ export class Encoder implements Disposable {
   #codec = "";
   #inFlight = 0;
 
+  /**
+   * Whether `configure` would take the config, and what is known of it. No device is touched unless one is named: the limits
+   * are those of the software model then, 4096x4096. Otherwise they are read from that device, whose stream goes on. Throws
+   * TypeError for a config that is none; EncoderError, DeviceError.
+   */
+  static isConfigSupported(
+    config: EncoderConfig,
+    options: { readonly device?: string | PciDevice } = {},
+  ): Promise<EncoderSupport> {
+    return isConfigSupported(config, options.device);
+  }
+
   /** Use openEncoder. */
   constructor(
     options: EncoderOptions & { readonly path: TransferPath },
@@ -93,12 +106,15 @@ export class Encoder implements Disposable {
   }
 
   /**
-   * Sets up the stream; a running one is flushed first. Throws TypeError, RangeError, EncoderError (naming
-   * the setting that the device refused), WindowTooSmall, DeviceError.
+   * Sets up the stream; a running one is flushed first. Throws TypeError for a config that is none,
+   * NotSupportedError (a DOMException) for a codec, layers or alpha that no device here has, RangeError,
+   * EncoderError (naming the setting that the device refused), WindowTooSmall, DeviceError. After an error another
+   * config may be tried.
    */
   async configure(config: EncoderConfig): Promise<void> {
+    checkConfig(config);
     this.#check("unconfigured", "configured");
-    const settings = toStreamSettings(config);
+    const settings = settingsOf(config);
     const inFlight = this.#options.inFlight ?? 4;
     if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > 1023) {
       throw new RangeError(`inFlight is ${inFlight}; it must be 1 to 1023`);

@@ -1,0 +1,13 @@
+/** The DOMExceptions of WebCodecs, by which its callers know what happened. */
+
+export function abortError(message: string): DOMException {
+  return new DOMException(message, "AbortError");
+}
+
+export function invalidState(message: string): DOMException {
+  return new DOMException(message, "InvalidStateError");
+}
+
+export function notSupported(message: string): DOMException {
+  return new DOMException(message, "NotSupportedError");
+}
