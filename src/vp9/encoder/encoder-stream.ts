@@ -25,7 +25,7 @@ export class EncoderStream {
   readonly #timebase: Rational;
   #lastPts = -1;
   #described = false;
-  #freeSlots: number[] = [];
+  readonly #freeSlots: number[] = [];
   readonly #waiters: PromiseWithResolvers<number>[] = [];
   readonly #lent = new Set<FrameBuffer>();
   #end: Error | undefined;
@@ -39,9 +39,9 @@ export class EncoderStream {
     this.#timebase = settings.timebase;
   }
 
-  /** The device takes frames now, in this many slots. */
+  /** The device takes frames now, in this many slots: those who wait already get theirs. */
   open(slots: number): void {
-    this.#freeSlots = Array.from({ length: slots }, (_, slot) => slot);
+    for (let slot = 0; slot < slots; slot++) this.releaseSlot(slot);
   }
 
   /** Ends the stream: whoever waits for its memory gets the error, and its buffers are invalid. */

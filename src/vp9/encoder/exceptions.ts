@@ -4,6 +4,10 @@ export function abortError(message: string): DOMException {
   return new DOMException(message, "AbortError");
 }
 
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
 export function invalidState(message: string): DOMException {
   return new DOMException(message, "InvalidStateError");
 }
