@@ -20,6 +20,7 @@ export type { RegisterTable } from "./registers/table.ts";
 export type { Remedy } from "./remedy/remedy.ts";
 export { EncoderError } from "./vp9/driver/failure.ts";
 export { type TransferPath, WindowTooSmall } from "./vp9/driver/stream-memory.ts";
+export type { ColorSpace, DecoderConfig, EncodedChunkMetadata } from "./vp9/encoder/decoder-config.ts";
 export { Encoder, openEncoder } from "./vp9/encoder/encoder.ts";
 export type { EncoderConfig } from "./vp9/encoder/encoder-config.ts";
 export type {
@@ -31,3 +32,4 @@ export type {
   RawFrame,
 } from "./vp9/encoder/options.ts";
 export { encodeFrames } from "./vp9/encoder/stream.ts";
+export type { EncoderSupport } from "./vp9/encoder/support.ts";

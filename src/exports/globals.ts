@@ -7,6 +7,7 @@ export {};
 
 declare global {
   interface AbortSignal {}
+  interface Event {}
   interface MessagePort {}
   interface URL {}
   interface URLSearchParams {}

@@ -37,6 +37,7 @@ export type { CompletedFrame } from "../vp9/driver/completions.ts";
 export { EndpointDriver, type StreamSettings } from "../vp9/driver/driver.ts";
 export { describeFailure, EncoderError } from "../vp9/driver/failure.ts";
 export { type TransferPath, WindowTooSmall } from "../vp9/driver/stream-memory.ts";
+export type { ColorSpace, DecoderConfig, EncodedChunkMetadata } from "../vp9/encoder/decoder-config.ts";
 export {
   DEFAULT_DEVICE,
   Encoder,
@@ -58,3 +59,4 @@ export {
 } from "../vp9/encoder/options.ts";
 export type { EncodeReport, Portions } from "../vp9/encoder/report.ts";
 export { encodeFrames } from "../vp9/encoder/stream.ts";
+export type { EncoderSupport } from "../vp9/encoder/support.ts";

@@ -5,11 +5,17 @@ import type { StreamSettings } from "../driver/driver.ts";
 
 /** Settings of a stream, for `configure`. A setting left out is the default. */
 export interface EncoderConfig extends Settings {
-  /** There is no choice, but WebCodecs' callers give it: "vp9", or 8-bit profile 0 such as "vp09.00.10.08". */
+  /**
+   * There is no choice, but WebCodecs' callers give it: "vp9", or 8-bit profile 0 such as "vp09.00.10.08". The level is not
+   * enforced.
+   */
   readonly codec?: string | undefined;
   /** Pixels, 1 or more; any parity. */
   readonly width: number;
   readonly height: number;
+  /** Size to show pictures at if their pixels are not square; goes into the decoder's config. Default: width and height. */
+  readonly displayWidth?: number | undefined;
+  readonly displayHeight?: number | undefined;
   /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
   readonly format?: "i420" | "nv12" | undefined;
   /** Frames per second, as a number or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
@@ -31,6 +37,19 @@ export interface EncoderConfig extends Settings {
   readonly speed?: number | undefined;
   /** Codec threads. Default 1. */
   readonly threads?: number | undefined;
+  /**
+   * Changes nothing: every frame is encoded without waiting for later ones, as "realtime" wants it, and none is dropped, as
+   * "quality" wants it. `speed` chooses between speed and quality.
+   */
+  readonly latencyMode?: "quality" | "realtime" | undefined;
+  /** A hint, which changes nothing: `device` of openEncoder chooses a card or the software model. */
+  readonly hardwareAcceleration?: "no-preference" | "prefer-hardware" | "prefer-software" | undefined;
+  /** "keep" is not supported. */
+  readonly alpha?: "discard" | "keep" | undefined;
+  /** Only "L1T1", one layer, is supported. */
+  readonly scalabilityMode?: string | undefined;
+  /** A hint, which changes nothing. */
+  readonly contentHint?: string | undefined;
 }
 
 /** Largest value of a 32-bit register; all ones mean the codec's default. */
@@ -46,6 +65,8 @@ const ownMembers: Readonly<Record<Exclude<keyof EncoderConfig, SettingName>, tru
   codec: true,
   width: true,
   height: true,
+  displayWidth: true,
+  displayHeight: true,
   format: true,
   framerate: true,
   timebase: true,
@@ -55,23 +76,24 @@ const ownMembers: Readonly<Record<Exclude<keyof EncoderConfig, SettingName>, tru
   gop: true,
   speed: true,
   threads: true,
+  latencyMode: true,
+  hardwareAcceleration: true,
+  alpha: true,
+  scalabilityMode: true,
+  contentHint: true,
 };
-const members = {
+
+/** Every member of a config. */
+export const configMembers: Readonly<Record<keyof EncoderConfig, true>> = {
   ...ownMembers,
   ...(Object.fromEntries(settingNames.map((name) => [name, true])) as Record<SettingName, true>),
 };
 
 /**
- * Throws TypeError for an unknown member, RangeError for a value that no register can hold. The device itself
+ * Of a config that checkConfig passed. Throws RangeError for a value that no register can hold. The device itself
  * refuses other invalid values, by name.
  */
 export function toStreamSettings(config: EncoderConfig): StreamSettings {
-  refuseUnknown("the encoder's config", config, members);
-  if (config.codec !== undefined && !/^(vp9|vp09\.00\.\d\d\.08(\.\d\d)*)$/.test(config.codec)) {
-    throw new RangeError(
-      `codec is ${JSON.stringify(config.codec)}; the device encodes only VP9, 8-bit 4:2:0: leave codec out`,
-    );
-  }
   const whole = (name: keyof EncoderConfig, low: number, high = LARGEST) => {
     const value = config[name];
     if (
@@ -82,7 +104,6 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
     }
   };
   oneOf("format", config.format, ["i420", "nv12"]);
-  oneOf("bitrateMode", config.bitrateMode, Object.keys(rateControls));
   for (const name of ["width", "height", "threads"] as const) whole(name, 1);
   for (const name of ["bitrate", "cqLevel", "gop"] as const) whole(name, 0);
   whole("speed", -128, 127);

@@ -1,25 +1,23 @@
 /** The encoder as a library: the shape of WebCodecs' VideoEncoder over a PCIe endpoint. */
 import type { PciDevice } from "../../device/device.ts";
 import { openDevice } from "../../device/open.ts";
-import { type Rational, toTicks } from "../../media/video.ts";
-import { EndpointDriver, type StreamSettings } from "../driver/driver.ts";
+import { EndpointDriver } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
-import { type EncoderConfig, frameRate, oneOf, refuseUnknown, toStreamSettings } from "./encoder-config.ts";
+import { EncodeQueue, EncoderEvents } from "./dequeue.ts";
+import { type EncoderConfig, oneOf, refuseUnknown } from "./encoder-config.ts";
+import { EncoderStream } from "./encoder-stream.ts";
+import { abortError, invalidState, isAbort } from "./exceptions.ts";
 import {
   type EncodeOptions,
   type EncoderOptions,
   type EncoderStatistics,
   encodeOptionNames,
-  FrameBuffer,
+  type FrameBuffer,
   optionNames,
   type RawFrame,
 } from "./options.ts";
-
-interface Waiter {
-  resolve(slot: number): void;
-  reject(error: Error): void;
-}
+import { checkConfig, type EncoderSupport, isConfigSupported, settingsOf } from "./support.ts";
 
 /** The device that is opened by default. */
 export const DEFAULT_DEVICE = "model:vp9";
@@ -44,8 +42,11 @@ export function openEncoder(options: EncoderOptions): Encoder {
   }
 }
 
-/** An encoder with the shape of WebCodecs' VideoEncoder. `openEncoder` makes one. Every call but `close` is awaited. */
-export class Encoder implements Disposable {
+/**
+ * An encoder with the shape of WebCodecs' VideoEncoder. `openEncoder` makes one. Calls take effect in their order, awaited or
+ * not. Each gives a promise, which rejects where WebCodecs throws; only reset and close are done when they return.
+ */
+export class Encoder extends EncoderEvents implements Disposable {
   readonly #options: EncoderOptions & { readonly path: TransferPath };
   readonly #driver: EndpointDriver;
   readonly #ownedDevice: PciDevice | undefined;
@@ -53,27 +54,34 @@ export class Encoder implements Disposable {
   #failure: Error | undefined;
   /** Resolves when the device has been told of all calls so far. */
   #turn: Promise<unknown> = Promise.resolve();
-  #configuring = false;
-  #settings: StreamSettings | undefined;
-  /** For the next frame. */
-  #newBitrateKbps: number | undefined;
-  #frameDurationUs = 0;
-  #timebase: Rational = { num: 1, den: 1000 };
-  #frameBytes = 0;
-  #lastPts = -1;
-  #freeSlots: number[] = [];
-  readonly #lent = new Set<FrameBuffer>();
-  /** The bytes of every buffer ever lent: they may be unmapped, so they are not read. */
-  readonly #everLent = new WeakSet<Uint8Array>();
-  readonly #waiters: Waiter[] = [];
-  /** Frames accepted, but not yet submitted to the device. */
-  #waiting = 0;
-  #flush: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
+  /** Rises when all that is under way is dropped: by reset, by close and by a failure. `#dropped` is the reason. */
+  #epoch = 0;
+  #dropped: Error | undefined;
+  /** The stream of the last configure, which may have to wait for its turn. */
+  #stream: EncoderStream | undefined;
+  /** The stream that the device runs. */
+  #running: EncoderStream | undefined;
+  readonly #queue = new EncodeQueue(() => this.dispatchEvent(new Event("dequeue")));
+  #flush: PromiseWithResolvers<void> | undefined;
   #collecting = false;
   #frames = 0;
   #deviceUs = 0;
   #codec = "";
   #inFlight = 0;
+  /** Called on "dequeue": `encodeQueueSize` went down. */
+  ondequeue: ((event: Event) => void) | null = null;
+
+  /**
+   * Whether `configure` would take the config, and what is known of it. No device is touched unless one is named: the limits
+   * are those of the software model then, 4096x4096. Otherwise they are read from that device, whose stream goes on. Throws
+   * TypeError for a config that is none; EncoderError, DeviceError.
+   */
+  static isConfigSupported(
+    config: EncoderConfig,
+    options: { readonly device?: string | PciDevice } = {},
+  ): Promise<EncoderSupport> {
+    return isConfigSupported(config, options.device);
+  }
 
   /** Use openEncoder. */
   constructor(
@@ -81,6 +89,8 @@ export class Encoder implements Disposable {
     driver: EndpointDriver,
     ownedDevice: PciDevice | undefined,
   ) {
+    super();
+    this.addEventListener("dequeue", (event) => this.ondequeue?.(event));
     this.#options = options;
     this.#driver = driver;
     this.#ownedDevice = ownedDevice;
@@ -91,9 +101,9 @@ export class Encoder implements Disposable {
     return this.#state;
   }
 
-  /** Frames accepted, but not yet given to `output`. */
+  /** Frames given to encode that the device has not yet; it works on `inFlight` others at most. */
   get encodeQueueSize(): number {
-    return this.#waiting + (this.#state === "configured" ? this.#driver.framesUnderWay : 0);
+    return this.#queue.size;
   }
 
   get statistics(): EncoderStatistics {
@@ -109,122 +119,114 @@ export class Encoder implements Disposable {
   }
 
   /**
-   * Sets up the stream; a running one is flushed first. Throws TypeError, RangeError, EncoderError (naming
-   * the setting that the device refused), WindowTooSmall, DeviceError.
+   * Sets up the stream; a running one is flushed first, unless only the bitrate and the frame rate change, which takes effect
+   * with the next frame, without a key frame. Throws TypeError for a config that is none,
+   * NotSupportedError (a DOMException) for a codec, layers or alpha that no device here has, RangeError,
+   * EncoderError (naming the setting that the device refused), WindowTooSmall, DeviceError. After an error another
+   * config may be tried.
    */
-  async configure(config: EncoderConfig): Promise<void> {
-    this.#check("unconfigured", "configured");
-    const settings = toStreamSettings(config);
-    const inFlight = this.#options.inFlight ?? 4;
-    if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > 1023) {
-      throw new RangeError(`inFlight is ${inFlight}; it must be 1 to 1023`);
-    }
-    this.#configuring = true;
+  configure(config: EncoderConfig): Promise<void> {
+    let stream: EncoderStream;
+    const { inFlight = 4 } = this.#options;
     try {
-      await this.#inTurn(() => this.#start(config, settings, inFlight));
-    } finally {
-      this.#configuring = false;
+      checkConfig(config);
+      this.#check("unconfigured", "configured");
+      stream = new EncoderStream(config, settingsOf(config));
+      if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > 1023)
+        throw new RangeError(`inFlight is ${inFlight}; it must be 1 to 1023`);
+    } catch (error) {
+      return Promise.reject(error);
     }
+    if (this.#driver.hasFrameControl && this.#stream?.changeRates(stream)) return Promise.resolve();
+    this.#state = "configured";
+    this.#stream = stream;
+    const started = this.#inTurn(() => this.#start(stream, inFlight));
+    started.catch((error) => {
+      stream.end(error);
+      // Known to the one who dropped it, so it need not be awaited.
+      if (isAbort(error)) told.catch(() => {});
+    });
+    const told = started.then();
+    return told;
   }
 
-  /** Whether only rates change, which takes effect with the next frame, without a key frame. */
-  #changesRatesOnly(settings: StreamSettings): boolean {
-    const old = this.#settings;
-    if (this.#state !== "configured" || !old || settings.bitrateKbps === undefined) return false;
-    const { bitrateKbps, fps } = settings;
-    const differs = bitrateKbps !== old.bitrateKbps || !Bun.deepEquals(fps, old.fps);
-    return differs && Bun.deepEquals({ ...old, bitrateKbps, fps }, settings) && this.#driver.hasFrameControl;
-  }
-
-  async #start(config: EncoderConfig, settings: StreamSettings, inFlight: number): Promise<void> {
-    const { num, den } = frameRate(config);
-    if (this.#changesRatesOnly(settings)) {
-      this.#newBitrateKbps = settings.bitrateKbps;
-      this.#settings = settings;
-      this.#frameDurationUs = (1_000_000 * den) / num;
-      return;
+  async #start(stream: EncoderStream, inFlight: number): Promise<void> {
+    const epoch = this.#epoch;
+    try {
+      if (this.#running) await (await this.#startFlush(this.#running)).promise;
+      this.#checkSince(epoch);
+      this.#running?.end(new EncoderError("the encoder was reconfigured while this call waited for memory"));
+      this.#running = undefined;
+      this.#driver.stop();
+      await this.#driver.start(stream.settings, this.#options.path, inFlight);
+    } catch (error) {
+      this.#checkSince(epoch);
+      if (this.#stream === stream) this.#state = "unconfigured";
+      throw error;
     }
-    if (this.#state === "configured") await (await this.#startFlush()).promise;
-    this.#check("unconfigured", "configured");
-    this.#state = "unconfigured";
-    this.#lent.clear();
-    this.#driver.stop();
-    for (const waiter of this.#waiters.splice(0)) {
-      waiter.reject(new EncoderError("the encoder was reconfigured while this call waited for memory"));
-    }
-    await this.#driver.start(settings, this.#options.path, inFlight);
-    this.#check("unconfigured");
+    this.#checkSince(epoch);
     this.#codec = this.#driver.codec;
     this.#inFlight = this.#driver.slots;
-    this.#frameDurationUs = (1_000_000 * den) / num;
-    this.#settings = settings;
-    this.#newBitrateKbps = undefined;
-    this.#timebase = settings.timebase;
-    this.#lastPts = -1;
-    this.#frameBytes = this.#driver.frame(0).byteLength;
-    this.#freeSlots = Array.from({ length: this.#inFlight }, (_, slot) => slot);
-    this.#state = "configured";
+    this.#running = stream;
+    stream.open(this.#inFlight);
   }
 
   /** Waits for memory that the device encodes from. It must be passed to encode. Throws what ended the encoder. */
   async acquireFrame(): Promise<FrameBuffer> {
-    this.#checkReady();
-    const slot = await this.#acquireSlot();
-    this.#check("configured");
-    const buffer = new FrameBuffer(slot, this.#driver.frame(slot));
-    this.#lent.add(buffer);
-    this.#everLent.add(buffer.data);
-    return buffer;
+    const stream = this.#configured();
+    const slot = await stream.acquireSlot();
+    stream.check();
+    return stream.lend(slot, this.#driver.frame(slot));
   }
 
   /**
    * Encodes a frame. The promise resolves when the device has it; if too many are under way, that waits for
    * earlier frames. Frames are encoded in the order of the calls. Throws TypeError, RangeError, EncoderError,
-   * DeviceError.
+   * DeviceError, InvalidStateError, AbortError. With an `error` callback, which hears of failures, the promise of a
+   * valid frame need not be awaited.
    */
-  async encode(frame: RawFrame, options: EncodeOptions = {}): Promise<void> {
-    this.#checkReady();
-    refuseUnknown("encode's options", options, encodeOptionNames);
-    const buffer = frame.data instanceof FrameBuffer ? frame.data : undefined;
-    const bytes = buffer?.data ?? (frame.data as Uint8Array);
-    if (buffer ? !this.#lent.has(buffer) : this.#everLent.has(bytes))
-      throw new EncoderError(
-        buffer
-          ? "this frame's memory was already given to encode; acquire another"
-          : "these bytes belong to a FrameBuffer; give encode the buffer itself",
-      );
-    if (bytes.byteLength !== this.#frameBytes) {
-      throw new RangeError(
-        `a frame of ${bytes.byteLength} bytes; the configured size needs ${this.#frameBytes}`,
-      );
+  encode(frame: RawFrame, options: EncodeOptions = {}): Promise<void> {
+    let submit: () => Promise<void>;
+    try {
+      submit = this.#accept(frame, options);
+    } catch (error) {
+      return Promise.reject(error);
     }
+    const submitted = this.#inTurn(submit);
+    return this.#options.error ? submitted : submitted.then();
+  }
+
+  /** Checks a frame and queues it; gives what its turn does. */
+  #accept(frame: RawFrame, options: EncodeOptions): () => Promise<void> {
+    const stream = this.#configured();
+    refuseUnknown("encode's options", options, encodeOptionNames);
     const quantizer = this.#quantizer(options);
-    const times = this.#times(frame);
-    if (buffer) this.#lent.delete(buffer);
-    this.#waiting++;
+    const { bytes, buffer, times, bitrateKbps } = stream.take(frame);
+    const control = { forceKey: options.keyFrame, quantizer, bitrateKbps };
+    const epoch = this.#epoch;
+    this.#queue.add();
     // Requested now, so that slots are assigned in the order of the calls, too.
-    const slotGiven = buffer ? Promise.resolve(buffer.slot) : this.#acquireSlot();
+    const slotGiven = buffer ? Promise.resolve(buffer.slot) : stream.acquireSlot();
     slotGiven.catch(() => {}); // told below, when its turn comes
-    await this.#inTurn(async () => {
+    return async () => {
       let slot: number;
       try {
         slot = await slotGiven;
+        stream.check();
       } finally {
-        this.#waiting--;
+        if (epoch === this.#epoch) this.#queue.remove();
       }
-      this.#check("configured");
       if (!buffer) this.#driver.frame(slot).set(bytes);
       const { timestamp, duration, pts, ticks } = times;
-      const control = { forceKey: options.keyFrame, quantizer, bitrateKbps: this.#newBitrateKbps };
-      this.#newBitrateKbps = undefined;
       try {
         this.#driver.submit(slot, pts, ticks, control, { timestamp, duration });
       } catch (error) {
         this.#rescue();
+        this.#checkSince(epoch);
         throw this.#fail(error);
       }
       void this.#collect();
-    });
+    };
   }
 
   /** Throws TypeError, RangeError, or EncoderError if the device has none. */
@@ -239,63 +241,60 @@ export class Encoder implements Disposable {
     return quantizer;
   }
 
-  /** A frame's times, in microseconds and in ticks. Throws RangeError if the device could not take them. */
-  #times(frame: RawFrame) {
-    const { timestamp, duration = this.#frameDurationUs } = frame;
-    if (!(timestamp >= 0 && duration >= 0 && timestamp + duration <= Number.MAX_SAFE_INTEGER)) {
-      throw new RangeError(
-        `a frame at ${timestamp} for ${duration}: both are microseconds, 0 or more, and together below 2^53`,
-      );
-    }
-    const { num, den } = this.#timebase;
-    const pts = toTicks(timestamp, this.#timebase);
-    const ticks = Math.max(1, toTicks(timestamp + duration, this.#timebase) - pts);
-    if (pts <= this.#lastPts) {
-      throw new RangeError(
-        `timestamp ${timestamp} is not at least one tick (${num}/${den} s) after the previous frame's`,
-      );
-    }
-    if (ticks > 0xffff_ffff)
-      throw new RangeError(
-        `duration ${duration} is ${ticks} ticks (${num}/${den} s); a frame can last at most 2^32 - 1`,
-      );
-    this.#lastPts = pts;
-    return { timestamp, duration, pts, ticks };
-  }
-
-  /** Resolves when `output` has received every frame encoded so far. Throws EncoderError, DeviceError. */
+  /** Resolves when `output` has received every frame encoded so far. Throws as encode does. */
   async flush(): Promise<void> {
-    this.#checkReady();
-    const { promise } = await this.#inTurn(() => this.#startFlush());
+    const stream = this.#configured();
+    const { promise } = await this.#inTurn(() => this.#startFlush(stream));
     await promise;
   }
 
   /** Tells the device to flush, after the previous flush: the ring has room for one at a time. */
-  async #startFlush(): Promise<{ readonly promise: Promise<void> }> {
+  async #startFlush(stream: EncoderStream): Promise<{ readonly promise: Promise<void> }> {
     await this.#flush?.promise;
-    this.#check("configured");
+    stream.check();
     const flush = Promise.withResolvers<void>();
     this.#flush = flush;
     try {
       this.#driver.submitFlush();
       void this.#collect();
     } catch (error) {
+      const epoch = this.#epoch;
       this.#rescue();
-      this.#fail(error);
+      if (epoch === this.#epoch) this.#fail(error);
     }
     return flush;
   }
 
-  /** Runs calls one after the other, in their order. */
+  /** Runs calls one after the other, in their order. Its promise need not be awaited. */
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(act);
+    const epoch = this.#epoch;
+    const done = this.#turn.then(() => {
+      this.#checkSince(epoch);
+      return act();
+    });
     this.#turn = done.catch(() => {});
     return done;
   }
 
-  /** Drops frames under way and releases the device; required after a failure, too. Harmless when repeated. */
+  /**
+   * Drops the stream, the frames under way and the calls that wait, which reject with AbortError; no chunk comes
+   * after it. configure begins again. Throws InvalidStateError after close, and what ended the encoder.
+   */
+  reset(): void {
+    this.#check("unconfigured", "configured");
+    this.#drop(abortError("the encoder was reset"));
+    this.#state = "unconfigured";
+    try {
+      this.#driver.stop();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** As reset, for good, and releases the device; required after a failure, too. Harmless when repeated. */
   close(): void {
-    if (this.#state !== "closed") this.#end(new EncoderError("the encoder was closed"));
+    if (this.#state !== "closed") this.#drop(abortError("the encoder was closed"));
+    this.#state = "closed";
     try {
       this.#driver[Symbol.dispose]();
     } finally {
@@ -310,18 +309,17 @@ export class Encoder implements Disposable {
   #check(...allowed: readonly string[]): void {
     if (this.#failure) throw this.#failure;
     if (!allowed.includes(this.#state))
-      throw new EncoderError(`the encoder is ${this.#state}, not ${allowed.join(" or ")}`);
+      throw invalidState(`the encoder is ${this.#state}, not ${allowed.join(" or ")}`);
   }
 
-  #checkReady(): void {
+  #configured(): EncoderStream {
     this.#check("configured");
-    if (this.#configuring) throw new EncoderError("the encoder is being configured; await that first");
+    return this.#stream!;
   }
 
-  #acquireSlot(): Promise<number> {
-    const slot = this.#waiters.length === 0 ? this.#freeSlots.shift() : undefined;
-    if (slot !== undefined) return Promise.resolve(slot);
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  /** Throws the reason if all was dropped since. */
+  #checkSince(epoch: number): void {
+    if (epoch !== this.#epoch) throw this.#dropped;
   }
 
   /** Collects completions while any are due; only one call runs at a time. */
@@ -329,18 +327,20 @@ export class Encoder implements Disposable {
     if (this.#collecting) return;
     this.#collecting = true;
     try {
-      while (this.#state === "configured" && (this.#driver.framesUnderWay > 0 || this.#flush)) {
+      while (this.#running && (this.#driver.framesUnderWay > 0 || this.#flush)) {
         if (this.#deliverNext()) continue;
+        const epoch = this.#epoch;
         try {
           await this.#driver.waitForCompletion();
         } catch (error) {
+          // The memory that this waited in may be freed, and another stream may run.
+          if (epoch !== this.#epoch) continue;
           this.#rescue();
-          throw error;
+          if (epoch === this.#epoch) throw error;
         }
       }
     } catch (error) {
-      // Not a failure if the memory that this waits in was freed.
-      if (this.#state === "configured") this.#fail(error);
+      this.#fail(error);
     } finally {
       this.#collecting = false;
     }
@@ -348,7 +348,8 @@ export class Encoder implements Disposable {
 
   /** Takes and delivers the next completion, in one turn; false if there is none. Throws as the driver's take. */
   #deliverNext(): boolean {
-    const completed = this.#driver.take();
+    const stream = this.#running;
+    const completed = stream && this.#driver.take();
     if (completed === undefined) return false;
     if (completed === "flushed") {
       const flush = this.#flush;
@@ -359,17 +360,16 @@ export class Encoder implements Disposable {
     const { slot, times, packet, key, busyUs } = completed;
     this.#frames++;
     this.#deviceUs += busyUs;
-    const waiter = this.#waiters.shift();
-    if (waiter) waiter.resolve(slot);
-    else this.#freeSlots.push(slot);
-    if (packet) this.#options.output({ type: key ? "key" : "delta", ...times, data: packet });
+    stream!.releaseSlot(slot);
+    if (packet)
+      this.#options.output({ type: key ? "key" : "delta", ...times, data: packet }, stream!.nextMetadata());
     return true;
   }
 
   /** Delivers the frames that a device completed before it failed: they are good. */
   #rescue(): void {
     try {
-      while (this.#state === "configured" && this.#deliverNext());
+      while (this.#deliverNext());
     } catch {
       // The failure being handled is the one to report.
     }
@@ -377,18 +377,24 @@ export class Encoder implements Disposable {
 
   #fail(cause: unknown): Error {
     const error = cause instanceof Error ? cause : new EncoderError(String(cause));
-    if (this.#failure) return this.#failure;
+    if (this.#failure || this.#state === "closed") return this.#failure ?? error;
     this.#failure = error;
-    this.#end(error);
+    this.#drop(error);
+    this.#state = "closed";
     this.#options.error?.(error);
     return error;
   }
 
-  #end(error: Error): void {
-    this.#state = "closed";
+  /** Ends all that is under way: no chunk comes after it, and whoever waits gets the error. */
+  #drop(error: Error): void {
+    this.#epoch++;
+    this.#dropped = error;
+    this.#stream?.end(error);
+    this.#running?.end(error);
+    this.#stream = this.#running = undefined;
+    this.#flush?.promise.catch(() => {});
     this.#flush?.reject(error);
     this.#flush = undefined;
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-    this.#lent.clear();
+    this.#queue.clear();
   }
 }

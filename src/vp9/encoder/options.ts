@@ -1,6 +1,7 @@
 /** Options, input and output of an encoder. */
 import type { PciDevice } from "../../device/device.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
+import type { EncodedChunkMetadata } from "./decoder-config.ts";
 
 /** Options for opening an encoder. */
 export interface EncoderOptions {
@@ -12,8 +13,8 @@ export interface EncoderOptions {
   readonly inFlight?: number;
   /** How long a frame or a flush may take before the device counts as hung. Default 10,000. */
   readonly timeoutMs?: number;
-  /** Takes each chunk, in the order of the frames. */
-  readonly output: (chunk: EncodedChunk) => void;
+  /** Takes each chunk, in the order of the frames. The metadata says how to decode them when that has changed. */
+  readonly output: (chunk: EncodedChunk, metadata: EncodedChunkMetadata) => void;
   /** Called once when the encoder fails; pending calls reject with the same error. Only close releases the device. */
   readonly error?: (error: Error) => void;
 }

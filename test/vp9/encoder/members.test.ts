@@ -1,6 +1,6 @@
 /** What the library does with members that it does not have, and with WebCodecs' codec. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { encodeFrames, openEncoder } from "../../../src/index.ts";
+import { type EncoderConfig, encodeFrames, openEncoder } from "../../../src/index.ts";
 import { failure } from "../../media/rig.ts";
 import { config, encodeClip, frames, record, summary } from "./rig.ts";
 
@@ -10,10 +10,10 @@ const reference = await encodeClip();
 
 describe("a member that the library does not have is refused by name:", () => {
   test.each([
-    ["latencyMode", "realtime"],
-    ["hardwareAcceleration", "prefer-hardware"],
+    ["latencymode", "realtime"],
+    ["futureConfigFeature", "foo"],
     ["cqlevel", 20],
-    ["displayWidth", 640],
+    ["displaywidth", 640],
   ])("%s of the config", async (name, value) => {
     using recorded = record();
     const { encoder, chunks, errors } = recorded;
@@ -55,17 +55,23 @@ describe("a member that the library does not have is refused by name:", () => {
 });
 
 describe("codec, as WebCodecs' callers give it,", () => {
-  test.each(["vp8", "av01.0.04M.08", "avc1.42001f", "vp09.01.10.08", "vp09.02.10.10", "VP9"])(
-    "is refused by name where it is not the device's: %s",
-    async (codec) => {
-      using recorded = record();
-      const error = await failure(() => recorded.encoder.configure({ ...config, codec }));
-      expect(error).toBeInstanceOf(RangeError);
-      expect(error.message).toBe(
-        `codec is "${codec}"; the device encodes only VP9, 8-bit 4:2:0: leave codec out`,
-      );
-    },
-  );
+  test.each([
+    "vp8",
+    "av01.0.04M.08",
+    "avc1.42001f",
+    "vp09.01.10.08",
+    "vp09.02.10.10",
+    "vp09.00.99.08",
+    "vp09.00.10.08.02",
+    "VP9",
+  ])("is refused by name where it is not the device's: %s", async (codec) => {
+    using recorded = record();
+    const error = await failure(() => recorded.encoder.configure({ ...config, codec }));
+    expect(error.name).toBe("NotSupportedError");
+    expect(error.message).toBe(
+      `codec is "${codec}"; the device encodes only VP9, 8-bit 4:2:0: leave codec out`,
+    );
+  });
 
   test.each(["vp9", "vp09.00.10.08", "vp09.00.41.08.01.01.01.01.00"])(
     "is taken where it is, and changes nothing: %s",
@@ -77,4 +83,41 @@ describe("codec, as WebCodecs' callers give it,", () => {
       expect(summary(recorded.chunks)).toEqual(reference);
     },
   );
+});
+
+test("WebCodecs' other members are taken, and change nothing where there is nothing to choose", async () => {
+  const hints: Partial<EncoderConfig>[] = [
+    {
+      latencyMode: "quality",
+      hardwareAcceleration: "prefer-software",
+      alpha: "discard",
+      contentHint: "text",
+    },
+    { latencyMode: "realtime", hardwareAcceleration: "prefer-hardware", scalabilityMode: "L1T1" },
+  ];
+  for (const more of hints) {
+    using recorded = record();
+    await recorded.encoder.configure({ ...config, ...more });
+    for (const frame of frames) await recorded.encoder.encode(frame);
+    await recorded.encoder.flush();
+    expect(summary(recorded.chunks)).toEqual(reference);
+  }
+});
+
+describe("what the device has not is refused with a reason, and another config may be tried:", () => {
+  test.each([
+    [{ alpha: "keep" }, /^alpha is "keep"; the device encodes no alpha: leave it out$/],
+    [
+      { scalabilityMode: "L1T2" },
+      /^scalabilityMode is "L1T2"; the device has one layer, L1T1: leave it out$/,
+    ],
+  ] as const)("%j", async (more, message) => {
+    using recorded = record();
+    const error = await failure(() => recorded.encoder.configure({ ...config, ...more }));
+    expect(error).toBeInstanceOf(DOMException);
+    expect(error.name).toBe("NotSupportedError");
+    expect(error.message).toMatch(message);
+    expect([recorded.encoder.state, recorded.errors]).toEqual(["unconfigured", []]);
+    await recorded.encoder.configure(config);
+  });
 });

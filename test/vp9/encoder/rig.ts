@@ -1,5 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { type EncodedChunk, type Encoder, type EncoderConfig, openEncoder } from "../../../src/index.ts";
+import {
+  type EncodedChunk,
+  type EncodedChunkMetadata,
+  type Encoder,
+  type EncoderConfig,
+  openEncoder,
+} from "../../../src/index.ts";
 import { frameTimeUs } from "../../../src/media/video.ts";
 import { CLIP, CLIP_FRAME_BYTES, CLIP_FRAMES } from "../../media/rig.ts";
 
@@ -23,19 +29,25 @@ export const config: EncoderConfig = {
 export interface Recorded extends Disposable {
   readonly encoder: Encoder;
   readonly chunks: EncodedChunk[];
+  /** One for each chunk. */
+  readonly metadata: EncodedChunkMetadata[];
   readonly errors: Error[];
 }
 
 /** An encoder that keeps what it gives. */
 export function record(options: Partial<Parameters<typeof openEncoder>[0]> = {}): Recorded {
   const chunks: EncodedChunk[] = [];
+  const metadata: EncodedChunkMetadata[] = [];
   const errors: Error[] = [];
   const encoder = openEncoder({
     ...options,
-    output: (chunk) => chunks.push(chunk),
+    output: (chunk, about) => {
+      chunks.push(chunk);
+      metadata.push(about);
+    },
     error: (error) => errors.push(error),
   });
-  return { encoder, chunks, errors, [Symbol.dispose]: () => encoder.close() };
+  return { encoder, chunks, metadata, errors, [Symbol.dispose]: () => encoder.close() };
 }
 
 /** What can be compared of chunks, short enough for a message. */

@@ -324,4 +324,18 @@ describe("a device of interface 1.0", () => {
     });
     expect(error.message).toContain(what);
   });
+
+  test.each([
+    [{}, true, true],
+    [{ minQ: 3 }, true, false],
+    [{ bitrateMode: "constant-quality" }, true, false],
+    [{ minQ: 64 }, false, false],
+  ] as const)(
+    "isConfigSupported of %j is %p on today's device and %p on that one",
+    async (given, today, then) => {
+      const all = { ...configOf({ rc: "cbr", settings: {} }), ...given };
+      expect((await Encoder.isConfigSupported(all, { device })).supported).toBe(today);
+      expect((await Encoder.isConfigSupported(all, { device: old })).supported).toBe(then);
+    },
+  );
 });

@@ -1,0 +1,17 @@
+/** The DOMExceptions of WebCodecs, by which its callers know what happened. */
+
+export function abortError(message: string): DOMException {
+  return new DOMException(message, "AbortError");
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+export function invalidState(message: string): DOMException {
+  return new DOMException(message, "InvalidStateError");
+}
+
+export function notSupported(message: string): DOMException {
+  return new DOMException(message, "NotSupportedError");
+}

@@ -1,0 +1,99 @@
+/** Which configs are valid, and which of those are supported: WebCodecs' rules for VideoEncoderConfig. */
+import type { PciDevice } from "../../device/device.ts";
+import { deviceReady, openDevice } from "../../device/open.ts";
+import type { StreamSettings } from "../driver/driver.ts";
+import { type DeviceLimits, isWithin, REFERENCE_LIMITS, readLimits } from "../driver/limits.ts";
+import { configMembers, type EncoderConfig, refuseUnknown, toStreamSettings } from "./encoder-config.ts";
+import { notSupported } from "./exceptions.ts";
+
+/** WebCodecs' VideoEncoderSupport. */
+export interface EncoderSupport {
+  readonly supported: boolean;
+  /** A copy of the config. */
+  readonly config: EncoderConfig;
+}
+
+/** VP9's levels, times ten. */
+const LEVEL = "(1[01]|2[01]|3[01]|4[01]|5[012]|6[012])";
+/** 8-bit 4:2:0; the colour may follow ("VP Codec ISO Media File Format Binding", Codecs Parameter String). */
+const CODEC = new RegExp(`^(vp9|vp09\\.00\\.${LEVEL}\\.08(\\.0[01](\\.\\d\\d){0,4})?)$`);
+const CHOICES = {
+  bitrateMode: ["constant", "variable", "quantizer", "constant-quality"],
+  latencyMode: ["quality", "realtime"],
+  hardwareAcceleration: ["no-preference", "prefer-hardware", "prefer-software"],
+  alpha: ["discard", "keep"],
+} as const;
+const LARGEST = 0xffff_ffff;
+
+/** Throws TypeError unless the config is valid: WebCodecs' "valid VideoEncoderConfig", and without unknown keys. */
+export function checkConfig(config: EncoderConfig): void {
+  refuseUnknown("the encoder's config", config, configMembers);
+  for (const name of ["codec", "scalabilityMode", "contentHint"] as const) {
+    const value: unknown = config[name];
+    if (value !== undefined && typeof value !== "string")
+      throw new TypeError(`${name} is ${String(value)}; it must be a string`);
+  }
+  if (config.codec?.trim() === "") throw new TypeError('codec is ""; give "vp9", or leave it out');
+  for (const name of ["width", "height", "displayWidth", "displayHeight"] as const) {
+    const value = config[name];
+    if (value === undefined && name.startsWith("display")) continue;
+    if (!(Number.isInteger(value) && value! >= 1 && value! <= LARGEST))
+      throw new TypeError(`${name} is ${value}; it must be a whole number from 1 to ${LARGEST}`);
+  }
+  const { bitrate, framerate } = config;
+  if (bitrate !== undefined && !(Number.isSafeInteger(bitrate) && bitrate >= 0))
+    throw new TypeError(`bitrate is ${bitrate}; it must be a whole number, 0 or more`);
+  if (framerate !== undefined && typeof framerate !== "object" && !Number.isFinite(framerate))
+    throw new TypeError(`framerate is ${framerate}; it must be a number`);
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    const value = config[name as keyof typeof CHOICES];
+    if (value !== undefined && !(choices as readonly string[]).includes(value))
+      throw new TypeError(`${name} is "${value}"; it must be one of ${choices.join(", ")}`);
+  }
+}
+
+/** The settings of a valid config. Throws NotSupportedError, RangeError. */
+export function settingsOf(config: EncoderConfig): StreamSettings {
+  const { codec = "vp9", alpha = "discard", scalabilityMode = "L1T1" } = config;
+  if (!CODEC.test(codec))
+    throw notSupported(
+      `codec is ${JSON.stringify(codec)}; the device encodes only VP9, 8-bit 4:2:0: leave codec out`,
+    );
+  if (alpha === "keep") throw notSupported('alpha is "keep"; the device encodes no alpha: leave it out');
+  if (scalabilityMode !== "L1T1")
+    throw notSupported(
+      `scalabilityMode is ${JSON.stringify(scalabilityMode)}; the device has one layer, L1T1: leave it out`,
+    );
+  return toStreamSettings(config);
+}
+
+/** Whether a valid config is one for a device with these limits. */
+export function supports(config: EncoderConfig, limits: DeviceLimits): boolean {
+  let settings: StreamSettings;
+  try {
+    settings = settingsOf(config);
+  } catch {
+    return false;
+  }
+  return isWithin(settings, limits);
+}
+
+/** The limits of a device, which is opened for that and closed if it is a spec; the software model's if none is given. */
+export function limitsOf(device: string | PciDevice | undefined): DeviceLimits {
+  if (device === undefined) return REFERENCE_LIMITS;
+  if (typeof device !== "string") return readLimits(device);
+  using opened = openDevice(device);
+  return readLimits(opened);
+}
+
+/** Encoder.isConfigSupported. */
+export async function isConfigSupported(
+  config: EncoderConfig,
+  device: string | PciDevice | undefined,
+): Promise<EncoderSupport> {
+  checkConfig(config);
+  if (typeof device === "string") await deviceReady(device);
+  const supported = supports(config, limitsOf(device));
+  const given = Object.entries(config).filter(([, value]) => value !== undefined);
+  return { supported, config: structuredClone(Object.fromEntries(given)) as unknown as EncoderConfig };
+}
