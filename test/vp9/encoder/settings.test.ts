@@ -3,7 +3,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import {
   type EncodedChunk,
-  type Encoder,
+  Encoder,
   type EncoderConfig,
   openDevice,
   openEncoder,
