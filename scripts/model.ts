@@ -4,7 +4,7 @@ import { listFaultKinds } from "../src/model/fault-injection.ts";
 import { startModel } from "../src/model/hosting/process.ts";
 import { startTrustingModel } from "../src/model/hosting/trusting.ts";
 import { parseModelSpec } from "../src/model/models.ts";
-import { codecNames } from "../src/vp9/codec/engine.ts";
+import { automaticNames, codecNames } from "../src/vp9/codec/engine.ts";
 import "../src/vp9/model/register.ts";
 import { faultKinds } from "../src/vp9/model/faults.ts";
 import { twoColumns } from "./cli/layout.ts";
@@ -58,8 +58,7 @@ ${twoColumns(listFaultKinds(faultKinds))}`,
     codec: {
       type: "enum",
       options: codecs,
-      description:
-        "The encoder's codec (default: auto, that is libvpx, else debian, downloaded once, else libav.js, slow)",
+      description: `The encoder's codec (default: auto, the first available of ${automaticNames.join(", ")}); bun run encode.ts --codec help shows what each is here`,
     },
     standby: {
       type: "boolean",

@@ -1,8 +1,9 @@
 /** Fetches into the cache folder what the tests would fetch, so that none of them waits for it: for test/setup.sh. */
 
 import { DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "../src/guest/assets.ts";
-import { chooseCodec } from "../src/vp9/codec/codec.ts";
+import { fetchLibvpx } from "../src/vp9/codec/debian.ts";
 import { fetchMusl } from "./guest/musl.ts";
+import { fetchRelease } from "./vp9/codec/releases.ts";
 
 await fetchQemu(console.log);
 for (const arch of ["x86_64", "aarch64"] as const) {
@@ -11,4 +12,5 @@ for (const arch of ["x86_64", "aarch64"] as const) {
   for (const libc of ["glibc", "musl"] as const) await fetchBun(arch, console.log, libc);
   await fetchMusl(arch);
 }
-await chooseCodec("debian", console.log);
+for (const arch of ["amd64", "arm64"] as const) await fetchLibvpx(arch, console.log);
+for (const suite of ["bookworm", "trixie"] as const) await fetchRelease(suite);

@@ -9,6 +9,7 @@ need() { # need COMMAND PACKAGE
 }
 need vpxenc vpx-tools
 need ffmpeg ffmpeg
+need Xvfb xvfb # a screen to capture
 need lspci pciutils
 need script bsdutils
 need ps procps

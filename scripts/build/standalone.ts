@@ -1,9 +1,10 @@
 /** Standalone binaries: the verbs, the model and Bun in one file, for machines that have neither Bun nor vfiokit. */
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Arch } from "../../src/guest/arch.ts";
+import { type Arch, arches } from "../../src/guest/arch.ts";
 import { fetchBun, type Libc } from "../../src/guest/assets.ts";
 import { packageRoot } from "../../src/guest/project.ts";
+import { fetchLibvpx } from "../../src/vp9/codec/debian.ts";
 
 /**
  * Targets of binaries, by Bun's names. On x64 they need SSE4.2 and no more: Bun 1.4 selects its AVX2 code at
@@ -31,15 +32,22 @@ export interface Standalone {
   readonly sizeBytes: number;
 }
 
+export interface StandaloneOptions {
+  /** Told what is downloaded. */
+  readonly log: (line: string) => void;
+  /** Whether a binary for glibc contains Debian's libvpx9; true by default. One for musl never does. */
+  readonly libvpx?: boolean;
+}
+
 /**
  * Builds one into a folder, as vfiokit-TARGET. It is complete or absent; a running one is not disturbed.
- * @throws Error if Bun for the target can't be had, is another version than the one that builds, or can't
- * build
+ * @throws Error if Bun or libvpx for the target can't be had, Bun is another version than the one that
+ * builds, or can't build
  */
 export async function buildStandalone(
   target: Target,
   folder: string,
-  log: (line: string) => void,
+  { log, libvpx = true }: StandaloneOptions,
 ): Promise<Standalone> {
   const { arch, libc } = targets[target];
   const bun = await fetchBun(arch, log, libc);
@@ -47,15 +55,20 @@ export async function buildStandalone(
     throw new Error(
       `${bun} is not Bun ${Bun.version}, the version running this build; npm ci in the clone installs the pinned version, and npx bun runs it`,
     );
+  const libraries = libvpx && libc === "glibc" ? [await libraryFor(arch, log)] : [];
   const { version } = (await Bun.file(join(packageRoot, "package.json")).json()) as { version: string };
   const path = join(folder, `vfiokit-${target}`);
   const unfinished = `${path}.${process.pid}`;
   makeFolder(folder);
   try {
     await Bun.build({
-      entrypoints: ["scripts/vfiokit.ts", ...loadedFiles].map((name) => join(packageRoot, name)),
+      entrypoints: [
+        ...["scripts/vfiokit.ts", ...loadedFiles].map((name) => join(packageRoot, name)),
+        ...libraries,
+      ],
+      loader: { ".so": "file" },
       // All in the folder where the program looks for them (ownFile).
-      naming: { entry: "[name].[ext]" },
+      naming: { entry: "[name].[ext]", asset: "[name].[ext]" },
       splitting: true,
       external: ["@libav.js/variant-webm-vp9"],
       define: { "process.env.VFIOKIT_BUILD": JSON.stringify(`${version} for ${target}`) },
@@ -77,6 +90,19 @@ export async function buildStandalone(
     rmSync(unfinished, { force: true });
   }
   return { target, path, sizeBytes: statSync(path).size };
+}
+
+/** The path of Debian's libvpx for an architecture. */
+async function libraryFor(arch: Arch, log: (line: string) => void): Promise<string> {
+  try {
+    return await fetchLibvpx(arches[arch].debian, log);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `Debian's libvpx for ${arch} can't be had: ${reason}\n--without-libvpx builds binaries that use the libvpx of the machine that they run on`,
+      { cause },
+    );
+  }
 }
 
 function makeFolder(path: string): void {

@@ -5,7 +5,7 @@ import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
 import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
 import "../../src/schemes.ts";
-import { codecNames } from "../../src/vp9/codec/engine.ts";
+import { automaticNames, codecNames } from "../../src/vp9/codec/engine.ts";
 import { encodeFile, untilAborted } from "../../src/vp9/encoder/file.ts";
 import type { EncodeReport } from "../../src/vp9/encoder/report.ts";
 import { ExitCode } from "../cli/exit-code.ts";
@@ -13,6 +13,7 @@ import { interrupted } from "../cli/interrupt.ts";
 import { clock, openProgress } from "../cli/progress.ts";
 import { runVerb } from "../cli/usage.ts";
 import { UsageError } from "../cli/usage-error.ts";
+import { codecTable, printCodecs } from "./codecs.ts";
 import { chooseDevice, windowHint } from "./device.ts";
 import { notesOn } from "./notes.ts";
 import { readOptions } from "./options.ts";
@@ -109,8 +110,8 @@ const verbArgs = {
   },
   codec: {
     type: "enum",
-    options: [...codecNames],
-    description: "The software model's codec (default: libvpx, else debian, downloaded, else libav.js, slow)",
+    options: [...codecNames, "help"],
+    description: `The software model's codec (default: the first available of ${automaticNames.join(", ")}); help shows what each is here`,
   },
   json: { type: "boolean", default: false, description: "Print one JSON object instead of the summary" },
   quiet: { type: "boolean", default: false, description: "Print errors only" },
@@ -132,11 +133,15 @@ The settings are vpxenc's options, by vpxenc's names or with them in parentheses
 enough for small video only.
 After an error the output is a valid, shorter file with the frames encoded until then.
 
+Codecs of the software model:
+${codecTable()}
+
 --json: the fields are in docs/encode.md.
 Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted.`,
   },
   args: verbArgs,
   async run({ args }) {
+    if (args.codec === "help") return printCodecs(args.json);
     const outcome = new Outcome(args);
     try {
       await encode(args, outcome);

@@ -1,13 +1,15 @@
 /** Debian's archive, through apt with its own state folder: no root needed, signatures and checksums verified. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { MissingToolError, run } from "./process.ts";
+import { findTool, MissingToolError, run } from "./process.ts";
 
 /** Debian's names for the architectures that vfiokit runs on. */
 export type DebianArch = "amd64" | "arm64";
 
-const SUITE = "trixie";
-const BACKPORTS = "trixie-backports";
+/** Debian's stable release, and the one before it. */
+export type Suite = "trixie" | "bookworm";
+
+const SUITE: Suite = "trixie";
 const DEFAULT_MIRROR = "https://deb.debian.org/debian";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -25,19 +27,26 @@ export interface UnpackOptions {
   backports?: boolean;
 }
 
+export interface ArchiveOptions {
+  /** Aborts what takes too long, in openArchive and in the archive's functions. */
+  limit?: AbortSignal;
+  /** The release to take packages from; trixie by default. */
+  suite?: Suite;
+}
+
 /**
  * Reads the archive's index for an architecture.
  * @param folder an empty folder for apt's state; it can be removed once the packages are unpacked
- * @param limit aborts what takes too long, here and in the archive's functions
  * @throws MissingToolError if this machine lacks a tool or the keyring, Error with apt's output if apt fails
  */
-export async function openArchive(arch: DebianArch, folder: string, limit?: AbortSignal): Promise<Archive> {
-  if (!existsSync(KEYRING)) {
-    throw new MissingToolError(
-      `${KEYRING}, which has the keys of Debian's archive, is missing; it is in the package debian-archive-keyring`,
-    );
-  }
+export async function openArchive(
+  arch: DebianArch,
+  folder: string,
+  { limit, suite = SUITE }: ArchiveOptions = {},
+): Promise<Archive> {
+  checkArchiveTools();
   const mirror = findMirror();
+  const backportsSuite = `${suite}-backports`;
   const config = join(folder, "apt.conf");
   const debs = join(folder, "cache/archives");
   for (const path of ["state/lists/partial", "cache/archives/partial"])
@@ -45,7 +54,7 @@ export async function openArchive(arch: DebianArch, folder: string, limit?: Abor
   writeFileSync(join(folder, "status"), "");
   writeFileSync(
     join(folder, "sources.list"),
-    [SUITE, BACKPORTS].map((suite) => `deb [signed-by=${KEYRING}] ${mirror} ${suite} main\n`).join(""),
+    [suite, backportsSuite].map((name) => `deb [signed-by=${KEYRING}] ${mirror} ${name} main\n`).join(""),
   );
   writeFileSync(config, `${await aptConfig(folder, arch)}\n`);
   const apt = async (tool: "apt-get" | "apt-cache", ...args: string[]) =>
@@ -58,13 +67,22 @@ export async function openArchive(arch: DebianArch, folder: string, limit?: Abor
     names: async (prefix) => (await apt("apt-cache", "pkgnames", prefix)).split("\n").filter(Boolean),
     async unpack(packages, into, { dependencies, backports = false }) {
       if (dependencies) {
-        const release = ["-t", backports ? BACKPORTS : SUITE];
+        const release = ["-t", backports ? backportsSuite : suite];
         await apt("apt-get", "--quiet=2", "--yes", "--download-only", ...release, "install", ...packages);
       } else await apt("apt-get", "--quiet=2", "download", ...packages);
       for (const name of readdirSync(debs).filter((name) => name.endsWith(".deb")))
         await run(["dpkg-deb", "--extract", join(debs, name), into]);
     },
   };
+}
+
+/** Throws MissingToolError if this machine lacks a program, or the keyring, for fetching from the archive. */
+export function checkArchiveTools(): void {
+  for (const name of ["apt-config", "apt-get", "apt-cache", "dpkg-deb", "flock"]) findTool(name);
+  if (!existsSync(KEYRING))
+    throw new MissingToolError(
+      `${KEYRING}, which has the keys of Debian's archive, is missing; it is in the package debian-archive-keyring`,
+    );
 }
 
 /**

@@ -19,7 +19,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** What encode.ts makes of the clip here, by each codec. */
 beforeAll(async () => {
-  for (const codec of ["libvpx", "null"]) {
+  for (const codec of ["libvpx", "debian", "null"]) {
     const { exitCode } = await encode(CLIP, ...SETTINGS, "--codec", codec, "-o", file(`host-${codec}.ivf`));
     expect(exitCode).toBe(0);
   }
@@ -32,7 +32,9 @@ test.each([
   "in an %s guest without Bun, for glibc and for musl, all of the story runs, and the bytes are the host's",
   async (arch, glibc, withMusl) => {
     const targets: Target[] = [glibc, withMusl];
-    const binaries = await Promise.all(targets.map((target) => buildStandalone(target, folder, console.log)));
+    const binaries = await Promise.all(
+      targets.map((target) => buildStandalone(target, folder, { log: console.log })),
+    );
     const musl = await fetchMusl(arch);
     const script = [
       // Nothing of the project is left but what is in this folder.
@@ -52,11 +54,18 @@ test.each([
         "vfiokit release 00:01.0",
         // The model as a child process of its own.
         `vfiokit encode ${basename(CLIP)} ${SETTINGS.join(" ")} --codec null --json -o ${target}-null.ivf`,
-        "if vfiokit encode --device model:vp9 -o none.ivf; then exit 1; fi",
+        // No libvpx is here but the one in the binary for glibc.
+        target === glibc
+          ? `vfiokit encode ${basename(CLIP)} ${SETTINGS.join(" ")} --device model:vp9 --json -o ${target}-own.ivf`
+          : "if vfiokit encode --device model:vp9 -o none.ivf; then exit 1; fi",
       ]),
     ];
     writeFileSync(file("steps.sh"), script.join("\n"));
-    const outputs = targets.flatMap((target) => [file(`${target}.ivf`), file(`${target}-null.ivf`)]);
+    const own = file(`${glibc}-own.ivf`);
+    const outputs = [
+      ...targets.flatMap((target) => [file(`${target}.ivf`), file(`${target}-null.ivf`)]),
+      own,
+    ];
     let text = "";
     const collect = (bytes: Uint8Array) => {
       text += new TextDecoder().decode(bytes);
@@ -82,19 +91,22 @@ test.each([
       expect(readFileSync(file(`${target}.ivf`)).equals(readFileSync(file("host-libvpx.ivf")))).toBe(true);
       expect(readFileSync(file(`${target}-null.ivf`)).equals(readFileSync(file("host-null.ivf")))).toBe(true);
     }
+    expect(readFileSync(own).equals(readFileSync(file("host-debian.ivf")))).toBe(true);
     const count = (part: string) => text.split(part).length - 1;
     expect(count("0000:00:01.0  10ee:7022")).toBe(2);
     expect(count("0000:00:01.0 went from no driver to vfio-pci\n")).toBe(2);
     expect(count("0x00000000  0x45395056\n")).toBe(2);
     expect(count("0000:00:01.0 went from vfio-pci back to no driver\n")).toBe(2);
-    expect(count("libav.js: a standalone binary does not include it")).toBe(2);
+    expect(count("embedded: a binary for musl has no libvpx of its own")).toBe(1);
+    expect(count("libav.js: a standalone binary does not include it")).toBe(1);
     const reports = [...text.matchAll(/^\{.*\}$/gm)].map(
       ([line]) => JSON.parse(line) as Record<string, unknown>,
     );
     expect(reports.map(({ device, path, frames }) => ({ device, path, frames }))).toEqual(
-      targets.flatMap(() => [
+      targets.flatMap((target) => [
         { device: "0000:00:01.0", path: "dma", frames: 9 },
         { device: "model:vp9?codec=null", path: "dma", frames: 9 },
+        ...(target === glibc ? [{ device: "model:vp9", path: "dma", frames: 9 }] : []),
       ]),
     );
   },

@@ -1,10 +1,21 @@
 /** build.ts, and the binary that it makes of all verbs, run where nothing of the project and no Bun is. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { openDevice } from "../../src/device/open.ts";
+import { LIBVPX_LICENCE } from "../../src/vp9/codec/libvpx-licence.ts";
 import { MAGIC } from "../../src/vp9/contract/registers.ts";
 import { tempFolder } from "../media/rig.ts";
+import { withoutNetwork } from "./fresh-machine.ts";
 import { type Ended, encode, ROOT, type Running, start, startScript, until } from "./rig.ts";
 
 // The first one fetches Bun for the other machines.
@@ -83,6 +94,16 @@ test("build.ts refuses what it can't build, and names what it can", async () => 
   );
 });
 
+test("build.ts says what builds a binary where libvpx can't be downloaded", async () => {
+  const cache = `XDG_CACHE_HOME=${folder.file("empty")}`;
+  const command = ["env", cache, "bun", "run", "build.ts", "--target", here, "--outdir", folder.file("no")];
+  const { exitCode, stderr } = await start(withoutNetwork(command)).ended();
+  expect(stderr).toMatch(/Debian's libvpx for \w+ can't be had: \S+ does not answer \(.*\)\n/);
+  expect(stderr).toContain("--without-libvpx builds binaries that use the libvpx of the machine");
+  expect(exitCode).toBe(1);
+  expect(existsSync(folder.file(`no/vfiokit-${here}`))).toBe(false);
+});
+
 describe("the binary", () => {
   test("says its version, what it is for, and the Bun in it", async () => {
     const { exitCode, stdout } = await vfiokit("--version");
@@ -127,6 +148,58 @@ describe("the binary", () => {
     expect(exitCode).toBe(0);
     expect((await encode("-o", theirs)).exitCode).toBe(0);
     expect(readFileSync(ours).equals(readFileSync(theirs))).toBe(true);
+  });
+
+  /** The command where no libvpx is installed, nothing is cached and no network answers. */
+  const alone = (...args: string[]) => {
+    mkdirSync(folder.file("tmp"), { recursive: true });
+    const places = [`XDG_CACHE_HOME=${folder.file("cache")}`, `TMPDIR=${folder.file("tmp")}`];
+    return start(withoutNetwork(["env", ...places, binary, ...args])).ended();
+  };
+  const leftInTmp = () => readdirSync("/tmp").filter((name) => name.startsWith(".bun-"));
+
+  test("encodes without any libvpx but its own, to the bytes of Debian's, and leaves no file", async () => {
+    const before = leftInTmp();
+    const [own, debian] = [folder.file("own-libvpx.ivf"), folder.file("debian.ivf")];
+    const { exitCode, stderr } = await alone("encode", "-o", own);
+    expect(stderr).toMatch(/^\S* ?no card found; using the software model \(libvpx 1\.15\.\d+\)\n$/);
+    expect(exitCode).toBe(0);
+    expect((await encode("--codec", "debian", "-o", debian)).exitCode).toBe(0);
+    expect(readFileSync(own).equals(readFileSync(debian))).toBe(true);
+    expect(readdirSync(folder.file("tmp"))).toEqual([]);
+    expect(leftInTmp()).toEqual(before);
+    expect(existsSync(folder.file("cache/vfiokit"))).toBe(false);
+  });
+
+  test("takes its own libvpx where there is another if it is asked to", async () => {
+    const [own, debian] = [folder.file("asked.ivf"), folder.file("debian.ivf")];
+    const { exitCode, stderr } = await vfiokit("encode", "--codec", "embedded", "-o", own);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: expect.stringMatching(/a codec was chosen; using the software model \(libvpx 1\.15\.\d+\)/),
+    });
+    expect(readFileSync(own).equals(readFileSync(debian))).toBe(true);
+  });
+
+  test("says in --codec help that it has libvpx, which one is used, and libvpx's licence", async () => {
+    const { exitCode, stdout } = await alone("encode", "--codec", "help");
+    expect(exitCode).toBe(0);
+    expect(text(stdout)).toMatch(/\n {12}libvpx v1\.15\.\d+, in this binary <- used\n/);
+    expect(text(stdout)).toEndWith(`\n\nThe embedded libvpx:\n\n${LIBVPX_LICENCE}\n`);
+    const { auto, licence } = JSON.parse(text((await alone("encode", "--codec", "help", "--json")).stdout));
+    expect({ auto, licence }).toEqual({ auto: "embedded", licence: LIBVPX_LICENCE });
+  });
+
+  test("is without libvpx where it is built so, and says so", async () => {
+    const slim = folder.file("slim");
+    const options = ["--target", here, "--outdir", slim, "--without-libvpx"];
+    expect((await startScript("build.ts", ...options).ended()).exitCode).toBe(0);
+    const path = join(slim, `vfiokit-${here}`);
+    expect(Bun.file(binary).size - Bun.file(path).size).toBeGreaterThan(2_000_000);
+    const output = folder.file("none.ivf");
+    const { exitCode, stderr } = await start([path, "encode", "--codec", "embedded", "-o", output]).ended();
+    expect(stderr).toContain("embedded: this binary was built without it\n");
+    expect(exitCode).toBe(1);
   });
 
   test("is without libav.js, and says so", async () => {

@@ -23,7 +23,7 @@ const lines = ({ stderr }: Ended) =>
     .map((line) => line.replace(/^(ℹ|\[info\]) /, ""));
 const output = (name: string) => readFileSync(folder.file(name));
 const FETCHING =
-  "model:vp9: no libvpx on this machine; fetching Debian's libvpx9 (1 MB and the archive's index, once)";
+  "model:vp9: no libvpx on this machine; fetching Debian's libvpx9 (1 MB and the archive's index of 10 MB, once)";
 const USING = /^no card found; using the software model \(libvpx 1\.\d+\.\d+\)$/;
 
 test("without libvpx, Debian's is fetched once, in one line, and makes the file that it makes", async () => {

@@ -1,5 +1,6 @@
 /** The model's codec: lists the engines, chooses one and opens it. */
 import {
+  automaticNames,
   type Codec,
   CodecError,
   type CodecName,
@@ -24,17 +25,20 @@ type Notice = (line: string) => void;
 /** How to load each engine. Engines that most machines don't need are imported on demand. */
 const loaders: Readonly<Record<CodecName, (notice: Notice) => Engine | Promise<Engine>>> = {
   libvpx: () => loadLibvpx(),
+  embedded: async () => (await import("./embedded.ts")).loadEmbedded(),
   debian: async (notice) => (await import("./debian.ts")).loadDebian(notice),
   "libav.js": async () => (await import("./libav.ts")).loadLibav(),
   null: () => nullEngine,
 };
 
-/** Engines that "auto" tries, in this order. */
-const automatic: readonly CodecName[] = ["libvpx", "debian", "libav.js"];
-
 const loaded = new Map<CodecName, Engine>();
 
-async function load(name: CodecName, notice: Notice): Promise<Engine> {
+/**
+ * Loads an engine, once for each thread.
+ *
+ * @throws {CodecError} in one line, if it is not available
+ */
+export async function loadEngine(name: CodecName, notice: Notice = () => {}): Promise<Engine> {
   const engine = loaded.get(name) ?? (await loaders[name](notice));
   loaded.set(name, engine);
   return engine;
@@ -42,7 +46,7 @@ async function load(name: CodecName, notice: Notice): Promise<Engine> {
 
 /**
  * Finds an engine that works on this machine, without opening a stream: the one asked for, or with "auto"
- * this machine's libvpx, else Debian's, else libav.js; "null" only if asked for.
+ * the first of {@link automaticNames} that is available.
  *
  * @param notice receives one line for each thing fetched, and one on what a slower engine than libvpx costs
  * @throws {CodecError} with everything that was tried and the command that installs it
@@ -56,9 +60,9 @@ export async function chooseCodec(
   }
   const failures: CodecError[] = [];
   const find: Notice = (line) => notice(wanted === "auto" ? `no libvpx on this machine; ${line}` : line);
-  for (const name of wanted === "auto" ? automatic : [wanted]) {
+  for (const name of wanted === "auto" ? automaticNames : [wanted]) {
     try {
-      const { version } = await load(name, find);
+      const { version } = await loadEngine(name, find);
       if (wanted === "auto" && name === "libav.js")
         find(
           `encoding with ${version} in WebAssembly, at a tenth of the speed: ${failures.at(-1)?.message}; apt-get install libvpx7 (libvpx9 on Debian 13) is better`,
@@ -78,5 +82,5 @@ export async function chooseCodec(
  * @throws {CodecError} when the engine is missing or refuses the settings
  */
 export async function openCodec(name: CodecName, settings: CodecSettings): Promise<Codec> {
-  return (await load(name, () => {})).open(settings);
+  return (await loadEngine(name)).open(settings);
 }

@@ -1,7 +1,7 @@
 /** Debian's libvpx for machines that have none: fetched into the cache folder once, without root. */
 import { lstatSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type DebianArch, openArchive, reachArchive } from "../../debian/archive.ts";
+import { checkArchiveTools, type DebianArch, openArchive, reachArchive } from "../../debian/archive.ts";
 import { cached, cachedEntry } from "../../debian/cache.ts";
 import { LibraryError, openLibrary } from "../../os/library.ts";
 import { CodecError, type Engine } from "./engine.ts";
@@ -16,31 +16,56 @@ const REACH_MS = 5_000;
 /** Time to fetch it: the archive's index has 10 MB. */
 const FETCH_MS = 60_000;
 
+/** The download's size, for people. */
+export const DOWNLOAD = "1 MB and the archive's index of 10 MB";
+
 /**
  * Loads Debian's libvpx9 from the cache folder; fetches it from Debian's archive first if it is not there.
  *
  * @param notice called before something is fetched
  * @throws {CodecError} if this machine can't run it or it can't be fetched, in one line
  */
-export async function loadDebian(notice: (line: string) => void): Promise<Engine> {
+export const loadDebian = (notice: (line: string) => void): Promise<Engine> =>
+  explained(async () => loadLibvpx([await fetchLibvpx(runnableArch(), notice)]));
+
+/**
+ * Where the library is, or undefined if {@link loadDebian} would fetch it first. Fetches nothing.
+ *
+ * @throws {CodecError} if this machine can't run it, or lacks a program to fetch it, in one line
+ */
+export const findDebian = (): Promise<string | undefined> =>
+  explained(async () => {
+    const path = cachedEntry(debianLibrary(runnableArch()));
+    if (path === undefined) checkArchiveTools();
+    return path;
+  });
+
+async function explained<Result>(action: () => Promise<Result>): Promise<Result> {
   try {
-    return loadLibvpx([await fetchLibvpx(notice)]);
+    return await action();
   } catch (cause) {
     if (cause instanceof CodecError) throw cause;
     throw new CodecError(`Debian's ${PACKAGE}: ${oneLine(cause)}`, { cause });
   }
 }
 
-/** The path of the library. */
-async function fetchLibvpx(notice: (line: string) => void): Promise<string> {
-  const arch = debianArch();
-  const name = `${PACKAGE}-${arch}.so`;
+/** The library's name in the cache folder, and in a standalone binary. */
+export const debianLibrary = (arch: DebianArch): string => `${PACKAGE}-${arch}.so`;
+
+/**
+ * The path of the library for an architecture, in the cache folder.
+ *
+ * @param notice called before it is fetched
+ * @throws Error if it can't be fetched, {@link CodecError} if others can change it
+ */
+export async function fetchLibvpx(arch: DebianArch, notice: (line: string) => void): Promise<string> {
+  const name = debianLibrary(arch);
   if (cachedEntry(name) === undefined) {
     await reachArchive(REACH_MS);
-    notice(`fetching Debian's ${PACKAGE} (1 MB and the archive's index, once)`);
+    notice(`fetching Debian's ${PACKAGE} (${DOWNLOAD}, once)`);
   }
   const path = await cached(name, async (folder) => {
-    const archive = await openArchive(arch, folder, AbortSignal.timeout(FETCH_MS));
+    const archive = await openArchive(arch, folder, { limit: AbortSignal.timeout(FETCH_MS) });
     const tree = join(folder, "tree");
     await archive.unpack([PACKAGE], tree, { dependencies: false });
     const [library] = new Bun.Glob(`usr/lib/*/${SONAME}`).scanSync({ cwd: tree });
@@ -51,9 +76,13 @@ async function fetchLibvpx(notice: (line: string) => void): Promise<string> {
   return path;
 }
 
+/** Debian's name of this processor; undefined if Debian's library is not used on it. */
+export const debianArch = (): DebianArch | undefined =>
+  (({ x64: "amd64", arm64: "arm64" }) as const)[process.arch as string];
+
 /** Throws CodecError if Debian's library can't run: musl, an older glibc, another processor. */
-function debianArch(): DebianArch {
-  const arch = ({ x64: "amd64", arm64: "arm64" } as const)[process.arch as string];
+function runnableArch(): DebianArch {
+  const arch = debianArch();
   if (arch === undefined) throw new CodecError(`Debian's ${PACKAGE}: not available for ${process.arch}`);
   const needed = `2.${GLIBC_MINOR}`;
   const glibc = glibcVersion();

@@ -2,11 +2,21 @@
 import type { SettingValues } from "../contract/settings.ts";
 
 /**
- * Engine names: this machine's libvpx, the one from Debian's archive, FFmpeg and libvpx in WebAssembly (the
- * npm package `@libav.js/variant-webm-vp9`), or a checksum in place of a codec.
+ * All engines, in the order in which "auto" tries them, each with the line that describes it in --help, in
+ * `--codec help` and in docs/encode.md.
  */
-export const codecNames = ["libvpx", "debian", "libav.js", "null"] as const;
-export type CodecName = (typeof codecNames)[number];
+export const engines = {
+  libvpx: "this machine's libvpx, 1.8 or later",
+  embedded: "Debian 13's libvpx9 inside a standalone binary for glibc",
+  debian: "Debian 13's libvpx9, downloaded once, without root; for glibc 2.34",
+  "libav.js": "libvpx 1.16 in WebAssembly, from npm, at a tenth of the speed",
+  null: "no video: a checksum of each frame, to measure all but the codec",
+} as const;
+
+export type CodecName = keyof typeof engines;
+export const codecNames = Object.keys(engines) as readonly CodecName[];
+/** Those that "auto" tries. */
+export const automaticNames: readonly CodecName[] = codecNames.filter((name) => name !== "null");
 
 /** A loaded engine. */
 export interface Engine {

@@ -9,7 +9,13 @@ export function codecIdentity(name: CodecName, version: string): number {
     Number,
   );
   return packFields(registers.CODEC, {
-    ID: { libvpx: ids.LIBVPX, debian: ids.LIBVPX, "libav.js": ids["LIBAV.JS"], null: ids.NULL }[name],
+    ID: {
+      libvpx: ids.LIBVPX,
+      embedded: ids.LIBVPX,
+      debian: ids.LIBVPX,
+      "libav.js": ids["LIBAV.JS"],
+      null: ids.NULL,
+    }[name],
     MAJOR: major & 0xff,
     MINOR: minor & 0xff,
     PATCH: patch & 0xff,

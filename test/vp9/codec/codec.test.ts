@@ -68,6 +68,7 @@ test("without any engine the error names all that was tried and what installs th
   for (const major of [12, 11, 10, 9, 8, 7, 6])
     expect(message).toContain(`libabsent.so.${major} (not found)`);
   expect(message).toContain("apt-get install libvpx7");
+  expect(message).toContain("embedded: only a standalone binary has it");
   expect(message).toContain("Debian's libvpx9: apt-config is needed but not on the PATH");
   expect(message).toContain("libav.js: Cannot find package");
   expect(message).toContain("npm install @libav.js/variant-webm-vp9");

@@ -10,6 +10,7 @@ import {
   type CodecSettings,
   openCodec,
 } from "../../../src/vp9/codec/codec.ts";
+import type { Engine } from "../../../src/vp9/codec/engine.ts";
 
 const media = join(import.meta.dir, "../../media");
 /** Raw I420, 320x192, 12 frames a second, 9 frames. */
@@ -173,13 +174,13 @@ export async function encodeFrame(
 
 /** Encodes a whole clip with one engine: the packets of every frame, then those of the flush. */
 export async function encodeClip(
-  engine: CodecName,
+  engine: CodecName | Engine,
   clip: Clip,
   settings: CodecSettings,
   frames: Uint8Array<ArrayBuffer>[] = framesOf(clip),
   isForced: (index: number) => boolean = () => false,
 ): Promise<CodecPacket[]> {
-  using codec = await openCodec(engine, settings);
+  using codec = await (typeof engine === "string" ? openCodec(engine, settings) : engine.open(settings));
   const packets: CodecPacket[] = [];
   for (const [index, bytes] of frames.entries()) {
     packets.push(...(await encodeFrame(codec, bytes, { ...timing(clip, index), forceKey: isForced(index) })));
@@ -188,15 +189,19 @@ export async function encodeClip(
   return packets;
 }
 
-/** What vpxenc makes of a clip with the same settings. */
-export function vpxenc(clip: Clip, settings: CodecSettings): { pts: number; data: Uint8Array }[] {
+/** What vpxenc, by default this machine's, makes of a clip with the same settings. */
+export function vpxenc(
+  clip: Clip,
+  settings: CodecSettings,
+  program: readonly string[] = ["vpxenc"],
+): { pts: number; data: Uint8Array }[] {
   using folder = temporaryFolder();
   const input = join(folder.path, "in.yuv");
   const output = join(folder.path, "out.ivf");
   writeFileSync(input, clip.bytes);
   const option = (name: string, value: number | null) => (value === null ? [] : [`--${name}=${value}`]);
   run([
-    ...["vpxenc", "--codec=vp9", "--rt", "--lag-in-frames=0", "--ivf", "--quiet", `--${clip.format}`],
+    ...[...program, "--codec=vp9", "--rt", "--lag-in-frames=0", "--ivf", "--quiet", `--${clip.format}`],
     ...[`--width=${clip.width}`, `--height=${clip.height}`, `--fps=${clip.fps.num}/${clip.fps.den}`],
     ...[`--threads=${settings.threads}`, `--end-usage=${settings.rateControl}`],
     ...option("target-bitrate", settings.bitrateKbps),
