@@ -53,6 +53,8 @@ export interface CodecSettings {
   readonly threads: number;
   /** The others that differ from the engine's own defaults. */
   readonly settings: SettingValues;
+  /** 1 to 3: of 2, every second frame can be left out; of 3, also every second one of the others. */
+  readonly temporalLayers: number;
 }
 
 /** One raw frame in memory, laid out as the settings say; it must stay there until `encode` has returned or resolved. */
@@ -78,6 +80,8 @@ export interface CodecPacket {
   readonly key: boolean;
   /** The frame's `pts`. */
   readonly pts: number;
+  /** Its temporal layer, from 0; absent with one layer. */
+  readonly layer?: number;
 }
 
 /** An open encoder. Calls must not overlap: make the next one after the last has returned or resolved. */

@@ -91,6 +91,10 @@ function optionsOf({ speed, rateControl, cqLevel, settings }: CodecSettings): Re
  * @throws {CodecError} if the settings are refused
  */
 function openStream(libav: Instance, version: string, settings: CodecSettings): Codec {
+  if (settings.temporalLayers > 1)
+    throw new CodecError(
+      "libav.js: it has no temporal layers; leave them out, or use --codec libvpx or debian",
+    );
   const { width, height, timebase } = settings;
   const attempt = <Result>(what: string, action: () => Result): Result => {
     try {

@@ -13,8 +13,8 @@ export const symbols = {
   vpx_codec_vp9_cx: { args: [], returns: "ptr" },
   vpx_codec_enc_config_default: { args: ["ptr", "ptr", "u32"], returns: "i32" },
   vpx_codec_enc_init_ver: { args: ["ptr", "ptr", "ptr", "i64", "i32"], returns: "i32" },
-  /** Variadic; every control used here takes one int. */
-  vpx_codec_control_: { args: ["ptr", "i32", "i32"], returns: "i32" },
+  /** Variadic: it takes one int or one address, and finds either in the register of 64 bits. */
+  vpx_codec_control_: { args: ["ptr", "i32", "i64"], returns: "i32" },
   vpx_codec_enc_config_set: { args: ["ptr", "ptr"], returns: "i32" },
   vpx_codec_encode: { args: ["ptr", "ptr", "i64", "u64", "i64", "u64"], returns: "i32" },
   vpx_codec_get_cx_data: { args: ["ptr", "ptr"], returns: "ptr" },
@@ -56,6 +56,12 @@ export const config = {
   rc_buf_initial_sz: { offset: 136 },
   rc_buf_optimal_sz: { offset: 140 },
   kf_min_dist: { offset: 164 },
+  ss_number_layers: { offset: 172 },
+  ss_target_bitrate: { offset: 196 },
+  ts_number_layers: { offset: 216 },
+  ts_rate_decimator: { offset: 240 },
+  layer_target_bitrate: { offset: 328 },
+  temporal_layering_mode: { offset: 376 },
   kf_max_dist: { offset: 168, fallback: 128 },
 } as const satisfies Record<string, { offset: number; fallback?: number }>;
 
@@ -127,3 +133,32 @@ export const VPX_FRAME_IS_KEY = 1;
 /** vpx_codec_encode's flags and deadline. */
 export const VPX_EFLAG_FORCE_KF = 1;
 export const VPX_DL_REALTIME = 1;
+
+/** Controls for layers: on or off, a vpx_svc_extra_cfg, and asking for a vpx_svc_layer_id. */
+export const VP9E_SET_SVC = 39;
+export const VP9E_SET_SVC_PARAMETERS = 41;
+export const VP9E_GET_SVC_LAYER_ID = 44;
+/** vpx_svc_extra_cfg: its size, and offsets of arrays of 12 integers, one for each layer. */
+export const svcParameters = {
+  sizeBytes: 292,
+  max_quantizers: 0,
+  min_quantizers: 48,
+  scaling_factor_num: 96,
+  scaling_factor_den: 144,
+} as const;
+/** vpx_svc_layer_id. */
+export const svcLayerId = { sizeBytes: 28, temporal_layer_id: 4 } as const;
+
+/**
+ * What libvpx wants to hear of temporal layers: VP9E_TEMPORAL_LAYERING_MODE_0101 and _0212, of how many frames a layer and those
+ * below it have one, and their share of the bitrate in percent.
+ */
+export const temporalLayering: Readonly<
+  Record<
+    number,
+    { readonly mode: number; readonly decimators: readonly number[]; readonly shares: readonly number[] }
+  >
+> = {
+  2: { mode: 2, decimators: [2, 1], shares: [60, 100] },
+  3: { mode: 3, decimators: [4, 2, 1], shares: [50, 70, 100] },
+};

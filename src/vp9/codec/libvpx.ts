@@ -145,6 +145,29 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
     else set(place, value);
   }
 
+  const setBitrates = (kbps: number) => {
+    set("rc_target_bitrate", kbps);
+    if (!layering) return;
+    set("ss_target_bitrate", kbps);
+    for (const [layer, share] of layering.shares.entries())
+      config.setUint32(
+        abi.config.layer_target_bitrate.offset + 4 * layer,
+        Math.round((kbps * share) / 100),
+        true,
+      );
+  };
+  const layering = abi.temporalLayering[settings.temporalLayers];
+  if (layering) {
+    // Else a frame's probabilities come from the one before it, of whatever layer.
+    set("g_error_resilient", 1);
+    set("ss_number_layers", 1);
+    set("ts_number_layers", settings.temporalLayers);
+    set("temporal_layering_mode", layering.mode);
+    for (const [layer, decimator] of layering.decimators.entries())
+      config.setUint32(abi.config.ts_rate_decimator.offset + 4 * layer, decimator, true);
+    setBitrates(config.getUint32(abi.config.rc_target_bitrate.offset, true));
+  }
+
   // Passed as a view, not as an address, so that it lives as long as the codec.
   const context = new Uint8Array(new ArrayBuffer(abi.sizes.context));
   let open = false;
@@ -167,6 +190,20 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
   try {
     for (const [what, control, value] of controls)
       check(calls.vpx_codec_control_(context, control, value), `${what} ${value}`);
+    if (layering) {
+      const { sizeBytes, ...arrays } = abi.svcParameters;
+      const parameters = new DataView(new ArrayBuffer(sizeBytes));
+      for (let layer = 0; layer < settings.temporalLayers; layer++) {
+        const write = (array: number, value: number) => parameters.setInt32(array + 4 * layer, value, true);
+        write(arrays.max_quantizers, config.getUint32(abi.config.rc_max_quantizer.offset, true));
+        write(arrays.min_quantizers, config.getUint32(abi.config.rc_min_quantizer.offset, true));
+        write(arrays.scaling_factor_num, 1);
+        write(arrays.scaling_factor_den, 1);
+      }
+      const layers = `${settings.temporalLayers} temporal layers`;
+      check(calls.vpx_codec_control_(context, abi.VP9E_SET_SVC, 1), layers);
+      check(calls.vpx_codec_control_(context, abi.VP9E_SET_SVC_PARAMETERS, ptr(parameters)), layers);
+    }
   } catch (error) {
     close();
     throw error;
@@ -179,6 +216,12 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
   const imageAddress = ptr(image);
   const iterator = new DataView(new ArrayBuffer(8));
   const iteratorAddress = ptr(iterator);
+
+  const layerId = new DataView(new ArrayBuffer(abi.svcLayerId.sizeBytes));
+  const layerOfLast = () => {
+    check(calls.vpx_codec_control_(context, abi.VP9E_GET_SVC_LAYER_ID, ptr(layerId)), "a frame's layer");
+    return layerId.getInt32(abi.svcLayerId.temporal_layer_id, true);
+  };
 
   const collect = () => {
     const packets: CodecPacket[] = [];
@@ -196,6 +239,7 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
         data: new Uint8Array(bytes.slice(0)),
         key: (read.u32(found, abi.packet.flags) & abi.VPX_FRAME_IS_KEY) !== 0,
         pts: Number(read.i64(found, abi.packet.pts)),
+        ...(layering ? { layer: layerOfLast() } : {}),
       });
     }
   };
@@ -208,7 +252,7 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
     if (frame.quantizer === quantizer && frame.bitrateKbps === undefined) return;
     quantizer = frame.quantizer;
     for (const [index, field] of range.entries()) set(field, quantizer ?? own[index]!);
-    set("rc_target_bitrate", frame.bitrateKbps ?? null);
+    if (frame.bitrateKbps !== undefined) setBitrates(frame.bitrateKbps);
     check(calls.vpx_codec_enc_config_set(context, ptr(config)), `settings of the frame at pts ${frame.pts}`);
   };
 

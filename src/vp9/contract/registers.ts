@@ -51,7 +51,7 @@ export const registers = {
   CAPS: {
     offset: 0x008,
     mode: "ro",
-    reset: 0xfff,
+    reset: 0x1fff,
     about: "Capabilities of the endpoint, one bit each",
     fields: {
       WINDOW: { bits: [0, 0], about: "Frames and packets in BAR1" },
@@ -66,6 +66,7 @@ export const registers = {
       Q: { bits: [9, 9], about: "Constant quality" },
       SETTINGS: { bits: [10, 10], about: "The settings from MIN_Q to COLOR_SPACE" },
       FRAME_CONTROL: { bits: [11, 11], about: "QUANTIZER and BITRATE in submissions" },
+      TEMPORAL_LAYERS: { bits: [12, 12], about: "More than one temporal layer" },
     },
   },
   MAX_SIZE: {
@@ -252,6 +253,14 @@ export const registers = {
     [0, 5],
     "What the VP9 says of its colours: 0 unknown, 1 BT.601, 2 BT.709, 3 SMPTE 170, 4 SMPTE 240, 5 BT.2020",
   ),
+  TEMPORAL_LAYERS: {
+    offset: 0x358,
+    mode: "rw",
+    reset: 1,
+    range: [1, 3],
+    about:
+      "Temporal layers: with 2 every second frame can be left out, with 3 also every second one of the others",
+  },
 
   SPACE: {
     offset: 0x100,

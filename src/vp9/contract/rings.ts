@@ -92,7 +92,11 @@ export const COMPLETION_BYTES = 32;
 export const completionFields = {
   TAG: { offset: 0, bits: 32, about: "Copied from the submission" },
   STATUS: { offset: 4, bits: 16, about: "Result, see below" },
-  FLAGS: { offset: 6, bits: 16, about: "Bit 0, KEY: the packet is a key frame" },
+  FLAGS: {
+    offset: 6,
+    bits: 16,
+    about: "Bit 0, KEY: the packet is a key frame. Bits 1 and 2, LAYER: its temporal layer, from 0",
+  },
   PTS: { offset: 8, bits: 64, about: "Copied from the submission" },
   PACKET_BYTES: { offset: 16, bits: 32, about: "Size of the packet in bytes" },
   BUSY_US: { offset: 20, bits: 32, about: "Microseconds that the codec worked on it" },
@@ -107,6 +111,8 @@ export const completionFields = {
 export const Completion = offsets(completionFields);
 /** Bits of a completion's FLAGS. */
 export const CompletionFlag = { KEY: 1 } as const;
+/** The lowest bit of LAYER in a completion's FLAGS, and its mask there. */
+export const CompletionLayer = { shift: 1, mask: 3 } as const;
 
 /** What each STATUS of a completion means. */
 export const completionStatuses = {

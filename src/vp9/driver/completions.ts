@@ -3,6 +3,7 @@ import {
   COMPLETION_BYTES,
   Completion,
   CompletionFlag,
+  CompletionLayer,
   CompletionStatus,
   completionStatusName,
 } from "../contract/rings.ts";
@@ -36,6 +37,8 @@ export interface CompletedFrame {
   /** Undefined if rate control dropped the frame. */
   readonly packet: Uint8Array<ArrayBuffer> | undefined;
   readonly key: boolean;
+  /** Its temporal layer, from 0. */
+  readonly layer: number;
   /** Time the codec worked on it. */
   readonly busyUs: number;
 }
@@ -47,6 +50,8 @@ function nameOf(tag: number): string {
 export class CompletionRing {
   readonly #spec: string;
   readonly #memory: StreamMemory;
+  /** How many temporal layers frames may have. */
+  readonly #layers: number;
   readonly #fence: () => void;
   /** In order of submission, which is also that of completion. */
   readonly #underWay: UnderWay[] = [];
@@ -57,9 +62,10 @@ export class CompletionRing {
   #spoiled = false;
 
   /** Clears the ring: an earlier stream may have left the sequence numbers that this one waits for. */
-  constructor(spec: string, memory: StreamMemory, fence: () => void) {
+  constructor(spec: string, memory: StreamMemory, layers: number, fence: () => void) {
     this.#spec = spec;
     this.#memory = memory;
+    this.#layers = layers;
     this.#fence = fence;
     for (let at = 0; at < COMPLETION_BYTES << memory.ringLog2; at += 4)
       memory.write32(memory.completionRing + at, 0);
@@ -130,14 +136,19 @@ export class CompletionRing {
       throw this.#corrupt(`is ${completionStatusName(status)} and has a packet of ${packetBytes} bytes`);
     if (tag === FLUSH_TAG) return "flushed";
     const busyUs = memory.read32(entry + Completion.BUSY_US);
-    if (!hasPacket) return { slot: tag, times, packet: undefined, key: false, busyUs };
+    if (!hasPacket) return { slot: tag, times, packet: undefined, key: false, layer: 0, busyUs };
     if (packetBytes > memory.packetBytes)
       throw this.#failed(tag, frame, CompletionStatus.OUTPUT_TOO_SMALL, packetBytes);
     const key = (flags & CompletionFlag.KEY) !== 0;
     if (!key && (mustBeKey || !this.#hasPacket))
       throw this.#corrupt(`has a delta frame, but frame ${frame} must be a key frame`);
+    const layer = (flags >>> CompletionLayer.shift) & CompletionLayer.mask;
+    if (layer >= this.#layers || (key && layer > 0))
+      throw this.#corrupt(
+        `has temporal layer ${layer}, but there are ${this.#layers}, and key frames are in 0`,
+      );
     this.#hasPacket = true;
-    return { slot: tag, times, packet: memory.packet(tag, packetBytes), key, busyUs };
+    return { slot: tag, times, packet: memory.packet(tag, packetBytes), key, layer, busyUs };
   }
 
   /**

@@ -35,6 +35,8 @@ export interface StreamSettings {
   readonly threads: number;
   /** The settings that interface 1.1 added. */
   readonly settings: SettingValues;
+  /** 1 to 3. */
+  readonly temporalLayers: number;
 }
 
 /** What may differ for one frame. */
@@ -132,7 +134,9 @@ export class EndpointDriver implements Disposable {
         : openWindowMemory(device.bars[1]!, this.#registers.WINDOW_SIZE.read(), inFlight, frameBytes);
     this.#writeSettings(settings);
     this.#writeRings(this.#memory);
-    this.#completions = new CompletionRing(device.spec, this.#memory, () => device.fence());
+    this.#completions = new CompletionRing(device.spec, this.#memory, settings.temporalLayers, () =>
+      device.fence(),
+    );
     if (path === "dma") this.#armInterrupt();
     this.#submitted = 0;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
@@ -174,13 +178,15 @@ export class EndpointDriver implements Disposable {
     r.THREADS.write(settings.threads);
     const [given] = Object.keys(settings.settings);
     if (given !== undefined) this.#need(given, "SETTINGS");
+    if (settings.temporalLayers > 1) this.#need("temporal layers", "TEMPORAL_LAYERS");
     if (this.#minor < SETTINGS_MINOR) return;
     // An earlier stream's settings are still in the registers.
+    r.TEMPORAL_LAYERS.write(settings.temporalLayers);
     for (const name of settingNames) r[settingTable[name].register].write(settings.settings[name] ?? DEFAULT);
   }
 
   /** Throws EncoderError if the device lacks what interface 1.1 added. */
-  #need(what: string, capability: "Q" | "SETTINGS"): void {
+  #need(what: string, capability: "Q" | "SETTINGS" | "TEMPORAL_LAYERS"): void {
     const { MAJOR, MINOR } = this.#registers.VERSION.readFields();
     if (MINOR >= SETTINGS_MINOR && this.#registers.CAPS.readFields()[capability] === 1) return;
     throw new EncoderError(

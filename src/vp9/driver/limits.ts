@@ -53,6 +53,7 @@ export function isWithin(settings: StreamSettings, { caps, maxSize }: DeviceLimi
     caps[({ i420: "I420", nv12: "NV12" } as const)[format]] === 1 &&
     caps[({ vbr: "VBR", cbr: "CBR", cq: "CQ", q: "Q" } as const)[rateControl]] === 1 &&
     (given.length === 0 || caps.SETTINGS === 1) &&
+    (settings.temporalLayers === 1 || caps.TEMPORAL_LAYERS === 1) &&
     ranged.every(inRange)
   );
 }

@@ -28,6 +28,8 @@ export interface DecoderConfig {
 export interface EncodedChunkMetadata {
   /** With the first chunk after configure, which is a key frame. */
   readonly decoderConfig?: DecoderConfig;
+  /** With "L1T2" and "L1T3": the chunk's layer. Chunks of a layer need none of the layers above it. */
+  readonly svc?: { readonly temporalLayerId: number };
 }
 
 /** The numbers of ITU-T H.273 that WebCodecs has names for. */

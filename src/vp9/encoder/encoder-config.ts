@@ -46,7 +46,7 @@ export interface EncoderConfig extends Settings {
   readonly hardwareAcceleration?: "no-preference" | "prefer-hardware" | "prefer-software" | undefined;
   /** "keep" is not supported. */
   readonly alpha?: "discard" | "keep" | undefined;
-  /** Only "L1T1", one layer, is supported. */
+  /** Temporal layers: "L1T1", the default, "L1T2" or "L1T3". The frames of the highest one can be left out. */
   readonly scalabilityMode?: string | undefined;
   /** A hint, which changes nothing. */
   readonly contentHint?: string | undefined;
@@ -120,6 +120,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
     speed: config.speed ?? 8,
     threads: config.threads ?? 1,
     settings: settingValues(config),
+    temporalLayers: temporalLayersOf(config.scalabilityMode ?? "L1T1") ?? 1,
   };
 }
 
@@ -155,4 +156,10 @@ function fraction(name: keyof EncoderConfig, { num, den }: Rational): Rational {
     throw new RangeError(`${name} is ${num}/${den}; both must be whole numbers from 1 to ${LARGEST}`);
   }
   return { num, den };
+}
+
+/** The number of layers; undefined for a mode with spatial layers, or another mode that no device here has. */
+export function temporalLayersOf(scalabilityMode: string): number | undefined {
+  const index = ["L1T1", "L1T2", "L1T3"].indexOf(scalabilityMode);
+  return index < 0 ? undefined : index + 1;
 }

@@ -158,9 +158,10 @@ export class EncoderStream {
   }
 
   /** What `output` is told with the next chunk. */
-  nextMetadata(): EncodedChunkMetadata {
-    if (this.#described) return {};
+  nextMetadata(temporalLayerId: number): EncodedChunkMetadata {
+    const svc = this.#settings.temporalLayers > 1 ? { svc: { temporalLayerId } } : {};
+    if (this.#described) return svc;
     this.#described = true;
-    return { decoderConfig: this.#decoderConfig };
+    return { decoderConfig: this.#decoderConfig, ...svc };
   }
 }

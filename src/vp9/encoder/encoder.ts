@@ -12,9 +12,9 @@ import {
   type EncodeOptions,
   type EncoderOptions,
   type EncoderStatistics,
-  encodeOptionNames,
   type FrameBuffer,
   optionNames,
+  quantizerOf,
   type RawFrame,
 } from "./options.ts";
 import { checkConfig, type EncoderSupport, isConfigSupported, settingsOf } from "./support.ts";
@@ -199,8 +199,9 @@ export class Encoder extends EncoderEvents implements Disposable {
   /** Checks a frame and queues it; gives what its turn does. */
   #accept(frame: RawFrame, options: EncodeOptions): () => Promise<void> {
     const stream = this.#configured();
-    refuseUnknown("encode's options", options, encodeOptionNames);
-    const quantizer = this.#quantizer(options);
+    const quantizer = quantizerOf(options);
+    if (quantizer !== undefined && !this.#driver.hasFrameControl)
+      throw new EncoderError("this device takes no quantizer for a frame (CAPS.FRAME_CONTROL); leave it out");
     const { bytes, buffer, times, bitrateKbps } = stream.take(frame);
     const control = { forceKey: options.keyFrame, quantizer, bitrateKbps };
     const epoch = this.#epoch;
@@ -227,18 +228,6 @@ export class Encoder extends EncoderEvents implements Disposable {
       }
       void this.#collect();
     };
-  }
-
-  /** Throws TypeError, RangeError, or EncoderError if the device has none. */
-  #quantizer({ vp9 = {} }: EncodeOptions): number | undefined {
-    refuseUnknown("encode's option vp9", vp9, { quantizer: true });
-    const { quantizer } = vp9;
-    if (quantizer === undefined) return undefined;
-    if (!Number.isInteger(quantizer) || quantizer < 0 || quantizer > 63)
-      throw new RangeError(`quantizer is ${quantizer}; it must be a whole number from 0 to 63`);
-    if (!this.#driver.hasFrameControl)
-      throw new EncoderError("this device takes no quantizer for a frame (CAPS.FRAME_CONTROL); leave it out");
-    return quantizer;
   }
 
   /** Resolves when `output` has received every frame encoded so far. Throws as encode does. */
@@ -357,12 +346,15 @@ export class Encoder extends EncoderEvents implements Disposable {
       flush?.resolve();
       return true;
     }
-    const { slot, times, packet, key, busyUs } = completed;
+    const { slot, times, packet, key, layer, busyUs } = completed;
     this.#frames++;
     this.#deviceUs += busyUs;
     stream!.releaseSlot(slot);
     if (packet)
-      this.#options.output({ type: key ? "key" : "delta", ...times, data: packet }, stream!.nextMetadata());
+      this.#options.output(
+        { type: key ? "key" : "delta", ...times, data: packet },
+        stream!.nextMetadata(layer),
+      );
     return true;
   }
 

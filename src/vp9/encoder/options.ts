@@ -2,6 +2,7 @@
 import type { PciDevice } from "../../device/device.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
 import type { EncodedChunkMetadata } from "./decoder-config.ts";
+import { refuseUnknown } from "./encoder-config.ts";
 
 /** Options for opening an encoder. */
 export interface EncoderOptions {
@@ -58,7 +59,18 @@ export interface EncodeOptions {
   readonly vp9?: { readonly quantizer?: number | undefined } | undefined;
 }
 
-export const encodeOptionNames: Readonly<Record<keyof EncodeOptions, true>> = { keyFrame: true, vp9: true };
+const encodeOptionNames: Readonly<Record<keyof EncodeOptions, true>> = { keyFrame: true, vp9: true };
+
+/** Checks the options. Throws TypeError, RangeError. */
+export function quantizerOf(options: EncodeOptions): number | undefined {
+  refuseUnknown("encode's options", options, encodeOptionNames);
+  const { vp9 = {} } = options;
+  refuseUnknown("encode's option vp9", vp9, { quantizer: true });
+  const { quantizer } = vp9;
+  if (quantizer !== undefined && !(Number.isInteger(quantizer) && quantizer >= 0 && quantizer <= 63))
+    throw new RangeError(`quantizer is ${quantizer}; it must be a whole number from 0 to 63`);
+  return quantizer;
+}
 
 /**
  * Memory that the device encodes from. Fill `data`, then pass the buffer to encode as the frame's data, once:

@@ -3,7 +3,13 @@ import type { PciDevice } from "../../device/device.ts";
 import { deviceReady, openDevice } from "../../device/open.ts";
 import type { StreamSettings } from "../driver/driver.ts";
 import { type DeviceLimits, isWithin, REFERENCE_LIMITS, readLimits } from "../driver/limits.ts";
-import { configMembers, type EncoderConfig, refuseUnknown, toStreamSettings } from "./encoder-config.ts";
+import {
+  configMembers,
+  type EncoderConfig,
+  refuseUnknown,
+  temporalLayersOf,
+  toStreamSettings,
+} from "./encoder-config.ts";
 import { notSupported } from "./exceptions.ts";
 
 /** WebCodecs' VideoEncoderSupport. */
@@ -60,9 +66,9 @@ export function settingsOf(config: EncoderConfig): StreamSettings {
       `codec is ${JSON.stringify(codec)}; the device encodes only VP9, 8-bit 4:2:0: leave codec out`,
     );
   if (alpha === "keep") throw notSupported('alpha is "keep"; the device encodes no alpha: leave it out');
-  if (scalabilityMode !== "L1T1")
+  if (temporalLayersOf(scalabilityMode) === undefined)
     throw notSupported(
-      `scalabilityMode is ${JSON.stringify(scalabilityMode)}; the device has one layer, L1T1: leave it out`,
+      `scalabilityMode is ${JSON.stringify(scalabilityMode)}; the device has L1T1, L1T2 and L1T3: leave it out`,
     );
   return toStreamSettings(config);
 }

@@ -1,4 +1,4 @@
-import { getField, packFields } from "../../registers/fields.ts";
+import { getField, packFields, unpackFields } from "../../registers/fields.ts";
 import type { CodecName } from "../codec/engine.ts";
 import { registers } from "../contract/registers.ts";
 
@@ -22,11 +22,10 @@ export function codecIdentity(name: CodecName, version: string): number {
   });
 }
 
-/** Value of the CAPS register with this codec: libav.js can't change a stream that runs. */
+/** Value of the CAPS register with this codec: libav.js has no layers, and can't change a stream that runs. */
 export function capabilities(identity: number): number {
   const { ID } = registers.CODEC.fields;
-  const { reset, fields } = registers.CAPS;
-  return getField(ID, identity) === ID.values["LIBAV.JS"]
-    ? reset & ~(1 << fields.FRAME_CONTROL.bits[0])
-    : reset;
+  if (getField(ID, identity) !== ID.values["LIBAV.JS"]) return registers.CAPS.reset;
+  const able = unpackFields(registers.CAPS, registers.CAPS.reset);
+  return packFields(registers.CAPS, { ...able, FRAME_CONTROL: 0, TEMPORAL_LAYERS: 0 });
 }

@@ -9,6 +9,7 @@ import { registers } from "../contract/registers.ts";
 import {
   COMPLETION_BYTES,
   CompletionFlag,
+  CompletionLayer,
   CompletionStatus,
   Opcode,
   SUBMISSION_BYTES,
@@ -332,7 +333,8 @@ export class Vp9Endpoint {
       at += data.byteLength;
     }
     this.#bytes += packetBytes;
-    const flags = packets.some(({ key }) => key) ? CompletionFlag.KEY : 0;
+    const key = packets.some(({ key }) => key) ? CompletionFlag.KEY : 0;
+    const flags = key | ((packets[0]?.layer ?? 0) << CompletionLayer.shift);
     return { status: CompletionStatus.OK, flags, packetBytes, busyUs };
   }
 

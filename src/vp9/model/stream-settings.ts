@@ -65,5 +65,6 @@ export function readStreamSettings(value: (register: RegisterName) => number): C
     speed: speed === DEFAULT ? null : within("SPEED", (between("SPEED", speed, 0, 0xff) << 24) >> 24),
     threads: within("THREADS"),
     settings: given,
+    temporalLayers: within("TEMPORAL_LAYERS"),
   };
 }

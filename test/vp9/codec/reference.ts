@@ -148,6 +148,7 @@ export function settingsFor(clip: Clip, more: Partial<CodecSettings> = {}): Code
     speed: null,
     threads: 1,
     settings: {},
+    temporalLayers: 1,
     ...more,
   };
 }

@@ -124,6 +124,13 @@ describe("a completion that can't be right ends the encoding, and the frames bef
       /completion 5 is DROPPED and has a packet of \d+ bytes/,
     ],
     [
+      "a layer that the stream has not",
+      5,
+      2,
+      { [Completion.STATUS]: (word) => word | (1 << 17) },
+      /completion 5 has temporal layer 1, but there are 1, and key frames are in 0/,
+    ],
+    [
       "an unknown status",
       5,
       2,

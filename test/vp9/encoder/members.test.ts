@@ -108,8 +108,8 @@ describe("what the device has not is refused with a reason, and another config m
   test.each([
     [{ alpha: "keep" }, /^alpha is "keep"; the device encodes no alpha: leave it out$/],
     [
-      { scalabilityMode: "L1T2" },
-      /^scalabilityMode is "L1T2"; the device has one layer, L1T1: leave it out$/,
+      { scalabilityMode: "L2T1" },
+      /^scalabilityMode is "L2T1"; the device has L1T1, L1T2 and L1T3: leave it out$/,
     ],
   ] as const)("%j", async (more, message) => {
     using recorded = record();

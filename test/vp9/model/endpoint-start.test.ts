@@ -47,6 +47,8 @@ const refused: [RegisterValues, string][] = [
   [{ SPEED: 0xffff_fff7 }, "SPEED"],
   [{ THREADS: 0 }, "THREADS"],
   [{ THREADS: 65 }, "THREADS"],
+  [{ TEMPORAL_LAYERS: 0 }, "TEMPORAL_LAYERS"],
+  [{ TEMPORAL_LAYERS: 4 }, "TEMPORAL_LAYERS"],
   [{ SPACE: 2 }, "SPACE"],
   [{ RING_LOG2: 0 }, "RING_LOG2"],
   [{ RING_LOG2: 11 }, "RING_LOG2"],
@@ -245,7 +247,7 @@ test("read-only registers keep their values, whatever is written to the register
   for (const { offset } of readOnly) bar.write32(offset, 0xffff_ffff);
   expect(readOnly.map(({ offset }) => bar.read32(offset))).toEqual(before);
   // Neither do offsets keep anything that the table does not have.
-  for (const offset of [0x01c, 0x060, 0x0b4, 0x358, 0xffc]) {
+  for (const offset of [0x01c, 0x060, 0x0b4, 0x35c, 0xffc]) {
     bar.write32(offset, 0xffff_ffff);
     expect(bar.read32(offset)).toBe(0);
   }
