@@ -43,8 +43,8 @@ test.each([
       `cp ${basename(musl.loader)} ${basename(musl.cxx)} /lib/`,
       "if bun --version; then exit 1; fi",
       ...targets.flatMap((target) => [
-        // Each start would read it anew from the host.
-        `cp vfiokit-${target} /tmp/vfiokit`,
+        // Each start would read it anew from the host. The last one's model may still run for a moment.
+        `rm -f /tmp/vfiokit; cp vfiokit-${target} /tmp/vfiokit`,
         "PATH=/tmp:/usr/bin:/bin",
         "vfiokit --version",
         "vfiokit list --id 10ee:7022",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { chooseCodec } from "../../src/vp9/codec/codec.ts";
 import { type CodecName, engines } from "../../src/vp9/codec/engine.ts";
 import { LIBVPX_LICENCE } from "../../src/vp9/codec/libvpx-licence.ts";
+import { stepsOf } from "../document.ts";
 import { tempFolder } from "../media/rig.ts";
 import { withoutNetwork } from "./fresh-machine.ts";
 import { ROOT, start, startScript } from "./rig.ts";
@@ -89,6 +90,16 @@ test("--help and docs/encode.md have the table of engines, in its order", async 
   const section = page.split("\n## The model's codec\n")[1]!.split("\n## ")[0]!;
   const rows = [...section.matchAll(/^\| `(\S+)` \| (.*) \|$/gm)].map(([, name, about]) => [name, about]);
   expect(rows.slice(1, 1 + names.length)).toEqual(Object.entries(engines));
+});
+
+test("docs/encode.md shows what --codec help prints where nothing is cached", async () => {
+  const page = readFileSync(join(ROOT, "docs/encode.md"), "utf8");
+  const step = stepsOf(page).find(({ command }) => command === "bun run encode.ts --codec help");
+  const cache = `XDG_CACHE_HOME=${folder.file("uncached")}`;
+  const { stdout } = await start(["env", cache, "bun", "run", "encode.ts", "--codec", "help"]).ended();
+  const versionless = (lines: string) =>
+    lines.replace(/libvpx v[\d.]+/g, "libvpx").replace(/libvpx\.so\.\d+/g, "libvpx.so");
+  expect(versionless(text(stdout))).toBe(versionless(step!.shown));
 });
 
 test("docs/standalone.md has libvpx's licence", () => {

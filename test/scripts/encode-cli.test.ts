@@ -335,7 +335,10 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
     ["-o OUT one two", /unexpected argument "two"/],
     ["-o OUT --rc crf", /--rc crf: it must be one of cbr, vbr, cq/],
     ["-o OUT --path pio", /--path pio: it must be one of dma, window/],
-    ["-o OUT --codec x264", /--codec x264: it must be one of libvpx, debian, libav\.js, null/],
+    [
+      "-o OUT --codec x264",
+      /--codec x264: it must be one of libvpx, embedded, debian, libav\.js, null, help;/,
+    ],
     ["-o OUT --format yuy2", /--format yuy2: it must be one of i420, nv12/],
     ["-o OUT --bitrate 0", /--bitrate 0: it must be a whole number from 1 to 1000000/],
     ["-o OUT --bitrate 1e3", /--bitrate 1e3: it must be a whole number/],

@@ -56,9 +56,9 @@ async function probe(name: CodecName): Promise<Finding> {
 
 /** Every engine, in the order in which "auto" tries them. One at most is `used`. */
 export async function surveyEngines(): Promise<readonly SurveyedEngine[]> {
-  const found = await Promise.all(
-    codecNames.map(async (name) => ({ name, about: engines[name], ...(await probe(name)) })),
-  );
+  const found: Omit<SurveyedEngine, "used">[] = [];
+  // One after the other: a libvpx once loaded from a file would also be found by its name.
+  for (const name of codecNames) found.push({ name, about: engines[name], ...(await probe(name)) });
   const used = found.find(({ name, state }) => state !== "unavailable" && automaticNames.includes(name));
   return found.map((engine) => ({ ...engine, used: engine === used }));
 }
