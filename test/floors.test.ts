@@ -50,7 +50,18 @@ const hidden: Record<string, readonly string[]> = {
   "src/vp9/model": ["src/guest", "src/media", "src/vp9/driver", "src/vp9/encoder"],
 };
 
-const doors = ["bus", "decode", "doctor", "globals", "guest", "media", "model", "registers", "vp9"];
+const doors = [
+  "bus",
+  "decode",
+  "doctor",
+  "globals",
+  "guest",
+  "media",
+  "mediabunny",
+  "model",
+  "registers",
+  "vp9",
+];
 const frontDoors = [...doors.map((name) => `src/exports/${name}.ts`), "src/index.ts", "src/schemes.ts"];
 
 const sources = ["src", "scripts"].flatMap((folder) =>

@@ -160,6 +160,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "writerFor",
     "y4mRate",
   ],
+  "./mediabunny": ["DeviceError", "EncoderError", "registerVfiokitEncoder"],
   "./vp9": [
     "COMPLETION_BYTES",
     "Completion",

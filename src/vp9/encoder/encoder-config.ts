@@ -38,8 +38,8 @@ export interface EncoderConfig extends Settings {
   /** Codec threads. Default 1. */
   readonly threads?: number | undefined;
   /**
-   * Changes nothing: every frame is encoded without waiting for later ones, as "realtime" wants it, and none is dropped, as
-   * "quality" wants it. `speed` chooses between speed and quality.
+   * Changes nothing: every frame is encoded without waiting for later ones, as "realtime" wants it, and the software model
+   * drops none, as "quality" wants it. `speed` chooses between speed and quality.
    */
   readonly latencyMode?: "quality" | "realtime" | undefined;
   /** A hint, which changes nothing: `device` of openEncoder chooses a card or the software model. */
