@@ -1,6 +1,8 @@
 /** Notes on a result for its viewer, each a sentence or two. */
 
 import { shellWord } from "../../src/media/media-error.ts";
+import { rawFormats } from "../../src/media/raw-format.ts";
+import type { FrameSource } from "../../src/media/source.ts";
 import type { VideoFormat } from "../../src/media/video.ts";
 import { displayWidth } from "../../src/media/webm.ts";
 import type { EncoderConfig } from "../../src/vp9/encoder/encoder-config.ts";
@@ -32,6 +34,14 @@ function bitrateNote(video: VideoFormat, config: Pick<EncoderConfig, "bitrate" |
   ];
 }
 
+/** If the input had more chroma than can be encoded. */
+function conversionNote({ convertedFrom }: FrameSource): string[] {
+  if (!convertedFrom || !rawFormats[convertedFrom].isLossy) return [];
+  return [
+    `${convertedFrom} is 4:2:2, and only 4:2:0 can be encoded: each two rows of chroma become one, their mean`,
+  ];
+}
+
 /** Properties of the video that the output can't record. */
 function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[] {
   const notes = [];
@@ -52,14 +62,15 @@ function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[]
  * @param input as on the command line
  */
 export function notesOn(
-  video: VideoFormat,
+  source: FrameSource,
   config: Pick<EncoderConfig, "bitrate" | "bitrateMode">,
   codec: string,
   input: string,
   output: string,
 ): string[] {
   return [
-    ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(video, config) : []),
-    ...lossNotes(video, input, output.toLowerCase().endsWith(".webm")),
+    ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(source.video, config) : []),
+    ...conversionNote(source),
+    ...lossNotes(source.video, input, output.toLowerCase().endsWith(".webm")),
   ];
 }

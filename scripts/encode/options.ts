@@ -1,12 +1,7 @@
 /** encode.ts's options, as numbers, lists and choices. */
 
-import {
-  checkFps,
-  checkSize,
-  type MediaError,
-  type PixelFormat,
-  type Rational,
-} from "../../src/media/video.ts";
+import { type RawFormat, rawFormats } from "../../src/media/raw-format.ts";
+import { checkFps, checkSize, type MediaError, type Rational } from "../../src/media/video.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";
 import type { TransferPath } from "../../src/vp9/driver/stream-memory.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -41,7 +36,14 @@ function dimensions(text: string | undefined): { width: number; height: number }
   return size;
 }
 
-const inputFlags = { size: "--size WxH", fps: "--fps N[/D]", format: "--format i420|nv12" };
+/** Choices of --format. */
+export const formatNames = Object.keys(rawFormats) as RawFormat[];
+
+const inputFlags = {
+  size: "--size WxH",
+  fps: "--fps N[/D]",
+  format: `--format ${formatNames.join("|")}`,
+};
 
 /** What went wrong, and the options that say what an input does not. */
 export function wordInputError(error: MediaError): string {
@@ -87,7 +89,7 @@ export function readOptions(args: Arguments) {
     rawVideo: {
       size: dimensions(args.size),
       fps: fraction(args.fps),
-      format: args.format as PixelFormat | undefined,
+      format: args.format as RawFormat | undefined,
     },
   };
 }

@@ -15,7 +15,7 @@ import { runVerb } from "../cli/usage.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { chooseDevice, windowHint } from "./device.ts";
 import { notesOn } from "./notes.ts";
-import { readOptions } from "./options.ts";
+import { formatNames, readOptions } from "./options.ts";
 import { Interrupted, Outcome } from "./outcome.ts";
 
 function progressLine(
@@ -60,8 +60,8 @@ const verbArgs = {
   fps: { type: "string", valueHint: "N[/D]", description: "Frame rate of raw video; overrides a y4m's" },
   format: {
     type: "enum",
-    options: ["i420", "nv12"],
-    description: "Pixel format of raw video (default: i420)",
+    options: [...formatNames],
+    description: "Pixel format of raw video; only i420 and nv12 are not converted (default: i420)",
   },
   rc: {
     type: "enum",
@@ -160,7 +160,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
     input === undefined ? builtInClip() : await untilAborted(openFrameSource(input, rawVideo), interrupted);
   if (!source) throw new Interrupted();
   const { video } = source;
-  outcome.settings = { ...video, ...config };
+  outcome.settings = { ...video, convertedFrom: source.convertedFrom, ...config };
 
   outcome.exitCode = ExitCode.DEVICE;
   // Ctrl-C must end the wait for a model that fetches its codec, too.
@@ -178,7 +178,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
       signal: interrupted,
       onStart: ({ codec, path: taken }) => {
         const way = path === undefined && taken === "window" ? windowHint(spec) : "";
-        outcome.notes = notesOn(video, config, codec, input ?? "", output);
+        outcome.notes = notesOn(source, config, codec, input ?? "", output);
         outcome.inform([...(why ? [`${why} (${codec}${way})`] : []), ...outcome.notes]);
       },
       onProgress: (report) => progress.update(() => progressLine(report, source, frames, startMs)),

@@ -1,4 +1,4 @@
-/** vfiokit/media: raw video in (y4m, I420, NV12), packets of VP9 out (IVF, WebM). No device in sight. */
+/** vfiokit/media: raw video in (y4m, planes, packed 4:2:2), packets of VP9 out (IVF, WebM). No device in sight. */
 import "../os/bun-version.ts";
 import "./globals.ts";
 
@@ -6,6 +6,7 @@ export { builtInClip } from "../media/clip.ts";
 export { ivfWriter } from "../media/ivf.ts";
 export { OutputFile } from "../media/output-file.ts";
 export type { Packet, PacketWriter } from "../media/packet.ts";
+export type { RawFormat } from "../media/raw-format.ts";
 export { type FrameSource, openFrameSource, type SourceOptions } from "../media/source.ts";
 export {
   checkFps,

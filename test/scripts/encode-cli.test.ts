@@ -336,7 +336,7 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
     ["-o OUT --rc crf", /--rc crf: it must be one of cbr, vbr, cq/],
     ["-o OUT --path pio", /--path pio: it must be one of dma, window/],
     ["-o OUT --codec x264", /--codec x264: it must be one of libvpx, debian, libav\.js, null/],
-    ["-o OUT --format yuy2", /--format yuy2: it must be one of i420, nv12/],
+    ["-o OUT --format yuy2", /--format yuy2: it must be one of i420, nv12, yv12, nv21, yuyv, uyvy, mono/],
     ["-o OUT --bitrate 0", /--bitrate 0: it must be a whole number from 1 to 1000000/],
     ["-o OUT --bitrate 1e3", /--bitrate 1e3: it must be a whole number/],
     ["-o OUT --bitrate 1.5", /--bitrate 1\.5: it must be a whole number/],
@@ -411,12 +411,12 @@ describe("input that can't be used is exit code 3:", () => {
     [
       "10-bit video",
       converted("ten.y4m", "-pix_fmt", "yuv420p10le", "-strict", "-1"),
-      /the video is 10-bit 4:2:0 .* only 8-bit 4:2:0 can be encoded\. Convert it: ffmpeg -i/,
+      /the video is 10-bit 4:2:0 .* only 8-bit 4:2:0 and 8-bit monochrome can be encoded\. Convert it: ffmpeg -i/,
     ],
     [
       "4:2:2 video",
       converted("422.y4m", "-pix_fmt", "yuv422p"),
-      /the video is 8-bit 4:2:2 .* only 8-bit 4:2:0 can be encoded/,
+      /the video is 8-bit 4:2:2 .* only 8-bit 4:2:0 and 8-bit monochrome can be encoded/,
     ],
     [
       "a header that says less than there is",

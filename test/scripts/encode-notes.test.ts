@@ -12,7 +12,7 @@ import {
 import { readIvf } from "../media/read-ivf.ts";
 import { readWebm } from "../media/read-webm.ts";
 import { CLIP, decodedMd5, packetTimes, run, tempFolder } from "../media/rig.ts";
-import { encode, sizeOf, startScript, until } from "./rig.ts";
+import { encode, encodeJson, sizeOf, startScript, until } from "./rig.ts";
 
 setDefaultTimeout(120_000);
 
@@ -122,6 +122,35 @@ describe("what an output can't hold is said:", () => {
   });
 });
 
+describe("what is lost on the way in is said:", () => {
+  const small = ["--size", "64x48", "--fps", "25", "-o", folder.file("lost.ivf")];
+  const raw = folder.file("lost.raw");
+  writeFileSync(raw, Buffer.alloc(64 * 48 * 6, 100)); // 3 frames of 4:2:2, 4 of 4:2:0, or 6 of luma
+
+  test.each(["yuyv", "uyvy"])("half of the chroma, of %s", async (format) => {
+    const said = `${format} is 4:2:2, and only 4:2:0 can be encoded: each two rows of chroma become one, their mean`;
+    expect(await notes(raw, "--format", format, ...small)).toEqual([said]);
+    const report = await encodeJson(raw, "--format", format, ...small);
+    expect(report).toMatchObject({
+      frames: 3,
+      settings: { format: "i420", convertedFrom: format },
+      notes: [said],
+    });
+  });
+
+  test("nothing, of the other formats", async () => {
+    for (const [format, frames] of [
+      ["yv12", 4],
+      ["nv21", 4],
+      ["mono", 6],
+    ] as const) {
+      expect(await notes(raw, "--format", format, ...small)).toEqual([]);
+      const { settings, frames: encoded } = await encodeJson(raw, "--format", format, ...small);
+      expect([encoded, settings]).toMatchObject([frames, { convertedFrom: format }]);
+    }
+  });
+});
+
 test("each key frame of a WebM is in its index, as in vpxenc's, with --gop 12 at 25 frames a second", async () => {
   const input = y4m("gop.y4m", "YUV4MPEG2 W16 H16 F25:1 Ip A1:1 C420jpeg", 125);
   const [ours, theirs] = [folder.file("gop.webm"), folder.file("theirs.webm")];
@@ -177,7 +206,7 @@ describe("a y4m that can't be encoded as what it is is exit code 3, without a de
   test.each([
     ["W16 H16 F25:1 It", /the video is interlaced \(It: top field first\)/],
     ["W16 H16 F25:1 C420paldv", /are sited as in PAL DV/],
-    ["W16 H16 F25:1 Cmono", /the video is 8-bit monochrome \(Cmono\)/],
+    ["W16 H16 F25:1 Cmono12", /the video is 12-bit monochrome \(Cmono12\), and only .* can be encoded/],
     ["W16 H16 F2000000000:66666666", /both must be whole numbers from 1 to 1000000000/],
     ["W16 H16 F29.97:1", /"F29\.97:1" in .* is not a frame rate such as F25:1\. Give it: --fps N\[\/D\]/],
     ["W16 H16 F25:1 C420jpeg\r", /"C420jpeg\\r" in .* names an unknown chroma layout/],
