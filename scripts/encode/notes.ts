@@ -4,7 +4,7 @@ import { shellWord } from "../../src/media/media-error.ts";
 import { rawFormats } from "../../src/media/raw-format.ts";
 import type { FrameSource } from "../../src/media/source.ts";
 import type { VideoFormat } from "../../src/media/video.ts";
-import { displayWidth } from "../../src/media/webm.ts";
+import { displayWidth } from "../../src/media/webm-header.ts";
 import type { EncoderConfig } from "../../src/vp9/encoder/encoder-config.ts";
 
 /** libvpx's default bitrate, for any size. */
@@ -42,9 +42,19 @@ function conversionNote({ convertedFrom }: FrameSource): string[] {
   ];
 }
 
+/** What makes limited range of an input. */
+function limitedRangeCommand({ video, isY4m, convertedFrom }: FrameSource, input: string): string {
+  const { width, height, fps, format } = video;
+  const { ffmpeg } = rawFormats[convertedFrom ?? format];
+  const raw = `-f rawvideo -video_size ${width}x${height} -framerate ${fps.num}/${fps.den} -pix_fmt ${ffmpeg} `;
+  const swap = convertedFrom === "yv12" ? "swapuv," : "";
+  return `ffmpeg ${isY4m ? "" : raw}-i ${input === "-" ? "-" : shellWord(input)} -vf ${swap}scale=in_range=pc:out_range=tv -pix_fmt yuv420p -f yuv4mpegpipe limited.y4m`;
+}
+
 /** Properties of the video that the output can't record. */
-function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[] {
+function lossNotes(source: FrameSource, input: string, isWebm: boolean): string[] {
   const notes = [];
+  const { video } = source;
   const { width, height, pixelAspect } = video;
   if (pixelAspect && !isWebm && displayWidth(video) !== width)
     notes.push(
@@ -52,7 +62,7 @@ function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[]
     );
   if (video.fullRange)
     notes.push(
-      `the video is full range: ${isWebm ? "the WebM says so, but the VP9 in it" : "IVF can't say so, and the VP9 in it"} says limited, as vpxenc's does, and many players trust that and show too much contrast. To be safe, encode limited range: ffmpeg -i ${input === "-" ? "-" : shellWord(input)} -vf scale=out_range=tv -pix_fmt yuv420p -f yuv4mpegpipe limited.y4m`,
+      `the video is full range: ${isWebm ? "the WebM says so, but the VP9 in it" : "IVF can't say so, and the VP9 in it"} says limited, as vpxenc's does, and many players trust that and show too much contrast. To be safe, encode limited range: ${limitedRangeCommand(source, input)}`,
     );
   return notes;
 }
@@ -71,6 +81,6 @@ export function notesOn(
   return [
     ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(source.video, config) : []),
     ...conversionNote(source),
-    ...lossNotes(source.video, input, output.toLowerCase().endsWith(".webm")),
+    ...lossNotes(source, input, output.toLowerCase().endsWith(".webm")),
   ];
 }

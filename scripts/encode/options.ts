@@ -1,7 +1,13 @@
 /** encode.ts's options, as numbers, lists and choices. */
 
 import { type RawFormat, rawFormats } from "../../src/media/raw-format.ts";
-import { checkFps, checkSize, type MediaError, type Rational } from "../../src/media/video.ts";
+import {
+  checkFps,
+  checkPixelAspect,
+  checkSize,
+  type MediaError,
+  type Rational,
+} from "../../src/media/video.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";
 import type { TransferPath } from "../../src/vp9/driver/stream-memory.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -39,6 +45,18 @@ function dimensions(text: string | undefined): { width: number; height: number }
 /** Choices of --format. */
 export const formatNames = Object.keys(rawFormats) as RawFormat[];
 
+function pixelAspect(text: string | undefined): Rational | undefined {
+  if (text === undefined) return undefined;
+  const [, num, den] = /^(\d+):(\d+)$/.exec(text) ?? [];
+  if (!num || !den)
+    throw new UsageError(
+      `--pixel-aspect ${text}: it must be N:D, a pixel's width and height, such as 16:11 (1:1 is square)`,
+    );
+  const aspect = { num: Number(num), den: Number(den) };
+  checkPixelAspect(aspect, "--pixel-aspect");
+  return aspect;
+}
+
 const inputFlags = {
   size: "--size WxH",
   fps: "--fps N[/D]",
@@ -60,12 +78,15 @@ function frameList(text: string | undefined): ReadonlySet<number> {
   );
 }
 
+/** Options that say what the input is. */
+export const inputOptions = ["size", "fps", "format", "range", "pixel-aspect"] as const;
+
 type Arguments = Readonly<Record<string, unknown>> & {
   readonly [name in "in-flight" | "rc" | "speed" | "threads" | "timeout"]: string;
 } & {
-  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key" | "size" | "fps" | "format"]?:
-    | string
-    | undefined;
+  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key"]?: string | undefined;
+} & {
+  readonly [name in (typeof inputOptions)[number]]?: string | undefined;
 };
 
 /** Every option that is a number, a list or a choice. Throws UsageError, MediaError. */
@@ -90,6 +111,8 @@ export function readOptions(args: Arguments) {
       size: dimensions(args.size),
       fps: fraction(args.fps),
       format: args.format as RawFormat | undefined,
+      range: args.range as "limited" | "full" | undefined,
+      pixelAspect: pixelAspect(args["pixel-aspect"]),
     },
   };
 }

@@ -15,7 +15,7 @@ import { runVerb } from "../cli/usage.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { chooseDevice, windowHint } from "./device.ts";
 import { notesOn } from "./notes.ts";
-import { formatNames, readOptions } from "./options.ts";
+import { formatNames, inputOptions, readOptions } from "./options.ts";
 import { Interrupted, Outcome } from "./outcome.ts";
 
 function progressLine(
@@ -62,6 +62,16 @@ const verbArgs = {
     type: "enum",
     options: [...formatNames],
     description: "Pixel format of raw video; only i420 and nv12 are not converted (default: i420)",
+  },
+  range: {
+    type: "enum",
+    options: ["limited", "full"],
+    description: "Range of the samples, 16-235 or 0-255; overrides a y4m's",
+  },
+  "pixel-aspect": {
+    type: "string",
+    valueHint: "N:D",
+    description: "A pixel's width and height; overrides a y4m's",
   },
   rc: {
     type: "enum",
@@ -146,7 +156,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
     throw new UsageError("say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output");
   writerFor(output);
   const { config, path, inFlight, timeoutMs, frames, forceKey, rawVideo } = readOptions(args);
-  const described = (["size", "fps", "format"] as const).find((name) => args[name] !== undefined);
+  const described = inputOptions.find((name) => args[name] !== undefined);
   if (input === undefined && described)
     throw new UsageError(
       `--${described} describes an input, and none is given: name the file, or - for standard input`,

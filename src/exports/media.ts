@@ -3,6 +3,7 @@ import "../os/bun-version.ts";
 import "./globals.ts";
 
 export { builtInClip } from "../media/clip.ts";
+export type { ColorSpace } from "../media/color.ts";
 export { ivfWriter } from "../media/ivf.ts";
 export { OutputFile } from "../media/output-file.ts";
 export type { Packet, PacketWriter } from "../media/packet.ts";
@@ -10,6 +11,7 @@ export type { RawFormat } from "../media/raw-format.ts";
 export { type FrameSource, openFrameSource, type SourceOptions } from "../media/source.ts";
 export {
   checkFps,
+  checkPixelAspect,
   checkSize,
   frameSizeBytes,
   frameTimeUs,

@@ -1,7 +1,16 @@
 import { ByteFrames } from "./byte-frames.ts";
 import { type ByteInput, openByteInput } from "./byte-input.ts";
+import type { ColorSpace } from "./color.ts";
 import type { RawFormat } from "./raw-format.ts";
-import { checkFps, checkSize, MediaError, MILLISECONDS, type Rational, type VideoFormat } from "./video.ts";
+import {
+  checkFps,
+  checkPixelAspect,
+  checkSize,
+  MediaError,
+  MILLISECONDS,
+  type Rational,
+  type VideoFormat,
+} from "./video.ts";
 import { latin1, parseY4mHeader, Y4M_LINE_LIMIT, Y4M_MAGIC, y4mRate } from "./y4m.ts";
 
 /** Raw frames, one after the other. Disposing closes the file; twice is harmless. */
@@ -34,6 +43,12 @@ export interface SourceOptions {
   readonly fps?: Rational | undefined;
   /** Layout of raw video, i420 by default; for y4m it must agree with the header. */
   readonly format?: RawFormat | undefined;
+  /** Overrides what a y4m's header says. Full range is 0 to 255. */
+  readonly range?: "limited" | "full" | undefined;
+  /** A pixel's width over its height; overrides what a y4m's header says. */
+  readonly pixelAspect?: Rational | undefined;
+  /** No file says it. */
+  readonly colorSpace?: ColorSpace | undefined;
 }
 
 /**
@@ -45,6 +60,7 @@ export async function openFrameSource(input: string, options: SourceOptions): Pr
   try {
     if (options.fps) checkFps(options.fps, "fps");
     if (options.size) checkSize(options.size, "size");
+    if (options.pixelAspect) checkPixelAspect(options.pixelAspect, "pixelAspect");
     const start = await bytes.lookAhead(Y4M_MAGIC.length + 1);
     if (start.length === 0)
       throw new MediaError(
@@ -64,17 +80,17 @@ function openRaw(bytes: ByteInput, options: SourceOptions): FrameSource {
         "Describe it",
       { missing: ["size", "fps", "format"] },
     );
-  const video = { ...options.size, ...times(options.fps, { num: 30, den: 1 }) };
+  const video = { ...options.size, ...times(options.fps, { num: 30, den: 1 }), ...look({}, options) };
   return new ByteFrames(bytes, false, options.format ?? "i420", video);
 }
 
 async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameSource> {
   const line = { line: await takeHeaderLine(bytes), name: bytes.name, word: bytes.word };
-  const { format, ...header } = parseY4mHeader(line);
-  const size = `${header.width}x${header.height}`;
-  if (options.size && (options.size.width !== header.width || options.size.height !== header.height))
+  const header = parseY4mHeader(line);
+  const { width, height, format } = header;
+  if (options.size && (options.size.width !== width || options.size.height !== height))
     throw new MediaError(
-      `${bytes.name}: the y4m header says ${size}, but the size given is ${options.size.width}x${options.size.height}. ` +
+      `${bytes.name}: the y4m header says ${width}x${height}, but the size given is ${options.size.width}x${options.size.height}. ` +
         "Leave it out: y4m files contain their own",
     );
   if (options.format && options.format !== format)
@@ -82,7 +98,8 @@ async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameS
       `${bytes.name}: the y4m header says ${format}, but the format given is ${options.format}. ` +
         "Leave it out: y4m files contain their own",
     );
-  const video = { ...header, ...times(options.fps, options.fps ?? y4mRate(line)) };
+  const fps = times(options.fps, options.fps ?? y4mRate(line));
+  const video = { width, height, ...fps, ...look(header, options) };
   return new ByteFrames(bytes, true, format, video);
 }
 
@@ -90,6 +107,19 @@ async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameS
 function times(given: Rational | undefined, own: Rational): Pick<VideoFormat, "fps" | "timebase"> {
   if (given) return { fps: given, timebase: MILLISECONDS };
   return { fps: own, timebase: { num: own.den, den: own.num } };
+}
+
+/** How the samples are to be shown, as far as it is known: what the user says comes before what the file says. */
+function look(
+  file: Pick<VideoFormat, "pixelAspect" | "fullRange">,
+  { range, pixelAspect = file.pixelAspect, colorSpace }: SourceOptions,
+): Pick<VideoFormat, "pixelAspect" | "fullRange" | "colorSpace"> {
+  const fullRange = range === undefined ? file.fullRange : range === "full";
+  return {
+    ...(pixelAspect && pixelAspect.num !== pixelAspect.den ? { pixelAspect } : {}),
+    ...(fullRange === undefined ? {} : { fullRange }),
+    ...(colorSpace === undefined ? {} : { colorSpace }),
+  };
 }
 
 async function takeHeaderLine(bytes: ByteInput): Promise<string> {

@@ -46,8 +46,8 @@ export interface Y4mHeader {
   readonly format: "i420" | "mono";
   /** Absent if pixels are square or nothing is known of them. */
   readonly pixelAspect?: Rational;
-  /** Set for full range; absent for limited or unknown range. */
-  readonly fullRange?: true;
+  /** XCOLORRANGE, as ffmpeg writes it; absent if it is missing or anything but FULL and LIMITED. */
+  readonly fullRange?: boolean;
 }
 
 /**
@@ -63,7 +63,7 @@ export function parseY4mHeader(header: Y4mLine): Y4mHeader {
     ...size,
     format: format(header),
     ...pixelAspect(header),
-    ...(tagged(header, "XCOLORRANGE=") === "FULL" ? { fullRange: true } : {}),
+    ...range(header),
   };
 }
 
@@ -118,6 +118,11 @@ function pixelAspect(header: Y4mLine): Pick<Y4mHeader, "pixelAspect"> {
     );
   const [num, den] = [Number(left), Number(right)];
   return num === den || num === 0 || den === 0 ? {} : { pixelAspect: { num, den } };
+}
+
+function range(header: Y4mLine): Pick<Y4mHeader, "fullRange"> {
+  const text = tagged(header, "XCOLORRANGE=");
+  return text === "FULL" || text === "LIMITED" ? { fullRange: text === "FULL" } : {};
 }
 
 function checkInterlacing(header: Y4mLine): void {

@@ -12,6 +12,8 @@ const NAMES: Readonly<Record<number, string>> = {
   21682: "DisplayUnit",
   21936: "Colour",
   21937: "MatrixCoefficients",
+  21946: "TransferCharacteristics",
+  21947: "Primaries",
   21945: "Range",
   524531317: "Cluster",
   231: "Timestamp",

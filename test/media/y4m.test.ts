@@ -93,10 +93,11 @@ test.each([
 test.each([
   [" XCOLORRANGE=FULL", true],
   [" XCOLORRANGE=LIMITED", false],
-  ["", false],
-])("full range is what the header calls so (%j)", async (tag, fullRange) => {
+  [" XCOLORRANGE=full", undefined],
+  ["", undefined],
+])("the range is what the header says (%j)", async (tag, fullRange) => {
   using source = await openFrameSource(y4m("range.y4m", `YUV4MPEG2 W2 H2 F25:1${tag}\n`), {});
-  expect(source.video.fullRange ?? false).toBe(fullRange);
+  expect(source.video.fullRange).toBe(fullRange);
 });
 
 /** What a terminal would act on instead of showing it. */

@@ -319,7 +319,7 @@ describe("what is said", () => {
     expect(help.match(/^ {2}.*bun run encode\.ts .*-o /gm)).toHaveLength(3);
     expect(help).toContain("0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted");
     const options =
-      "output device path in-flight size fps format rc bitrate cq-level gop speed threads frames";
+      "output device path in-flight size fps format range pixel-aspect rc bitrate cq-level gop speed threads frames";
     for (const option of `${options} force-key codec json quiet`.split(" "))
       expect(help).toContain(`--${option}`);
   });
@@ -354,6 +354,21 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
       "-o OUT --fps 99999999999",
       /--fps: the frame rate is 99999999999\/1; both must be whole numbers from 1 to 1000000000/,
     ],
+    ["-o OUT --range pc", /--range pc: it must be one of limited, full/],
+    [
+      "-o OUT --pixel-aspect 16/9",
+      /--pixel-aspect 16\/9: it must be N:D, a pixel's width and height, such as 16:11/,
+    ],
+    [
+      "-o OUT --pixel-aspect 0:1",
+      /--pixel-aspect: the pixel aspect is 0:1; both must be whole numbers from 1/,
+    ],
+    [
+      "-o OUT --pixel-aspect 1:1000000000",
+      /--pixel-aspect: .* both must be whole numbers from 1 to 999999999/,
+    ],
+    ["-o OUT --pixel-aspect 16:11", /--pixel-aspect describes an input, and none is given/],
+    ["-o OUT --range full", /--range describes an input, and none is given/],
     ["-o OUT --size 320", /--size 320: it must be WxH, such as 1920x1080/],
     ["-o OUT --size 0x192", /--size: the width is 0; it must be a whole number from 1 to 16384/],
     ["-o OUT --size 320x20000", /--size: the height is 20000/],

@@ -111,6 +111,48 @@ describe("what an output can't hold is said:", () => {
     expect(readFileSync(limited).subarray(-(64 * 48 * 3) / 2)[0]).toBe(Math.round(16 + (62 * 219) / 255));
   });
 
+  test("full range that --range says, of raw video, with the command for it", async () => {
+    const size = ["--size", "64x48", "--fps", "25"];
+    const [raw, webm] = [folder.file("full.raw"), folder.file("said.webm")];
+    for (const format of ["i420", "yv12", "nv21", "uyvy", "mono"]) {
+      const luma = 64 * 48;
+      const layouts: Record<string, number> = { uyvy: 2 * luma, mono: luma };
+      const frame = Buffer.alloc(layouts[format] ?? (luma * 3) / 2, 128);
+      if (format === "uyvy") for (let i = 1; i < frame.length; i += 2) frame[i] = 60;
+      else frame.fill(60, 0, luma);
+      // V, at the end of the frame or before U.
+      if (format === "i420") frame.fill(200, (luma * 5) / 4);
+      if (format === "yv12") frame.fill(200, luma, (luma * 5) / 4);
+      writeFileSync(raw, frame);
+      const said = await notes(raw, "--format", format, ...size, "--range", "full", "-o", webm);
+      const limited = folder.file("limited-again.y4m");
+      const command = /ffmpeg .*/.exec(said.at(-1)!)![0].replace("limited.y4m", limited);
+      run("bash", "-c", `${command} -y -v error`);
+      const bytes = readFileSync(limited);
+      const planes = bytes.subarray(bytes.length - (luma * 3) / 2);
+      const isV = format === "i420" || format === "yv12";
+      const v = planes.at(-1)!;
+      expect([format, planes[0], planes[luma], v > 180]).toEqual([format, 68, 128, isV]);
+    }
+    expect(readWebm(readFileSync(webm)).numbers).toMatchObject({ Range: [2] });
+  });
+
+  test("nothing, if --range says that a y4m is limited, or --pixel-aspect that its pixels are square", async () => {
+    const input = y4m("wrong.y4m", "YUV4MPEG2 W64 H48 F25:1 Ip A4:3 C420jpeg XCOLORRANGE=FULL", 2);
+    const [webm, ivf] = [folder.file("right.webm"), folder.file("right.ivf")];
+    const right = ["--range", "limited", "--pixel-aspect", "1:1"];
+    expect(await notes(input, ...right, "-o", ivf)).toEqual([]);
+    const { settings } = await encodeJson(input, ...right, "-o", webm);
+    expect(settings).toMatchObject({ fullRange: false });
+    expect(settings).not.toHaveProperty("pixelAspect");
+    const { numbers } = readWebm(readFileSync(webm));
+    expect(numbers).toMatchObject({ Range: [1] });
+    expect(numbers.DisplayWidth).toBeUndefined();
+    const wide = await encodeJson(input, "--pixel-aspect", "16:11", "-o", webm);
+    expect(wide.settings).toMatchObject({ fullRange: true, pixelAspect: { num: 16, den: 11 } });
+    expect(readWebm(readFileSync(webm)).numbers).toMatchObject({ DisplayWidth: [93], DisplayHeight: [48] });
+  });
+
   test("the pixel aspect, of which a WebM makes the size to show", async () => {
     const wide = y4m("wide.y4m", "YUV4MPEG2 W64 H64 F25:1 Ip A16:9 C420jpeg", 3);
     const [webm, ivf] = [folder.file("wide.webm"), folder.file("wide.ivf")];
