@@ -5,6 +5,7 @@ import { rawFormats } from "../../src/media/raw-format.ts";
 import type { FrameSource } from "../../src/media/source.ts";
 import type { VideoFormat } from "../../src/media/video.ts";
 import { displayWidth } from "../../src/media/webm-header.ts";
+import type { ContainerName } from "../../src/media/writer.ts";
 import type { EncoderConfig } from "../../src/vp9/encoder/encoder-config.ts";
 
 /** libvpx's default bitrate, for any size. */
@@ -76,11 +77,11 @@ export function notesOn(
   config: Pick<EncoderConfig, "bitrate" | "bitrateMode">,
   codec: string,
   input: string,
-  output: string,
+  container: ContainerName,
 ): string[] {
   return [
     ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(source.video, config) : []),
     ...conversionNote(source),
-    ...lossNotes(source, input, output.toLowerCase().endsWith(".webm")),
+    ...lossNotes(source, input, container === "webm"),
   ];
 }

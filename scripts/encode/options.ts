@@ -8,6 +8,7 @@ import {
   type MediaError,
   type Rational,
 } from "../../src/media/video.ts";
+import { type ContainerName, containerNames } from "../../src/media/writer.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";
 import type { TransferPath } from "../../src/vp9/driver/stream-memory.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -57,15 +58,16 @@ function pixelAspect(text: string | undefined): Rational | undefined {
   return aspect;
 }
 
-const inputFlags = {
+const missingFlags = {
   size: "--size WxH",
   fps: "--fps N[/D]",
   format: `--format ${formatNames.join("|")}`,
+  container: `--container ${containerNames.join("|")}`,
 };
 
-/** What went wrong, and the options that say what an input does not. */
-export function wordInputError(error: MediaError): string {
-  const flags = error.missing.map((name) => inputFlags[name]);
+/** What went wrong, and the options that say what an input or a file's name does not. */
+export function wordMediaError(error: MediaError): string {
+  const flags = error.missing.map((name) => missingFlags[name]);
   return flags.length > 0 ? `${error.message}: ${flags.join(" ")}` : error.message;
 }
 
@@ -84,7 +86,9 @@ export const inputOptions = ["size", "fps", "format", "range", "pixel-aspect"] a
 type Arguments = Readonly<Record<string, unknown>> & {
   readonly [name in "in-flight" | "rc" | "speed" | "threads" | "timeout"]: string;
 } & {
-  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key"]?: string | undefined;
+  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "force-key" | "container"]?:
+    | string
+    | undefined;
 } & {
   readonly [name in (typeof inputOptions)[number]]?: string | undefined;
 };
@@ -102,6 +106,7 @@ export function readOptions(args: Arguments) {
   };
   return {
     config,
+    container: args.container as ContainerName | undefined,
     path: args.path as TransferPath | undefined,
     inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
     timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,

@@ -3,7 +3,7 @@ import { type ArgsDef, defineCommand, type ParsedArgs } from "citty";
 import { deviceReady } from "../../src/device/open.ts";
 import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
-import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
+import { containerFor, containerNames, openPacketWriter } from "../../src/media/writer.ts";
 import "../../src/schemes.ts";
 import { codecNames } from "../../src/vp9/codec/engine.ts";
 import { encodeFile, untilAborted } from "../../src/vp9/encoder/file.ts";
@@ -43,7 +43,12 @@ const verbArgs = {
     type: "string",
     alias: "o",
     valueHint: "OUT",
-    description: ".ivf or .webm file; - is IVF on standard output",
+    description: ".ivf or .webm file; - is standard output",
+  },
+  container: {
+    type: "enum",
+    options: [...containerNames],
+    description: "Container if OUT does not end in it (default for -: ivf)",
   },
   device: {
     type: "string",
@@ -154,8 +159,8 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const output = args.output;
   if (!output)
     throw new UsageError("say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output");
-  writerFor(output);
-  const { config, path, inFlight, timeoutMs, frames, forceKey, rawVideo } = readOptions(args);
+  const { config, path, inFlight, timeoutMs, frames, forceKey, rawVideo, container } = readOptions(args);
+  const isIn = containerFor(output, container);
   const described = inputOptions.find((name) => args[name] !== undefined);
   if (input === undefined && described)
     throw new UsageError(
@@ -180,7 +185,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const progress = openProgress(outcome.talks);
   const startMs = performance.now();
   try {
-    outcome.report = await encodeFile(source, () => openPacketWriter(output, video, input), {
+    outcome.report = await encodeFile(source, () => openPacketWriter(output, video, input, container), {
       encoder: { device: spec, path, inFlight, timeoutMs },
       config,
       frames,
@@ -188,7 +193,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
       signal: interrupted,
       onStart: ({ codec, path: taken }) => {
         const way = path === undefined && taken === "window" ? windowHint(spec) : "";
-        outcome.notes = notesOn(source, config, codec, input ?? "", output);
+        outcome.notes = notesOn(source, config, codec, input ?? "", isIn);
         outcome.inform([...(why ? [`${why} (${codec}${way})`] : []), ...outcome.notes]);
       },
       onProgress: (report) => progress.update(() => progressLine(report, source, frames, startMs)),

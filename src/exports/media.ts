@@ -24,5 +24,5 @@ export {
 } from "../media/video.ts";
 export { vp9CodecString } from "../media/vp9-level.ts";
 export { webmWriter } from "../media/webm.ts";
-export { openPacketWriter, writerFor } from "../media/writer.ts";
+export { type ContainerName, containerFor, openPacketWriter, writerFor } from "../media/writer.ts";
 export { parseY4mHeader, type Y4mHeader, type Y4mLine, y4mRate } from "../media/y4m.ts";

@@ -168,6 +168,33 @@ describe("output", () => {
     expect(stderr).toMatch(/9 frames \(1 key\)/);
   });
 
+  test("on standard output is WebM with --container webm: live in a pipe, complete in a file", async () => {
+    const [piped, redirected, named] = [output("webm"), output("webm"), output("webm")];
+    const webm = "-o - --container webm --quiet";
+    expect((await shell(`bun run encode.ts "$1" ${webm} | cat > "$2"`, y4m, piped)).exitCode).toBe(0);
+    expect((await shell(`bun run encode.ts "$1" ${webm} > "$2"`, y4m, redirected)).exitCode).toBe(0);
+    expect((await encode(y4m, "-o", named)).exitCode).toBe(0);
+    const duration = "ffprobe -v error -show_entries format=duration -of csv=p=0".split(" ");
+    expect(run(...duration, piped).toString()).toBe("N/A\n");
+    expect(run(...duration, redirected).toString()).toBe("0.750000\n");
+    for (const file of [piped, redirected]) {
+      expect(decodableFrames(file)).toBe(CLIP_FRAMES);
+      expect(decodedMd5(file)).toBe(decodedMd5(named));
+    }
+    expect(readFileSync(redirected).length).toBe(readFileSync(named).length);
+  });
+
+  test("without a known ending is what --container says, and the pixel aspect is kept in a WebM only", async () => {
+    const file = folder.file("no-ending");
+    const wide = ["--pixel-aspect", "4:3", "--container"];
+    const webm = await encodeJson(y4m, "-o", file, ...wide, "webm");
+    expect(webm).not.toHaveProperty("notes");
+    expect(decodableFrames(file)).toBe(CLIP_FRAMES);
+    const ivf = await encodeJson(y4m, "-o", file, ...wide, "ivf");
+    expect(ivf.notes).toEqual([expect.stringContaining("IVF can't store the pixel aspect 4:3")]);
+    expect(packetsOf(readFileSync(file))).toEqual(y4mPackets);
+  });
+
   test("through a pipe is whole, in a chain of commands, and is no other than the file", async () => {
     const file = output();
     const { exitCode } = await shell('cat "$1" | bun run encode.ts - -o - --quiet | cat > "$2"', y4m, file);
@@ -319,7 +346,7 @@ describe("what is said", () => {
     expect(help.match(/^ {2}.*bun run encode\.ts .*-o /gm)).toHaveLength(3);
     expect(help).toContain("0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted");
     const options =
-      "output device path in-flight size fps format range pixel-aspect rc bitrate cq-level gop speed threads frames";
+      "output container device path in-flight size fps format range pixel-aspect rc bitrate cq-level gop speed threads frames";
     for (const option of `${options} force-key codec json quiet`.split(" "))
       expect(help).toContain(`--${option}`);
   });
@@ -353,6 +380,11 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
     [
       "-o OUT --fps 99999999999",
       /--fps: the frame rate is 99999999999\/1; both must be whole numbers from 1 to 1000000000/,
+    ],
+    ["-o OUT --container mp4", /--container mp4: it must be one of ivf, webm/],
+    [
+      "-o OUT --container webm",
+      /\.ivf" ends in \.ivf, but the container given is webm\. Rename the file, or leave/,
     ],
     ["-o OUT --range pc", /--range pc: it must be one of limited, full/],
     [
@@ -391,7 +423,7 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
     expectFailure(
       await encode(y4m, "-o", file),
       2,
-      /out\.mp4" does not end in \.ivf or \.webm, the supported containers/,
+      /out\.mp4" does not end in \.ivf or \.webm, the supported containers\. .* say the container: --container ivf\|webm/,
     );
     expect(existsSync(file)).toBe(false);
   });
