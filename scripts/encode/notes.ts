@@ -35,6 +35,28 @@ function bitrateNote(video: VideoFormat, config: Pick<EncoderConfig, "bitrate" |
   ];
 }
 
+/** What --json says of the input beside its properties; undefined members are left out of JSON. */
+export function toldOf({ convertedFrom, guessed = {} }: FrameSource) {
+  const names = (["size", "fps", "format"] as const).filter((name) => guessed[name]);
+  return { convertedFrom, guessed: names.length > 0 ? names : undefined };
+}
+
+/** What the file's name added to the command line, as options; and what it says that was not believed. */
+function guessNotes({ guessed = {} }: FrameSource): string[] {
+  const { size, fps, format, doubt } = guessed;
+  const options = [
+    ...(size ? [`--size ${size.width}x${size.height}`] : []),
+    ...(fps ? [`--fps ${fps.num}${fps.den === 1 ? "" : `/${fps.den}`}`] : []),
+    ...(format ? [`--format ${format}`] : []),
+  ];
+  return [
+    ...(options.length > 0
+      ? [`guessed from the file's name, which its length confirms: ${options.join(" ")}`]
+      : []),
+    ...(doubt ? [doubt] : []),
+  ];
+}
+
 /** If the input had more chroma than can be encoded. */
 function conversionNote({ convertedFrom }: FrameSource): string[] {
   if (!convertedFrom || !rawFormats[convertedFrom].isLossy) return [];
@@ -81,6 +103,7 @@ export function notesOn(
 ): string[] {
   return [
     ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(source.video, config) : []),
+    ...guessNotes(source),
     ...conversionNote(source),
     ...lossNotes(source, input, container === "webm"),
   ];

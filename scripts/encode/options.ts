@@ -118,6 +118,7 @@ export function readOptions(args: Arguments) {
       format: args.format as RawFormat | undefined,
       range: args.range as "limited" | "full" | undefined,
       pixelAspect: pixelAspect(args["pixel-aspect"]),
+      guess: true,
     },
   };
 }

@@ -14,7 +14,7 @@ import { clock, openProgress } from "../cli/progress.ts";
 import { runVerb } from "../cli/usage.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { chooseDevice, windowHint } from "./device.ts";
-import { notesOn } from "./notes.ts";
+import { notesOn, toldOf } from "./notes.ts";
 import { formatNames, inputOptions, readOptions } from "./options.ts";
 import { Interrupted, Outcome } from "./outcome.ts";
 
@@ -61,7 +61,11 @@ const verbArgs = {
     description: "How frames reach the device (default: dma if there is an IOMMU, else window)",
   },
   "in-flight": { type: "string", default: "4", valueHint: "N", description: "Frames in flight at once" },
-  size: { type: "string", valueHint: "WxH", description: "Size of raw video" },
+  size: {
+    type: "string",
+    valueHint: "WxH",
+    description: "Size of raw video (default: as in the file's name)",
+  },
   fps: { type: "string", valueHint: "N[/D]", description: "Frame rate of raw video; overrides a y4m's" },
   format: {
     type: "enum",
@@ -175,7 +179,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
     input === undefined ? builtInClip() : await untilAborted(openFrameSource(input, rawVideo), interrupted);
   if (!source) throw new Interrupted();
   const { video } = source;
-  outcome.settings = { ...video, convertedFrom: source.convertedFrom, ...config };
+  outcome.settings = { ...video, ...toldOf(source), ...config };
 
   outcome.exitCode = ExitCode.DEVICE;
   // Ctrl-C must end the wait for a model that fetches its codec, too.

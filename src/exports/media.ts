@@ -4,6 +4,7 @@ import "./globals.ts";
 
 export { builtInClip } from "../media/clip.ts";
 export type { ColorSpace } from "../media/color.ts";
+export type { KnownVideo, NameGuess } from "../media/file-name.ts";
 export { ivfWriter } from "../media/ivf.ts";
 export { OutputFile } from "../media/output-file.ts";
 export type { Packet, PacketWriter } from "../media/packet.ts";

@@ -1,4 +1,5 @@
 import type { ByteInput } from "./byte-input.ts";
+import type { NameGuess } from "./file-name.ts";
 import { quoted } from "./media-error.ts";
 import { type FileLayout, type RawFormat, rawFormats } from "./raw-format.ts";
 import type { FrameSource } from "./source.ts";
@@ -16,6 +17,7 @@ export class ByteFrames implements FrameSource {
   readonly video: VideoFormat;
   readonly isY4m: boolean;
   readonly convertedFrom?: RawFormat;
+  readonly guessed: NameGuess;
   readonly frameCount: number | null;
   readonly #bytes: ByteInput;
   readonly #format: RawFormat;
@@ -25,11 +27,18 @@ export class ByteFrames implements FrameSource {
   #failure: MediaError | undefined;
   #open = true;
 
-  constructor(bytes: ByteInput, isY4m: boolean, format: RawFormat, video: Omit<VideoFormat, "format">) {
+  constructor(
+    bytes: ByteInput,
+    isY4m: boolean,
+    format: RawFormat,
+    video: Omit<VideoFormat, "format">,
+    guessed: NameGuess = {},
+  ) {
     const { becomes, layout } = rawFormats[format];
     this.name = bytes.name;
     this.video = { ...video, format: becomes };
     this.isY4m = isY4m;
+    this.guessed = guessed;
     if (format !== becomes) this.convertedFrom = format;
     this.#bytes = bytes;
     this.#format = format;

@@ -61,10 +61,14 @@ function pairsSwapped(size: Size): FileLayout {
 }
 
 function packed(size: Size, packing: Packing): FileLayout {
-  const frame = new Uint8Array(new ArrayBuffer(packedSizeBytes(size)));
+  const sizeBytes = packedSizeBytes(size);
+  let frame = new Uint8Array(0);
   return {
-    sizeBytes: frame.length,
-    parts: () => [frame],
+    sizeBytes,
+    parts: () => {
+      if (frame.length === 0) frame = new Uint8Array(new ArrayBuffer(sizeBytes));
+      return [frame];
+    },
     finish: (into) => packedToI420(frame, into, size, packing),
   };
 }

@@ -1,6 +1,7 @@
 import { ByteFrames } from "./byte-frames.ts";
 import { type ByteInput, openByteInput } from "./byte-input.ts";
 import type { ColorSpace } from "./color.ts";
+import { guessFromName, type NameGuess } from "./file-name.ts";
 import type { RawFormat } from "./raw-format.ts";
 import {
   checkFps,
@@ -23,6 +24,8 @@ export interface FrameSource extends Disposable {
   readonly isY4m?: boolean;
   /** Layout of the file's frames if it is another one than `video.format`: `read` converts them. */
   readonly convertedFrom?: RawFormat;
+  /** What the file's name added to what the user said, if SourceOptions.guess asked for that. */
+  readonly guessed?: NameGuess;
   /** Number of whole frames: exact for the clip and raw files, an estimate for y4m files, null for pipes. */
   readonly frameCount: number | null;
   /**
@@ -49,6 +52,11 @@ export interface SourceOptions {
   readonly pixelAspect?: Rational | undefined;
   /** No file says it. */
   readonly colorSpace?: ColorSpace | undefined;
+  /**
+   * Takes a raw file's size, rate and format from its name, as in clip_640x360_30fps.yuv, where they are not
+   * given. Only if the file's length is a whole number of such frames; not from a pipe. Default false.
+   */
+  readonly guess?: boolean | undefined;
 }
 
 /**
@@ -66,22 +74,27 @@ export async function openFrameSource(input: string, options: SourceOptions): Pr
       throw new MediaError(
         `${bytes.name} is empty: there is no frame to read. Check what should have written it`,
       );
-    return latin1(start) === `${Y4M_MAGIC} ` ? await openY4m(bytes, options) : openRaw(bytes, options);
+    return latin1(start) === `${Y4M_MAGIC} ` ? await openY4m(bytes, options) : openRaw(input, bytes, options);
   } catch (error) {
     bytes[Symbol.dispose]();
     throw error;
   }
 }
 
-function openRaw(bytes: ByteInput, options: SourceOptions): FrameSource {
-  if (!options.size)
+function openRaw(input: string, bytes: ByteInput, options: SourceOptions): FrameSource {
+  const guessed =
+    options.guess && input !== "-" && bytes.sizeBytes !== null
+      ? guessFromName(input, bytes.sizeBytes, options)
+      : {};
+  const { size, format = "i420" } = { ...options, ...guessed };
+  if (!size)
     throw new MediaError(
       `${bytes.name} is not y4m (it does not begin with "${Y4M_MAGIC} "), and raw video does not say its size. ` +
-        "Describe it",
+        `${guessed.doubt ? `${guessed.doubt.replace("t", "T")}. ` : ""}Describe it`,
       { missing: ["size", "fps", "format"] },
     );
-  const video = { ...options.size, ...times(options.fps, { num: 30, den: 1 }), ...look({}, options) };
-  return new ByteFrames(bytes, false, options.format ?? "i420", video);
+  const fps = times(options.fps, guessed.fps ?? { num: 30, den: 1 });
+  return new ByteFrames(bytes, false, format, { ...size, ...fps, ...look({}, options) }, guessed);
 }
 
 async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameSource> {

@@ -444,7 +444,11 @@ describe("input that can't be used is exit code 3:", () => {
     ],
     ["a folder", folder.file("folder"), /EISDIR: it is a folder; name a file in it/],
     ["an empty file", make("empty.y4m", ""), /empty\.y4m" is empty: there is no frame to read/],
-    ["raw video of unknown size", CLIP, /raw video does not say its size\. Describe it: --size WxH/],
+    [
+      "raw video of unknown size",
+      make("clip.yuv", clip),
+      /raw video does not say its size\. Describe it: --size WxH/,
+    ],
     [
       "a header without a size",
       make("sizeless.y4m", "YUV4MPEG2 F12:1\nFRAME\n"),

@@ -164,6 +164,48 @@ describe("what an output can't hold is said:", () => {
   });
 });
 
+describe("what the file's name says of raw video is used and said:", () => {
+  const out = folder.file("guessed.ivf");
+  const raw = (name: string, bytes: number) => {
+    writeFileSync(folder.file(name), Buffer.alloc(bytes, 100));
+    return folder.file(name);
+  };
+  const said = "guessed from the file's name, which its length confirms:";
+
+  test("its size, rate and format, each unless it is given", async () => {
+    const file = raw("a_64x48_50fps_nv12.yuv", 3 * 64 * 48 * 1.5);
+    expect(await notes(file, "-o", out)).toEqual([`${said} --size 64x48 --fps 50 --format nv12`]);
+    const { frames, settings, notes: inJson } = await encodeJson(file, "-o", out, "--fps", "25");
+    expect({ frames, inJson }).toEqual({ frames: 3, inJson: [`${said} --size 64x48 --format nv12`] });
+    expect(settings).toMatchObject({
+      ...{ width: 64, height: 48, format: "nv12", fps: { num: 25, den: 1 }, guessed: ["size", "format"] },
+    });
+    const all = await encodeJson(file, "-o", out, ..."--size 64x48 --fps 25 --format i420".split(" "));
+    expect(all).not.toHaveProperty("notes");
+    expect(all.settings).not.toHaveProperty("guessed");
+  });
+
+  test("what it says twice is not, with words", async () => {
+    const rates = raw("a_64x48_24fps_29.97fps.yuv", 64 * 48 * 1.5);
+    expect(await notes(rates, "-o", out)).toEqual([
+      `${said} --size 64x48`,
+      "the file's name has the rates 24 and 29.97, so none is used",
+    ]);
+    const sizes = raw("a_64x48_32x96.yuv", 64 * 48 * 1.5);
+    const { exitCode, stderr } = await encode(sizes, "-o", out);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(
+      /The file's name has the sizes 64x48 and 32x96, so none is used\. Describe it: --size WxH/,
+    );
+  });
+
+  test("what the length does not confirm is not, with words", async () => {
+    const { exitCode, stderr } = await encode(raw("b_64x48.yuv", 5000), "-o", out);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/says 64x48 i420, but its 5000 bytes are not a whole number of such frames/);
+  });
+});
+
 describe("what is lost on the way in is said:", () => {
   const small = ["--size", "64x48", "--fps", "25", "-o", folder.file("lost.ivf")];
   const raw = folder.file("lost.raw");
