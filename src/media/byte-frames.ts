@@ -1,8 +1,8 @@
 import type { ByteInput } from "./byte-input.ts";
 import type { NameGuess } from "./file-name.ts";
+import type { FrameSource } from "./frame-source.ts";
 import { quoted } from "./media-error.ts";
 import { type FileLayout, type RawFormat, rawFormats } from "./raw-format.ts";
-import type { FrameSource } from "./source.ts";
 import { frameSizeBytes, MediaError, type VideoFormat } from "./video.ts";
 import { latin1, Y4M_FRAME, Y4M_LINE_LIMIT } from "./y4m.ts";
 

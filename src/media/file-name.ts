@@ -68,8 +68,8 @@ function rate(text: string): Rational {
 }
 
 /**
- * Guesses what `known` lacks. Nothing is guessed unless the file's length is a whole number of frames, if the
- * name has another size than the known one, or if the name says two different things.
+ * Guesses what `known` lacks, if the file's length is a whole number of such frames. A name that has another
+ * size than the known one is not used, nor what it says twice in different ways.
  */
 export function guessFromName(path: string, sizeBytes: number, known: KnownVideo): NameGuess {
   const { sizes, rates, formats, other } = wordsOf(path);
@@ -88,7 +88,8 @@ export function guessFromName(path: string, sizeBytes: number, known: KnownVideo
   const format = known.format ?? [...formats][0];
   const frameBytes = rawFormats[format ?? "i420"].layout(size).sizeBytes;
   if (sizeBytes % frameBytes !== 0) {
-    if (known.size) return {}; // the end of the file will be an error
+    // If the size is known, the end of the file will be an error of its own.
+    if (known.size) return {};
     const frame = `${worded(size)} ${format ?? "i420"}`;
     return {
       doubt: `the file's name says ${frame}, but its ${sizeBytes} bytes are not a whole number of such frames (${frameBytes} bytes each)`,
