@@ -1,8 +1,11 @@
 /** Notes on a result for its viewer, each a sentence or two. */
 
 import { shellWord } from "../../src/media/media-error.ts";
+import { rawFormats } from "../../src/media/raw-format.ts";
+import type { FrameSource } from "../../src/media/source.ts";
 import type { VideoFormat } from "../../src/media/video.ts";
-import { displayWidth } from "../../src/media/webm.ts";
+import { displayWidth } from "../../src/media/webm-header.ts";
+import type { ContainerName } from "../../src/media/writer.ts";
 import type { EncoderConfig } from "../../src/vp9/encoder/encoder-config.ts";
 
 /** libvpx's default bitrate, for any size. */
@@ -32,9 +35,49 @@ function bitrateNote(video: VideoFormat, config: Pick<EncoderConfig, "bitrate" |
   ];
 }
 
+/** What --json says of the input beside its properties; undefined members are left out of JSON. */
+export function toldOf({ convertedFrom, guessed = {} }: FrameSource) {
+  const names = (["size", "fps", "format"] as const).filter((name) => guessed[name]);
+  return { convertedFrom, guessed: names.length > 0 ? names : undefined };
+}
+
+/** What the file's name added to the command line, as options; and what it says that was not believed. */
+function guessNotes({ guessed = {} }: FrameSource): string[] {
+  const { size, fps, format, doubt } = guessed;
+  const options = [
+    ...(size ? [`--size ${size.width}x${size.height}`] : []),
+    ...(fps ? [`--fps ${fps.num}${fps.den === 1 ? "" : `/${fps.den}`}`] : []),
+    ...(format ? [`--format ${format}`] : []),
+  ];
+  return [
+    ...(options.length > 0
+      ? [`guessed from the file's name, which its length confirms: ${options.join(" ")}`]
+      : []),
+    ...(doubt ? [doubt] : []),
+  ];
+}
+
+/** If the input had more chroma than can be encoded. */
+function conversionNote({ convertedFrom }: FrameSource): string[] {
+  if (!convertedFrom || !rawFormats[convertedFrom].isLossy) return [];
+  return [
+    `${convertedFrom} is 4:2:2, and only 4:2:0 can be encoded: each two rows of chroma become one, their mean`,
+  ];
+}
+
+/** What makes limited range of an input. */
+function limitedRangeCommand({ video, isY4m, convertedFrom }: FrameSource, input: string): string {
+  const { width, height, fps, format } = video;
+  const { ffmpeg } = rawFormats[convertedFrom ?? format];
+  const raw = `-f rawvideo -video_size ${width}x${height} -framerate ${fps.num}/${fps.den} -pix_fmt ${ffmpeg} `;
+  const swap = convertedFrom === "yv12" ? "swapuv," : "";
+  return `ffmpeg ${isY4m ? "" : raw}-i ${input === "-" ? "-" : shellWord(input)} -vf ${swap}scale=in_range=pc:out_range=tv -pix_fmt yuv420p -f yuv4mpegpipe limited.y4m`;
+}
+
 /** Properties of the video that the output can't record. */
-function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[] {
+function lossNotes(source: FrameSource, input: string, isWebm: boolean): string[] {
   const notes = [];
+  const { video } = source;
   const { width, height, pixelAspect } = video;
   if (pixelAspect && !isWebm && displayWidth(video) !== width)
     notes.push(
@@ -42,7 +85,7 @@ function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[]
     );
   if (video.fullRange)
     notes.push(
-      `the video is full range: ${isWebm ? "the WebM says so, but the VP9 in it" : "IVF can't say so, and the VP9 in it"} says limited, as vpxenc's does, and many players trust that and show too much contrast. To be safe, encode limited range: ffmpeg -i ${input === "-" ? "-" : shellWord(input)} -vf scale=out_range=tv -pix_fmt yuv420p -f yuv4mpegpipe limited.y4m`,
+      `the video is full range: ${isWebm ? "the WebM says so, but the VP9 in it" : "IVF can't say so, and the VP9 in it"} says limited, as vpxenc's does, and many players trust that and show too much contrast. To be safe, encode limited range: ${limitedRangeCommand(source, input)}`,
     );
   return notes;
 }
@@ -52,14 +95,16 @@ function lossNotes(video: VideoFormat, input: string, isWebm: boolean): string[]
  * @param input as on the command line
  */
 export function notesOn(
-  video: VideoFormat,
+  source: FrameSource,
   config: Pick<EncoderConfig, "bitrate" | "bitrateMode">,
   codec: string,
   input: string,
-  output: string,
+  container: ContainerName,
 ): string[] {
   return [
-    ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(video, config) : []),
-    ...lossNotes(video, input, output.toLowerCase().endsWith(".webm")),
+    ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(source.video, config) : []),
+    ...guessNotes(source),
+    ...conversionNote(source),
+    ...lossNotes(source, input, container === "webm"),
   ];
 }

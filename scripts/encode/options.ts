@@ -1,12 +1,14 @@
 /** encode.ts's options, as numbers, lists and choices. */
 
+import { type RawFormat, rawFormats } from "../../src/media/raw-format.ts";
 import {
   checkFps,
+  checkPixelAspect,
   checkSize,
   type MediaError,
-  type PixelFormat,
   type Rational,
 } from "../../src/media/video.ts";
+import { type ContainerName, containerNames } from "../../src/media/writer.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";
 import type { TransferPath } from "../../src/vp9/driver/stream-memory.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -39,11 +41,31 @@ function dimensions(text: string | undefined): { width: number; height: number }
   return size;
 }
 
-const inputFlags = { size: "--size WxH", fps: "--fps N[/D]", format: "--format i420|nv12" };
+/** Choices of --format. */
+export const formatNames = Object.keys(rawFormats) as RawFormat[];
 
-/** What went wrong, and the options that say what an input does not. */
-export function wordInputError(error: MediaError): string {
-  const flags = error.missing.map((name) => inputFlags[name]);
+function pixelAspect(text: string | undefined): Rational | undefined {
+  if (text === undefined) return undefined;
+  const [, num, den] = /^(\d+):(\d+)$/.exec(text) ?? [];
+  if (!num || !den)
+    throw new UsageError(
+      `--pixel-aspect ${text}: it must be N:D, a pixel's width and height, such as 16:11 (1:1 is square)`,
+    );
+  const aspect = { num: Number(num), den: Number(den) };
+  checkPixelAspect(aspect, "--pixel-aspect");
+  return aspect;
+}
+
+const missingFlags = {
+  size: "--size WxH",
+  fps: "--fps N[/D]",
+  format: `--format ${formatNames.join("|")}`,
+  container: `--container ${containerNames.join("|")}`,
+};
+
+/** What went wrong, and the options that say what an input or a file's name does not. */
+export function wordMediaError(error: MediaError): string {
+  const flags = error.missing.map((name) => missingFlags[name]);
   return flags.length > 0 ? `${error.message}: ${flags.join(" ")}` : error.message;
 }
 
@@ -56,19 +78,17 @@ function frameList(text: string | undefined): ReadonlySet<number> {
   );
 }
 
+/** Options that say what the input is. */
+export const inputOptions = ["size", "fps", "format", "range", "pixel-aspect"] as const;
+
 type Arguments = Readonly<Record<string, unknown>> & {
   readonly [name in "in-flight" | "rc" | "speed" | "threads" | "timeout"]: string;
 } & {
-  readonly [name in
-    | "bitrate"
-    | "cq-level"
-    | "gop"
-    | "frames"
-    | "skip"
-    | "force-key"
-    | "size"
-    | "fps"
-    | "format"]?: string | undefined;
+  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "skip" | "force-key" | "container"]?:
+    | string
+    | undefined;
+} & {
+  readonly [name in (typeof inputOptions)[number]]?: string | undefined;
 };
 
 /** Every option that is a number, a list or a choice. Throws UsageError, MediaError. */
@@ -85,6 +105,7 @@ export function readOptions(args: Arguments) {
   };
   return {
     config,
+    container: args.container as ContainerName | undefined,
     path: args.path as TransferPath | undefined,
     inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
     timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,
@@ -94,7 +115,10 @@ export function readOptions(args: Arguments) {
     rawVideo: {
       size: dimensions(args.size),
       fps: fraction(args.fps),
-      format: args.format as PixelFormat | undefined,
+      format: args.format as RawFormat | undefined,
+      range: args.range as "limited" | "full" | undefined,
+      pixelAspect: pixelAspect(args["pixel-aspect"]),
+      guess: true,
     },
   };
 }

@@ -5,7 +5,7 @@ import type { EncodeReport } from "../../src/vp9/encoder/report.ts";
 import { ExitCode } from "../cli/exit-code.ts";
 import { wordError } from "../cli/remedy.ts";
 import { say } from "../cli/say.ts";
-import { wordInputError } from "./options.ts";
+import { wordMediaError } from "./options.ts";
 
 export class Interrupted extends Error {
   constructor() {
@@ -58,7 +58,7 @@ export class Outcome {
       this.exitCode = stageExitCodes[error.stage];
     }
     if (error instanceof Interrupted) this.exitCode = ExitCode.INTERRUPTED;
-    this.#errorText = error instanceof MediaError ? wordInputError(error) : wordError(error);
+    this.#errorText = error instanceof MediaError ? wordMediaError(error) : wordError(error);
   }
 
   /** Prints the outcome; nothing when called again. */

@@ -3,7 +3,7 @@ import { type ArgsDef, defineCommand, type ParsedArgs } from "citty";
 import { deviceReady } from "../../src/device/open.ts";
 import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
-import { openPacketWriter, writerFor } from "../../src/media/writer.ts";
+import { containerFor, containerNames, openPacketWriter } from "../../src/media/writer.ts";
 import "../../src/schemes.ts";
 import { automaticNames, codecNames } from "../../src/vp9/codec/engine.ts";
 import { encodeFile, untilAborted } from "../../src/vp9/encoder/file.ts";
@@ -15,8 +15,8 @@ import { runVerb } from "../cli/usage.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { codecTable, printCodecs } from "./codecs.ts";
 import { chooseDevice, windowHint } from "./device.ts";
-import { notesOn } from "./notes.ts";
-import { readOptions } from "./options.ts";
+import { notesOn, toldOf } from "./notes.ts";
+import { formatNames, inputOptions, readOptions } from "./options.ts";
 import { Interrupted, Outcome } from "./outcome.ts";
 import { settingArgs, vpxencAnswers } from "./settings.ts";
 
@@ -45,7 +45,12 @@ const verbArgs = {
     type: "string",
     alias: "o",
     valueHint: "OUT",
-    description: ".ivf or .webm file; - is IVF on standard output",
+    description: ".ivf or .webm file; - is standard output",
+  },
+  container: {
+    type: "enum",
+    options: [...containerNames],
+    description: "Container if OUT does not end in it (default for -: ivf)",
   },
   device: {
     type: "string",
@@ -58,12 +63,26 @@ const verbArgs = {
     description: "How frames reach the device (default: dma if there is an IOMMU, else window)",
   },
   "in-flight": { type: "string", default: "4", valueHint: "N", description: "Frames in flight at once" },
-  size: { type: "string", valueHint: "WxH", description: "Size of raw video" },
+  size: {
+    type: "string",
+    valueHint: "WxH",
+    description: "Size of raw video (default: as in the file's name)",
+  },
   fps: { type: "string", valueHint: "N[/D]", description: "Frame rate of raw video; overrides a y4m's" },
   format: {
     type: "enum",
-    options: ["i420", "nv12"],
-    description: "Pixel format of raw video (default: i420)",
+    options: [...formatNames],
+    description: "Pixel format of raw video; only i420 and nv12 are not converted (default: i420)",
+  },
+  range: {
+    type: "enum",
+    options: ["limited", "full"],
+    description: "Range of the samples, 16-235 or 0-255; overrides a y4m's",
+  },
+  "pixel-aspect": {
+    type: "string",
+    valueHint: "N:D",
+    description: "A pixel's width and height; overrides a y4m's",
   },
   rc: {
     type: "enum",
@@ -158,9 +177,10 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const output = args.output;
   if (!output)
     throw new UsageError("say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output");
-  writerFor(output);
-  const { config, path, inFlight, timeoutMs, frames, skip, forceKey, rawVideo } = readOptions(args);
-  const described = (["size", "fps", "format"] as const).find((name) => args[name] !== undefined);
+  const { config, path, inFlight, timeoutMs, frames, skip, forceKey, rawVideo, container } =
+    readOptions(args);
+  const isIn = containerFor(output, container);
+  const described = inputOptions.find((name) => args[name] !== undefined);
   if (input === undefined && described)
     throw new UsageError(
       `--${described} describes an input, and none is given: name the file, or - for standard input`,
@@ -173,8 +193,9 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   using source =
     input === undefined ? builtInClip() : await untilAborted(openFrameSource(input, rawVideo), interrupted);
   if (!source) throw new Interrupted();
-  const { video } = source;
-  outcome.settings = { ...video, ...config };
+  const { colorSpace = source.video.colorSpace } = config;
+  const video = { ...source.video, ...(colorSpace && { colorSpace }) };
+  outcome.settings = { ...video, ...toldOf(source), ...config };
 
   outcome.exitCode = ExitCode.DEVICE;
   // Ctrl-C must end the wait for a model that fetches its codec, too.
@@ -184,7 +205,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const progress = openProgress(outcome.talks);
   const startMs = performance.now();
   try {
-    outcome.report = await encodeFile(source, () => openPacketWriter(output, video, input), {
+    outcome.report = await encodeFile(source, () => openPacketWriter(output, video, input, container), {
       encoder: { device: spec, path, inFlight, timeoutMs },
       config,
       frames,
@@ -193,7 +214,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
       signal: interrupted,
       onStart: ({ codec, path: taken }) => {
         const way = path === undefined && taken === "window" ? windowHint(spec) : "";
-        outcome.notes = notesOn(video, config, codec, input ?? "", output);
+        outcome.notes = notesOn(source, config, codec, input ?? "", isIn);
         outcome.inform([...(why ? [`${why} (${codec}${way})`] : []), ...outcome.notes]);
       },
       onProgress: (report) => progress.update(() => progressLine(report, source, frames, startMs)),

@@ -1,4 +1,4 @@
-import type { FrameSource } from "./source.ts";
+import type { FrameSource } from "./frame-source.ts";
 import { frameSizeBytes, type VideoFormat } from "./video.ts";
 
 const WIDTH = 320;

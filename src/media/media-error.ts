@@ -24,8 +24,8 @@ export class MediaError extends Error {
   override readonly name = "MediaError";
   /** The errno by name ("ENOSPC", "EPIPE", ...) when a system call failed, else undefined. */
   readonly code: string | undefined;
-  /** What the caller may say of the input that would help, by the names of SourceOptions. */
-  readonly missing: readonly ("size" | "fps" | "format")[];
+  /** What the caller may say that would help: of the input, by the names of SourceOptions, or the output's container. */
+  readonly missing: readonly ("size" | "fps" | "format" | "container")[];
 
   constructor(
     message: string,

@@ -1,33 +1,21 @@
+import { ByteFrames } from "./byte-frames.ts";
 import { type ByteInput, openByteInput } from "./byte-input.ts";
-import { quoted } from "./media-error.ts";
+import type { ColorSpace } from "./color.ts";
+import { guessFromName } from "./file-name.ts";
+import type { FrameSource } from "./frame-source.ts";
+import type { RawFormat } from "./raw-format.ts";
 import {
   checkFps,
+  checkPixelAspect,
   checkSize,
-  frameSizeBytes,
   MediaError,
   MILLISECONDS,
-  type PixelFormat,
   type Rational,
   type VideoFormat,
 } from "./video.ts";
-import { parseY4mHeader, Y4M_FRAME, Y4M_LINE_LIMIT, Y4M_MAGIC, y4mRate } from "./y4m.ts";
+import { latin1, parseY4mHeader, Y4M_LINE_LIMIT, Y4M_MAGIC, y4mRate } from "./y4m.ts";
 
-/** Raw frames, one after the other. Disposing closes the file; twice is harmless. */
-export interface FrameSource extends Disposable {
-  /** For messages: the path in quotes, "standard input" or "built-in clip". */
-  readonly name: string;
-  readonly video: VideoFormat;
-  /** Number of whole frames: exact for the clip and raw files, an estimate for y4m files, null for pipes. */
-  readonly frameCount: number | null;
-  /**
-   * Fills `into` (exactly frameSizeBytes) with the next frame: from a regular file directly and at once, from
-   * a pipe off the main thread, through 64 KiB chunks. One call at a time.
-   * @returns false at the clean end of input
-   * @throws MediaError (after all the whole frames) if the input ends inside a frame, ends before the size
-   * that the file had when it was opened, or is not what its header says
-   */
-  read(into: Uint8Array): boolean | Promise<boolean>;
-}
+export type { FrameSource } from "./frame-source.ts";
 
 /** What the user says about the input; raw video does not describe itself. */
 export interface SourceOptions {
@@ -35,14 +23,20 @@ export interface SourceOptions {
   readonly size?: { readonly width: number; readonly height: number } | undefined;
   /** Overrides the file's rate. Raw video without one runs at 30 frames a second, as in vpxenc. */
   readonly fps?: Rational | undefined;
-  /** Layout of raw video, i420 by default. y4m is always i420. */
-  readonly format?: PixelFormat | undefined;
+  /** Layout of raw video, i420 by default; for y4m it must agree with the header. */
+  readonly format?: RawFormat | undefined;
+  /** Overrides what a y4m's header says. Full range is 0 to 255. */
+  readonly range?: "limited" | "full" | undefined;
+  /** A pixel's width over its height; overrides what a y4m's header says. */
+  readonly pixelAspect?: Rational | undefined;
+  /** No file says it. */
+  readonly colorSpace?: ColorSpace | undefined;
+  /**
+   * Takes a raw file's size, rate and format from its name, as in clip_640x360_30fps.yuv, where they are not
+   * given. Only if the file's length is a whole number of such frames; not from a pipe. Default false.
+   */
+  readonly guess?: boolean | undefined;
 }
-
-/**
- * Steps of one read: each yield gives memory to fill and receives the byte count. Works for files and pipes.
- */
-type Steps = Generator<Uint8Array, boolean, number>;
 
 /**
  * Opens raw frames: y4m, recognized by its magic, or else raw planes. "-" is standard input.
@@ -53,52 +47,71 @@ export async function openFrameSource(input: string, options: SourceOptions): Pr
   try {
     if (options.fps) checkFps(options.fps, "fps");
     if (options.size) checkSize(options.size, "size");
+    if (options.pixelAspect) checkPixelAspect(options.pixelAspect, "pixelAspect");
     const start = await bytes.lookAhead(Y4M_MAGIC.length + 1);
     if (start.length === 0)
       throw new MediaError(
         `${bytes.name} is empty: there is no frame to read. Check what should have written it`,
       );
-    return latin1(start) === `${Y4M_MAGIC} ` ? await openY4m(bytes, options) : openRaw(bytes, options);
+    return latin1(start) === `${Y4M_MAGIC} ` ? await openY4m(bytes, options) : openRaw(input, bytes, options);
   } catch (error) {
     bytes[Symbol.dispose]();
     throw error;
   }
 }
 
-function openRaw(bytes: ByteInput, options: SourceOptions): FrameSource {
-  if (!options.size)
+function openRaw(input: string, bytes: ByteInput, options: SourceOptions): FrameSource {
+  const guessed =
+    options.guess && input !== "-" && bytes.sizeBytes !== null
+      ? guessFromName(input, bytes.sizeBytes, options)
+      : {};
+  const { size, format = "i420" } = { ...options, ...guessed };
+  if (!size)
     throw new MediaError(
       `${bytes.name} is not y4m (it does not begin with "${Y4M_MAGIC} "), and raw video does not say its size. ` +
-        "Describe it",
+        `${guessed.doubt ? `${guessed.doubt.replace("t", "T")}. ` : ""}Describe it`,
       { missing: ["size", "fps", "format"] },
     );
-  const video = {
-    ...options.size,
-    format: options.format ?? "i420",
-    ...times(options.fps, { num: 30, den: 1 }),
-  };
-  return new ByteFrames(bytes, video, false);
+  const fps = times(options.fps, guessed.fps ?? { num: 30, den: 1 });
+  return new ByteFrames(bytes, false, format, { ...size, ...fps, ...look({}, options) }, guessed);
 }
 
 async function openY4m(bytes: ByteInput, options: SourceOptions): Promise<FrameSource> {
   const line = { line: await takeHeaderLine(bytes), name: bytes.name, word: bytes.word };
   const header = parseY4mHeader(line);
-  const size = `${header.width}x${header.height}`;
-  if (options.size && (options.size.width !== header.width || options.size.height !== header.height))
+  const { width, height, format } = header;
+  if (options.size && (options.size.width !== width || options.size.height !== height))
     throw new MediaError(
-      `${bytes.name}: the y4m header says ${size}, but the size given is ${options.size.width}x${options.size.height}. ` +
+      `${bytes.name}: the y4m header says ${width}x${height}, but the size given is ${options.size.width}x${options.size.height}. ` +
         "Leave it out: y4m files contain their own",
     );
-  if (options.format === "nv12")
-    throw new MediaError(`${bytes.name}: y4m video is always i420. Leave out the format nv12`);
-  const video = { ...header, format: "i420" as const };
-  return new ByteFrames(bytes, { ...video, ...times(options.fps, options.fps ?? y4mRate(line)) }, true);
+  if (options.format && options.format !== format)
+    throw new MediaError(
+      `${bytes.name}: the y4m header says ${format}, but the format given is ${options.format}. ` +
+        "Leave it out: y4m files contain their own",
+    );
+  const fps = times(options.fps, options.fps ?? y4mRate(line));
+  const video = { width, height, ...fps, ...look(header, options) };
+  return new ByteFrames(bytes, true, format, video);
 }
 
 /** The frame rate, where the user's overrides the file's, and the time base that vpxenc uses for it. */
 function times(given: Rational | undefined, own: Rational): Pick<VideoFormat, "fps" | "timebase"> {
   if (given) return { fps: given, timebase: MILLISECONDS };
   return { fps: own, timebase: { num: own.den, den: own.num } };
+}
+
+/** How the samples are to be shown, as far as it is known: what the user says comes before what the file says. */
+function look(
+  file: Pick<VideoFormat, "pixelAspect" | "fullRange">,
+  { range, pixelAspect = file.pixelAspect, colorSpace }: SourceOptions,
+): Pick<VideoFormat, "pixelAspect" | "fullRange" | "colorSpace"> {
+  const fullRange = range === undefined ? file.fullRange : range === "full";
+  return {
+    ...(pixelAspect && pixelAspect.num !== pixelAspect.den ? { pixelAspect } : {}),
+    ...(fullRange === undefined ? {} : { fullRange }),
+    ...(colorSpace === undefined ? {} : { colorSpace }),
+  };
 }
 
 async function takeHeaderLine(bytes: ByteInput): Promise<string> {
@@ -116,133 +129,4 @@ async function takeHeaderLine(bytes: ByteInput): Promise<string> {
           "bytes. The file is damaged or cut short; write it again",
       );
   }
-}
-
-class ByteFrames implements FrameSource {
-  readonly name: string;
-  readonly video: VideoFormat;
-  readonly frameCount: number | null;
-  readonly #bytes: ByteInput;
-  readonly #isY4m: boolean;
-  readonly #frameBytes: number;
-  readonly #frameLine = new Uint8Array(new ArrayBuffer(Y4M_FRAME.length));
-  #index = 0;
-  #failure: MediaError | undefined;
-
-  constructor(bytes: ByteInput, video: VideoFormat, isY4m: boolean) {
-    this.name = bytes.name;
-    this.video = video;
-    this.#bytes = bytes;
-    this.#isY4m = isY4m;
-    this.#frameBytes = frameSizeBytes(video);
-    const stride = this.#frameBytes + (isY4m ? Y4M_FRAME.length : 0);
-    this.frameCount =
-      bytes.sizeBytes === null ? null : Math.floor((bytes.sizeBytes - bytes.position) / stride);
-  }
-
-  read(into: Uint8Array): boolean | Promise<boolean> {
-    if (into.length !== this.#frameBytes)
-      throw new RangeError(
-        `a frame of ${this.name} is ${this.#frameBytes} bytes; ${into.length} were given to fill`,
-      );
-    if (this.#failure) throw this.#failure;
-    return this.#run(this.#isY4m ? this.#readY4m(into) : this.#readPlanes(into, true));
-  }
-
-  [Symbol.dispose](): void {
-    this.#bytes[Symbol.dispose]();
-  }
-
-  /** Runs the steps; continues asynchronously from the first fill that returns a promise. */
-  #run(steps: Steps, got?: number): boolean | Promise<boolean> {
-    let step = got === undefined ? steps.next() : steps.next(got);
-    while (!step.done) {
-      const filled = this.#bytes.fill(step.value);
-      if (typeof filled !== "number") return filled.then((count) => this.#run(steps, count));
-      step = steps.next(filled);
-    }
-    return step.value;
-  }
-
-  *#readY4m(into: Uint8Array): Steps {
-    const at = this.#bytes.position;
-    const line = this.#frameLine;
-    const got = yield line;
-    if (got === 0) return this.#end();
-    if (latin1(line) !== Y4M_FRAME) {
-      const found = latin1(line.subarray(0, got));
-      if (found !== Y4M_FRAME.slice(0, got) && found !== "FRAME ") throw this.#misplaced(at, found);
-      if (got < line.length) throw this.#truncated(got, line.length + into.length);
-      yield* this.#skipLine(at);
-    }
-    return yield* this.#readPlanes(into, false);
-  }
-
-  *#readPlanes(into: Uint8Array, mayEnd: boolean): Steps {
-    const got = yield into;
-    if (got === 0 && mayEnd) return this.#end();
-    if (got < into.length) throw this.#truncated(got, into.length);
-    this.#index++;
-    return true;
-  }
-
-  /** Skips a frame line's parameters; none of them matters to a progressive encoder. */
-  *#skipLine(at: number): Generator<Uint8Array, void, number> {
-    const byte = new Uint8Array(new ArrayBuffer(1));
-    for (let length = Y4M_FRAME.length; length < Y4M_LINE_LIMIT; length++) {
-      const got = yield byte;
-      if (got === 0) throw this.#truncated(length, Y4M_FRAME.length + this.#frameBytes);
-      if (byte[0] === 10) return;
-    }
-    throw this.#misplaced(at, `FRAME and ${Y4M_LINE_LIMIT} bytes without a newline`);
-  }
-
-  /** The end of input after a whole frame. It is clean unless the file was larger when it was opened. */
-  #end(): false {
-    const { position, sizeBytes } = this.#bytes;
-    if (sizeBytes !== null && position < sizeBytes)
-      throw this.#fail(
-        `${this.name} ends after ${this.#index} frames. ${this.#changed() || "It was shorter for a while: another program writes to it"}`,
-      );
-    return false;
-  }
-
-  #truncated(got: number, wanted: number): MediaError {
-    const { width, height, format } = this.video;
-    return this.#fail(
-      `${this.name} ends inside frame ${this.#index} (counted from 0): ${got} of its ${wanted} bytes are there. ` +
-        (this.#changed() ||
-          (this.#isY4m
-            ? "The file is cut short; write it again"
-            : `The file is cut short, or its frames are not ${width}x${height} ${format}: check its size and format`)),
-    );
-  }
-
-  /** Says what another program did to the file since it was opened, as far as its size shows it. */
-  #changed(): string {
-    const [before, now] = [this.#bytes.sizeBytes, this.#bytes.sizeNowBytes()];
-    if (before === null || now === null || before === now) return "";
-    const sizes = `it had ${before} bytes when it was opened and has ${now} now`;
-    return now < before
-      ? `It was cut short while it was read: ${sizes}. Encode it again when no other program writes to it`
-      : `It is still being written: ${sizes}. Encode it when it is complete`;
-  }
-
-  #misplaced(at: number, found: string): MediaError {
-    const { width, height } = this.video;
-    return this.#fail(
-      `${this.name}: frame ${this.#index} (counted from 0) should begin with "FRAME" at byte ${at}, where there is ` +
-        `${quoted(found)}. The header's size ${width}x${height} does not fit the data, or the file is damaged; ` +
-        "write it again",
-    );
-  }
-
-  #fail(message: string): MediaError {
-    this.#failure = new MediaError(message);
-    return this.#failure;
-  }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
 }

@@ -1,3 +1,4 @@
+import type { ColorSpace } from "./color.ts";
 import { MediaError } from "./media-error.ts";
 
 export { MediaError };
@@ -25,8 +26,10 @@ export interface VideoFormat {
   readonly timebase: Rational;
   /** A pixel's width over its height, if the input gives one and it is not 1. */
   readonly pixelAspect?: Rational;
-  /** Set if the input says that samples range from 0 to 255; otherwise limited range is assumed. */
-  readonly fullRange?: true;
+  /** Whether samples range from 0 to 255; false if they are known to be limited, 16 to 235. */
+  readonly fullRange?: boolean;
+  /** Absent if nothing is known of it. */
+  readonly colorSpace?: ColorSpace;
 }
 
 /** The time base that vpxenc uses when it is told the frame rate. */
@@ -64,6 +67,19 @@ export function checkSize(size: { width: number; height: number }, where: string
     if (!Number.isInteger(value) || value < 1 || value > MAX_SIDE)
       throw new MediaError(
         `${where}: the ${side} is ${value}; it must be a whole number from 1 to ${MAX_SIDE}`,
+      );
+  }
+}
+
+/** Largest term of a pixel aspect: y4m files are read up to this. */
+export const MAX_ASPECT_TERM = 999_999_999;
+
+/** Throws MediaError for a pixel aspect that can't be; `where` says who gave it. */
+export function checkPixelAspect({ num, den }: Rational, where: string): void {
+  for (const value of [num, den]) {
+    if (!Number.isInteger(value) || value < 1 || value > MAX_ASPECT_TERM)
+      throw new MediaError(
+        `${where}: the pixel aspect is ${num}:${den}; both must be whole numbers from 1 to ${MAX_ASPECT_TERM}`,
       );
   }
 }

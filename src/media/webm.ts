@@ -4,11 +4,7 @@ import type { PacketWriter } from "./packet.ts";
 import { PacketFile } from "./packet-file.ts";
 import type { VideoFormat } from "./video.ts";
 import { vp9CodecString } from "./vp9-level.ts";
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
+import { headerOf, type Replacement } from "./webm-header.ts";
 
 /** EBML id of a Cluster (Matroska specification, RFC 9559, 5.1.3). */
 const CLUSTER_ID = [0x1f, 0x43, 0xb6, 0x75];
@@ -16,25 +12,6 @@ const ID_BYTES = 4;
 /** "Unknown size" (RFC 8794, 6.2) in the widths mediabunny reserves for the Segment's and the Clusters' sizes. */
 const UNKNOWN_SEGMENT_SIZE = [0x07, 0xff, 0xff, 0xff, 0xff, 0xff];
 const UNKNOWN_CLUSTER_SIZE = [0x0f, 0xff, 0xff, 0xff, 0xff];
-
-/**
- * Placeholder for the display size, which vpxenc writes in pixels (RFC 9559, 5.1.4.1.28.12 to 14). mediabunny
- * can only write a ratio, reduced, in a unit that WebM does not have. Two consecutive numbers can't be
- * reduced, so their ratio keeps the size's place.
- */
-const PLACEHOLDER = { width: 2 ** 47 + 1, height: 2 ** 47 + 2 };
-const DISPLAY_UNIT = { pixels: 0, ratio: 3 } as const;
-
-/** DisplayWidth, DisplayHeight (6 bytes each) and DisplayUnit. */
-function displayElements({ width, height }: Size, unit: keyof typeof DISPLAY_UNIT): Buffer {
-  const bytes = Buffer.alloc(22);
-  bytes.set([0x54, 0xb0, 0x86], 0);
-  bytes.writeUIntBE(width, 3, 6);
-  bytes.set([0x54, 0xba, 0x86], 9);
-  bytes.writeUIntBE(height, 12, 6);
-  bytes.set([0x54, 0xb2, 0x81, DISPLAY_UNIT[unit]], 18);
-  return bytes;
-}
 
 /**
  * Writes mediabunny's chunks so that the file is playable at any moment, even after a crash: sizes not known
@@ -48,12 +25,11 @@ class WebmSink {
   #patches: StreamTargetChunk[] = [];
   #pending: Promise<void> = Promise.resolve();
   readonly #file: OutputFile;
-  readonly #display: Size | undefined;
+  readonly #replacements: readonly Replacement[];
 
-  /** @param display the size that replaces the PLACEHOLDER */
-  constructor(file: OutputFile, display: Size | undefined) {
+  constructor(file: OutputFile, replacements: readonly Replacement[]) {
     this.#file = file;
-    this.#display = display;
+    this.#replacements = replacements;
   }
 
   /** The stream for mediabunny. It accepts every chunk; a failure is kept in `failure`. */
@@ -80,7 +56,7 @@ class WebmSink {
       this.#patches.push(chunk);
       return;
     }
-    if (this.#display) this.#setDisplaySize(chunk, this.#display);
+    this.#replaceInHeader(chunk);
     if (this.#file.seekable) this.#leaveSizesOpen(chunk);
     await this.#file.append(chunk.data);
     this.applyPatches();
@@ -90,12 +66,13 @@ class WebmSink {
     for (const { data, position } of this.#patches.splice(0)) this.#file.patch(data, position);
   }
 
-  #setDisplaySize({ data, position }: StreamTargetChunk, display: Size): void {
+  #replaceInHeader({ data, position }: StreamTargetChunk): void {
     if (position > this.segment.start) return;
-    const at = Buffer.from(data.buffer, data.byteOffset, data.length).indexOf(
-      displayElements(PLACEHOLDER, "ratio"),
-    );
-    if (at >= 0) data.set(displayElements(display, "pixels"), at);
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
+    for (const { from, to } of this.#replacements) {
+      const at = bytes.indexOf(from);
+      if (at >= 0) bytes.set(to, at);
+    }
   }
 
   #leaveSizesOpen({ data, position }: StreamTargetChunk): void {
@@ -107,25 +84,19 @@ class WebmSink {
   }
 }
 
-/** Width to show a picture at, in pixels, as in vpxenc; its height does not change. */
-export function displayWidth({ width, pixelAspect }: VideoFormat): number {
-  return pixelAspect ? Math.max(1, Math.round((width * pixelAspect.num) / pixelAspect.den)) : width;
-}
-
 /**
  * Writes VP9 as WebM into a newly opened file, packet by packet: at most one is held in memory. Closing fills
  * in the duration and the index (Cues); in a pipe it is a live WebM without a duration. Time stamps are
- * rounded to milliseconds, WebM's unit. The header gives the display size if pixels are not square, and says
- * full range if that is so. Without packets the result is a header with its video track, which ffmpeg and
+ * rounded to milliseconds, WebM's unit. The header gives the display size if pixels are not square, and the
+ * range and color space if they are known; the packets stay as they are. Without packets the result is a header with its video track, which ffmpeg and
  * vpxdec refuse, like every WebM without a frame.
  */
 export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<PacketWriter> {
   const { EncodedPacket, EncodedVideoPacketSource, Output, StreamTarget, WebMOutputFormat } = await import(
     "mediabunny"
   );
-  const { width, height, pixelAspect, fullRange } = video;
-  const display = pixelAspect && { width: displayWidth(video), height };
-  const sink = new WebmSink(file, display);
+  const { told, replacements } = headerOf(video);
+  const sink = new WebmSink(file, replacements);
   const output = new Output({
     format: new WebMOutputFormat({
       appendOnly: !file.seekable,
@@ -139,11 +110,9 @@ export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<
   const source = new EncodedVideoPacketSource("vp9");
   const decoderConfig = {
     codec: vp9CodecString(video),
-    codedWidth: width,
-    codedHeight: height,
-    ...(display ? { displayAspectWidth: PLACEHOLDER.width, displayAspectHeight: PLACEHOLDER.height } : {}),
-    // Only the range: given a matrix, mediabunny would also write it into the key frames.
-    ...(fullRange ? { colorSpace: { fullRange } } : {}),
+    codedWidth: video.width,
+    codedHeight: video.height,
+    ...told,
   };
   output.addVideoTrack(source, { decoderConfig });
   await output.start();

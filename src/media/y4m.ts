@@ -15,6 +15,8 @@ export const Y4M_FRAME = "FRAME\n";
 
 /** 8-bit 4:2:0 that vpxenc encodes as it is. They differ only in chroma siting, which VP9 does not record. */
 const CHROMA_420 = ["420", "420jpeg", "420mpeg2"];
+/** 8-bit luma without chroma, which vpxenc encodes as grey. */
+const LUMA_ONLY = "mono";
 /** Other layouts of yuv4mpeg(5) and of ffmpeg: subsampling, alpha, bits. */
 const OTHER_CHROMA = /^(mono|4(?:10|11|20|22|40|44))(alpha)?p?(9|1[0-6])?$/;
 /**
@@ -41,26 +43,27 @@ export interface Y4mLine {
 export interface Y4mHeader {
   readonly width: number;
   readonly height: number;
+  readonly format: "i420" | "mono";
   /** Absent if pixels are square or nothing is known of them. */
   readonly pixelAspect?: Rational;
-  /** Set for full range; absent for limited or unknown range. */
-  readonly fullRange?: true;
+  /** XCOLORRANGE, as ffmpeg writes it; absent if it is missing or anything but FULL and LIMITED. */
+  readonly fullRange?: boolean;
 }
 
 /**
  * Parses the header line (without its newline), except the frame rate: see {@link y4mRate}.
- * @throws MediaError for a missing or absurd size, a malformed pixel aspect, interlaced video, or chroma that
- * is not 8-bit 4:2:0 as VP9 has it
+ * @throws MediaError for a missing or absurd size, a malformed pixel aspect, interlaced video, or samples
+ * that are neither 8-bit 4:2:0 as VP9 has it nor 8-bit luma alone
  */
 export function parseY4mHeader(header: Y4mLine): Y4mHeader {
   const size = { width: side(header, "W"), height: side(header, "H") };
   checkSize(size, `${header.name}: the y4m header ${shown(header)} lies`);
   checkInterlacing(header);
-  checkChroma(header);
   return {
     ...size,
+    format: format(header),
     ...pixelAspect(header),
-    ...(tagged(header, "XCOLORRANGE=") === "FULL" ? { fullRange: true } : {}),
+    ...range(header),
   };
 }
 
@@ -117,6 +120,11 @@ function pixelAspect(header: Y4mLine): Pick<Y4mHeader, "pixelAspect"> {
   return num === den || num === 0 || den === 0 ? {} : { pixelAspect: { num, den } };
 }
 
+function range(header: Y4mLine): Pick<Y4mHeader, "fullRange"> {
+  const text = tagged(header, "XCOLORRANGE=");
+  return text === "FULL" || text === "LIMITED" ? { fullRange: text === "FULL" } : {};
+}
+
 function checkInterlacing(header: Y4mLine): void {
   const text = tagged(header, "I");
   if (text === undefined || text === "p" || text === "?") return;
@@ -132,9 +140,10 @@ function checkInterlacing(header: Y4mLine): void {
   );
 }
 
-function checkChroma(header: Y4mLine): void {
+function format(header: Y4mLine): Y4mHeader["format"] {
   const chroma = tagged(header, "C") ?? tagged(header, "XYSCSS=")?.toLowerCase() ?? "420jpeg";
-  if (CHROMA_420.includes(chroma)) return;
+  if (CHROMA_420.includes(chroma)) return "i420";
+  if (chroma === LUMA_ONLY) return "mono";
   const { name, word } = header;
   if (chroma === "420paldv")
     throw new MediaError(
@@ -148,10 +157,15 @@ function checkChroma(header: Y4mLine): void {
         "If the video is 8-bit 4:2:0, rewrite the header with C420jpeg",
     );
   const kind = layout === "mono" ? "monochrome" : [...layout].join(":");
-  // By default ffmpeg takes grey for full range and compresses it.
-  const keep = layout === "mono" ? "-vf scale=in_range=tv:out_range=tv " : "";
+  // By default ffmpeg takes grey for full range and compresses it, and dithers the chroma that it adds.
+  const keep = layout === "mono" ? "-vf scale=in_range=tv:out_range=tv -pix_fmt gray" : "-pix_fmt yuv420p";
   throw new MediaError(
-    `${name}: the video is ${bits}-bit ${kind}${alpha ? " with alpha" : ""} (C${chroma}), and only 8-bit 4:2:0 can be ` +
-      `encoded. Convert it: ffmpeg -i ${word} ${keep}-pix_fmt yuv420p -f yuv4mpegpipe out.y4m`,
+    `${name}: the video is ${bits}-bit ${kind}${alpha ? " with alpha" : ""} (C${chroma}), and only 8-bit 4:2:0 and 8-bit ` +
+      `monochrome can be encoded. Convert it: ffmpeg -i ${word} ${keep} -f yuv4mpegpipe out.y4m`,
   );
+}
+
+/** Bytes as text. */
+export function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
 }

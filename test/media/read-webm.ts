@@ -2,6 +2,9 @@
 
 const NAMES: Readonly<Record<number, string>> = {
   408125543: "Segment",
+  357149030: "Info",
+  2807729: "TimestampScale",
+  17545: "Duration",
   374648427: "Tracks",
   174: "TrackEntry",
   224: "Video",
@@ -12,6 +15,8 @@ const NAMES: Readonly<Record<number, string>> = {
   21682: "DisplayUnit",
   21936: "Colour",
   21937: "MatrixCoefficients",
+  21946: "TransferCharacteristics",
+  21947: "Primaries",
   21945: "Range",
   524531317: "Cluster",
   231: "Timestamp",
@@ -22,13 +27,24 @@ const NAMES: Readonly<Record<number, string>> = {
   179: "CueTime",
   241: "CueClusterPosition",
 };
-const MASTERS = "Segment Tracks TrackEntry Video Colour Cluster Cues CuePoint CueTrackPositions".split(" ");
+const MASTERS = "Segment Info Tracks TrackEntry Video Colour Cluster Cues CuePoint CueTrackPositions".split(
+  " ",
+);
+
+export interface WebmPacket {
+  readonly key: boolean;
+  readonly data: Uint8Array;
+  /** In units of the file's TimestampScale. */
+  readonly time: number;
+  /** Where its cluster begins, as in `clusters`. */
+  readonly cluster: number;
+}
 
 export interface Webm {
-  /** Unsigned values by name, in the order of the file. Absent names have no entry. */
+  /** Values by name, in the order of the file: unsigned, and Duration a float. Absent names have no entry. */
   readonly numbers: Readonly<Record<string, readonly number[]>>;
   /** Frames in the order of the file. */
-  readonly packets: readonly { readonly key: boolean; readonly data: Uint8Array }[];
+  readonly packets: readonly WebmPacket[];
   /** Where the clusters begin, in bytes from the start of the Segment's data, as Cues count. */
   readonly clusters: readonly number[];
 }
@@ -56,7 +72,14 @@ export function readWebm(bytes: Buffer): Webm {
       if (name === "Cluster") clusters.push(start - segmentStart);
       if (MASTERS.includes(name)) walk(at, end);
       else if (name === "SimpleBlock")
-        packets.push({ key: (bytes[at + 3]! & 0x80) !== 0, data: bytes.subarray(at + 4, end) });
+        packets.push({
+          key: (bytes[at + 3]! & 0x80) !== 0,
+          data: bytes.subarray(at + 4, end),
+          time: numbers.Timestamp!.at(-1)! + bytes.readInt16BE(at + 1),
+          cluster: clusters.at(-1)!,
+        });
+      else if (name === "Duration")
+        numbers[name] = [size === 8 ? bytes.readDoubleBE(at) : bytes.readFloatBE(at)];
       else if (name) numbers[name] = [...(numbers[name] ?? []), bytes.readUIntBE(at, size)];
       at = end;
     }

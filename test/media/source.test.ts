@@ -84,6 +84,7 @@ test.each(["1x1", "353x289", "320x192"])(
       format: "i420",
       fps: { num: 30_000, den: 1001 },
       timebase: { num: 1001, den: 30_000 },
+      fullRange: false,
     });
     expect(source.frameCount).toBe(3);
     const { frames } = await readAll(wrapped);
@@ -181,12 +182,53 @@ test("what the user says must make sense and agree with the header", async () =>
   expect((await refusal(header, { size: { width: 4, height: 2 } })).message).toContain(
     "header says 2x2, but the size given is 4x2",
   );
-  expect((await refusal(header, { format: "nv12" })).message).toContain("always i420");
+  expect((await refusal(header, { format: "nv12" })).message).toContain(
+    "header says i420, but the format given is nv12",
+  );
   expect((await refusal(header, { fps: { num: 25, den: 0 } })).message).toContain(
     "fps: the frame rate is 25/0",
   );
   const huge = await failure(() => openFrameSource(CLIP, { size: { width: 320, height: 20_000 } }));
   expect(huge.message).toContain("size: the height is 20000");
+});
+
+test.each([
+  ["raw", {}, {}],
+  [
+    "raw",
+    { range: "full", pixelAspect: { num: 16, den: 11 } },
+    { fullRange: true, pixelAspect: { num: 16, den: 11 } },
+  ],
+  ["raw", { range: "limited", pixelAspect: { num: 7, den: 7 } }, { fullRange: false }],
+  ["raw", { colorSpace: "bt709" }, { colorSpace: "bt709" }],
+  ["y4m", {}, { fullRange: true, pixelAspect: { num: 4, den: 3 } }],
+  ["y4m", { range: "limited" }, { fullRange: false, pixelAspect: { num: 4, den: 3 } }],
+  ["y4m", { pixelAspect: { num: 1, den: 1 } }, { fullRange: true }],
+  ["y4m", { colorSpace: "bt601" }, { fullRange: true, pixelAspect: { num: 4, den: 3 }, colorSpace: "bt601" }],
+] as const)(
+  "how %s video is to be shown is what the user says, or else what the file says: %j",
+  async (kind, said, look) => {
+    const file = y4m("look", kind === "y4m" ? "YUV4MPEG2 W2 H2 F25:1 A4:3 XCOLORRANGE=FULL\n" : "abcdef");
+    using source = await openFrameSource(file, {
+      size: { width: 2, height: 2 },
+      fps: { num: 25, den: 1 },
+      ...said,
+    });
+    const { width, height, format, fps, timebase, ...rest } = source.video;
+    expect(rest).toEqual(look);
+  },
+);
+
+test.each([
+  { num: 0, den: 1 },
+  { num: 1, den: 0 },
+  { num: 1.5, den: 1 },
+  { num: 1, den: 1_000_000_000 },
+])("a pixel aspect that can't be is a MediaError: %j", async (pixelAspect) => {
+  const size = { width: 320, height: 192 };
+  expect((await failure(() => openFrameSource(CLIP, { size, pixelAspect }))).message).toContain(
+    `pixelAspect: the pixel aspect is ${pixelAspect.num}:${pixelAspect.den}; both must be whole numbers from 1 to 999999999`,
+  );
 });
 
 test("raw video without a size is refused with what has to be said", async () => {

@@ -122,7 +122,7 @@ test.each([
   expect(packetTimes(file)).toHaveLength(CLIP_FRAMES);
 });
 
-test("square pixels and limited range are left unsaid, as vpxenc leaves them", async () => {
+test("square pixels, and a range and color space of which nothing is known, are left unsaid, as vpxenc leaves them", async () => {
   const file = folder.file("plain.webm");
   await using writer = await openPacketWriter(file, CLIP_VIDEO);
   await writeClip(writer);
@@ -132,14 +132,60 @@ test("square pixels and limited range are left unsaid, as vpxenc leaves them", a
     expect(numbers[name]).toBeUndefined();
 });
 
-test("full range is said in the header, and the packets stay as they were", async () => {
-  const file = folder.file("full.webm");
-  await using writer = await openPacketWriter(file, { ...CLIP_VIDEO, fullRange: true });
+/** Codes of RFC 9559, 5.1.4.1.28.17 and later: matrix, transfer, primaries, range; 2 and 0 are unspecified. */
+test.each([
+  [{ fullRange: true }, [2, 2, 2, 2]],
+  [{ fullRange: false }, [2, 2, 2, 1]],
+  [{ colorSpace: "bt601" }, [5, 6, 2, 0]],
+  [{ colorSpace: "bt709", fullRange: false }, [1, 1, 1, 1]],
+  [{ colorSpace: "smpte170", fullRange: true }, [6, 6, 6, 2]],
+  [{ colorSpace: "smpte240" }, [7, 7, 7, 0]],
+  [{ colorSpace: "bt2020", fullRange: false }, [9, 2, 9, 1]],
+  [{ colorSpace: "unknown" }, undefined],
+  [{ colorSpace: "unknown", fullRange: true }, [2, 2, 2, 2]],
+] as const)(
+  "of %j the header says what is known, and the packets stay as they were",
+  async (color, codes) => {
+    const file = folder.file("color.webm");
+    const pixelAspect = { num: 10, den: 11 };
+    await using writer = await openPacketWriter(file, { ...CLIP_VIDEO, ...color, pixelAspect });
+    await writeClip(writer, { rounds: 2 });
+    await writer.close();
+    const { numbers, packets } = readWebm(readFileSync(file));
+    const elements = ["MatrixCoefficients", "TransferCharacteristics", "Primaries", "Range"];
+    expect(elements.map((name) => numbers[name]?.join())).toEqual(
+      elements.map((_, index) => codes?.[index]?.toString()),
+    );
+    expect(numbers).toMatchObject({ DisplayWidth: [291], DisplayHeight: [192] });
+    const written = readIvf(readFileSync(ivf)).packets.map(({ data }) => data);
+    expect(packets.map(({ data }) => data)).toEqual([...written, ...written]);
+    expect(packetTimes(file)).toHaveLength(2 * CLIP_FRAMES);
+  },
+);
+
+test("ffprobe finds the aspect, range and color space in the header", async () => {
+  const file = folder.file("probed.webm");
+  const look = { pixelAspect: { num: 4, den: 3 }, fullRange: true, colorSpace: "bt709" } as const;
+  await using writer = await openPacketWriter(file, { ...CLIP_VIDEO, ...look });
   await writeClip(writer);
   await writer.close();
-  const { numbers, packets } = readWebm(readFileSync(file));
-  expect(numbers).toMatchObject({ Range: [2], MatrixCoefficients: [2] }); // full, unspecified
-  expect(packets.map(({ data }) => data)).toEqual(readIvf(readFileSync(ivf)).packets.map(({ data }) => data));
+  const names = ["sample_aspect_ratio", "display_aspect_ratio", "color_range", "color_space"];
+  const entries = `stream=${[...names, "color_transfer", "color_primaries"].join()}`;
+  // Otherwise ffprobe decodes a frame, and reports what the VP9 says.
+  const asInHeader = "ffprobe -v error -nofind_stream_info -of default=nw=1 -show_entries".split(" ");
+  expect(
+    run(...asInHeader, entries, file)
+      .toString()
+      .trim()
+      .split("\n"),
+  ).toEqual([
+    "sample_aspect_ratio=427:320",
+    "display_aspect_ratio=427:192",
+    "color_range=pc",
+    "color_space=bt709",
+    "color_transfer=bt709",
+    "color_primaries=bt709",
+  ]);
 });
 
 test("every key frame has its place in the index, however close they are", async () => {

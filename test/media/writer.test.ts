@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { linkSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { MediaError } from "../../src/media/video.ts";
-import { openPacketWriter } from "../../src/media/writer.ts";
+import { containerFor, openPacketWriter } from "../../src/media/writer.ts";
 import { readIvf } from "./read-ivf.ts";
 import {
   bash,
@@ -34,6 +34,48 @@ test("an ending other than .ivf and .webm is refused, and no file made", async (
     expect(error).toBeInstanceOf(MediaError);
     expect(error.message).toContain(`${name}" does not end in .ivf or .webm`);
     expect(await Bun.file(folder.file(name)).exists()).toBe(false);
+  }
+});
+
+test.each([
+  ["a.ivf", undefined, "ivf"],
+  ["a.IVF", "ivf", "ivf"],
+  ["a.b/c.webm", undefined, "webm"],
+  ["-", undefined, "ivf"],
+  ["-", "webm", "webm"],
+  ["-", "ivf", "ivf"],
+  ["a", "webm", "webm"],
+  ["a.mkv", "webm", "webm"],
+  ["webm/a", "ivf", "ivf"],
+  ["a.constructor", "ivf", "ivf"],
+] as const)("%s with the container %s given is %s", (output, given, container) => {
+  expect(containerFor(output, given)).toBe(container);
+});
+
+test("a container that is not the ending's is refused, and no file made", async () => {
+  for (const [name, given] of [
+    ["a.ivf", "webm"],
+    ["a.WebM", "ivf"],
+  ] as const) {
+    const file = folder.file(name);
+    const error = await failure(() => openPacketWriter(file, CLIP_VIDEO, undefined, given));
+    expect(error).toBeInstanceOf(MediaError);
+    expect(error.message).toContain(
+      `${name}" ends in .${name.slice(2).toLowerCase()}, but the container given is ${given}. Rename the file, or leave`,
+    );
+    expect(await Bun.file(file).exists()).toBe(false);
+  }
+});
+
+test("a name without an ending gets the container that is given", async () => {
+  for (const [container, magic] of [
+    ["ivf", "444b4946"],
+    ["webm", "1a45dfa3"],
+  ] as const) {
+    const file = folder.file(`no-ending-${container}`);
+    await using writer = await openPacketWriter(file, CLIP_VIDEO, undefined, container);
+    await writer.close();
+    expect(readFileSync(file).toString("hex", 0, 4)).toBe(magic);
   }
 });
 

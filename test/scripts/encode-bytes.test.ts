@@ -154,6 +154,36 @@ describe("encode.ts writes vpxenc's file, byte for byte,", () => {
     await expectVpxencFile(input, { bitrate: 300 });
   });
 
+  test("from YV12 and NV21, which are converted here, and from a y4m of luma alone", async () => {
+    const raw = (format: string, path: string, theirs: string) =>
+      expectVpxencFile(
+        {
+          ...people,
+          path,
+          ours: [...people.ours, "--format", format],
+          theirs: [theirs, ...people.theirs.slice(1)],
+        },
+        { bitrate: 300 },
+      );
+    const planes = ["-vf", "shuffleplanes=0:2:1", "-pix_fmt", "yuv420p", "-f", "rawvideo"];
+    const yv12 = await raw("yv12", people353("people.yv12", ...planes), "--yv12");
+    expect(yv12.settings).toMatchObject({ format: "i420", convertedFrom: "yv12" });
+    // vpxenc reads no NV21: it is given the same pictures as I420.
+    const path = people353("people.nv21", "-pix_fmt", "nv21", "-f", "rawvideo");
+    const output = folder.file("nv21.ivf");
+    const nv21 = await encodeJson(
+      ...[path, ...people.ours, "--format", "nv21", ...ourOptions({ bitrate: 300 }), "-o", output],
+    );
+    expect(nv21.settings).toMatchObject({ format: "nv12", convertedFrom: "nv21" });
+    expect(readFileSync(output).equals(vpxenc(people, { bitrate: 300 }))).toBe(true);
+
+    const grey = "scale=in_range=tv:out_range=tv,format=gray";
+    const mono = y4m(people353("mono.y4m", "-vf", grey, "-strict", "-1"), CLIP_FRAMES);
+    expect(readFileSync(mono.path).subarray(0, 100).toString()).toContain(" Cmono");
+    const { settings } = await expectVpxencFile(mono, { bitrate: 300 });
+    expect(settings).toMatchObject({ format: "i420", convertedFrom: "mono" });
+  });
+
   test.each(["353x289", "1x1"])("at %s, from y4m, raw I420 and raw NV12", async (size) => {
     const [width, height] = size.split("x");
     const scaled = ["-vf", `scale=${size.replace("x", ":")}`];

@@ -168,6 +168,33 @@ describe("output", () => {
     expect(stderr).toMatch(/9 frames \(1 key\)/);
   });
 
+  test("on standard output is WebM with --container webm: live in a pipe, complete in a file", async () => {
+    const [piped, redirected, named] = [output("webm"), output("webm"), output("webm")];
+    const webm = "-o - --container webm --quiet";
+    expect((await shell(`bun run encode.ts "$1" ${webm} | cat > "$2"`, y4m, piped)).exitCode).toBe(0);
+    expect((await shell(`bun run encode.ts "$1" ${webm} > "$2"`, y4m, redirected)).exitCode).toBe(0);
+    expect((await encode(y4m, "-o", named)).exitCode).toBe(0);
+    const duration = "ffprobe -v error -show_entries format=duration -of csv=p=0".split(" ");
+    expect(run(...duration, piped).toString()).toBe("N/A\n");
+    expect(run(...duration, redirected).toString()).toBe("0.750000\n");
+    for (const file of [piped, redirected]) {
+      expect(decodableFrames(file)).toBe(CLIP_FRAMES);
+      expect(decodedMd5(file)).toBe(decodedMd5(named));
+    }
+    expect(readFileSync(redirected).length).toBe(readFileSync(named).length);
+  });
+
+  test("without a known ending is what --container says, and the pixel aspect is kept in a WebM only", async () => {
+    const file = folder.file("no-ending");
+    const wide = ["--pixel-aspect", "4:3", "--container"];
+    const webm = await encodeJson(y4m, "-o", file, ...wide, "webm");
+    expect(webm).not.toHaveProperty("notes");
+    expect(decodableFrames(file)).toBe(CLIP_FRAMES);
+    const ivf = await encodeJson(y4m, "-o", file, ...wide, "ivf");
+    expect(ivf.notes).toEqual([expect.stringContaining("IVF can't store the pixel aspect 4:3")]);
+    expect(packetsOf(readFileSync(file))).toEqual(y4mPackets);
+  });
+
   test("through a pipe is whole, in a chain of commands, and is no other than the file", async () => {
     const file = output();
     const { exitCode } = await shell('cat "$1" | bun run encode.ts - -o - --quiet | cat > "$2"', y4m, file);
@@ -319,7 +346,7 @@ describe("what is said", () => {
     expect(help.match(/^ {2}.*bun run encode\.ts .*-o /gm)).toHaveLength(3);
     expect(help).toContain("0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted");
     const options =
-      "output device path in-flight size fps format rc bitrate cq-level gop speed threads frames";
+      "output container device path in-flight size fps format range pixel-aspect rc bitrate cq-level gop speed threads frames";
     for (const option of `${options} force-key codec json quiet`.split(" "))
       expect(help).toContain(`--${option}`);
   });
@@ -339,7 +366,7 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
       "-o OUT --codec x264",
       /--codec x264: it must be one of libvpx, embedded, debian, libav\.js, null, help;/,
     ],
-    ["-o OUT --format yuy2", /--format yuy2: it must be one of i420, nv12/],
+    ["-o OUT --format yuy2", /--format yuy2: it must be one of i420, nv12, yv12, nv21, yuyv, uyvy, mono/],
     ["-o OUT --bitrate 0", /--bitrate 0: it must be a whole number from 1 to 1000000/],
     ["-o OUT --bitrate 1e3", /--bitrate 1e3: it must be a whole number/],
     ["-o OUT --bitrate 1.5", /--bitrate 1\.5: it must be a whole number/],
@@ -357,6 +384,26 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
       "-o OUT --fps 99999999999",
       /--fps: the frame rate is 99999999999\/1; both must be whole numbers from 1 to 1000000000/,
     ],
+    ["-o OUT --container mp4", /--container mp4: it must be one of ivf, webm/],
+    [
+      "-o OUT --container webm",
+      /\.ivf" ends in \.ivf, but the container given is webm\. Rename the file, or leave/,
+    ],
+    ["-o OUT --range pc", /--range pc: it must be one of limited, full/],
+    [
+      "-o OUT --pixel-aspect 16/9",
+      /--pixel-aspect 16\/9: it must be N:D, a pixel's width and height, such as 16:11/,
+    ],
+    [
+      "-o OUT --pixel-aspect 0:1",
+      /--pixel-aspect: the pixel aspect is 0:1; both must be whole numbers from 1/,
+    ],
+    [
+      "-o OUT --pixel-aspect 1:1000000000",
+      /--pixel-aspect: .* both must be whole numbers from 1 to 999999999/,
+    ],
+    ["-o OUT --pixel-aspect 16:11", /--pixel-aspect describes an input, and none is given/],
+    ["-o OUT --range full", /--range describes an input, and none is given/],
     ["-o OUT --size 320", /--size 320: it must be WxH, such as 1920x1080/],
     ["-o OUT --size 0x192", /--size: the width is 0; it must be a whole number from 1 to 16384/],
     ["-o OUT --size 320x20000", /--size: the height is 20000/],
@@ -379,7 +426,7 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
     expectFailure(
       await encode(y4m, "-o", file),
       2,
-      /out\.mp4" does not end in \.ivf or \.webm, the supported containers/,
+      /out\.mp4" does not end in \.ivf or \.webm, the supported containers\. .* say the container: --container ivf\|webm/,
     );
     expect(existsSync(file)).toBe(false);
   });
@@ -400,7 +447,11 @@ describe("input that can't be used is exit code 3:", () => {
     ],
     ["a folder", folder.file("folder"), /EISDIR: it is a folder; name a file in it/],
     ["an empty file", make("empty.y4m", ""), /empty\.y4m" is empty: there is no frame to read/],
-    ["raw video of unknown size", CLIP, /raw video does not say its size\. Describe it: --size WxH/],
+    [
+      "raw video of unknown size",
+      make("clip.yuv", clip),
+      /raw video does not say its size\. Describe it: --size WxH/,
+    ],
     [
       "a header without a size",
       make("sizeless.y4m", "YUV4MPEG2 F12:1\nFRAME\n"),
@@ -414,12 +465,12 @@ describe("input that can't be used is exit code 3:", () => {
     [
       "10-bit video",
       converted("ten.y4m", "-pix_fmt", "yuv420p10le", "-strict", "-1"),
-      /the video is 10-bit 4:2:0 .* only 8-bit 4:2:0 can be encoded\. Convert it: ffmpeg -i/,
+      /the video is 10-bit 4:2:0 .* only 8-bit 4:2:0 and 8-bit monochrome can be encoded\. Convert it: ffmpeg -i/,
     ],
     [
       "4:2:2 video",
       converted("422.y4m", "-pix_fmt", "yuv422p"),
-      /the video is 8-bit 4:2:2 .* only 8-bit 4:2:0 can be encoded/,
+      /the video is 8-bit 4:2:2 .* only 8-bit 4:2:0 and 8-bit monochrome can be encoded/,
     ],
     [
       "a header that says less than there is",

@@ -12,7 +12,7 @@ import {
 import { readIvf } from "../media/read-ivf.ts";
 import { readWebm } from "../media/read-webm.ts";
 import { CLIP, decodedMd5, packetTimes, run, tempFolder } from "../media/rig.ts";
-import { encode, sizeOf, startScript, until } from "./rig.ts";
+import { encode, encodeJson, sizeOf, startScript, until } from "./rig.ts";
 
 setDefaultTimeout(120_000);
 
@@ -111,6 +111,48 @@ describe("what an output can't hold is said:", () => {
     expect(readFileSync(limited).subarray(-(64 * 48 * 3) / 2)[0]).toBe(Math.round(16 + (62 * 219) / 255));
   });
 
+  test("full range that --range says, of raw video, with the command for it", async () => {
+    const size = ["--size", "64x48", "--fps", "25"];
+    const [raw, webm] = [folder.file("full.raw"), folder.file("said.webm")];
+    for (const format of ["i420", "yv12", "nv21", "uyvy", "mono"]) {
+      const luma = 64 * 48;
+      const layouts: Record<string, number> = { uyvy: 2 * luma, mono: luma };
+      const frame = Buffer.alloc(layouts[format] ?? (luma * 3) / 2, 128);
+      if (format === "uyvy") for (let i = 1; i < frame.length; i += 2) frame[i] = 60;
+      else frame.fill(60, 0, luma);
+      // V, at the end of the frame or before U.
+      if (format === "i420") frame.fill(200, (luma * 5) / 4);
+      if (format === "yv12") frame.fill(200, luma, (luma * 5) / 4);
+      writeFileSync(raw, frame);
+      const said = await notes(raw, "--format", format, ...size, "--range", "full", "-o", webm);
+      const limited = folder.file("limited-again.y4m");
+      const command = /ffmpeg .*/.exec(said.at(-1)!)![0].replace("limited.y4m", limited);
+      run("bash", "-c", `${command} -y -v error`);
+      const bytes = readFileSync(limited);
+      const planes = bytes.subarray(bytes.length - (luma * 3) / 2);
+      const isV = format === "i420" || format === "yv12";
+      const v = planes.at(-1)!;
+      expect([format, planes[0], planes[luma], v > 180]).toEqual([format, 68, 128, isV]);
+    }
+    expect(readWebm(readFileSync(webm)).numbers).toMatchObject({ Range: [2] });
+  });
+
+  test("nothing, if --range says that a y4m is limited, or --pixel-aspect that its pixels are square", async () => {
+    const input = y4m("wrong.y4m", "YUV4MPEG2 W64 H48 F25:1 Ip A4:3 C420jpeg XCOLORRANGE=FULL", 2);
+    const [webm, ivf] = [folder.file("right.webm"), folder.file("right.ivf")];
+    const right = ["--range", "limited", "--pixel-aspect", "1:1"];
+    expect(await notes(input, ...right, "-o", ivf)).toEqual([]);
+    const { settings } = await encodeJson(input, ...right, "-o", webm);
+    expect(settings).toMatchObject({ fullRange: false });
+    expect(settings).not.toHaveProperty("pixelAspect");
+    const { numbers } = readWebm(readFileSync(webm));
+    expect(numbers).toMatchObject({ Range: [1] });
+    expect(numbers.DisplayWidth).toBeUndefined();
+    const wide = await encodeJson(input, "--pixel-aspect", "16:11", "-o", webm);
+    expect(wide.settings).toMatchObject({ fullRange: true, pixelAspect: { num: 16, den: 11 } });
+    expect(readWebm(readFileSync(webm)).numbers).toMatchObject({ DisplayWidth: [93], DisplayHeight: [48] });
+  });
+
   test("the pixel aspect, of which a WebM makes the size to show", async () => {
     const wide = y4m("wide.y4m", "YUV4MPEG2 W64 H64 F25:1 Ip A16:9 C420jpeg", 3);
     const [webm, ivf] = [folder.file("wide.webm"), folder.file("wide.ivf")];
@@ -119,6 +161,77 @@ describe("what an output can't hold is said:", () => {
     ]);
     expect(await notes(wide, "-o", webm)).toEqual([]);
     expect(readWebm(readFileSync(webm)).numbers).toMatchObject({ DisplayWidth: [114], DisplayHeight: [64] });
+  });
+});
+
+describe("what the file's name says of raw video is used and said:", () => {
+  const out = folder.file("guessed.ivf");
+  const raw = (name: string, bytes: number) => {
+    writeFileSync(folder.file(name), Buffer.alloc(bytes, 100));
+    return folder.file(name);
+  };
+  const said = "guessed from the file's name, which its length confirms:";
+
+  test("its size, rate and format, each unless it is given", async () => {
+    const file = raw("a_64x48_50fps_nv12.yuv", 3 * 64 * 48 * 1.5);
+    expect(await notes(file, "-o", out)).toEqual([`${said} --size 64x48 --fps 50 --format nv12`]);
+    const { frames, settings, notes: inJson } = await encodeJson(file, "-o", out, "--fps", "25");
+    expect({ frames, inJson }).toEqual({ frames: 3, inJson: [`${said} --size 64x48 --format nv12`] });
+    expect(settings).toMatchObject({
+      ...{ width: 64, height: 48, format: "nv12", fps: { num: 25, den: 1 }, guessed: ["size", "format"] },
+    });
+    const all = await encodeJson(file, "-o", out, ..."--size 64x48 --fps 25 --format i420".split(" "));
+    expect(all).not.toHaveProperty("notes");
+    expect(all.settings).not.toHaveProperty("guessed");
+  });
+
+  test("what it says twice is not, with words", async () => {
+    const rates = raw("a_64x48_24fps_29.97fps.yuv", 64 * 48 * 1.5);
+    expect(await notes(rates, "-o", out)).toEqual([
+      `${said} --size 64x48`,
+      "the file's name has the rates 24 and 29.97, so none is used",
+    ]);
+    const sizes = raw("a_64x48_32x96.yuv", 64 * 48 * 1.5);
+    const { exitCode, stderr } = await encode(sizes, "-o", out);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(
+      /The file's name has the sizes 64x48 and 32x96, so none is used\. Describe it: --size WxH/,
+    );
+  });
+
+  test("what the length does not confirm is not, with words", async () => {
+    const { exitCode, stderr } = await encode(raw("b_64x48.yuv", 5000), "-o", out);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/says 64x48 i420, but its 5000 bytes are not a whole number of such frames/);
+  });
+});
+
+describe("what is lost on the way in is said:", () => {
+  const small = ["--size", "64x48", "--fps", "25", "-o", folder.file("lost.ivf")];
+  const raw = folder.file("lost.raw");
+  writeFileSync(raw, Buffer.alloc(64 * 48 * 6, 100)); // 3 frames of 4:2:2, 4 of 4:2:0, or 6 of luma
+
+  test.each(["yuyv", "uyvy"])("half of the chroma, of %s", async (format) => {
+    const said = `${format} is 4:2:2, and only 4:2:0 can be encoded: each two rows of chroma become one, their mean`;
+    expect(await notes(raw, "--format", format, ...small)).toEqual([said]);
+    const report = await encodeJson(raw, "--format", format, ...small);
+    expect(report).toMatchObject({
+      frames: 3,
+      settings: { format: "i420", convertedFrom: format },
+      notes: [said],
+    });
+  });
+
+  test("nothing, of the other formats", async () => {
+    for (const [format, frames] of [
+      ["yv12", 4],
+      ["nv21", 4],
+      ["mono", 6],
+    ] as const) {
+      expect(await notes(raw, "--format", format, ...small)).toEqual([]);
+      const { settings, frames: encoded } = await encodeJson(raw, "--format", format, ...small);
+      expect([encoded, settings]).toMatchObject([frames, { convertedFrom: format }]);
+    }
   });
 });
 
@@ -177,7 +290,7 @@ describe("a y4m that can't be encoded as what it is is exit code 3, without a de
   test.each([
     ["W16 H16 F25:1 It", /the video is interlaced \(It: top field first\)/],
     ["W16 H16 F25:1 C420paldv", /are sited as in PAL DV/],
-    ["W16 H16 F25:1 Cmono", /the video is 8-bit monochrome \(Cmono\)/],
+    ["W16 H16 F25:1 Cmono12", /the video is 12-bit monochrome \(Cmono12\), and only .* can be encoded/],
     ["W16 H16 F2000000000:66666666", /both must be whole numbers from 1 to 1000000000/],
     ["W16 H16 F29.97:1", /"F29\.97:1" in .* is not a frame rate such as F25:1\. Give it: --fps N\[\/D\]/],
     ["W16 H16 F25:1 C420jpeg\r", /"C420jpeg\\r" in .* names an unknown chroma layout/],

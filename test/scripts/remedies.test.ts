@@ -15,7 +15,7 @@ import {
   wordRemedies,
 } from "../../scripts/cli/remedy.ts";
 import { UsageError } from "../../scripts/cli/usage-error.ts";
-import { wordInputError } from "../../scripts/encode/options.ts";
+import { wordMediaError } from "../../scripts/encode/options.ts";
 import { verbs } from "../../scripts/vfiokit/verbs.ts";
 import { DeviceError, openDevice } from "../../src/index.ts";
 import { MediaError } from "../../src/media/media-error.ts";
@@ -133,10 +133,14 @@ describe("an error carries its remedies as data", () => {
   });
 });
 
-test("encode.ts names the options for what an input does not say", () => {
+test("encode.ts names the options for what an input, or an output's name, does not say", () => {
   const error = new MediaError("x.y4m does not say it. Give it", { missing: ["fps", "format"] });
-  expect(wordInputError(error)).toBe("x.y4m does not say it. Give it: --fps N[/D] --format i420|nv12");
-  expect(wordInputError(new MediaError("no"))).toBe("no");
+  expect(wordMediaError(error)).toBe(
+    "x.y4m does not say it. Give it: --fps N[/D] --format i420|nv12|yv12|nv21|yuyv|uyvy|mono",
+  );
+  const unnamed = new MediaError("out has no ending. Say it", { missing: ["container"] });
+  expect(wordMediaError(unnamed)).toBe("out has no ending. Say it: --container ivf|webm");
+  expect(wordMediaError(new MediaError("no"))).toBe("no");
 });
 
 /** Each source file as the program has it, line by line: without comments and types, and without other programs' options. */

@@ -70,7 +70,7 @@ function optionsOf({ speed, rateControl, cqLevel, settings }: CodecSettings): Re
   const more = Object.entries(settings).map(([name, value]) => {
     const option = ffmpegOptions[name as SettingName];
     if (option === undefined)
-      throw new CodecError(`libav.js: it has no ${name}; leave it out, or use --codec libvpx or debian`);
+      throw new CodecError(`libav.js: it has no ${name}; leave it out, or use the codec libvpx`);
     return [option, String(value)];
   });
   return {
@@ -92,9 +92,7 @@ function optionsOf({ speed, rateControl, cqLevel, settings }: CodecSettings): Re
  */
 function openStream(libav: Instance, version: string, settings: CodecSettings): Codec {
   if (settings.temporalLayers > 1)
-    throw new CodecError(
-      "libav.js: it has no temporal layers; leave them out, or use --codec libvpx or debian",
-    );
+    throw new CodecError("libav.js: it has no temporal layers; leave them out, or use the codec libvpx");
   const { width, height, timebase } = settings;
   const attempt = <Result>(what: string, action: () => Result): Result => {
     try {

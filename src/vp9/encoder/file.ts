@@ -13,8 +13,8 @@ import { countChunk, type EncodeReport, emptyReport, Pace, type Portions, Stopwa
 /** Options for `encodeFile`. */
 export interface EncodeFileOptions {
   readonly encoder: Omit<EncoderOptions, "output" | "error">;
-  /** Size, format and times come from the source. */
-  readonly config: Omit<EncoderConfig, keyof VideoFormat | "framerate">;
+  /** Size, format and times come from the source, and so does the color space if it is not given here. */
+  readonly config: Omit<EncoderConfig, Exclude<keyof VideoFormat, "colorSpace"> | "framerate">;
   /** Stop after this many frames of the source, skipped ones included. */
   readonly frames?: number | undefined;
   /** Leave out this many frames at the start; those after them keep their times. */
@@ -124,7 +124,9 @@ export async function encodeFile(
       error: (error) => end.fail("device", error),
     });
     const { width, height, format, fps, timebase } = source.video;
-    await encoder.configure({ ...options.config, width, height, format, timebase, framerate: fps });
+    const { colorSpace = source.video.colorSpace } = options.config;
+    const shape = { width, height, format, timebase, framerate: fps, colorSpace };
+    await encoder.configure({ ...options.config, ...shape });
     lap("start");
     options.onStart?.(encoder.statistics);
     const last = options.frames ?? Number.POSITIVE_INFINITY;
