@@ -19,9 +19,11 @@ function goodKbps({ width, height, fps }: VideoFormat, bits: number): number {
   return Math.max(10, Number(kbps.toPrecision(2)));
 }
 
+type RateConfig = Pick<EncoderConfig, "bitrate" | "bitrateMode" | "lossless">;
+
 /** If the bitrate is libvpx's default: it is far too low, or caps the quality that was asked for. */
-function bitrateNote(video: VideoFormat, config: Pick<EncoderConfig, "bitrate" | "bitrateMode">): string[] {
-  if (config.bitrate !== undefined) return [];
+function bitrateNote(video: VideoFormat, config: RateConfig): string[] {
+  if (config.bitrate !== undefined || config.lossless || config.bitrateMode === "constant-quality") return [];
   const good = goodKbps(video, GOOD_BITS);
   if (config.bitrateMode === "quantizer") {
     const most = Math.max(2 * good, 2 * DEFAULT_KBPS);
@@ -96,7 +98,7 @@ function lossNotes(source: FrameSource, input: string, isWebm: boolean): string[
  */
 export function notesOn(
   source: FrameSource,
-  config: Pick<EncoderConfig, "bitrate" | "bitrateMode">,
+  config: RateConfig,
   codec: string,
   input: string,
   container: ContainerName,

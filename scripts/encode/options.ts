@@ -103,14 +103,20 @@ export function readOptions(args: Arguments) {
     threads: whole("threads", args.threads, ...registers.THREADS.range),
     ...readSettings(args),
   };
+  const frames = whole("frames", args.frames, 1, 2 ** 31);
+  const skip = whole("skip", args.skip, 0, 2 ** 31) ?? 0;
+  if (frames !== undefined && frames <= skip)
+    throw new UsageError(
+      `--frames ${frames} --skip ${skip}: no frame is left; --frames counts the skipped ones, too`,
+    );
   return {
     config,
     container: args.container as ContainerName | undefined,
     path: args.path as TransferPath | undefined,
     inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
     timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,
-    frames: whole("frames", args.frames, 1, 2 ** 31),
-    skip: whole("skip", args.skip, 0, 2 ** 31),
+    frames,
+    skip,
     forceKey: frameList(args["force-key"]),
     rawVideo: {
       size: dimensions(args.size),

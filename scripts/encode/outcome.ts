@@ -99,7 +99,9 @@ export class Outcome {
   }
 }
 
-function summary({ frames, keyFrames, packetBytes, wallMs }: EncodeReport, output: string): string {
+function summary(report: EncodeReport, output: string): string {
+  const { frames, keyFrames, droppedFrames, packetBytes, wallMs } = report;
+  const dropped = droppedFrames === 0 ? "" : `, ${droppedFrames} dropped`;
   const fps = (frames / wallMs) * 1000;
-  return `${frames} frames (${keyFrames} key), ${packetBytes} bytes, ${(wallMs / 1000).toFixed(2)} s (${fps.toFixed(1)} fps) -> ${output}`;
+  return `${frames} frames (${keyFrames} key)${dropped}, ${packetBytes} bytes, ${(wallMs / 1000).toFixed(2)} s (${fps.toFixed(1)} fps) -> ${output}`;
 }

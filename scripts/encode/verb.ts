@@ -23,10 +23,10 @@ import { settingArgs, vpxencAnswers } from "./settings.ts";
 function progressLine(
   report: EncodeReport,
   source: FrameSource,
-  limit: number | undefined,
+  { frames = Number.POSITIVE_INFINITY, skip }: { frames?: number | undefined; skip: number },
   startMs: number,
 ): string {
-  const total = Math.min(source.frameCount ?? Number.POSITIVE_INFINITY, limit ?? Number.POSITIVE_INFINITY);
+  const total = Math.min(source.frameCount ?? Number.POSITIVE_INFINITY, frames) - skip;
   const seconds = (performance.now() - startMs) / 1000;
   const fps = report.frames / seconds;
   const kbps = (report.packetBytes * 8) / report.videoMs;
@@ -217,7 +217,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
         outcome.notes = notesOn(source, config, codec, input ?? "", isIn);
         outcome.inform([...(why ? [`${why} (${codec}${way})`] : []), ...outcome.notes]);
       },
-      onProgress: (report) => progress.update(() => progressLine(report, source, frames, startMs)),
+      onProgress: (report) => progress.update(() => progressLine(report, source, { frames, skip }, startMs)),
       onFailure: async (error) => {
         progress.end();
         outcome.failed(error);

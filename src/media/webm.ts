@@ -88,8 +88,8 @@ class WebmSink {
  * Writes VP9 as WebM into a newly opened file, packet by packet: at most one is held in memory. Closing fills
  * in the duration and the index (Cues); in a pipe it is a live WebM without a duration. Time stamps are
  * rounded to milliseconds, WebM's unit. The header gives the display size if pixels are not square, and the
- * range and color space if they are known; the packets stay as they are. Without packets the result is a header with its video track, which ffmpeg and
- * vpxdec refuse, like every WebM without a frame.
+ * range and color space if they are known; the packets stay as they are. Without packets the result is a
+ * header with its video track, which ffmpeg and vpxdec refuse, like every WebM without a frame.
  */
 export async function webmWriter(file: OutputFile, video: VideoFormat): Promise<PacketWriter> {
   const { EncodedPacket, EncodedVideoPacketSource, Output, StreamTarget, WebMOutputFormat } = await import(

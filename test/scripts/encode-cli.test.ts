@@ -256,6 +256,7 @@ describe("what is said", () => {
     expect(report).toEqual({
       frames: CLIP_FRAMES,
       keyFrames: 1,
+      droppedFrames: 0,
       packetBytes: bytes,
       wallMs: expect.any(Number),
       portionsMs: {

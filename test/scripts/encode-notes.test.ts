@@ -58,6 +58,8 @@ describe("without a bitrate", () => {
     expect(await notes(large, "-o", out, "--rc", "cbr")).toEqual([tooLow]);
     expect(await notes(large, "-o", out, "--bitrate", "1600")).toEqual([]);
     expect(await notes(large, "-o", out, "--quiet")).toEqual([]);
+    expect(await notes(large, "-o", out, "--rc", "q", "--cq-level", "30")).toEqual([]);
+    expect(await notes(large, "-o", out, "--lossless", "1")).toEqual([]);
   });
 
   test("a quality is said to be capped, at any size", async () => {

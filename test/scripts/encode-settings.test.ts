@@ -1,10 +1,14 @@
 /** encode.ts's options beside vpxenc's, and the table of them in docs/encode.md. */
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { withSettingsTable } from "../../scripts/docs/settings-table.ts";
 import { vpxencAnswers } from "../../scripts/encode/settings.ts";
-import { encode, ROOT } from "./rig.ts";
+import { tempFolder } from "../media/rig.ts";
+import { encode, encodeJson, ROOT } from "./rig.ts";
+
+const folder = tempFolder();
+afterAll(() => folder[Symbol.dispose]());
 
 test("docs/encode.md has the settings that encode.ts has; bun run docs.ts writes them anew", () => {
   const document = readFileSync(join(ROOT, "docs/encode.md"), "utf8");
@@ -42,9 +46,18 @@ test.each([
   ["--lossless=2", "--lossless 2: it must be a whole number from 0 to 1"],
   ["--aq-mode=-1", "--aq-mode -1: it must be a whole number from 0 to 4"],
   ["--tune-content=noise", "--tune-content noise: it must be one of default, screen, film"],
+  ["--frames=5 --skip=5", "--frames 5 --skip 5: no frame is left; --frames counts the skipped ones, too"],
   ["--skip=50", "built-in clip has 50 frames, and 50 were to be skipped"],
 ])("%s is refused with what helps", async (option, words) => {
-  const { exitCode, stderr } = await encode(option, "-o", "/dev/null.ivf");
+  const { exitCode, stderr } = await encode(...option.split(" "), "-o", "/dev/null.ivf");
   expect(stderr).toContain(words);
   expect(exitCode).toBe(option.startsWith("--skip") ? 3 : 2);
+});
+
+test("frames that rate control drops are counted, and the others have packets", async () => {
+  const dropping = ["--rc", "cbr", "--bitrate", "20", "--drop-frame", "80", "--buf-sz", "300"];
+  const report = await encodeJson(...dropping, "--skip", "4", "-o", folder.file("dropping.ivf"));
+  const { frames, droppedFrames } = report as { frames: number; droppedFrames: number };
+  expect(droppedFrames).toBeGreaterThan(5);
+  expect(frames + droppedFrames).toBe(46);
 });

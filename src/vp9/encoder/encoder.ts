@@ -65,6 +65,7 @@ export class Encoder extends EncoderEvents implements Disposable {
   #flush: PromiseWithResolvers<void> | undefined;
   #collecting = false;
   #frames = 0;
+  #droppedFrames = 0;
   #deviceUs = 0;
   #codec = "";
   #inFlight = 0;
@@ -112,6 +113,7 @@ export class Encoder extends EncoderEvents implements Disposable {
       path: this.#options.path,
       inFlight: this.#inFlight,
       frames: this.#frames,
+      droppedFrames: this.#droppedFrames,
       deviceUs: this.#deviceUs,
       collectMs: this.#driver.collectMs,
       missedInterrupts: this.#driver.missedInterrupts,
@@ -350,7 +352,8 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.#frames++;
     this.#deviceUs += busyUs;
     stream!.releaseSlot(slot);
-    if (packet)
+    if (!packet) this.#droppedFrames++;
+    else
       this.#options.output(
         { type: key ? "key" : "delta", ...times, data: packet },
         stream!.nextMetadata(layer),

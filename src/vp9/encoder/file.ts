@@ -165,8 +165,9 @@ export async function encodeFile(
     end.fail("device", error);
   }
   if (encoder) {
-    const { codec, path, inFlight, deviceUs, missedInterrupts } = encoder.statistics;
-    Object.assign(report, { codec, path, inFlight, deviceMs: deviceUs / 1000, missedInterrupts });
+    const { codec, path, inFlight, droppedFrames, deviceUs, missedInterrupts } = encoder.statistics;
+    const deviceMs = deviceUs / 1000;
+    Object.assign(report, { codec, path, inFlight, droppedFrames, deviceMs, missedInterrupts });
   }
   await sink.close();
   if (!end.failure) encoder?.close();

@@ -94,6 +94,8 @@ export interface EncoderStatistics {
   readonly path: TransferPath;
   readonly inFlight: number;
   readonly frames: number;
+  /** How many of them rate control dropped: they have no chunk. */
+  readonly droppedFrames: number;
   /** Time the device's codec worked. */
   readonly deviceUs: number;
   /** Time spent here on taking packets from the device. */

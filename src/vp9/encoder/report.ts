@@ -25,6 +25,8 @@ export interface EncodeReport {
   /** Frames whose packets are in the output. */
   frames: number;
   keyFrames: number;
+  /** Frames that rate control dropped (dropFrame). */
+  droppedFrames: number;
   /** Bytes of packets, without the container's. */
   packetBytes: number;
   /** From opening the device to the finished file. */
@@ -49,6 +51,7 @@ export function emptyReport(): EncodeReport {
   return {
     frames: 0,
     keyFrames: 0,
+    droppedFrames: 0,
     packetBytes: 0,
     wallMs: 0,
     portionsMs: { start: 0, read: 0, submit: 0, wait: 0, collect: 0, write: 0, finish: 0 },
