@@ -7,6 +7,7 @@ const root = resolve(import.meta.dir, "..");
 const floors = [
   "src/remedy",
   "src/os",
+  "src/pixels",
   "src/debian",
   "src/registers",
   "src/pci",

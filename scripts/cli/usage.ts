@@ -110,7 +110,7 @@ function spelled([option, definition]: [string, ArgDef]): string {
   );
   if (definition.type === "boolean") return names;
   const choices = definition.type === "enum" ? definition.options?.join("|") : undefined;
-  return `${names} ${choices ?? definition.valueHint ?? option.toUpperCase()}`;
+  return `${names} ${definition.valueHint ?? choices ?? option.toUpperCase()}`;
 }
 
 function explained({ description = "", default: preset }: ArgDef): string {

@@ -6,6 +6,7 @@ import type { FrameSource } from "../../src/media/source.ts";
 import type { VideoFormat } from "../../src/media/video.ts";
 import { displayWidth } from "../../src/media/webm-header.ts";
 import type { ContainerName } from "../../src/media/writer.ts";
+import { profileOf, samplesOf } from "../../src/pixels/pixel-format.ts";
 import type { EncoderConfig } from "../../src/vp9/encoder/encoder-config.ts";
 
 /** libvpx's default bitrate, for any size. */
@@ -67,6 +68,15 @@ function conversionNote({ convertedFrom }: FrameSource): string[] {
   ];
 }
 
+/** If few decoders take what the VP9 will be. */
+function profileNote({ video }: FrameSource): string[] {
+  const profile = profileOf(video.format);
+  if (profile === 0) return [];
+  return [
+    `the video is ${samplesOf(video.format)}, and so it becomes VP9 of profile ${profile}, which few players and hardly any hardware decode. 8-bit 4:2:0 plays everywhere: ffmpeg's -pix_fmt yuv420p converts`,
+  ];
+}
+
 /** What makes limited range of an input. */
 function limitedRangeCommand({ video, isY4m, convertedFrom }: FrameSource, input: string): string {
   const { width, height, fps, format } = video;
@@ -107,6 +117,7 @@ export function notesOn(
     ...(/^lib(vpx|av\.js) /.test(codec) ? bitrateNote(source.video, config) : []),
     ...guessNotes(source),
     ...conversionNote(source),
+    ...profileNote(source),
     ...lossNotes(source, input, container === "webm"),
   ];
 }

@@ -59,7 +59,7 @@ function pixelAspect(text: string | undefined): Rational | undefined {
 const missingFlags = {
   size: "--size WxH",
   fps: "--fps N[/D]",
-  format: `--format ${formatNames.join("|")}`,
+  format: "--format FORMAT",
   container: `--container ${containerNames.join("|")}`,
 };
 

@@ -108,7 +108,7 @@ const ONE_PASS = "a real-time encoding has one pass; leave it out";
 const NO_ALT_REF = "without lag there are no alternate reference frames; leave it out";
 const SUMMARY = "--json prints what was encoded";
 const TWO_PASS = "it is for two passes, and a real-time encoding has one; leave it out";
-const EIGHT_BITS = "the device takes 8-bit 4:2:0 only; convert the input";
+const FROM_FORMAT = "it follows from the input's format: --format i422p10 and the like, or what a y4m says";
 const NO_SUCH = "vpxenc's setting of that name is not among this encoder's; leave it out";
 
 const all = (answer: string, ...names: string[]) => Object.fromEntries(names.map((name) => [name, answer]));
@@ -154,7 +154,8 @@ export const vpxencAnswers: Readonly<Record<string, string>> = {
   "disable-warning-prompt": "no warning waits for an answer here; leave it out",
   "disable-warnings": "here it is --quiet",
   ...all(TWO_PASS, "bias-pct", "minsection-pct", "maxsection-pct", "corpus-complexity"),
-  ...all(EIGHT_BITS, "i422", "i440", "i444", "profile", "b", "bit-depth", "input-bit-depth"),
+  ...Object.fromEntries(["i422", "i440", "i444"].map((name) => [name, `here it is --format ${name}`])),
+  ...all(FROM_FORMAT, "profile", "b", "bit-depth", "input-bit-depth"),
   ...all(NO_ALT_REF, "enable-tpl", "min-gf-interval", "max-gf-interval"),
   ...all(NO_SUCH, "D", "debug", "u", "usage", "P", "output-partitions", "q-hist", "rate-hist", "test-decode"),
   ...all(NO_SUCH, "resize-allowed", "resize-width", "resize-height", "resize-up", "resize-down"),

@@ -72,7 +72,9 @@ const verbArgs = {
   format: {
     type: "enum",
     options: [...formatNames],
-    description: "Pixel format of raw video; only i420 and nv12 are not converted (default: i420)",
+    valueHint: "FORMAT",
+    description:
+      "Pixel format of raw video: i420 (the default), i422, i440, i444, these also with p10 or p12 for more bits, nv12; or, converted, yv12, nv21, yuyv, uyvy, mono",
   },
   range: {
     type: "enum",

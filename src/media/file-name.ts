@@ -1,5 +1,6 @@
 /** What the name of a raw file says of the video in it, as in clip_640x360_30fps.yuv and foo-1280x720-nv12.yuv. */
 import { basename } from "node:path";
+import { pixelFormatNames } from "../pixels/pixel-format.ts";
 import { type RawFormat, rawFormats } from "./raw-format.ts";
 import { MAX_SIDE, type Rational } from "./video.ts";
 
@@ -27,6 +28,13 @@ const FORMAT_WORDS: Readonly<Record<string, RawFormat>> = {
   ...{ nv12: "nv12", yv12: "yv12", nv21: "nv21" },
   ...{ yuyv: "yuyv", yuyv422: "yuyv", yuy2: "yuyv", uyvy: "uyvy", uyvy422: "uyvy" },
   ...{ mono: "mono", gray8: "mono", y8: "mono", y800: "mono" },
+  // The device's own, by ffmpeg's names, with and without the byte order.
+  ...Object.fromEntries(
+    pixelFormatNames.flatMap((name) => {
+      const { ffmpeg } = rawFormats[name];
+      return [name, ffmpeg, ffmpeg.replace(/le$/, "")].map((word) => [word, name]);
+    }),
+  ),
 };
 /** Words for other layouts: planar by subsampling and bits, P010 and its kind, RGB, more bits. */
 const OTHER_FORMAT =
@@ -53,7 +61,7 @@ function wordsOf(path: string) {
     sizes,
     rates,
     formats: new Set(words.flatMap((word) => (Object.hasOwn(FORMAT_WORDS, word) ? FORMAT_WORDS[word]! : []))),
-    other: words.find((word) => OTHER_FORMAT.test(word)),
+    other: words.find((word) => !Object.hasOwn(FORMAT_WORDS, word) && OTHER_FORMAT.test(word)),
   };
 }
 

@@ -1,10 +1,13 @@
 /** Layouts of raw frames in files, and how each becomes one that the device takes. */
+
+import { type PixelFormat, pixelFormatNames } from "../pixels/pixel-format.ts";
 import { type Packing, packedSizeBytes, packedToI420 } from "./packed-422.ts";
-import { frameSizeBytes, type PixelFormat } from "./video.ts";
+import { frameSizeBytes } from "./video.ts";
 
 /**
- * Layout of a frame in a file, 8 bits a sample. `i420` and `nv12` are the device's own. `yv12` is I420 with V
- * before U, and `nv21` NV12 with V before U. `yuyv` (YUY2) and `uyvy` are packed 4:2:2. `mono` is luma only.
+ * Layout of a frame in a file: one that the device takes, or one with 8 bits a sample that becomes such. `yv12`
+ * is I420 with V before U, and `nv21` NV12 with V before U. `yuyv` (YUY2) and `uyvy` are packed 4:2:2. `mono` is
+ * luma only.
  */
 export type RawFormat = PixelFormat | "yv12" | "nv21" | "yuyv" | "uyvy" | "mono";
 
@@ -33,8 +36,8 @@ interface Format {
   readonly layout: (size: Size) => FileLayout;
 }
 
-const asItIs = (size: Size): FileLayout => ({
-  sizeBytes: frameSizeBytes(size),
+const asItIs = (size: Size, format: PixelFormat): FileLayout => ({
+  sizeBytes: frameSizeBytes({ ...size, format }),
   parts: (into) => [into],
 });
 
@@ -53,7 +56,7 @@ function planesSwapped(size: Size): FileLayout {
 function pairsSwapped(size: Size): FileLayout {
   const luma = size.width * size.height;
   return {
-    ...asItIs(size),
+    ...asItIs(size, "nv12"),
     finish: (into) => {
       Buffer.from(into.buffer, into.byteOffset + luma, into.length - luma).swap16();
     },
@@ -84,10 +87,18 @@ function lumaOnly({ width, height }: Size): FileLayout {
   };
 }
 
+/** One of the device's layouts. */
+function own(format: PixelFormat): Format {
+  const ffmpeg = format.replace(
+    /^i(\d+)(p?)(\d*)$/,
+    (_, chroma, p, bits) => `yuv${chroma}p${p && `${bits}le`}`,
+  );
+  return { becomes: format, ffmpeg, layout: (size) => asItIs(size, format) };
+}
+
 /** Every layout by its name. */
 export const rawFormats: Readonly<Record<RawFormat, Format>> = {
-  i420: { becomes: "i420", ffmpeg: "yuv420p", layout: asItIs },
-  nv12: { becomes: "nv12", ffmpeg: "nv12", layout: asItIs },
+  ...(Object.fromEntries(pixelFormatNames.map((name) => [name, own(name)])) as Record<PixelFormat, Format>),
   yv12: { becomes: "i420", ffmpeg: "yuv420p", layout: planesSwapped },
   nv21: { becomes: "nv12", ffmpeg: "nv21", layout: pairsSwapped },
   yuyv: {

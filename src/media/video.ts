@@ -1,10 +1,8 @@
+import { framePlanes, type PixelFormat } from "../pixels/pixel-format.ts";
 import type { ColorSpace } from "./color.ts";
 import { MediaError } from "./media-error.ts";
 
-export { MediaError };
-
-/** Layout of a packed 8-bit 4:2:0 frame: `i420` is Y, U, V planes; `nv12` is a Y plane, then U and V interleaved. */
-export type PixelFormat = "i420" | "nv12";
+export { MediaError, type PixelFormat };
 
 /** A positive fraction of two integers. */
 export interface Rational {
@@ -48,9 +46,9 @@ export function toTicks(timeUs: number, timebase: Rational): number {
 /** Largest width and height accepted, in pixels: the largest of any VP9 level (6.2 allows 16384). */
 export const MAX_SIDE = 16384;
 
-/** Bytes of one packed 4:2:0 frame; the chroma planes round up for odd sizes. */
-export function frameSizeBytes(v: { width: number; height: number }): number {
-  return v.width * v.height + 2 * Math.ceil(v.width / 2) * Math.ceil(v.height / 2);
+/** Bytes of one frame, by default of i420; the chroma planes round up for odd sizes. */
+export function frameSizeBytes(v: { width: number; height: number; format?: PixelFormat }): number {
+  return framePlanes(v, v.format ?? "i420").sizeBytes;
 }
 
 /** Start of frame `index` (from 0) in microseconds, rounded down; exact for every rate and index. */

@@ -1,3 +1,4 @@
+import { pixelFormats, profileOf } from "../pixels/pixel-format.ts";
 import type { VideoFormat } from "./video.ts";
 
 /** VP9 levels (times ten): luma samples a second, and in one picture. Source: "VP9 Levels", The WebM Project. */
@@ -19,11 +20,18 @@ const LEVELS = [
 ] as const;
 
 /**
- * The codec string of 8-bit 4:2:0 VP9 (profile 0) with the lowest level that fits `video`, else the highest.
+ * The codec string of `video` as VP9, with the lowest level that fits, else the highest. Profiles 1 and 3 name their
+ * subsampling, and with it colours that are not specified ("VP Codec ISO Media File Format Binding", Codecs
+ * Parameter String).
  */
-export function vp9CodecString(video: VideoFormat): string {
+export function vp9CodecString(video: Pick<VideoFormat, "width" | "height" | "fps" | "format">): string {
   const samples = video.width * video.height;
   const rate = (samples * video.fps.num) / video.fps.den;
   const [level] = LEVELS.find(([, maxRate, maxSamples]) => rate <= maxRate && samples <= maxSamples) ?? [62];
-  return `vp09.00.${level}.08`;
+  const { bits, chromaShift } = pixelFormats[video.format];
+  const profile = profileOf(video.format);
+  const base = `vp09.0${profile}.${level}.${bits === 8 ? "08" : bits}`;
+  // 2 is 4:2:2 and 3 is 4:4:4; there is no number for 4:4:0.
+  const subsampling = chromaShift[1] === 1 ? undefined : chromaShift[0] === 1 ? "02" : "03";
+  return subsampling === undefined ? base : `${base}.${subsampling}.02.02.02.00`;
 }

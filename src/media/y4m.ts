@@ -3,6 +3,8 @@
  * the raw planes. Source: yuv4mpeg(5) of mjpegtools, whose older writers name the chroma layout in an XYSCSS
  * comment.
  */
+
+import type { PixelFormat } from "../pixels/pixel-format.ts";
 import { quoted } from "./media-error.ts";
 import { checkFps, checkSize, MediaError, type Rational } from "./video.ts";
 
@@ -17,6 +19,8 @@ export const Y4M_FRAME = "FRAME\n";
 const CHROMA_420 = ["420", "420jpeg", "420mpeg2"];
 /** 8-bit luma without chroma, which vpxenc encodes as grey. */
 const LUMA_ONLY = "mono";
+/** The others that VP9 has, as ffmpeg names them: subsampling and bits. */
+const OTHER_PROFILE = /^(420|422|440|444)(p1[02])?$/;
 /** Other layouts of yuv4mpeg(5) and of ffmpeg: subsampling, alpha, bits. */
 const OTHER_CHROMA = /^(mono|4(?:10|11|20|22|40|44))(alpha)?p?(9|1[0-6])?$/;
 /**
@@ -43,7 +47,7 @@ export interface Y4mLine {
 export interface Y4mHeader {
   readonly width: number;
   readonly height: number;
-  readonly format: "i420" | "mono";
+  readonly format: PixelFormat | "mono";
   /** Absent if pixels are square or nothing is known of them. */
   readonly pixelAspect?: Rational;
   /** XCOLORRANGE, as ffmpeg writes it; absent if it is missing or anything but FULL and LIMITED. */
@@ -53,7 +57,7 @@ export interface Y4mHeader {
 /**
  * Parses the header line (without its newline), except the frame rate: see {@link y4mRate}.
  * @throws MediaError for a missing or absurd size, a malformed pixel aspect, interlaced video, or samples
- * that are neither 8-bit 4:2:0 as VP9 has it nor 8-bit luma alone
+ * that are neither as VP9 has them nor 8-bit luma alone
  */
 export function parseY4mHeader(header: Y4mLine): Y4mHeader {
   const size = { width: side(header, "W"), height: side(header, "H") };
@@ -144,6 +148,7 @@ function format(header: Y4mLine): Y4mHeader["format"] {
   const chroma = tagged(header, "C") ?? tagged(header, "XYSCSS=")?.toLowerCase() ?? "420jpeg";
   if (CHROMA_420.includes(chroma)) return "i420";
   if (chroma === LUMA_ONLY) return "mono";
+  if (OTHER_PROFILE.test(chroma)) return `i${chroma}` as PixelFormat;
   const { name, word } = header;
   if (chroma === "420paldv")
     throw new MediaError(
@@ -160,8 +165,8 @@ function format(header: Y4mLine): Y4mHeader["format"] {
   // By default ffmpeg takes grey for full range and compresses it, and dithers the chroma that it adds.
   const keep = layout === "mono" ? "-vf scale=in_range=tv:out_range=tv -pix_fmt gray" : "-pix_fmt yuv420p";
   throw new MediaError(
-    `${name}: the video is ${bits}-bit ${kind}${alpha ? " with alpha" : ""} (C${chroma}), and only 8-bit 4:2:0 and 8-bit ` +
-      `monochrome can be encoded. Convert it: ffmpeg -i ${word} ${keep} -f yuv4mpegpipe out.y4m`,
+    `${name}: the video is ${bits}-bit ${kind}${alpha ? " with alpha" : ""} (C${chroma}), which VP9 has not: it has 4:2:0, 4:2:2, ` +
+      `4:4:0 and 4:4:4 in 8, 10 or 12 bits, and 8-bit monochrome is taken as 4:2:0. Convert it: ffmpeg -i ${word} ${keep} -f yuv4mpegpipe out.y4m`,
   );
 }
 

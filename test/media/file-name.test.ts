@@ -66,8 +66,8 @@ test.each<[string, number, string]>([
   ],
   ...[
     ...[
-      "yuv422p",
-      "yuv420p10le",
+      "yuv411p",
+      "yuv420p9le",
       "420p10",
       "10bit",
       "p010",
@@ -108,7 +108,7 @@ describe("what is known already is not guessed:", () => {
   });
 
   test("and settles what the name leaves open", () => {
-    const names = "a_640x360_of_1280x720_yuv422p_25fps_30fps.yuv";
+    const names = "a_640x360_of_1280x720_yuv411p_25fps_30fps.yuv";
     expect(guessFromName(names, FRAME, { size, format: "i420", fps: rate(25) })).toEqual({});
     expect(guessFromName(names, FRAME - 1, { size, format: "i420" })).toEqual({});
   });

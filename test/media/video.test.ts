@@ -31,10 +31,20 @@ test("a frame's time is its number in ticks of a frame, and vpxenc's millisecond
 
 test("the VP9 codec string has the lowest level with room for the picture and its rate", () => {
   const level = (width: number, height: number, num: number) =>
-    vp9CodecString({ width, height, format: "i420", fps: { num, den: 1 }, timebase: MILLISECONDS });
+    vp9CodecString({ width, height, format: "i420", fps: { num, den: 1 } });
   expect(level(320, 192, 12)).toBe("vp09.00.11.08");
   expect(level(1, 1, 1)).toBe("vp09.00.10.08");
   expect(level(1920, 1080, 30)).toBe("vp09.00.40.08");
   expect(level(1920, 1080, 60)).toBe("vp09.00.41.08");
   expect(level(16384, 16384, 60)).toBe("vp09.00.62.08");
+});
+
+test.each([
+  ["i422", "vp09.01.11.08.02.02.02.02.00"],
+  ["i440", "vp09.01.11.08"],
+  ["i444", "vp09.01.11.08.03.02.02.02.00"],
+  ["i420p10", "vp09.02.11.10"],
+  ["i444p12", "vp09.03.11.12.03.02.02.02.00"],
+] as const)("of %s it is %s", (format, codec) => {
+  expect(vp9CodecString({ width: 320, height: 192, format, fps: { num: 12, den: 1 } })).toBe(codec);
 });

@@ -258,9 +258,9 @@ test("a WebM without packets has its track and nothing in it, and closing again 
 });
 
 test("the WebM library is not loaded for IVF, only for WebM", () => {
-  const media = folder.file("away/src/media");
   const program = folder.file("away/test/media/copy-packets.ts");
-  cpSync(`${import.meta.dir}/../../src/media`, media, { recursive: true });
+  for (const floor of ["media", "pixels"])
+    cpSync(`${import.meta.dir}/../../src/${floor}`, folder.file(`away/src/${floor}`), { recursive: true });
   cpSync(COPY, program);
   cpSync(`${import.meta.dir}/read-ivf.ts`, folder.file("away/test/media/read-ivf.ts"));
   const write = (name: string) =>

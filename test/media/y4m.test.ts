@@ -2,7 +2,7 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { openFrameSource } from "../../src/media/source.ts";
-import { MediaError } from "../../src/media/video.ts";
+import { frameSizeBytes, MediaError } from "../../src/media/video.ts";
 import { bash, failure, readAll, run, tempFolder } from "./rig.ts";
 
 setDefaultTimeout(60_000);
@@ -149,15 +149,14 @@ test("a name with control characters is shown with them escaped", async () => {
 });
 
 test.each([
-  ["C420p10", "10-bit 4:2:0"],
-  ["C422", "8-bit 4:2:2"],
-  ["C422p12", "12-bit 4:2:2"],
-  ["C444", "8-bit 4:4:4"],
+  ["C420p9", "9-bit 4:2:0"],
+  ["C422p14", "14-bit 4:2:2"],
+  ["C444p16", "16-bit 4:4:4"],
   ["C444alpha", "8-bit 4:4:4 with alpha"],
   ["C411", "8-bit 4:1:1"],
   ["Cmono10", "10-bit monochrome"],
   ["Cmono16", "16-bit monochrome"],
-  ["XYSCSS=444", "8-bit 4:4:4"],
+  ["XYSCSS=411", "8-bit 4:1:1"],
 ])("other chroma is refused by name, with the command that converts it (%s)", async (chroma, name) => {
   const error = await refusal(`YUV4MPEG2 W2 H2 F25:1 Ip ${chroma}\n`);
   expect(error).toBeInstanceOf(MediaError);
@@ -165,6 +164,21 @@ test.each([
   expect(error.message).toMatch(
     /ffmpeg -i ".*refused\.y4m" (-vf scale=in_range=tv:out_range=tv -pix_fmt gray|-pix_fmt yuv420p)/,
   );
+});
+
+test.each([
+  ["C420p10", "i420p10"],
+  ["C422", "i422"],
+  ["C422p12", "i422p12"],
+  ["C440", "i440"],
+  ["C444", "i444"],
+  ["XYSCSS=444", "i444"],
+] as const)("%s is taken as %s", async (chroma, format) => {
+  const bytes = Buffer.alloc(frameSizeBytes({ width: 3, height: 3, format }), 7);
+  const file = y4m("taken.y4m", `YUV4MPEG2 W3 H3 F25:1 Ip ${chroma}\n`, "FRAME\n", bytes);
+  using source = await openFrameSource(file, {});
+  expect(source.video.format).toBe(format);
+  expect((await readAll(file)).frames).toEqual([bytes]);
 });
 
 /** Runs the command in a refusal's message, and gives the frames of the file that it makes. */
@@ -176,10 +190,10 @@ async function convertedAsSaid(refused: string): Promise<Buffer[]> {
   return (await readAll(out)).frames;
 }
 
-test("the command that the message gives for 10-bit y4m makes a file that is taken, whatever the file's name", async () => {
+test("the command that the message gives for 9-bit y4m makes a file that is taken, whatever the file's name", async () => {
   for (const name of ["deep.y4m", '$(deep) `it\'s` "1"!.y4m', "two\nlines.y4m"]) {
     const deep = folder.file(name);
-    const test = "ffmpeg -v error -f lavfi -i testsrc=size=32x32 -frames:v 2 -pix_fmt yuv420p10le -strict -1";
+    const test = "ffmpeg -v error -f lavfi -i testsrc=size=32x32 -frames:v 2 -pix_fmt yuv420p9le -strict -1";
     run(...test.split(" "), deep);
     expect(await convertedAsSaid(deep)).toHaveLength(2);
   }

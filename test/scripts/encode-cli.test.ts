@@ -367,7 +367,10 @@ describe("a mistake on the command line is exit code 2, and touches no file:", (
       "-o OUT --codec x264",
       /--codec x264: it must be one of libvpx, embedded, debian, libav\.js, null, help;/,
     ],
-    ["-o OUT --format yuy2", /--format yuy2: it must be one of i420, nv12, yv12, nv21, yuyv, uyvy, mono/],
+    [
+      "-o OUT --format yuy2",
+      /--format yuy2: it must be one of i420, nv12, i422, .*, i444p12, yv12, nv21, yuyv, uyvy, mono/,
+    ],
     ["-o OUT --bitrate 0", /--bitrate 0: it must be a whole number from 1 to 1000000/],
     ["-o OUT --bitrate 1e3", /--bitrate 1e3: it must be a whole number/],
     ["-o OUT --bitrate 1.5", /--bitrate 1\.5: it must be a whole number/],
@@ -464,14 +467,14 @@ describe("input that can't be used is exit code 3:", () => {
       /the y4m header ".*" lies: the width is -3/,
     ],
     [
-      "10-bit video",
-      converted("ten.y4m", "-pix_fmt", "yuv420p10le", "-strict", "-1"),
-      /the video is 10-bit 4:2:0 .* only 8-bit 4:2:0 and 8-bit monochrome can be encoded\. Convert it: ffmpeg -i/,
+      "9-bit video",
+      converted("nine.y4m", "-pix_fmt", "yuv420p9le", "-strict", "-1"),
+      /the video is 9-bit 4:2:0 .* in 8, 10 or 12 bits, .*\. Convert it: ffmpeg -i/,
     ],
     [
-      "4:2:2 video",
-      converted("422.y4m", "-pix_fmt", "yuv422p"),
-      /the video is 8-bit 4:2:2 .* only 8-bit 4:2:0 and 8-bit monochrome can be encoded/,
+      "4:1:1 video",
+      converted("411.y4m", "-pix_fmt", "yuv411p"),
+      /the video is 8-bit 4:1:1 .* it has 4:2:0, 4:2:2, 4:4:0 and 4:4:4/,
     ],
     [
       "a header that says less than there is",

@@ -135,9 +135,7 @@ describe("an error carries its remedies as data", () => {
 
 test("encode.ts names the options for what an input, or an output's name, does not say", () => {
   const error = new MediaError("x.y4m does not say it. Give it", { missing: ["fps", "format"] });
-  expect(wordMediaError(error)).toBe(
-    "x.y4m does not say it. Give it: --fps N[/D] --format i420|nv12|yv12|nv21|yuyv|uyvy|mono",
-  );
+  expect(wordMediaError(error)).toBe("x.y4m does not say it. Give it: --fps N[/D] --format FORMAT");
   const unnamed = new MediaError("out has no ending. Say it", { missing: ["container"] });
   expect(wordMediaError(unnamed)).toBe("out has no ending. Say it: --container ivf|webm");
   expect(wordMediaError(new MediaError("no"))).toBe("no");

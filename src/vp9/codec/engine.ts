@@ -1,4 +1,5 @@
 /** The interface of codec engines: their settings, the frames they take and the packets they return. */
+import type { PixelFormat } from "../../pixels/pixel-format.ts";
 import type { SettingValues } from "../contract/settings.ts";
 
 /**
@@ -32,12 +33,11 @@ export interface CodecSettings {
   readonly width: number;
   readonly height: number;
   /**
-   * The buffer's layout, at least as large as the picture: luma pitch is `codedWidth` bytes over `codedHeight` rows;
-   * chroma pitch is ceil(codedWidth / 2) bytes a plane (i420) or twice that (nv12), over ceil(codedHeight / 2) rows.
+   * The buffer's size in pixels, at least as large as the picture; its planes are `format`'s, without gaps.
    */
   readonly codedWidth: number;
   readonly codedHeight: number;
-  readonly format: "i420" | "nv12";
+  readonly format: PixelFormat;
   /** Seconds of one tick of `pts` and `duration`, e.g. 1/1000. */
   readonly timebase: { readonly num: number; readonly den: number };
   /** Nominal frame rate; the engines use each frame's duration. */

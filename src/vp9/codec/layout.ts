@@ -1,27 +1,18 @@
 import { toArrayBuffer } from "bun:ffi";
 import { pointer } from "../../os/libc.ts";
+import { framePlanes } from "../../pixels/pixel-format.ts";
 import { CodecError, type CodecFrame, type CodecSettings } from "./engine.ts";
 
 /** Where a packed frame's planes lie, in bytes from its start. */
 export interface FrameLayout {
-  /** Y, U and V for i420; Y and interleaved UV for nv12. */
+  /** Y, U and V; or Y and interleaved UV for nv12. */
   readonly planes: ReadonlyArray<{ readonly offset: number; readonly stride: number }>;
   readonly sizeBytes: number;
 }
 
 /** The layout that {@link CodecSettings} describes. */
 export function frameLayout({ codedWidth, codedHeight, format }: CodecSettings): FrameLayout {
-  const luma = codedWidth * codedHeight;
-  const stride = Math.ceil(codedWidth / 2);
-  const chroma = stride * Math.ceil(codedHeight / 2);
-  const planes =
-    format === "nv12"
-      ? [{ offset: luma, stride: 2 * stride }]
-      : [
-          { offset: luma, stride },
-          { offset: luma + chroma, stride },
-        ];
-  return { planes: [{ offset: 0, stride: codedWidth }, ...planes], sizeBytes: luma + 2 * chroma };
+  return framePlanes({ width: codedWidth, height: codedHeight }, format);
 }
 
 /**

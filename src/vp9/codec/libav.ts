@@ -1,4 +1,5 @@
 import type LibAV from "@libav.js/variant-webm-vp9";
+import { profileOf, samplesOf } from "../../pixels/pixel-format.ts";
 import type { SettingName } from "../contract/settings.ts";
 import { type Codec, CodecError, type CodecPacket, type CodecSettings, type Engine } from "./engine.ts";
 import { checkFrame, checkSettings, type FrameLayout, frameLayout, frameViews } from "./layout.ts";
@@ -91,6 +92,10 @@ function optionsOf({ speed, rateControl, cqLevel, settings }: CodecSettings): Re
  * @throws {CodecError} if the settings are refused
  */
 function openStream(libav: Instance, version: string, settings: CodecSettings): Codec {
+  if (profileOf(settings.format) !== 0)
+    throw new CodecError(
+      `libav.js: it has no ${samplesOf(settings.format)}; convert to 8-bit 4:2:0, or use the codec libvpx`,
+    );
   if (settings.temporalLayers > 1)
     throw new CodecError("libav.js: it has no temporal layers; leave them out, or use the codec libvpx");
   const { width, height, timebase } = settings;

@@ -38,8 +38,11 @@ export const VPX_CODEC_ABI_MISMATCH = 3;
  */
 export const config = {
   g_threads: { offset: 4 },
+  g_profile: { offset: 8, fallback: 0 },
   g_w: { offset: 12, fallback: 320 },
   g_h: { offset: 16, fallback: 240 },
+  g_bit_depth: { offset: 20, fallback: 8 },
+  g_input_bit_depth: { offset: 24, fallback: 8 },
   g_timebase_num: { offset: 28, fallback: 1 },
   g_timebase_den: { offset: 32, fallback: 30 },
   g_pass: { offset: 40, fallback: 0 },
@@ -116,14 +119,13 @@ export const image = {
   bps: 96,
 } as const;
 
-/**
- * vpx_img_fmt and its chroma shift: NV12's chroma is read as one plane of full width, so it has no horizontal
- * shift.
- */
-export const imageFormats = {
-  i420: { fmt: 0x102, xChromaShift: 1 },
-  nv12: { fmt: 0x109, xChromaShift: 0 },
-} as const;
+/** vpx_img_fmt of 8 bits by the chroma shift, across and down. */
+export const imageFormats = { "1,1": 0x102, "1,0": 0x105, "0,0": 0x106, "0,1": 0x107 } as const;
+export const VPX_IMG_FMT_NV12 = 0x109;
+/** In an image's format: samples have 16 bits. */
+export const VPX_IMG_FMT_HIGHBITDEPTH = 0x800;
+/** To vpx_codec_enc_init_ver: frames may have such samples. */
+export const VPX_CODEC_USE_HIGHBITDEPTH = 0x4_0000;
 
 /** vpx_codec_cx_pkt of kind frame: byte offsets. */
 export const packet = { kind: 0, buf: 8, sz: 16, pts: 24, flags: 40 } as const;

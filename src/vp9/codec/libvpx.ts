@@ -1,6 +1,7 @@
 import { type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { pointer } from "../../os/libc.ts";
 import { LibraryError, type OpenLibrary, openLibrary } from "../../os/library.ts";
+import { pixelFormats, profileOf } from "../../pixels/pixel-format.ts";
 import type { SettingName } from "../contract/settings.ts";
 import {
   type Codec,
@@ -92,17 +93,22 @@ function defaultConfig(
 /** A `vpx_image` for frames of these settings, all but the plane addresses filled in. */
 function describeImage(settings: CodecSettings, strides: readonly number[]): DataView<ArrayBuffer> {
   const memory = new DataView(new ArrayBuffer(abi.sizes.image));
-  const { fmt, xChromaShift } = abi.imageFormats[settings.format];
+  const { chromaShift, bits } = pixelFormats[settings.format];
+  const [x, y] = chromaShift;
+  const isWide = bits > 8;
+  const planar = abi.imageFormats[`${x},${y}`] | (isWide ? abi.VPX_IMG_FMT_HIGHBITDEPTH : 0);
+  // NV12's chroma is read as one plane of full width, so it has no horizontal shift.
+  const isInterleaved = settings.format === "nv12";
   const fields = [
-    [abi.image.fmt, fmt],
+    [abi.image.fmt, isInterleaved ? abi.VPX_IMG_FMT_NV12 : planar],
     [abi.image.w, settings.codedWidth],
     [abi.image.h, settings.codedHeight],
-    [abi.image.bit_depth, 8],
+    [abi.image.bit_depth, bits],
     [abi.image.d_w, settings.width],
     [abi.image.d_h, settings.height],
-    [abi.image.x_chroma_shift, xChromaShift],
-    [abi.image.y_chroma_shift, 1],
-    [abi.image.bps, 12],
+    [abi.image.x_chroma_shift, isInterleaved ? 0 : x],
+    [abi.image.y_chroma_shift, y],
+    [abi.image.bps, (8 + (16 >> (x + y))) * (isWide ? 2 : 1)],
   ] as const;
   for (const [offset, value] of fields) memory.setUint32(offset, value, true);
   strides.forEach((stride, plane) => {
@@ -123,11 +129,15 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
   const { calls, encoderInterface, abiVersion, version } = libvpx;
   const layout = frameLayout(settings);
 
+  const { bits } = pixelFormats[settings.format];
   const config = defaultConfig(calls, encoderInterface, version);
   const set = (field: keyof typeof abi.config, value: number | null) => {
     if (value !== null) config.setUint32(abi.config[field].offset, value, true);
   };
   set("g_threads", settings.threads);
+  set("g_profile", profileOf(settings.format));
+  set("g_bit_depth", bits);
+  set("g_input_bit_depth", bits);
   set("g_w", settings.width);
   set("g_h", settings.height);
   set("g_timebase_num", settings.timebase.num);
@@ -183,7 +193,13 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
     open = false;
   };
   check(
-    calls.vpx_codec_enc_init_ver(context, encoderInterface, ptr(config), 0, abiVersion),
+    calls.vpx_codec_enc_init_ver(
+      context,
+      encoderInterface,
+      ptr(config),
+      bits > 8 ? abi.VPX_CODEC_USE_HIGHBITDEPTH : 0,
+      abiVersion,
+    ),
     "encoder not started",
   );
   open = true;

@@ -45,7 +45,8 @@ there is one MSI vector. Everything is little-endian. Access registers as aligne
 
 To encode a stream:
 
-1. Write the stream registers (0x080 and up) and the ring registers (0x100 and up), and clear the completion ring.
+1. Write the stream registers (0x080 and 0x300 and up) and the ring registers (0x100 and up), and clear the completion
+   ring. A driver of interface 1.0 leaves out those from 0x300, which are of 1.1.
 2. Write START to COMMAND, and wait until STATUS.STATE is RUNNING, or FAILED with the reason in ERROR. A stream begins at
    entry 0 of both rings, with SEQUENCE 1.
 3. For each frame, fill the next submission entry and write the number of entries submitted so far to the doorbell,

@@ -5,6 +5,7 @@
  * The order of work: write the stream registers and the ring registers, write COMMAND.START, wait until STATUS.STATE
  * is RUNNING (or FAILED, with the reason in ERROR), then fill submission entries and ring SQ_TAIL.
  */
+import { type PixelFormat, pixelFormatNames } from "../../pixels/pixel-format.ts";
 import type { Register, RegisterTable } from "../../registers/table.ts";
 
 /** The endpoint's ids. They are no proof: 10ee:7022 is a stock id of FPGA designs. The magic register is. */
@@ -24,6 +25,11 @@ export const WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** In a stream register: leave this setting at the codec's own default. */
 export const DEFAULT = 0xffff_ffff;
+
+/** FORMAT's codes: those of pixelFormats, numbered from 0. */
+const formatCodes = Object.fromEntries(
+  pixelFormatNames.map((name, code) => [name.toUpperCase(), code]),
+) as Readonly<Record<Uppercase<PixelFormat>, number>>;
 
 /** A stream register that interface 1.1 added. */
 function setting(offset: number, range: readonly [number, number], about: string) {
@@ -51,7 +57,7 @@ export const registers = {
   CAPS: {
     offset: 0x008,
     mode: "ro",
-    reset: 0x1fff,
+    reset: 0x3_ffff,
     about: "Capabilities of the endpoint, one bit each",
     fields: {
       WINDOW: { bits: [0, 0], about: "Frames and packets in BAR1" },
@@ -67,6 +73,11 @@ export const registers = {
       SETTINGS: { bits: [10, 10], about: "The settings from MIN_Q to COLOR_SPACE" },
       FRAME_CONTROL: { bits: [11, 11], about: "QUANTIZER and BITRATE in submissions" },
       TEMPORAL_LAYERS: { bits: [12, 12], about: "More than one temporal layer" },
+      I422: { bits: [13, 13], about: "Planar 4:2:2 input" },
+      I440: { bits: [14, 14], about: "Planar 4:4:0 input" },
+      I444: { bits: [15, 15], about: "Planar 4:4:4 input" },
+      BITS_10: { bits: [16, 16], about: "Planar input of 10 bits" },
+      BITS_12: { bits: [17, 17], about: "Planar input of 12 bits" },
     },
   },
   MAX_SIZE: {
@@ -182,7 +193,13 @@ export const registers = {
     offset: 0x088,
     mode: "rw",
     about: "Pixel format of the input",
-    fields: { CODE: { bits: [0, 31], about: "8 bits per sample, 4:2:0", values: { I420: 0, NV12: 1 } } },
+    fields: {
+      CODE: {
+        bits: [0, 31],
+        about: "P10 and P12 have 10 or 12 bits per sample, in the low bits of 16; the others have 8",
+        values: formatCodes,
+      },
+    },
   },
   FPS_NUM: { offset: 0x08c, mode: "rw", range: [1, 1e9], about: "Nominal frame rate, numerator" },
   FPS_DEN: { offset: 0x090, mode: "rw", range: [1, 1e9], about: "Nominal frame rate, denominator" },
@@ -222,45 +239,6 @@ export const registers = {
     about: "Speed, higher is faster; 8 bits in two's complement",
   },
   THREADS: { offset: 0x0b0, mode: "rw", reset: 1, range: [1, 64], about: "Codec threads" },
-
-  MIN_Q: setting(0x300, [0, 63], "Lowest (best) quantizer"),
-  MAX_Q: setting(0x304, [0, 63], "Highest (worst) quantizer"),
-  UNDERSHOOT: setting(0x308, [0, 100], "How far the bitrate may be below the target, in percent"),
-  OVERSHOOT: setting(0x30c, [0, 100], "How far the bitrate may be above the target, in percent"),
-  BUF_SIZE: setting(0x310, [0, 1e6], "The decoder's buffer, in milliseconds of video"),
-  BUF_INITIAL_SIZE: setting(0x314, [0, 1e6], "The same, how much is in it before playing starts"),
-  BUF_OPTIMAL_SIZE: setting(0x318, [0, 1e6], "The same, how much should be in it"),
-  DROP_FRAME: setting(0x31c, [0, 100], "Frames are dropped when the buffer is below this, in percent"),
-  GOP_MIN: setting(0x320, [0, 1e6], "Minimum number of frames between key frames; libvpx takes 0 or GOP"),
-  TILE_COLUMNS: setting(0x324, [0, 6], "Log2 of the most columns of tiles; a tile has at least 256 pixels"),
-  TILE_ROWS: setting(0x328, [0, 2], "Log2 of the rows of tiles"),
-  ROW_MT: setting(0x32c, [0, 1], "1 divides the work among threads by rows, not only by tile columns"),
-  FRAME_PARALLEL: setting(0x330, [0, 1], "1 lets decoders work on several frames at once"),
-  AQ_MODE: setting(
-    0x334,
-    [0, 4],
-    "Adaptive quantization: 0 off, 1 variance, 2 complexity, 3 cyclic refresh, 4 equator",
-  ),
-  NOISE_SENSITIVITY: setting(0x338, [0, 6], "How strongly noise is removed; 0 is off"),
-  STATIC_THRESHOLD: setting(0x33c, [0, 1e6], "Blocks with less change than this are skipped"),
-  TUNE_CONTENT: setting(0x340, [0, 2], "Kind of content: 0 default, 1 screen, 2 film"),
-  ERROR_RESILIENT: setting(0x344, [0, 1], "1 makes frames decodable after a loss"),
-  LOSSLESS: setting(0x348, [0, 1], "1 keeps every sample's value"),
-  SHARPNESS: setting(0x34c, [0, 7], "Sharpness of the loop filter"),
-  MAX_INTRA_RATE: setting(0x350, [0, 1e6], "Largest key frame, in percent of a frame's share of the bitrate"),
-  COLOR_SPACE: setting(
-    0x354,
-    [0, 5],
-    "What the VP9 says of its colours: 0 unknown, 1 BT.601, 2 BT.709, 3 SMPTE 170, 4 SMPTE 240, 5 BT.2020",
-  ),
-  TEMPORAL_LAYERS: {
-    offset: 0x358,
-    mode: "rw",
-    reset: 1,
-    range: [1, 3],
-    about:
-      "Temporal layers: with 2 every second frame can be left out, with 3 also every second one of the others",
-  },
 
   SPACE: {
     offset: 0x100,
@@ -349,6 +327,45 @@ export const registers = {
     about: "Times that the codec ran out of frames while the stream ran, since the last reset",
   },
   ERRORS: { offset: 0x21c, mode: "ro", about: "Completions with an error since the last reset" },
+
+  MIN_Q: setting(0x300, [0, 63], "Lowest (best) quantizer"),
+  MAX_Q: setting(0x304, [0, 63], "Highest (worst) quantizer"),
+  UNDERSHOOT: setting(0x308, [0, 100], "How far the bitrate may be below the target, in percent"),
+  OVERSHOOT: setting(0x30c, [0, 100], "How far the bitrate may be above the target, in percent"),
+  BUF_SIZE: setting(0x310, [0, 1e6], "The decoder's buffer, in milliseconds of video"),
+  BUF_INITIAL_SIZE: setting(0x314, [0, 1e6], "The same, how much is in it before playing starts"),
+  BUF_OPTIMAL_SIZE: setting(0x318, [0, 1e6], "The same, how much should be in it"),
+  DROP_FRAME: setting(0x31c, [0, 100], "Frames are dropped when the buffer is below this, in percent"),
+  GOP_MIN: setting(0x320, [0, 1e6], "Minimum number of frames between key frames; libvpx takes 0 or GOP"),
+  TILE_COLUMNS: setting(0x324, [0, 6], "Log2 of the most columns of tiles; a tile has at least 256 pixels"),
+  TILE_ROWS: setting(0x328, [0, 2], "Log2 of the rows of tiles"),
+  ROW_MT: setting(0x32c, [0, 1], "1 divides the work among threads by rows, not only by tile columns"),
+  FRAME_PARALLEL: setting(0x330, [0, 1], "1 lets decoders work on several frames at once"),
+  AQ_MODE: setting(
+    0x334,
+    [0, 4],
+    "Adaptive quantization: 0 off, 1 variance, 2 complexity, 3 cyclic refresh, 4 equator",
+  ),
+  NOISE_SENSITIVITY: setting(0x338, [0, 6], "How strongly noise is removed; 0 is off"),
+  STATIC_THRESHOLD: setting(0x33c, [0, 1e6], "Blocks with less change than this are skipped"),
+  TUNE_CONTENT: setting(0x340, [0, 2], "Kind of content: 0 default, 1 screen, 2 film"),
+  ERROR_RESILIENT: setting(0x344, [0, 1], "1 makes frames decodable after a loss"),
+  LOSSLESS: setting(0x348, [0, 1], "1 keeps every sample's value"),
+  SHARPNESS: setting(0x34c, [0, 7], "Sharpness of the loop filter"),
+  MAX_INTRA_RATE: setting(0x350, [0, 1e6], "Largest key frame, in percent of a frame's share of the bitrate"),
+  COLOR_SPACE: setting(
+    0x354,
+    [0, 5],
+    "What the VP9 says of its colours: 0 unknown, 1 BT.601, 2 BT.709, 3 SMPTE 170, 4 SMPTE 240, 5 BT.2020",
+  ),
+  TEMPORAL_LAYERS: {
+    offset: 0x358,
+    mode: "rw",
+    reset: 1,
+    range: [1, 3],
+    about:
+      "Temporal layers: with 2 every second frame can be left out, with 3 also every second one of the others",
+  },
 } as const satisfies RegisterTable;
 
 /** A register's meaning and the values it takes, for messages and the document. */

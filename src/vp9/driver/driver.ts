@@ -4,11 +4,13 @@
  */
 import { DeviceError, type Interrupt, type PciDevice } from "../../device/device.ts";
 import { frameSizeBytes } from "../../media/video.ts";
+import type { PixelFormat } from "../../pixels/pixel-format.ts";
 import { openRegisters, type Registers } from "../../registers/access.ts";
 import { packFields, valueName } from "../../registers/fields.ts";
 import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers, SETTINGS_MINOR } from "../contract/registers.ts";
 import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../contract/rings.ts";
 import { type SettingValues, settingNames, settings as settingTable } from "../contract/settings.ts";
+import { formatCapabilities } from "./capabilities.ts";
 import { type CompletedFrame, CompletionRing, FLUSH_TAG, type FrameTimes } from "./completions.ts";
 import { describeFailure, EncoderError } from "./failure.ts";
 import {
@@ -22,7 +24,7 @@ import {
 export interface StreamSettings {
   readonly width: number;
   readonly height: number;
-  readonly format: "i420" | "nv12";
+  readonly format: PixelFormat;
   readonly fps: { readonly num: number; readonly den: number };
   /** Seconds in a tick, the unit of time stamps. */
   readonly timebase: { readonly num: number; readonly den: number };
@@ -162,7 +164,10 @@ export class EndpointDriver implements Disposable {
     });
     r.CODED_SIZE.write(size);
     r.VISIBLE_SIZE.write(size);
-    r.FORMAT.write(registers.FORMAT.fields.CODE.values[settings.format === "nv12" ? "NV12" : "I420"]);
+    for (const capability of formatCapabilities(settings.format))
+      this.#need(settings.format, capability, "convert the video to i420");
+    const name = settings.format.toUpperCase() as Uppercase<PixelFormat>;
+    r.FORMAT.write(registers.FORMAT.fields.CODE.values[name]);
     r.FPS_NUM.write(settings.fps.num);
     r.FPS_DEN.write(settings.fps.den);
     r.TIMEBASE_NUM.write(settings.timebase.num);
@@ -186,11 +191,11 @@ export class EndpointDriver implements Disposable {
   }
 
   /** Throws EncoderError if the device lacks what interface 1.1 added. */
-  #need(what: string, capability: "Q" | "SETTINGS" | "TEMPORAL_LAYERS"): void {
+  #need(what: string, capability: keyof typeof registers.CAPS.fields, mend = "leave that setting out"): void {
     const { MAJOR, MINOR } = this.#registers.VERSION.readFields();
     if (MINOR >= SETTINGS_MINOR && this.#registers.CAPS.readFields()[capability] === 1) return;
     throw new EncoderError(
-      `${this.#device.spec}: it has no ${what}: its interface is ${MAJOR}.${MINOR}, and CAPS.${capability} of interface ${INTERFACE_MAJOR}.${SETTINGS_MINOR} is not set. Leave that setting out`,
+      `${this.#device.spec}: it has no ${what}: its interface is ${MAJOR}.${MINOR}, and CAPS.${capability} of interface ${INTERFACE_MAJOR}.${SETTINGS_MINOR} is not set; ${mend}`,
     );
   }
 

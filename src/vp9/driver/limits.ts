@@ -5,6 +5,7 @@ import { unpackFields } from "../../registers/fields.ts";
 import type { Register } from "../../registers/table.ts";
 import { MAGIC, registers } from "../contract/registers.ts";
 import { settingNames, settings as settingTable } from "../contract/settings.ts";
+import { formatCapabilities } from "./capabilities.ts";
 import type { StreamSettings } from "./driver.ts";
 import { EncoderError } from "./failure.ts";
 
@@ -50,7 +51,8 @@ export function isWithin(settings: StreamSettings, { caps, maxSize }: DeviceLimi
   return (
     width <= maxSize.WIDTH &&
     height <= maxSize.HEIGHT &&
-    caps[({ i420: "I420", nv12: "NV12" } as const)[format]] === 1 &&
+    caps[format === "nv12" ? "NV12" : "I420"] === 1 &&
+    formatCapabilities(format).every((capability) => caps[capability] === 1) &&
     caps[({ vbr: "VBR", cbr: "CBR", cq: "CQ", q: "Q" } as const)[rateControl]] === 1 &&
     (given.length === 0 || caps.SETTINGS === 1) &&
     (settings.temporalLayers === 1 || caps.TEMPORAL_LAYERS === 1) &&

@@ -1,5 +1,7 @@
 /** A stream's configuration, with WebCodecs' names where it has them. */
+
 import { MILLISECONDS, type Rational } from "../../media/video.ts";
+import { type PixelFormat, pixelFormatNames } from "../../pixels/pixel-format.ts";
 import { type SettingName, type Settings, settingNames, settingValues } from "../contract/settings.ts";
 import type { StreamSettings } from "../driver/driver.ts";
 
@@ -17,7 +19,7 @@ export interface EncoderConfig extends Settings {
   readonly displayWidth?: number | undefined;
   readonly displayHeight?: number | undefined;
   /** Layout of the frames' bytes: planes packed, chroma rounded up. Default "i420". */
-  readonly format?: "i420" | "nv12" | undefined;
+  readonly format?: PixelFormat | undefined;
   /** Frames per second, as a number or as a fraction such as { num: 30000, den: 1001 }. Default 30. */
   readonly framerate?: number | Rational | undefined;
   /**
@@ -103,7 +105,7 @@ export function toStreamSettings(config: EncoderConfig): StreamSettings {
       throw new RangeError(`${name} is ${String(value)}; it must be a whole number from ${low} to ${high}`);
     }
   };
-  oneOf("format", config.format, ["i420", "nv12"]);
+  oneOf("format", config.format, pixelFormatNames);
   for (const name of ["width", "height", "threads"] as const) whole(name, 1);
   for (const name of ["bitrate", "cqLevel", "gop"] as const) whole(name, 0);
   whole("speed", -128, 127);

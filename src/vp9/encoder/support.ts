@@ -1,6 +1,7 @@
 /** Which configs are valid, and which of those are supported: WebCodecs' rules for VideoEncoderConfig. */
 import type { PciDevice } from "../../device/device.ts";
 import { deviceReady, openDevice } from "../../device/open.ts";
+import { type PixelFormat, pixelFormats, profileOf, samplesOf } from "../../pixels/pixel-format.ts";
 import type { StreamSettings } from "../driver/driver.ts";
 import { type DeviceLimits, isWithin, REFERENCE_LIMITS, readLimits } from "../driver/limits.ts";
 import {
@@ -21,8 +22,8 @@ export interface EncoderSupport {
 
 /** VP9's levels, times ten. */
 const LEVEL = "(1[01]|2[01]|3[01]|4[01]|5[012]|6[012])";
-/** 8-bit 4:2:0; the colour may follow ("VP Codec ISO Media File Format Binding", Codecs Parameter String). */
-const CODEC = new RegExp(`^(vp9|vp09\\.00\\.${LEVEL}\\.08(\\.0[01](\\.\\d\\d){0,4})?)$`);
+/** Profile, level, bits; subsampling and colour may follow ("VP Codec ISO Media File Format Binding", Codecs Parameter String). */
+const CODEC = new RegExp(`^vp09\\.0([0-3])\\.${LEVEL}\\.(08|10|12)(?:\\.(0[0-3])(?:\\.\\d\\d){0,4})?$`);
 const CHOICES = {
   bitrateMode: ["constant", "variable", "quantizer", "constant-quality"],
   latencyMode: ["quality", "realtime"],
@@ -58,12 +59,24 @@ export function checkConfig(config: EncoderConfig): void {
   }
 }
 
+/** Whether a codec string is VP9 with a format's profile, bits and subsampling. An unknown format is refused elsewhere. */
+function isCodecOf(codec: string, format: PixelFormat): boolean {
+  if (codec === "vp9" || !Object.hasOwn(pixelFormats, format)) return true;
+  const { bits, chromaShift } = pixelFormats[format];
+  const [x, y] = chromaShift;
+  const named = y === 0 ? [x === 1 ? "02" : "03"] : x === 1 ? ["00", "01"] : [];
+  const [, profile, , depth, subsampling] = CODEC.exec(codec) ?? [];
+  const isNamed = subsampling === undefined || named.includes(subsampling);
+  return Number(profile) === profileOf(format) && Number(depth) === bits && isNamed;
+}
+
 /** The settings of a valid config. Throws NotSupportedError, RangeError. */
 export function settingsOf(config: EncoderConfig): StreamSettings {
   const { codec = "vp9", alpha = "discard", scalabilityMode = "L1T1" } = config;
-  if (!CODEC.test(codec))
+  const { format = "i420" } = config;
+  if (!isCodecOf(codec, format))
     throw notSupported(
-      `codec is ${JSON.stringify(codec)}; the device encodes only VP9, 8-bit 4:2:0: leave codec out`,
+      `codec is ${JSON.stringify(codec)}; the device encodes only VP9, ${samplesOf(format)}: leave codec out`,
     );
   if (alpha === "keep") throw notSupported('alpha is "keep"; the device encodes no alpha: leave it out');
   if (temporalLayersOf(scalabilityMode) === undefined)

@@ -22,10 +22,12 @@ export function codecIdentity(name: CodecName, version: string): number {
   });
 }
 
+const eightBits420 = { I422: 0, I440: 0, I444: 0, BITS_10: 0, BITS_12: 0 };
+
 /** Value of the CAPS register with this codec: libav.js has no layers, and can't change a stream that runs. */
 export function capabilities(identity: number): number {
   const { ID } = registers.CODEC.fields;
   if (getField(ID, identity) !== ID.values["LIBAV.JS"]) return registers.CAPS.reset;
   const able = unpackFields(registers.CAPS, registers.CAPS.reset);
-  return packFields(registers.CAPS, { ...able, FRAME_CONTROL: 0, TEMPORAL_LAYERS: 0 });
+  return packFields(registers.CAPS, { ...able, FRAME_CONTROL: 0, TEMPORAL_LAYERS: 0, ...eightBits420 });
 }

@@ -1,5 +1,6 @@
 /** Checks the endpoint's stream registers and turns them into the codec's settings. */
 
+import { pixelFormatNames } from "../../pixels/pixel-format.ts";
 import { getField } from "../../registers/fields.ts";
 import type { CodecSettings } from "../codec/codec.ts";
 import { DEFAULT, registers } from "../contract/registers.ts";
@@ -42,7 +43,6 @@ export function readStreamSettings(value: (register: RegisterName) => number): C
   const visible = value("VISIBLE_SIZE");
   const codedWidth = between("CODED_SIZE", getField(WIDTH, coded), 1, maxWidth);
   const codedHeight = between("CODED_SIZE", getField(HEIGHT, coded), 1, maxHeight);
-  const formats = ["i420", "nv12"] as const;
   const rateControls = ["vbr", "cbr", "cq", "q"] as const;
   const speed = value("SPEED");
   const given: Partial<Record<SettingName, number>> = {};
@@ -55,7 +55,7 @@ export function readStreamSettings(value: (register: RegisterName) => number): C
     codedHeight,
     width: between("VISIBLE_SIZE", getField(WIDTH, visible), 1, codedWidth),
     height: between("VISIBLE_SIZE", getField(HEIGHT, visible), 1, codedHeight),
-    format: formats[between("FORMAT", value("FORMAT"), 0, formats.length - 1)]!,
+    format: pixelFormatNames[between("FORMAT", value("FORMAT"), 0, pixelFormatNames.length - 1)]!,
     fps: { num: within("FPS_NUM"), den: within("FPS_DEN") },
     timebase: { num: within("TIMEBASE_NUM"), den: within("TIMEBASE_DEN") },
     rateControl: rateControls[between("RATE_CONTROL", value("RATE_CONTROL"), 0, rateControls.length - 1)]!,

@@ -358,7 +358,7 @@ test("words that WebCodecs or the command line have, but the library has not, ar
   using recorded = record();
   const wrong = { ...config, format: "NV12" as "nv12" };
   expect((await failure(() => recorded.encoder.configure(wrong))).message).toBe(
-    'format is "NV12"; it must be one of i420, nv12',
+    'format is "NV12"; it must be one of i420, nv12, i422, i440, i444, i420p10, i422p10, i440p10, i444p10, i420p12, i422p12, i440p12, i444p12',
   );
   const mode = { ...config, bitrateMode: "cbr" as "constant" };
   expect((await failure(() => recorded.encoder.configure(mode))).message).toContain('bitrateMode is "cbr"');

@@ -29,7 +29,7 @@ const refused: [RegisterValues, string][] = [
   [{ VISIBLE_SIZE: size(64, 0) }, "VISIBLE_SIZE"],
   [{ VISIBLE_SIZE: size(65, 48) }, "VISIBLE_SIZE"],
   [{ VISIBLE_SIZE: size(64, 49) }, "VISIBLE_SIZE"],
-  [{ FORMAT: 2 }, "FORMAT"],
+  [{ FORMAT: 13 }, "FORMAT"],
   [{ FORMAT: 0xffff_ffff }, "FORMAT"],
   [{ FPS_NUM: 0 }, "FPS_NUM"],
   [{ FPS_DEN: 0 }, "FPS_DEN"],

@@ -7,7 +7,7 @@ import { run as command, failure, tempFolder } from "../../../media/rig.ts";
 import { record } from "../rig.ts";
 import { createFrame, MICROSECONDS, quiet, type Row, VP9 } from "./row.ts";
 
-const otherCodecs = "another codec, or VP9 in 10 bits";
+const otherCodecs = "another codec, or VP9 in 10 bits of frames in 8: here frames have the bits of the video";
 const base = { codec: VP9, width: 320, height: 200, bitrate: 1_000_000, framerate: 30 } as const;
 
 /** A white picture with `dots` black ones, of 16 at most. */
