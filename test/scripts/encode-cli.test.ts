@@ -655,7 +655,13 @@ test("a second Ctrl-C ends a run that can't finish its output", async () => {
   process.kill(script()[0]!, "SIGINT");
   await Bun.sleep(600);
   const stuck = script().length;
-  if (stuck) process.kill(script()[0]!, "SIGINT");
+  // The half second in which signals count as one begins when the program gets to the first: on a busy machine that is later.
+  for (let presses = 0; presses < 10; presses++) {
+    const [pid] = script();
+    if (pid === undefined) break;
+    process.kill(pid, "SIGINT");
+    await Bun.sleep(600);
+  }
   await until(() => script().length === 0, "the script to end");
   running.signalGroup("SIGKILL");
   const { stderr } = await running.ended();
