@@ -1,4 +1,5 @@
 import { SystemError } from "../os/errno.ts";
+import type { Fd } from "../os/fd.ts";
 import { connectUnix } from "../os/socket.ts";
 import { DeviceError, type OpenOptions, type PciDevice } from "./device.ts";
 import { isPciSpec, openPci } from "./pci.ts";
@@ -49,10 +50,26 @@ const advice: Readonly<Record<string, string>> = {
   EACCES: "this user may not connect; run as the user who started the server",
 };
 
+/** A server's socket is there a moment before the server listens on it. */
+const LISTEN_MS = 100;
+
+function connectSoon(path: string): Fd {
+  const deadlineMs = performance.now() + LISTEN_MS;
+  for (;;) {
+    try {
+      return connectUnix(path);
+    } catch (error) {
+      const isRefused = error instanceof SystemError && error.code === "ECONNREFUSED";
+      if (!isRefused || performance.now() >= deadlineMs) throw error;
+      Bun.sleepSync(5);
+    }
+  }
+}
+
 function connect(spec: string, options: OpenOptions): PciDevice {
   const path = spec.slice("vfio-user:".length);
   try {
-    return openVfioUser(connectUnix(path), spec, options);
+    return openVfioUser(connectSoon(path), spec, options);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "is it a UNIX socket?"}`, {

@@ -292,7 +292,7 @@ describe("a y4m that can't be encoded as what it is is exit code 3, without a de
   test.each([
     ["W16 H16 F25:1 It", /the video is interlaced \(It: top field first\)/],
     ["W16 H16 F25:1 C420paldv", /are sited as in PAL DV/],
-    ["W16 H16 F25:1 Cmono12", /the video is 12-bit monochrome \(Cmono12\), and only .* can be encoded/],
+    ["W16 H16 F25:1 Cmono12", /the video is 12-bit monochrome \(Cmono12\), which VP9 has not/],
     ["W16 H16 F2000000000:66666666", /both must be whole numbers from 1 to 1000000000/],
     ["W16 H16 F29.97:1", /"F29\.97:1" in .* is not a frame rate such as F25:1\. Give it: --fps N\[\/D\]/],
     ["W16 H16 F25:1 C420jpeg\r", /"C420jpeg\\r" in .* names an unknown chroma layout/],

@@ -272,3 +272,19 @@ describe("An open device", () => {
     });
   });
 });
+
+test.each([
+  [50, GONE("VERSION")],
+  [2000, /nothing listens there; the server has exited, or is still starting$/],
+] as const)(
+  "a server that listens %d ms after its socket is there is waited for, within a limit",
+  async (momentMs, message) => {
+    const path = join(directory, `late-${momentMs}.sock`);
+    const program = [process.execPath, join(import.meta.dir, "late-listener.ts"), path, `${momentMs}`];
+    const late = Bun.spawn(program, { stdio: ["ignore", "pipe", "inherit"] });
+    await late.stdout.getReader().read();
+    expectError(`vfio-user:${path}`, message, () => openDevice(`vfio-user:${path}`));
+    late.kill();
+    await late.exited;
+  },
+);
