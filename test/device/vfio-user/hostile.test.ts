@@ -280,11 +280,19 @@ test.each([
   "a server that listens %d ms after its socket is there is waited for, within a limit",
   async (momentMs, message) => {
     const path = join(directory, `late-${momentMs}.sock`);
-    const program = [process.execPath, join(import.meta.dir, "late-listener.ts"), path, `${momentMs}`];
+    const program = [
+      globalThis.process.execPath,
+      join(import.meta.dir, "late-listener.ts"),
+      path,
+      `${momentMs}`,
+    ];
     const late = Bun.spawn(program, { stdio: ["ignore", "pipe", "inherit"] });
     await late.stdout.getReader().read();
-    expectError(`vfio-user:${path}`, message, () => openDevice(`vfio-user:${path}`));
-    late.kill();
+    try {
+      expectError(`vfio-user:${path}`, message, () => openDevice(`vfio-user:${path}`));
+    } finally {
+      late.kill("SIGKILL");
+    }
     await late.exited;
   },
 );
