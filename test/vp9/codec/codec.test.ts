@@ -18,7 +18,7 @@ setDefaultTimeout(120_000);
 function elsewhere(known: string, instead: string, packages: boolean, script: string) {
   using folder = temporaryFolder();
   cpSync(join(project, "src/vp9/codec"), join(folder.path, "src/vp9/codec"), { recursive: true });
-  for (const floor of ["os", "debian"])
+  for (const floor of ["os", "debian", "pixels"])
     cpSync(join(project, "src", floor), join(folder.path, "src", floor), { recursive: true });
   if (packages) symlinkSync(join(project, "node_modules"), join(folder.path, "node_modules"));
   const table = join(folder.path, "src/vp9/codec/libvpx-abi.ts");
@@ -53,7 +53,7 @@ test("without libvpx it is libav.js where nothing can be fetched, which prints n
     const settings = {
       width: 64, height: 64, codedWidth: 64, codedHeight: 64, format: "i420", rateControl: "cbr", threads: 1,
       timebase: { num: 1, den: 1000 }, fps: { num: 25, den: 1 },
-      bitrateKbps: null, cqLevel: null, gopFrames: null, speed: null,
+      bitrateKbps: null, cqLevel: null, gopFrames: null, speed: null, settings: {}, temporalLayers: 1,
     } as const;
     const codec = await openCodec(name, settings);
     const memory = new Uint8Array(new ArrayBuffer(6144)).fill(128);
