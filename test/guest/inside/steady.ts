@@ -23,8 +23,8 @@ const open = () => openFrameSource(clip, {}) as Promise<FrameSource>;
 let source = await open();
 let packets = 0;
 using encoder = openEncoder({ device, output: () => packets++ });
-const { fps, ...video } = source.video;
-await encoder.configure({ ...video, framerate: fps, bitrate: 4_000_000 });
+const { width, height, format, fps, timebase } = source.video;
+await encoder.configure({ width, height, format, timebase, framerate: fps, bitrate: 4_000_000 });
 let first: ReturnType<typeof memory> | undefined;
 for (let i = 0; i < frames; i++) {
   if (i === 100) first = memory();
