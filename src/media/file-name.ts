@@ -1,13 +1,8 @@
 /** What the name of a raw file says of the video in it, as in clip_640x360_30fps.yuv and foo-1280x720-nv12.yuv. */
 import { basename } from "node:path";
-import { pixelFormatNames } from "../pixels/pixel-format.ts";
+import { pixelFormatNames, type Size } from "../pixels/pixel-format.ts";
 import { type RawFormat, rawFormats } from "./raw-format.ts";
 import { MAX_SIDE, type Rational } from "./video.ts";
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** What is known of a raw video without its file's name. */
 export interface KnownVideo {

@@ -1,6 +1,6 @@
 /** Layouts of raw frames in files, and how each becomes one that the device takes. */
 
-import { type PixelFormat, pixelFormatNames } from "../pixels/pixel-format.ts";
+import { type PixelFormat, pixelFormatNames, type Size } from "../pixels/pixel-format.ts";
 import { type Packing, packedSizeBytes, packedToI420 } from "./packed-422.ts";
 import { frameSizeBytes } from "./video.ts";
 
@@ -19,11 +19,6 @@ export interface FileLayout {
   readonly parts: (into: Uint8Array) => readonly Uint8Array[];
   /** Makes the device's frame of filled parts. */
   readonly finish?: (into: Uint8Array) => void;
-}
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
 }
 
 interface Format {

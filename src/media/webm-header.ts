@@ -2,13 +2,9 @@
  * Elements of a WebM's header that mediabunny can't write as they should be. It is given values that no video
  * has and that take as many bytes; these are replaced before they reach the file.
  */
+import type { Size } from "../pixels/pixel-format.ts";
 import { colorCodes } from "./color.ts";
 import type { VideoFormat } from "./video.ts";
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** Bytes of a header, and those that take their place: as many. */
 export interface Replacement {

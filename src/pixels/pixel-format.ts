@@ -34,7 +34,7 @@ export type PixelFormat = keyof typeof pixelFormats;
 export const pixelFormatNames = Object.keys(pixelFormats) as readonly PixelFormat[];
 
 /** Size of a picture, in pixels. */
-interface Size {
+export interface Size {
   readonly width: number;
   readonly height: number;
 }

@@ -63,6 +63,8 @@ export class EndpointDriver implements Disposable {
   readonly #timeoutMs: number;
   /** VERSION.MINOR. */
   readonly #minor: number;
+  /** Whether the device takes a frame's quantizer, and a new bitrate while it runs. */
+  readonly hasFrameControl: boolean;
   #memory: StreamMemory | undefined;
   #interrupt: Interrupt | undefined;
   #submitted = 0;
@@ -97,12 +99,8 @@ export class EndpointDriver implements Disposable {
       );
     }
     this.#minor = MINOR;
+    this.hasFrameControl = MINOR >= SETTINGS_MINOR && this.#registers.CAPS.readFields().FRAME_CONTROL === 1;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
-  }
-
-  /** Whether the device takes a frame's quantizer, and a new bitrate while it runs. */
-  get hasFrameControl(): boolean {
-    return this.#minor >= SETTINGS_MINOR && this.#registers.CAPS.readFields().FRAME_CONTROL === 1;
   }
 
   /** The codec behind the endpoint, e.g. "libvpx 1.12.0". */

@@ -30,7 +30,7 @@ interface SampleFacts {
 
 /**
  * From now on mediabunny encodes VP9 with this device: in VideoSampleSource, CanvasSource and conversions. It takes samples in
- * I420 and NV12, of any size that the device takes, without alpha, with a bitrate. Everything else is left to other encoders.
+ * I420 and NV12, of any size that the device takes, without alpha. Everything else is left to other encoders.
  * Throws DeviceError, EncoderError: the device, if one is named, is opened once to read its limits.
  */
 export function registerVfiokitEncoder(options: MediabunnyOptions = {}): void {
