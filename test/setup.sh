@@ -10,6 +10,7 @@ need() { # need COMMAND PACKAGE
 need vpxenc vpx-tools
 need ffmpeg ffmpeg
 need Xvfb xvfb # a screen to capture
+need chromium-headless-shell chromium-headless-shell
 need lspci pciutils
 need script bsdutils
 need ps procps
