@@ -1,9 +1,18 @@
-/** Compares vfiokit with what people use now, and with itself in a guest. */
-import { writeFileSync } from "node:fs";
+/** Compares vfiokit with what people use now, with C, with another commit, and with itself in a guest. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { defineCommand } from "citty";
-import type { BenchCase, BenchResult } from "./bench/case.ts";
-import { encode } from "./bench/encode.ts";
-import { penalty } from "./bench/penalty.ts";
+import type { CaseResult } from "./bench/case.ts";
+import { drawRatios } from "./bench/chart.ts";
+import { checkOut, commitHere, ROOT } from "./bench/checkout.ts";
+import { compare } from "./bench/compare.ts";
+import { encodeCases } from "./bench/encode.ts";
+import { machine } from "./bench/machine.ts";
+import { measurePenalty, penalty } from "./bench/penalty.ts";
+import { drawPenalty } from "./bench/penalty-chart.ts";
+import { startCases } from "./bench/start.ts";
+import { tableOf } from "./bench/table.ts";
+import { twinCases } from "./bench/twins.ts";
 import { ExitCode } from "./cli/exit-code.ts";
 import { interrupted } from "./cli/interrupt.ts";
 import { twoColumns } from "./cli/layout.ts";
@@ -11,69 +20,85 @@ import { wordError } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 
-const cases: readonly BenchCase[] = [encode, penalty];
+const compared = [...encodeCases, ...startCases, ...twinCases];
+const cases = [...compared, penalty];
 
 const command = defineCommand({
   meta: {
     name: "bench.ts",
-    description: `Measure vfiokit against vpxenc, and in an emulated guest against the host.
+    description: `Measure vfiokit against vpxenc, against C programs that do the same, and in an emulated guest against the host.
 
-Cases:
-${twoColumns(cases.map(({ name, about, bound }) => [name, `${about}; at most ${bound}x`]))}
+Cases, and what each is compared with:
+${twoColumns(cases.map(({ name, about, theirs }) => [name, `${about}; ${theirs}`]))}
 
 Examples:
-  bun run bench.ts encode --json bench.json
-  bun run bench.ts penalty --rounds 5 --svg penalty.svg
+  bun run bench.ts encode access
+  bun run bench.ts encode-64 --against HEAD~1
+  bun run bench.ts --json bench.json --svg charts
 
-The ratio is the median of each round's ratio, because a machine's speed drifts.
-Exit codes: 0 done, 1 a side failed, 2 usage, 3 over the bound, 130 interrupted.`,
+Both sides run in turn. A bound is for the median of each round's ratio, because a machine's speed drifts.
+--json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), atMost, what that bounds, limit and within; with --against also before and change. The penalty has its sides, too.
+Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
   },
   args: {
-    case: { type: "positional", required: false, description: "The case to run (default: all)" },
+    case: {
+      type: "positional",
+      required: false,
+      valueHint: "...",
+      description: "Cases to run (default: all)",
+    },
     rounds: {
       type: "string",
       default: "7",
       valueHint: "N",
       description: "Rounds to count; one more runs first",
     },
+    against: {
+      type: "string",
+      valueHint: "COMMIT",
+      description: "Also measure this commit, beside this checkout",
+    },
     json: { type: "string", valueHint: "F", description: "Also write the results to this file" },
-    svg: { type: "string", valueHint: "F", description: "Draw the penalty to this file" },
+    svg: { type: "string", valueHint: "DIR", description: "Draw the results into this folder" },
   },
   async run({ args }) {
-    const chosen = cases.filter(({ name }) => args.case === undefined || name === args.case);
+    const unknown = args._.filter((name) => !cases.some((one) => one.name === name));
     const rounds = Number(args.rounds);
-    if (chosen.length === 0 || !Number.isInteger(rounds) || rounds < 1) {
+    if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
       await say(
         "error",
-        chosen.length
-          ? `--rounds ${args.rounds}: it must be 1 or more`
-          : `no case "${args.case}"; see --help`,
+        unknown.length
+          ? `no case "${unknown[0]}"; see --help`
+          : `--rounds ${args.rounds}: it must be 1 or more`,
       );
       process.exit(2);
     }
-    if (args.svg !== undefined && !chosen.includes(penalty)) {
-      await say("error", "--svg draws the penalty, which is not measured here");
-      process.exit(2);
-    }
-    const results: BenchResult[] = [];
+    const isChosen = ({ name }: { readonly name: string }) => args._.length === 0 || args._.includes(name);
+    const results: CaseResult[] = [];
     try {
-      // Finds files that can't be written before the measurement, not after it.
-      for (const path of [args.json, args.svg]) if (path !== undefined) writeFileSync(path, "");
-      for (const bench of chosen) {
-        console.log(`${bench.name}: ${bench.about}; rounds: ${rounds}`);
-        const result = await bench.measure(rounds);
-        const verdict = result.ratio <= result.bound ? "within" : "OVER";
-        console.log(`  ${result.ratio.toFixed(3)} is ${verdict} the bound of ${result.bound.toFixed(2)}`);
+      // Finds places that can't be written before the measurement, not after it.
+      if (args.json !== undefined) writeFileSync(args.json, "");
+      if (args.svg !== undefined) mkdirSync(args.svg, { recursive: true });
+      using before = args.against === undefined ? undefined : checkOut(args.against);
+      const keep = (result: CaseResult) => {
+        console.log(tableOf(result));
         results.push(result);
-        if (args.json !== undefined)
-          writeFileSync(args.json, `${JSON.stringify({ cases: results }, null, 2)}\n`);
-        if (args.svg !== undefined && result.draw) writeFileSync(args.svg, result.draw());
+        const report = { machine: machine(), commit: commitHere(), cases: results };
+        if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`);
+        if (args.svg !== undefined) writeFileSync(join(args.svg, "ratios.svg"), drawRatios(results));
+      };
+      for (const bench of compared.filter(isChosen))
+        keep(await compare(bench, rounds, { here: ROOT, before: before?.root }));
+      if (isChosen(penalty)) {
+        const result = await measurePenalty(rounds);
+        keep(result);
+        if (args.svg !== undefined) writeFileSync(join(args.svg, "penalty.svg"), drawPenalty(result));
       }
     } catch (error) {
       await say("error", wordError(error));
       process.exit(interrupted.aborted ? ExitCode.INTERRUPTED : 1);
     }
-    if (results.some(({ ratio, bound }) => ratio > bound)) process.exit(3);
+    if (results.some(({ metrics }) => metrics.some(({ within }) => !within))) process.exit(3);
   },
 });
 

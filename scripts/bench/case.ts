@@ -1,23 +1,56 @@
-/** A benchmark: something of ours compared with what people use for it now, or with itself elsewhere. */
+/** Benchmarks: something of ours beside what people use for it now, beside a C twin, or beside itself elsewhere. */
+import type { Spread } from "./spread.ts";
+
+/** What one run of a side measured: values by their metrics' names. Smaller is better. */
+export type Figures = Readonly<Record<string, number>>;
+
+export interface Metric {
+  readonly name: string;
+  readonly unit: "s" | "ms" | "us" | "ns" | "MiB";
+  /** What `at most` bounds: ours divided by theirs, ours less theirs, or ours alone. */
+  readonly bounds: "ratio" | "difference" | "value";
+  readonly atMost: number;
+  /** What can't be beaten here, in a few words. */
+  readonly limit: string;
+}
+
+/** Two sides that do the same work. */
+export interface Comparison {
+  /** Runs ours once. @param root the checkout that it comes from */
+  ours(root: string): Promise<Figures>;
+  theirs(): Promise<Figures>;
+  /** Runs after each round. Throws Error if the two did not do the same work. */
+  check?(): Promise<void>;
+}
+
 export interface BenchCase {
   readonly name: string;
   readonly about: string;
-  /** Upper bound of the ratio. */
-  readonly bound: number;
-  /** Measures, and prints the results. Throws Error saying what is missing and how to get it, or what differed. */
-  measure(rounds: number): Promise<BenchResult>;
+  readonly theirs: string;
+  readonly metrics: readonly Metric[];
+  /** Makes what the sides need in a folder. Throws Error saying what is missing and how to get it. */
+  prepare(folder: string): Promise<Comparison>;
 }
 
-/** The result that --json writes; some cases add more. */
-export interface BenchResult {
+export interface MetricResult extends Metric {
+  readonly ours: Spread;
+  readonly theirs: Spread;
+  /** Of the rounds' own ratios: a machine's speed drifts more between rounds than within one. */
+  readonly ratio: Spread;
+  /** The other commit's, if there is one. */
+  readonly before?: Spread;
+  /** Ours to the other commit's. */
+  readonly change?: Spread;
+  readonly within: boolean;
+}
+
+/** The result that --json writes. */
+export interface CaseResult {
   readonly name: string;
-  readonly unit: "s" | "ms";
-  /** Median of the per-round ratios: a machine's speed drifts more between rounds than within one. */
-  readonly ratio: number;
-  readonly bound: number;
+  readonly about: string;
+  readonly theirs: string;
   readonly rounds: number;
-  /** Draws it as an SVG document. */
-  readonly draw?: () => string;
+  readonly metrics: readonly MetricResult[];
 }
 
 /** The path of a program. Throws Error naming the Debian package that has it. */

@@ -1,4 +1,4 @@
-/** The clip to encode. */
+/** Clips to encode, as y4m. */
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,16 +8,37 @@ const CLIP = fileURLToPath(
   new URL("../../test/media/VID_1920x1080_cavlc_temporal_direct.264", import.meta.url),
 );
 
-/** Writes 54 frames of 1080p, repeated `times` times, as y4m into a folder; returns the file's path. Throws Error. */
+/** Writes 54 frames of 1080p, repeated `times` times, into a folder; returns the file's path. Throws Error. */
 export async function decodeStreet(folder: string, times = 1): Promise<string> {
-  const ffmpeg = program("ffmpeg", "ffmpeg");
   const path = join(folder, "street.y4m");
-  const decoding = Bun.spawn([ffmpeg, "-v", "error", "-i", CLIP, "-pix_fmt", "yuv420p", path], {
-    stdin: "ignore",
-  });
-  if ((await decoding.exited) !== 0) throw new Error(`ffmpeg could not decode ${CLIP}`);
+  await ffmpeg(["-i", CLIP, "-pix_fmt", "yuv420p", path]);
   const once = readFileSync(path);
   const frames = once.subarray(once.indexOf("\n") + 1); // what follows the header
   for (let i = 1; i < times; i++) appendFileSync(path, frames);
   return path;
+}
+
+/** Writes frames of ffmpeg's test picture, which moves, into a folder; returns the file's path. Throws Error. */
+export async function testPicture(folder: string, size: string, frames: number): Promise<string> {
+  const path = join(folder, `${size}.y4m`);
+  await ffmpeg([
+    "-f",
+    "lavfi",
+    "-i",
+    `testsrc2=s=${size}:r=30`,
+    "-frames:v",
+    `${frames}`,
+    "-pix_fmt",
+    "yuv420p",
+    path,
+  ]);
+  return path;
+}
+
+async function ffmpeg(words: readonly string[]): Promise<void> {
+  const child = Bun.spawn([program("ffmpeg", "ffmpeg"), "-v", "error", ...words], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const errors = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) throw new Error(`ffmpeg ${words.join(" ")} failed: ${errors}`);
 }

@@ -1,5 +1,5 @@
 /** The results of the penalty's rounds. */
-import type { BenchResult } from "./case.ts";
+import type { CaseResult } from "./case.ts";
 import type { Spread } from "./spread.ts";
 
 export const sides = ["host", "x86_64", "aarch64"] as const;
@@ -27,7 +27,7 @@ export interface SideResult {
   readonly wallMs: Spread;
 }
 
-export interface PenaltyResult extends BenchResult {
+export interface PenaltyResult extends CaseResult {
   readonly frames: number;
   readonly settings: readonly string[];
   readonly sides: readonly SideResult[];

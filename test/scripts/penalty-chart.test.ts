@@ -26,10 +26,10 @@ function side(name: SideResult["name"], ms: readonly number[]): SideResult {
 test("the penalty's picture has a bar a side, as wide as its portions take, and the ratios of the guests", () => {
   const drawn = drawPenalty({
     name: "penalty",
-    unit: "ms",
-    ratio: 1,
-    bound: 1.25,
+    about: "",
+    theirs: "the host",
     rounds: 3,
+    metrics: [],
     frames: 216,
     settings: [],
     sides: sides.map((name, i) => side(name, [1, 2, 30, 4, 1 + 2 * i])),

@@ -1,0 +1,33 @@
+/** Messages to the model in its process: what test/bench/c/vfio-user.c does. */
+import { openDevice, type PciDevice } from "../../../src/index.ts";
+
+/** us for each of `count` calls, after a tenth as many. */
+function each(count: number, work: () => void): number {
+  for (let i = 0; i < count / 10; i++) work();
+  const started = Bun.nanoseconds();
+  for (let i = 0; i < count; i++) work();
+  return (Bun.nanoseconds() - started) / count / 1000;
+}
+
+const SPEC = "model:vp9?codec=null";
+/** BITRATE, which takes any value: docs/encoder.md. */
+const REGISTER = 0x0a0;
+
+const mapAndUnmap = (device: PciDevice, sizeBytes: number) => () =>
+  device.allocateDma(sizeBytes)[Symbol.dispose]();
+
+using device = openDevice(SPEC);
+using posting = openDevice(SPEC, { postWrites: true });
+const [registers, posted] = [device.bars[0]!, posting.bars[0]!];
+const WRITES = 20_000;
+const figures = {
+  read: each(5000, () => registers.read32(REGISTER)),
+  write: each(5000, () => registers.write32(REGISTER, 1000)),
+  "posted write": each(1, () => {
+    for (let i = 0; i < WRITES; i++) posted.write32(REGISTER, i + 1);
+    if (posted.read32(REGISTER) !== WRITES) throw new Error("a posted write is lost");
+  }),
+  "map and unmap 4 KiB": each(500, mapAndUnmap(device, 4096)),
+  "map and unmap 64 MiB": each(50, mapAndUnmap(device, 64 * 1024 ** 2)),
+};
+console.log(JSON.stringify({ ...figures, "posted write": figures["posted write"] / WRITES }));

@@ -1,0 +1,72 @@
+/** What a driver does most, beside C that does the same: test/bench/c. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bunProgram } from "../../src/os/bun-program.ts";
+import { type BenchCase, type Metric, program } from "./case.ts";
+import { ROOT } from "./checkout.ts";
+import { printedBy } from "./measure.ts";
+
+const ratio = (name: string, unit: Metric["unit"], atMost: number, limit: string): Metric => ({
+  name,
+  unit,
+  bounds: "ratio",
+  atMost,
+  limit,
+});
+
+/** 20 frames of 1080p. */
+const FILE_BYTES = 20 * ((1920 * 1080 * 3) / 2);
+
+export const twinCases: readonly BenchCase[] = [
+  {
+    name: "access",
+    about: "single accesses to a mapped BAR and to DMA memory; copies of 1080p frames",
+    theirs: "C through function pointers, pread",
+    metrics: [
+      ratio("register read", "ns", 2.5, "one call from JavaScript"),
+      ratio("register write", "ns", 2.5, "one call from JavaScript"),
+      ratio("DMA word read", "ns", 2.5, "one call from JavaScript"),
+      ratio("frame to window", "us", 1.05, "memory bandwidth"),
+      ratio("file to memory", "us", 1.05, "memory bandwidth"),
+    ],
+    async prepare(folder) {
+      const file = join(folder, "frames.yuv");
+      writeFileSync(file, new Uint8Array(FILE_BYTES).fill(16));
+      const twin = await compiled("access", folder);
+      return {
+        ours: (root) => printedBy([...bunProgram(join(root, "scripts/bench/programs/access.ts")), file]),
+        theirs: () => printedBy([twin, file]),
+      };
+    },
+  },
+  {
+    name: "messages",
+    about: "accesses and mappings over vfio-user, a client and a server",
+    theirs: "C client and server",
+    metrics: [
+      ratio("read", "us", 1, "two switches of process"),
+      ratio("write", "us", 1, "two switches of process"),
+      ratio("posted write", "us", 1, "a system call on each side"),
+      ratio("map and unmap 4 KiB", "us", 1.3, "four switches of process"),
+      ratio("map and unmap 64 MiB", "us", 1.3, "four switches of process"),
+    ],
+    async prepare(folder) {
+      const twin = await compiled("vfio-user", folder);
+      return {
+        ours: (root) => printedBy(bunProgram(join(root, "scripts/bench/programs/messages.ts"))),
+        theirs: () => printedBy([twin]),
+      };
+    },
+  },
+];
+
+/** Compiles a C program of test/bench/c into a folder; returns its path. Throws Error with gcc's words. */
+async function compiled(name: string, folder: string): Promise<string> {
+  const [source, binary] = [join(ROOT, `test/bench/c/${name}.c`), join(folder, name)];
+  const gcc = Bun.spawn([program("gcc", "gcc"), "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", binary], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const errors = await new Response(gcc.stderr).text();
+  if ((await gcc.exited) !== 0) throw new Error(`${source} can't be compiled: ${errors}`);
+  return binary;
+}

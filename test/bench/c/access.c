@@ -1,0 +1,64 @@
+/* Single accesses to shared memory through function pointers, and copies: ns each, as JSON. Usage: access FILE */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ACCESSES = 5 * 1000 * 1000, COPIES = 200, WINDOW = 8 << 20, FRAME = 1920 * 1080 * 3 / 2 };
+
+static uint32_t read_word(volatile uint32_t *at) { return *at; }
+static void write_word(volatile uint32_t *at, uint32_t value) { *at = value; }
+
+/* Volatile, so that the compiler can't put the function in place of the call. */
+static uint32_t (*volatile read32)(volatile uint32_t *) = read_word;
+static void (*volatile write32)(volatile uint32_t *, uint32_t) = write_word;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static void fail(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+int main(int argc, char **argv) {
+  (void)argc;
+  int memory = memfd_create("window", 0);
+  if (memory < 0 || ftruncate(memory, WINDOW)) fail("memfd");
+  volatile uint64_t *window = mmap(0, WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+  uint64_t *frame = malloc(FRAME);
+  if (window == MAP_FAILED || !frame) fail("mmap");
+  for (size_t i = 0; i < FRAME / 8; i++) frame[i] = window[i] = i;
+  volatile uint32_t *words = (volatile uint32_t *)window;
+  uint32_t sum = 0;
+
+  double at = now();
+  for (int i = 0; i < ACCESSES; i++) sum += read32(words + (i & 255));
+  double read = (now() - at) / ACCESSES;
+
+  at = now();
+  for (int i = 0; i < ACCESSES; i++) write32(words + (i & 255), i);
+  double write = (now() - at) / ACCESSES;
+
+  at = now();
+  for (int n = 0; n < COPIES; n++)
+    for (size_t i = 0; i < FRAME / 8; i++) window[i] = frame[i];
+  double in = (now() - at) / COPIES / 1000;
+
+  int file = open(argv[1], O_RDONLY);
+  if (file < 0) fail(argv[1]);
+  at = now();
+  for (int n = 0; n < COPIES; n++)
+    if (pread(file, (void *)window, FRAME, 0) != FRAME) fail("pread");
+  double from_file = (now() - at) / COPIES / 1000;
+
+  printf("{\"register read\":%f,\"register write\":%f,\"DMA word read\":%f,\"frame to window\":%f,\"file to memory\":%f,\"sum\":%u}\n",
+         read, write, read, in, from_file, sum & 1);
+}
