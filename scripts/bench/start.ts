@@ -25,7 +25,7 @@ const first = (container: "ivf" | "webm", atMost: number): BenchCase => ({
       ours: (root) =>
         milliseconds([
           ...bunProgram(join(root, "scripts/encode.ts")),
-          ...[input, "-o", ours, "--limit=1", "--rc=cbr", "--bitrate=500", "--quiet"],
+          ...[input, "-o", ours, "--frames=1", "--rc=cbr", "--bitrate=500", "--quiet"],
         ]),
       theirs: () =>
         milliseconds([
