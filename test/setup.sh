@@ -11,6 +11,7 @@ need vpxenc vpx-tools
 need ffmpeg ffmpeg
 need Xvfb xvfb # a screen to capture
 need chromium-headless-shell chromium-headless-shell
+need gcc "gcc libc6-dev" # the C programs that bench.ts compares with
 need lspci pciutils
 need script bsdutils
 need ps procps

@@ -16,16 +16,22 @@ export interface Checkout extends Disposable {
 export function checkOut(commit: string): Checkout {
   const folder = mkdtempSync(join(tmpdir(), "vfiokit-bench-"));
   const root = join(folder, "before");
-  git("worktree", "add", "--detach", root, commit);
-  cpSync(join(ROOT, "node_modules"), join(root, "node_modules"), { recursive: true, verbatimSymlinks: true });
-  cpSync(join(ROOT, "scripts/bench"), join(root, "scripts/bench"), { recursive: true });
-  return {
-    root,
-    [Symbol.dispose]: () => {
-      git("worktree", "remove", "--force", root);
-      rmSync(folder, { recursive: true, force: true });
-    },
+  const remove = () => {
+    rmSync(folder, { recursive: true, force: true });
+    git("worktree", "prune");
   };
+  try {
+    git("worktree", "add", "--detach", root, commit);
+    cpSync(join(ROOT, "node_modules"), join(root, "node_modules"), {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
+    cpSync(join(ROOT, "scripts/bench"), join(root, "scripts/bench"), { recursive: true });
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return { root, [Symbol.dispose]: remove };
 }
 
 /** This checkout's commit, with a plus if files differ from it. */

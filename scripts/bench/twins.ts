@@ -41,12 +41,14 @@ export const twinCases: readonly BenchCase[] = [
   },
   {
     name: "messages",
-    about: "accesses and mappings over vfio-user, a client and a server",
+    about: "accesses, interrupts and mappings over vfio-user, a client and a server",
     theirs: "C client and server",
     metrics: [
       ratio("read", "us", 1, "two switches of process"),
       ratio("write", "us", 1, "two switches of process"),
       ratio("posted write", "us", 1, "a system call on each side"),
+      ratio("write to interrupt, blocking", "us", 1.5, "two switches of process"),
+      ratio("write to interrupt, async", "us", 4, "two switches of process"),
       ratio("map and unmap 4 KiB", "us", 1.3, "four switches of process"),
       ratio("map and unmap 64 MiB", "us", 1.3, "four switches of process"),
     ],

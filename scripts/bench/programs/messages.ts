@@ -1,5 +1,6 @@
 /** Messages to the model in its process: what test/bench/c/vfio-user.c does. */
-import { openDevice, type PciDevice } from "../../../src/index.ts";
+import { join } from "node:path";
+import { type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
 
 /** us for each of `count` calls, after a tenth as many. */
 function each(count: number, work: () => void): number {
@@ -9,6 +10,21 @@ function each(count: number, work: () => void): number {
   return (Bun.nanoseconds() - started) / count / 1000;
 }
 
+/** us from a write to the interrupt that it causes. */
+async function ring(wait: (interrupt: Interrupt) => number | Promise<number>): Promise<number> {
+  using bell = openDevice(`model:${join(import.meta.dir, "bell.model.ts")}`, { postWrites: true });
+  const [interrupt] = bell.enableInterrupts("msi", 1);
+  let started = 0;
+  for (let i = 0; i < RINGS * 1.1; i++) {
+    if (i === Math.floor(RINGS / 10)) started = Bun.nanoseconds();
+    bell.bars[0]!.write32(0, 1);
+    const count = await wait(interrupt!);
+    if (count !== 1) throw new Error(`${count} interrupts came for one write`);
+  }
+  return (Bun.nanoseconds() - started) / RINGS / 1000;
+}
+
+const RINGS = 2000;
 const SPEC = "model:vp9?codec=null";
 /** BITRATE, which takes any value: docs/encoder.md. */
 const REGISTER = 0x0a0;
@@ -27,6 +43,8 @@ const figures = {
     for (let i = 0; i < WRITES; i++) posted.write32(REGISTER, i + 1);
     if (posted.read32(REGISTER) !== WRITES) throw new Error("a posted write is lost");
   }),
+  "write to interrupt, blocking": await ring((interrupt) => interrupt.wait(1000)),
+  "write to interrupt, async": await ring((interrupt) => interrupt.waitAsync(1000)),
   "map and unmap 4 KiB": each(500, mapAndUnmap(device, 4096)),
   "map and unmap 64 MiB": each(50, mapAndUnmap(device, 64 * 1024 ** 2)),
 };

@@ -1,6 +1,6 @@
 /*
- * A vfio-user client and a server, a process each: us for a register read, for a posted write of many, and for a map and
- * unmap of memory, as JSON. Messages: docs/interop/vfio-user.rst in QEMU.
+ * A vfio-user client and a server, a process each: us for a register read and a write, for one of many posted
+ * writes, from a write to the interrupt that it causes, and for a map and unmap of memory, as JSON. Messages: docs/interop/vfio-user.rst in QEMU.
  */
 #define _GNU_SOURCE
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,7 +17,7 @@
 
 enum { VERSION = 1, DMA_MAP = 2, DMA_UNMAP = 3, REGION_READ = 9, REGION_WRITE = 10 };
 enum { REPLY = 1, NO_REPLY = 0x10 };
-enum { READS = 5000, WRITES = 20000, MAPS = 500, LARGE_MAPS = 50 };
+enum { READS = 5000, RINGS = 2000, WRITES = 20000, MAPS = 500, LARGE_MAPS = 50 };
 #define LARGE (64u << 20)
 
 struct header { uint16_t id, command; uint32_t size, flags, error; };
@@ -71,6 +72,10 @@ static int receive(int from, struct message *message) {
   return fd;
 }
 
+/* Register 8 raises an interrupt. */
+enum { BELL = 8 };
+static int interrupt;
+
 static void serve(int client) {
   static uint32_t registers[1024];
   void *mapped = 0;
@@ -85,6 +90,7 @@ static void serve(int client) {
         break;
       case REGION_WRITE:
         registers[message.access.offset / 4 % 1024] = message.access.value;
+        if (message.access.offset == BELL && eventfd_write(interrupt, 1)) fail("eventfd");
         payload = ACCESS;
         break;
       case DMA_MAP:
@@ -147,6 +153,8 @@ static double map_memory(int server, size_t size, int times) {
 
 int main(void) {
   int ends[2];
+  interrupt = eventfd(0, 0);
+  if (interrupt < 0) fail("eventfd");
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) fail("socketpair");
   pid_t child = fork();
   if (child < 0) fail("fork");
@@ -172,10 +180,19 @@ int main(void) {
   double posted = (now() - at) / WRITES;
   if (sum != WRITES - 1) return 1;
 
+  at = now();
+  for (int i = 0; i < RINGS; i++) {
+    eventfd_t count;
+    write_register(server, BELL, 1, NO_REPLY);
+    if (eventfd_read(interrupt, &count) || count != 1) return 1;
+  }
+  double ring = (now() - at) / RINGS;
+
   double small = map_memory(server, 4096, MAPS);
   double large = map_memory(server, LARGE, LARGE_MAPS);
   close(server);
   waitpid(child, 0, 0);
-  printf("{\"read\":%f,\"write\":%f,\"posted write\":%f,\"map and unmap 4 KiB\":%f,\"map and unmap 64 MiB\":%f}\n", read, write,
-         posted, small, large);
+  printf("{\"read\":%f,\"write\":%f,\"posted write\":%f,"
+         "\"write to interrupt, blocking\":%f,\"write to interrupt, async\":%f,\"map and unmap 4 KiB\":%f,\"map and unmap 64 MiB\":%f}\n", read, write,
+         posted, ring, ring, small, large);
 }

@@ -1,0 +1,57 @@
+/** docs/performance.md, made from what bench.ts wrote: docs/performance.json. */
+import type { CaseResult, MetricResult } from "../bench/case.ts";
+import type { Machine } from "../bench/machine.ts";
+import { boundText, short } from "../bench/table.ts";
+
+/** What bench.ts --json writes. */
+export interface BenchReport {
+  readonly machine: Machine;
+  readonly commit: string;
+  readonly cases: readonly CaseResult[];
+}
+
+export function performancePage({ machine, commit, cases }: BenchReport, madeBy: string): string {
+  const metrics = cases.flatMap((one) => one.metrics);
+  const within = metrics.filter((metric) => metric.within).length;
+  return `<!-- ${madeBy} makes this file from docs/performance.json -->
+
+# Performance
+
+Each row is something that vfiokit does, beside what people use for it now or beside a C program that does the same
+(\`test/bench/c\`). Both run in turn, ${cases[0]?.rounds} rounds or more after one that does not count. A ratio is the median of the rounds'
+own ratios. In brackets are the quartiles: half of the rounds lie between them.
+
+![the ratios, and what they may be](ratios.svg)
+
+The figures are from ${machine.processors} processors (${machine.processor}), Linux ${machine.kernel}, Bun ${machine.bun}, at commit ${commit}. ${within} of ${metrics.length}
+are within their bounds. On your machine:
+
+\`\`\`sh
+bun run bench.ts --json docs/performance.json --svg docs && bun run docs.ts
+\`\`\`
+
+With \`--against COMMIT\` another commit is measured in the same rounds.
+
+${cases.map(section).join("\n\n")}
+`;
+}
+
+function section({ name, about, theirs, rounds, metrics }: CaseResult): string {
+  const rows = metrics.map((metric) => `| ${cellsOf(metric).join(" | ")} |`);
+  return [
+    `## ${name}`,
+    "",
+    `${about[0]!.toUpperCase()}${about.slice(1)}, beside ${theirs}. ${rounds} rounds.`,
+    "",
+    "| | ours | theirs | ratio | at most | | limited by |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+    ...rows,
+  ].join("\n");
+}
+
+function cellsOf(metric: MetricResult): string[] {
+  const { name, unit, ours, theirs, ratio, within, limit } = metric;
+  const quartiles = `${ratio.median.toFixed(2)} (${ratio.lower.toFixed(2)} to ${ratio.upper.toFixed(2)})`;
+  const values = [short(ours.median), short(theirs.median)].map((value) => `${value} ${unit}`);
+  return [name, ...values, quartiles, boundText(metric), within ? "within" : "**over**", limit];
+}
