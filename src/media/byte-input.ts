@@ -20,11 +20,7 @@ export interface ByteInput extends Disposable {
   lookAhead(count: number): Uint8Array | Promise<Uint8Array>;
 }
 
-/** Fills below this are small: one read serves several in a row. */
-const SMALL_BYTES = 32 * 1024;
-const AHEAD_BYTES = 64 * 1024;
-
-/** A regular file: synchronous reads at explicit positions, one system call per fill, or fewer if fills are small. */
+/** A regular file: synchronous reads at explicit positions, one system call per fill. */
 class FileInput implements ByteInput {
   position = 0;
   readonly sizeBytes: number;
@@ -32,11 +28,6 @@ class FileInput implements ByteInput {
   readonly word: string;
   readonly #fd: number;
   readonly #base: number;
-  /** Room for bytes read ahead, and those that it has from `position` on. */
-  #room = new Uint8Array(0);
-  #ahead = this.#room;
-  /** Whether the last fill was small: a frame's line is, but not the frame after it. */
-  #small = false;
   #open = true;
 
   constructor(input: string, fd: number, base: number) {
@@ -53,30 +44,9 @@ class FileInput implements ByteInput {
 
   fill(into: Uint8Array): number {
     if (!this.#open) throw new MediaError(`${this.name} is closed`);
-    const ahead = Math.min(into.length, this.#ahead.length);
-    if (ahead > 0) this.#consume(into, 0, ahead);
-    const rest = into.length - ahead;
-    const small = into.length < SMALL_BYTES;
-    const readsAhead = rest > 0 && small && this.#small;
-    this.#small = small;
-    if (rest === 0) return ahead;
-    if (readsAhead) {
-      if (this.#room.length === 0) this.#room = new Uint8Array(new ArrayBuffer(AHEAD_BYTES));
-      this.#ahead = this.#room.subarray(0, this.#readAt(this.#room));
-      const more = Math.min(rest, this.#ahead.length);
-      this.#consume(into, ahead, more);
-      return ahead + more;
-    }
-    const got = this.#readAt(ahead === 0 ? into : into.subarray(ahead));
+    const got = this.#readAt(into);
     this.position += got;
-    return ahead + got;
-  }
-
-  /** Takes bytes that were read ahead. */
-  #consume(into: Uint8Array, at: number, count: number): void {
-    into.set(this.#ahead.subarray(0, count), at);
-    this.#ahead = this.#ahead.subarray(count);
-    this.position += count;
+    return got;
   }
 
   lookAhead(count: number): Uint8Array {
