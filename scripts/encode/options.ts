@@ -82,11 +82,17 @@ function frameList(text: string | undefined): ReadonlySet<number> {
 export const inputOptions = ["size", "fps", "format", "range", "pixel-aspect"] as const;
 
 type Arguments = Readonly<Record<string, unknown>> & {
-  readonly [name in "in-flight" | "rc" | "speed" | "threads" | "timeout"]: string;
+  readonly [name in "rc" | "speed" | "threads" | "timeout"]: string;
 } & {
-  readonly [name in "bitrate" | "cq-level" | "gop" | "frames" | "skip" | "force-key" | "container"]?:
-    | string
-    | undefined;
+  readonly [name in
+    | "in-flight"
+    | "bitrate"
+    | "cq-level"
+    | "gop"
+    | "frames"
+    | "skip"
+    | "force-key"
+    | "container"]?: string | undefined;
 } & {
   readonly [name in (typeof inputOptions)[number]]?: string | undefined;
 };
@@ -113,7 +119,7 @@ export function readOptions(args: Arguments) {
     config,
     container: args.container as ContainerName | undefined,
     path: args.path as TransferPath | undefined,
-    inFlight: whole("in-flight", args["in-flight"], 1, 1023)!,
+    inFlight: whole("in-flight", args["in-flight"], 1, 1023),
     timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,
     frames,
     skip,

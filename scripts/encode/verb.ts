@@ -62,7 +62,11 @@ const verbArgs = {
     options: ["dma", "window"],
     description: "How frames reach the device (default: dma if there is an IOMMU, else window)",
   },
-  "in-flight": { type: "string", default: "4", valueHint: "N", description: "Frames in flight at once" },
+  "in-flight": {
+    type: "string",
+    valueHint: "N",
+    description: "Frames in flight at once (default: 4, up to 16 small ones)",
+  },
   size: {
     type: "string",
     valueHint: "WxH",

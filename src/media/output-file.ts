@@ -3,6 +3,8 @@ import { descriptorState, openDescriptor, writeSome } from "./descriptor.ts";
 import { ioError, MediaError, quoted } from "./media-error.ts";
 
 const STDOUT = 1;
+/** Parts of an append that are this small together are written at once. */
+const JOINED_BYTES = 64 * 1024;
 
 /**
  * The file that a container is written to. Regular files are written synchronously at explicit positions;
@@ -16,6 +18,7 @@ export class OutputFile {
   /** Bytes in the file, all of them whole appends. */
   size = 0;
   readonly #fd: number;
+  #joined = new Uint8Array(0);
   #open = true;
 
   private constructor(name: string, fd: number) {
@@ -56,7 +59,7 @@ export class OutputFile {
     if (!this.seekable) return this.#stream(parts);
     let end = this.size;
     try {
-      for (const part of parts) {
+      for (const part of this.#join(parts)) {
         this.#writeAt(part, end);
         end += part.length;
       }
@@ -85,6 +88,19 @@ export class OutputFile {
     } catch (error) {
       throw this.#error(error);
     }
+  }
+
+  /** Small parts as one, which the next call overwrites: a packet and its header are one write then. */
+  #join(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+    const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
+    if (parts.length < 2 || sizeBytes > JOINED_BYTES) return parts;
+    if (this.#joined.length === 0) this.#joined = new Uint8Array(new ArrayBuffer(JOINED_BYTES));
+    let at = 0;
+    for (const part of parts) {
+      this.#joined.set(part, at);
+      at += part.length;
+    }
+    return [this.#joined.subarray(0, sizeBytes)];
   }
 
   /** Truncates what a failed write left beyond the last whole append, if the file can still be changed. */

@@ -3,14 +3,14 @@
 /** One end of a channel. */
 export interface CodecChannel {
   readonly port: MessagePort;
-  /** Two words that both threads share: see Shared. */
+  /** Words that both threads share: see Shared. */
   readonly shared: Int32Array;
 }
 
 /** The two ends of a new channel. */
 export function codecChannel(): { readonly ours: CodecChannel; readonly theirs: CodecChannel } {
   const { port1, port2 } = new MessageChannel();
-  const shared = new Int32Array(new SharedArrayBuffer(8));
+  const shared = new Int32Array(new SharedArrayBuffer(4 * Object.keys(Shared).length));
   return { ours: { port: port1, shared }, theirs: { port: port2, shared } };
 }
 
@@ -20,4 +20,8 @@ export const Shared = {
   CANCELLED: 0,
   /** Id of the last job that the thread has begun. Stored before it checks whether the job is cancelled. */
   BEGUN: 1,
+  /** Orders posted, modulo 2^32: the thread sleeps on it. Raised after each is posted. */
+  POSTED: 2,
+  /** 1 from when the thread rings the bell until the message thread takes its results: one ring is for all of them. */
+  RUNG: 3,
 } as const;

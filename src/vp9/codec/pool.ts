@@ -76,7 +76,9 @@ export class CodecPool implements CodecLink {
   take(): CodecResult[] {
     this.#bell.take();
     const results: CodecResult[] = [];
-    for (const { port, unanswered } of this.#threads) {
+    for (const { port, shared, unanswered } of this.#threads) {
+      // First: what is answered from now on rings the bell again.
+      Atomics.store(shared, Shared.RUNG, 0);
       for (;;) {
         const received = receiveMessageOnPort(port) as { message: CodecResult } | undefined;
         if (!received) break;
@@ -119,6 +121,8 @@ function send(thread: Thread, job: CodecWork): void {
   order(thread, job);
 }
 
-function order(thread: Thread, what: CodecOrder): void {
-  thread.port.postMessage(what);
+function order({ port, shared }: Thread, what: CodecOrder): void {
+  port.postMessage(what);
+  Atomics.add(shared, Shared.POSTED, 1);
+  Atomics.notify(shared, Shared.POSTED);
 }

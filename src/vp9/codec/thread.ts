@@ -1,19 +1,25 @@
 /** Runs the message thread's jobs on a codec thread, one after the other. */
 
 import { ptr } from "bun:ffi";
+import { receiveMessageOnPort } from "node:worker_threads";
 import type { EventFd } from "../../os/eventfd.ts";
 import { copyMemory } from "../../os/memory.ts";
 import { type CodecChannel, Shared } from "./channel.ts";
 import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
 import type { CodecJob, CodecOrder, CodecResult } from "./jobs.ts";
 
-/** Runs jobs, and calls `end` when it receives "end". */
-export function serveCodecJobs(
+/** How long the thread sleeps at a time while it has no job. */
+const SLEEP_MS = 1000;
+
+/**
+ * Runs jobs until it receives "end". The thread sleeps in Atomics.wait while it has none, and takes the next one
+ * itself when it has finished one: waking an event loop for each frame costs as much as encoding a small one.
+ */
+export async function serveCodecJobs(
   name: CodecName,
   { port, shared }: CodecChannel,
   bell: EventFd,
-  end: () => void,
-): void {
+): Promise<void> {
   let codec: Codec | undefined;
   let frame = new Uint8Array(new ArrayBuffer(0));
 
@@ -70,11 +76,18 @@ export function serveCodecJobs(
       result,
       packets.map((packet) => packet.data.buffer as ArrayBuffer),
     );
-    bell.signal();
+    if (Atomics.exchange(shared, Shared.RUNG, 1) === 0) bell.signal();
   };
 
-  let last = Promise.resolve();
-  port.onmessage = ({ data }: { data: CodecOrder }) => {
-    last = last.then(() => (data.kind === "end" ? end() : carryOut(data)));
-  };
+  for (;;) {
+    // Read before looking: an order that comes in between ends the sleep at once.
+    const posted = Atomics.load(shared, Shared.POSTED);
+    const received = receiveMessageOnPort(port) as { message: CodecOrder } | undefined;
+    if (!received) {
+      const woken = Atomics.wait(shared, Shared.POSTED, posted, SLEEP_MS);
+      // The event loop has a turn now and then, too.
+      if (woken === "timed-out") await Bun.sleep(0);
+    } else if (received.message.kind === "end") return;
+    else await carryOut(received.message);
+  }
 }

@@ -13,6 +13,7 @@ import { type SettingValues, settingNames, settings as settingTable } from "../c
 import { formatCapabilities } from "./capabilities.ts";
 import { type CompletedFrame, CompletionRing, FLUSH_TAG, type FrameTimes } from "./completions.ts";
 import { describeFailure, EncoderError } from "./failure.ts";
+import { Moderation } from "./moderation.ts";
 import {
   allocateHostMemory,
   openWindowMemory,
@@ -69,6 +70,7 @@ export class EndpointDriver implements Disposable {
   #interrupt: Interrupt | undefined;
   #submitted = 0;
   #completions: CompletionRing | undefined;
+  #moderation: Moderation | undefined;
   /** Completions found although no interrupt announced them. */
   missedInterrupts = 0;
   /** Time spent on taking completions and their packets. */
@@ -138,6 +140,8 @@ export class EndpointDriver implements Disposable {
       device.fence(),
     );
     if (path === "dma") this.#armInterrupt();
+    // Ends what the stream before may have set up for its own slots.
+    this.#moderation?.waited(0, this.slots);
     this.#submitted = 0;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + this.#timeoutMs;
@@ -226,6 +230,7 @@ export class EndpointDriver implements Disposable {
   #armInterrupt(): void {
     if (this.#interrupt || this.#device.interruptCount("msi") === 0) return;
     this.#interrupt = this.#device.enableInterrupts("msi", 1)[0];
+    this.#moderation = new Moderation(this.#registers);
     this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
   }
 
@@ -319,6 +324,7 @@ export class EndpointDriver implements Disposable {
       announced = await this.#pause(Math.min(LOOK_MS, startMs + this.#timeoutMs - nowMs));
     }
     if (!announced) this.missedInterrupts++;
+    this.#moderation?.waited(this.framesUnderWay, this.slots);
   }
 
   /** Returns whether the interrupt arrived; always true when polling. */

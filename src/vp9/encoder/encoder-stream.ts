@@ -14,6 +14,11 @@ export interface SubmissionTimes {
   readonly ticks: number;
 }
 
+/** Frames under way by default: small ones take the codec less time than it takes to hand the next one over. */
+const LEAST_IN_FLIGHT = 4;
+const MOST_IN_FLIGHT = 16;
+const IN_FLIGHT_BYTES = 1024 * 1024;
+
 /** The bytes of every buffer ever lent: they may be unmapped, so they are not read. */
 const everLent = new WeakSet<Uint8Array>();
 
@@ -43,6 +48,12 @@ export class EncoderStream {
 
   get settings(): StreamSettings {
     return this.#settings;
+  }
+
+  /** Frames under way at once if the caller gives no number. */
+  get defaultInFlight(): number {
+    const fitting = Math.floor(IN_FLIGHT_BYTES / this.#frameBytes);
+    return Math.max(LEAST_IN_FLIGHT, Math.min(fitting, MOST_IN_FLIGHT));
   }
 
   /** Takes on the bitrate and the frame rate of a stream that differs in nothing else; false if it does, or if this one ended. */

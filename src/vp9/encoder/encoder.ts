@@ -129,11 +129,12 @@ export class Encoder extends EncoderEvents implements Disposable {
    */
   configure(config: EncoderConfig): Promise<void> {
     let stream: EncoderStream;
-    const { inFlight = 4 } = this.#options;
+    let { inFlight } = this.#options;
     try {
       checkConfig(config);
       this.#check("unconfigured", "configured");
       stream = new EncoderStream(config, settingsOf(config));
+      inFlight ??= stream.defaultInFlight;
       if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > 1023)
         throw new RangeError(`inFlight is ${inFlight}; it must be 1 to 1023`);
     } catch (error) {

@@ -29,8 +29,9 @@ const report = (message: CodecThreadReport) => self.postMessage(message);
 self.onmessage = async ({ data }: MessageEvent<CodecThreadData>) => {
   try {
     const { name, version } = await chooseCodec(data.codec, (notice) => report({ notice }));
-    serveCodecJobs(name, data.channel, new EventFd(new Fd(data.bellFd)), () => process.exit());
     report({ name, version });
+    await serveCodecJobs(name, data.channel, new EventFd(new Fd(data.bellFd)));
+    process.exit();
   } catch (error) {
     report({ error: error instanceof Error ? error.message : String(error) });
   }
