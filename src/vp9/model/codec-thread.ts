@@ -5,7 +5,7 @@
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
 import type { CodecChannel } from "../codec/channel.ts";
-import { type CodecName, chooseCodec } from "../codec/codec.ts";
+import { type CodecName, chooseCodec, loadEngine } from "../codec/codec.ts";
 import { serveCodecJobs } from "../codec/thread.ts";
 
 /** The first message to the thread. */
@@ -31,6 +31,8 @@ self.onmessage = async ({ data }: MessageEvent<CodecThreadData>) => {
     const { name, version } = await chooseCodec(data.codec, (notice) => report({ notice }));
     serveCodecJobs(name, data.channel, new EventFd(new Fd(data.bellFd)), () => process.exit());
     report({ name, version });
+    // The driver sets the device up in this time, and then waits until the stream is open.
+    (await loadEngine(name)).warmUp?.();
   } catch (error) {
     report({ error: error instanceof Error ? error.message : String(error) });
   }
