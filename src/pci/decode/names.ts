@@ -3,7 +3,7 @@
  * `update-pciids` updates. The file is read at the first lookup and searched as it is: indexing its 40,000
  * names would cost more than the few searches.
  */
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 /** Its path on Debian and on Fedora. */
 const FILES = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"];
@@ -67,7 +67,7 @@ interface Entry {
 function readFirst(files: readonly string[]): Buffer {
   for (const file of files) {
     try {
-      return Buffer.concat([NEWLINE_TEXT, readFileSync(file)]);
+      return readList(file);
     } catch {
       // Try the next one.
     }
@@ -78,7 +78,18 @@ function readFirst(files: readonly string[]): Buffer {
 const NEWLINE = 0x0a;
 const TAB = 0x09;
 const HASH = 0x23;
-const NEWLINE_TEXT = Buffer.from("\n");
+
+/** A file's bytes after a newline, so that every line has one before it. */
+function readList(file: string): Buffer {
+  const fd = openSync(file, "r");
+  try {
+    const bytes = Buffer.allocUnsafeSlow(1 + fstatSync(fd).size);
+    bytes[0] = NEWLINE;
+    return bytes.subarray(0, 1 + readSync(fd, bytes, 1, bytes.length - 1, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** The entry with these ids within another. Its line has `tabs` tabs, the ids, two spaces and the name. */
 function find(within: Entry | undefined, ids: string, tabs: number): Entry | undefined {

@@ -25,6 +25,8 @@ export interface Engine {
   readonly version: string;
   /** Opens it for one stream. Throws {@link CodecError}, or rejects with it, when it refuses the settings. */
   open(settings: CodecSettings): Codec | Promise<Codec>;
+  /** Does what makes the first stream slower to open than the next ones. */
+  warmUp?(): void;
 }
 
 /** One stream's settings. `null` selects the engine's own default. */

@@ -56,7 +56,18 @@ export function loadLibvpx(candidates: readonly string[] = abi.sonames): Engine 
     if (abiVersion === undefined)
       throw new CodecError(`${version} (${library.soname}): unknown encoder ABI version`);
     const libvpx = { calls, encoderInterface, abiVersion, version };
-    return { version, open: (settings) => openStream(libvpx, settings) };
+    return {
+      version,
+      open: (settings) => openStream(libvpx, settings),
+      // The smallest stream touches most of the library, and of the memory that the next one gets.
+      warmUp: () => {
+        try {
+          openStream(libvpx, SMALLEST)[Symbol.dispose]();
+        } catch {
+          // What is wrong is told when a stream of a client can't be opened.
+        }
+      },
+    };
   } catch (error) {
     library.close();
     throw error;
@@ -116,6 +127,24 @@ function describeImage(settings: CodecSettings, strides: readonly number[]): Dat
   });
   return memory;
 }
+
+const SMALLEST: CodecSettings = {
+  width: 1,
+  height: 1,
+  codedWidth: 1,
+  codedHeight: 1,
+  format: "i420",
+  timebase: { num: 1, den: 25 },
+  fps: { num: 25, den: 1 },
+  rateControl: "vbr",
+  bitrateKbps: null,
+  cqLevel: null,
+  gopFrames: null,
+  speed: null,
+  threads: 1,
+  settings: {},
+  temporalLayers: 1,
+};
 
 /**
  * Opens a VP9 encoder in libvpx that reads frames in place. Its packets are byte for byte those of

@@ -5,7 +5,7 @@
 import { EventFd } from "../../os/eventfd.ts";
 import { Fd } from "../../os/fd.ts";
 import type { CodecChannel } from "../codec/channel.ts";
-import { type CodecName, chooseCodec } from "../codec/codec.ts";
+import { type CodecName, chooseCodec, loadEngine } from "../codec/codec.ts";
 import { serveCodecJobs } from "../codec/thread.ts";
 
 /** The first message to the thread. */
@@ -30,6 +30,8 @@ self.onmessage = async ({ data }: MessageEvent<CodecThreadData>) => {
   try {
     const { name, version } = await chooseCodec(data.codec, (notice) => report({ notice }));
     report({ name, version });
+    // The driver sets the device up in this time, and then waits until the stream is open.
+    (await loadEngine(name)).warmUp?.();
     await serveCodecJobs(name, data.channel, new EventFd(new Fd(data.bellFd)));
     process.exit();
   } catch (error) {
