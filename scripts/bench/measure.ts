@@ -5,26 +5,27 @@ import type { Figures } from "./case.ts";
 const SAMPLE_MS = 10;
 /** Time limit of one run. */
 const TIMEOUT_MS = 120_000;
+/** USER_HZ, which is 100 in /proc on every Linux. */
+const TICKS_PER_SECOND = 100;
 
 /**
  * Runs a command to its end: `time` in seconds, `CPU` in seconds of all its processes, `memory` in MiB, the sum of its
- * processes' peaks. Memory is sampled, so the last milliseconds of a process may be missing. Throws Error with its standard
- * error if it ends with another exit code.
+ * processes' peaks. CPU and memory are sampled, so the last milliseconds of a process may be missing. Throws Error with its
+ * standard error if it ends with another exit code.
  */
 export async function wholeCommand(command: readonly string[], exitCodes = [0]): Promise<Figures> {
   const started = Bun.nanoseconds();
   const child = Bun.spawn([...command], { stdio: ["ignore", "ignore", "pipe"], timeout: TIMEOUT_MS });
   const errors = new Response(child.stderr).text();
-  const peaks = new Map<number, number>();
-  const sampler = setInterval(() => sample(child.pid, peaks), SAMPLE_MS);
+  const uses = new Map<number, Use>();
+  const sampler = setInterval(() => sample(child.pid, uses), SAMPLE_MS);
   const exitCode = await child.exited;
   const time = (Bun.nanoseconds() - started) / 1e9;
   clearInterval(sampler);
   if (!exitCodes.includes(exitCode))
     throw new Error(`${command.join(" ")}: exit code ${exitCode}: ${await errors}`);
-  const usage = child.resourceUsage()!; // with the children that it waited for: getrusage(2)
-  const memory = [...peaks.values()].reduce((sum, peak) => sum + peak, usage.maxRSS / 1024 ** 2);
-  return { time, CPU: Number(usage.cpuTime.total) / 1e6, memory };
+  const sum = (of: (use: Use) => number) => [...uses.values()].reduce((all, use) => all + of(use), 0);
+  return { time, CPU: sum((use) => use.cpuSeconds), memory: sum((use) => use.peakMiB) };
 }
 
 /** Runs a command that measures itself, and prints its figures as one JSON object. Throws Error if it fails. */
@@ -38,16 +39,25 @@ export async function printedBy(command: readonly string[]): Promise<Figures> {
   return JSON.parse(output) as Figures;
 }
 
-/** Takes the peak memory in MiB of a process's descendants: proc(5), stat and status. */
-function sample(root: number, into: Map<number, number>): void {
+/** What one process used so far. */
+interface Use {
+  readonly cpuSeconds: number;
+  readonly peakMiB: number;
+}
+
+/** Samples a process and its descendants: proc(5), stat and status. */
+function sample(root: number, into: Map<number, Use>): void {
   const family = new Set([root]);
   for (const pid of readdirSync("/proc").map(Number).filter(Boolean)) {
     try {
+      // Fields after the parenthesised name: state, parent's pid, ... user and system ticks are the 12th and 13th.
       const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)!.split(" ");
-      if (!family.has(Number(fields[1]))) continue;
-      family.add(pid);
+      if (family.has(Number(fields[1]))) family.add(pid);
+      if (!family.has(pid)) continue;
       const peakKiB = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-      if (peakKiB !== undefined) into.set(pid, Number(peakKiB) / 1024);
+      if (peakKiB === undefined) continue;
+      const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+      into.set(pid, { cpuSeconds, peakMiB: Number(peakKiB) / 1024 });
     } catch {
       // The process has exited; its last sample stands.
     }
