@@ -57,7 +57,7 @@ Exit codes: 0 done, 1 it failed, 2 usage.`,
         file !== undefined
           ? fromFile(file, target)
           : target !== undefined
-            ? [fromTarget(target)]
+            ? [await fromTarget(target)]
             : fromMachine();
       const names = openNames();
       const decoded = sources.map((source) => decodeConfig(source.bytes, source.regions));

@@ -1,13 +1,13 @@
 /** The progress line of a long-running verb: on a terminal only, a few times a second. */
 import { readlinkSync } from "node:fs";
-import { isatty } from "node:tty";
 
 /**
  * Columns of the terminal that standard error leads to, 0 without one. In a guest a pipe may lead to the
  * host's terminal: guest.ts passes the pipe and COLUMNS.
  */
 export function terminalColumns(): number {
-  if (isatty(2)) return process.stderr.columns || 80; // one that nobody told its size has 0
+  // Imported, it would make --help slower, too.
+  if (process.getBuiltinModule("node:tty").isatty(2)) return process.stderr.columns || 80; // one that nobody told its size has 0
   const { VFIOKIT_TERMINAL: pipe, COLUMNS: columns } = process.env;
   return pipe && readlinkSync("/proc/self/fd/2") === pipe ? Number(columns) : 0;
 }

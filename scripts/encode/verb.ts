@@ -3,7 +3,7 @@ import { type ArgsDef, defineCommand, type ParsedArgs } from "citty";
 import { deviceReady } from "../../src/device/open.ts";
 import { builtInClip } from "../../src/media/clip.ts";
 import { type FrameSource, openFrameSource } from "../../src/media/source.ts";
-import { containerFor, containerNames, openPacketWriter } from "../../src/media/writer.ts";
+import { containerFor, containerNames, openPacketWriter, prepareContainer } from "../../src/media/writer.ts";
 import "../../src/schemes.ts";
 import { automaticNames, codecNames } from "../../src/vp9/codec/engine.ts";
 import { encodeFile, untilAborted } from "../../src/vp9/encoder/file.ts";
@@ -208,6 +208,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   await untilAborted(deviceReady(spec), interrupted);
   if (interrupted.aborted) throw new Interrupted();
 
+  prepareContainer(isIn); // loads while the device starts
   const progress = openProgress(outcome.talks);
   const startMs = performance.now();
   try {

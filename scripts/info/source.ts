@@ -19,7 +19,6 @@ import type { KnownRegion } from "../../src/pci/decode/header.ts";
 import { readDump } from "../../src/pci/decode/hex-dump.ts";
 import { wordCommand } from "../cli/remedy.ts";
 import { UsageError } from "../cli/usage-error.ts";
-import { openDeviceOf } from "../device/open.ts";
 
 /** One function's configuration space, and what else is known of it. */
 export interface Source {
@@ -37,8 +36,8 @@ export function isCutShort({ bytes }: Source): boolean {
 }
 
 /** A function by its address, or any device that can be opened. Throws UsageError, BusError, DeviceError. */
-export function fromTarget(target: string): Source {
-  const source = isAddress(target) ? fromFunction(readFunction(target)) : fromDevice(target);
+export async function fromTarget(target: string): Promise<Source> {
+  const source = isAddress(target) ? fromFunction(readFunction(target)) : await fromDevice(target);
   if (!doesAnswer(source.bytes))
     throw new BusError(
       `${target}: its configuration space reads as all ones: it no longer answers (link down, powered off, or being programmed); once it is back, ${wordCommand({ verb: "rescan", args: [] })} finds it again`,
@@ -133,7 +132,9 @@ function knownRegion({ start, end, flags }: PciResource): KnownRegion {
   };
 }
 
-function fromDevice(spec: string): Source {
+async function fromDevice(spec: string): Promise<Source> {
+  // Half of the files that this verb would load.
+  const { openDeviceOf } = await import("../device/open.ts");
   using device = openDeviceOf(spec);
   const { config } = device;
   const bytes = new Uint8Array(config.sizeBytes);

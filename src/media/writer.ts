@@ -41,6 +41,11 @@ export function writerFor(output: string, container?: ContainerName): OpenWriter
   return WRITERS[containerFor(output, container)];
 }
 
+/** Begins to load the container's library, so that openPacketWriter waits less for it. */
+export function prepareContainer(container: ContainerName): void {
+  if (container === "webm") import("mediabunny").catch(() => {}); // webmWriter throws it
+}
+
 /**
  * Creates or empties `output` and writes VP9 packets into it: IVF or WebM by its ending (.ivf, .webm); "-" is
  * standard output. The WebM library is loaded only to write WebM.
