@@ -37,7 +37,8 @@ describe("timers", () => {
     const before = process.cpuUsage();
     await Bun.sleep(300);
     const { user, system } = process.cpuUsage(before);
-    expect(user + system).toBeLessThan(30_000);
+    // A timer that comes at once, again and again, takes all of the time.
+    expect(user + system).toBeLessThan(150_000);
   });
 });
 
