@@ -55,8 +55,6 @@ export class CompletionRing {
   readonly #fence: () => void;
   /** In order of submission, which is also that of completion. */
   readonly #underWay: UnderWay[] = [];
-  /** How many of them are flushes. */
-  #flushes = 0;
   #frames = 0;
   #completed = 0;
   #hasPacket = false;
@@ -81,13 +79,12 @@ export class CompletionRing {
   /** Records a flush that is about to be submitted, with PTS 0. */
   expectFlush(): void {
     const times = { timestamp: 0, duration: 0 };
-    this.#flushes++;
     this.#underWay.push({ tag: FLUSH_TAG, pts: 0n, frame: this.#frames, mustBeKey: false, times });
   }
 
   /** Number of frames under way. */
   get frames(): number {
-    return this.#underWay.length - this.#flushes;
+    return this.#underWay.filter(({ tag }) => tag !== FLUSH_TAG).length;
   }
 
   /** Names of the submissions under way, for messages. */
@@ -170,7 +167,6 @@ export class CompletionRing {
     if (pts !== submitted.pts)
       throw this.#corrupt(`has PTS ${pts}, but ${nameOf(tag)} was submitted with ${submitted.pts}`);
     this.#underWay.splice(index, 1);
-    if (tag === FLUSH_TAG) this.#flushes--;
     return submitted;
   }
 

@@ -13,7 +13,6 @@ import { type SettingValues, settingNames, settings as settingTable } from "../c
 import { formatCapabilities } from "./capabilities.ts";
 import { type CompletedFrame, CompletionRing, FLUSH_TAG, type FrameTimes } from "./completions.ts";
 import { describeFailure, EncoderError } from "./failure.ts";
-import { Moderation } from "./moderation.ts";
 import {
   allocateHostMemory,
   openWindowMemory,
@@ -70,7 +69,6 @@ export class EndpointDriver implements Disposable {
   #interrupt: Interrupt | undefined;
   #submitted = 0;
   #completions: CompletionRing | undefined;
-  #moderation: Moderation | undefined;
   /** Completions found although no interrupt announced them. */
   missedInterrupts = 0;
   /** Time spent on taking completions and their packets. */
@@ -140,8 +138,6 @@ export class EndpointDriver implements Disposable {
       device.fence(),
     );
     if (path === "dma") this.#armInterrupt();
-    // Ends what the stream before may have set up for its own slots.
-    this.#moderation?.waited(0, this.slots);
     this.#submitted = 0;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + this.#timeoutMs;
@@ -230,7 +226,6 @@ export class EndpointDriver implements Disposable {
   #armInterrupt(): void {
     if (this.#interrupt || this.#device.interruptCount("msi") === 0) return;
     this.#interrupt = this.#device.enableInterrupts("msi", 1)[0];
-    this.#moderation = new Moderation(this.#registers);
     this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
   }
 
@@ -324,7 +319,6 @@ export class EndpointDriver implements Disposable {
       announced = await this.#pause(Math.min(LOOK_MS, startMs + this.#timeoutMs - nowMs));
     }
     if (!announced) this.missedInterrupts++;
-    this.#moderation?.waited(this.framesUnderWay, this.slots);
   }
 
   /** Returns whether the interrupt arrived; always true when polling. */
