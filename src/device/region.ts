@@ -52,19 +52,18 @@ export function openRegion(
     }
     return 0;
   };
-  const locate = (offset: number, width: number): number => {
-    checkRange(name, sizeBytes, offset, width);
-    return addressOf(offset, width);
-  };
-  // Most accesses are to the first mapped part, and are found there in a third of the time. Every other access, and every
-  // invalid one, takes the way above. The mapping's own address is asked each time: it throws once the device is closed.
+  // Most accesses are to the first mapped part: comparing whole numbers finds them there in half of the time. All others,
+  // and invalid ones, take the way above. The mapping gives its address each time, because it throws once it is unmapped.
   const [first] = areas;
   const begin = first?.offset ?? 0;
   const end = begin + (first?.sizeBytes ?? 0);
   const shift = (first?.from ?? 0) - begin;
-  const isQuick = (offset: number, width: number) =>
-    offset >>> 0 === offset && (offset & (width - 1)) === 0 && offset >= begin && offset + width <= end;
-  const quick = (offset: number) => first!.mapping.address + shift + offset;
+  const locate = (offset: number, width: number): number => {
+    const isAligned = offset >>> 0 === offset && (offset & (width < 8 ? width - 1 : 7)) === 0;
+    if (isAligned && offset >= begin && offset + width <= end) return first!.mapping.address + shift + offset;
+    checkRange(name, sizeBytes, offset, width);
+    return addressOf(offset, width);
+  };
   const writeWord = (offset: number, width: 1 | 2 | 4 | 8) => transfers.write(offset, bytesOf[width]);
 
   return {
@@ -72,48 +71,40 @@ export function openRegion(
     sizeBytes,
     isMapped: (offset, width) => addressOf(offset, width) !== 0,
     read8: (offset) => {
-      if (isQuick(offset, 1)) return read8(quick(offset));
       const address = locate(offset, 1);
       return address ? read8(address) : transfers.read(offset, 1).getUint8(0);
     },
     read16: (offset) => {
-      if (isQuick(offset, 2)) return read16(quick(offset));
       const address = locate(offset, 2);
       return address ? read16(address) : transfers.read(offset, 2).getUint16(0, true);
     },
     read32: (offset) => {
-      if (isQuick(offset, 4)) return read32(quick(offset));
       const address = locate(offset, 4);
       return address ? read32(address) : transfers.read(offset, 4).getUint32(0, true);
     },
     read64: (offset) => {
-      if (isQuick(offset, 8)) return read64(quick(offset));
       const address = locate(offset, 8);
       return address ? read64(address) : transfers.read(offset, 8).getBigUint64(0, true);
     },
     write8: (offset, value) => {
-      if (isQuick(offset, 1)) return write8(quick(offset), value);
       const address = locate(offset, 1);
       if (address) return write8(address, value);
       word.setUint8(0, value);
       writeWord(offset, 1);
     },
     write16: (offset, value) => {
-      if (isQuick(offset, 2)) return write16(quick(offset), value);
       const address = locate(offset, 2);
       if (address) return write16(address, value);
       word.setUint16(0, value, true);
       writeWord(offset, 2);
     },
     write32: (offset, value) => {
-      if (isQuick(offset, 4)) return write32(quick(offset), value);
       const address = locate(offset, 4);
       if (address) return write32(address, value);
       word.setUint32(0, value, true);
       writeWord(offset, 4);
     },
     write64: (offset, value) => {
-      if (isQuick(offset, 8)) return write64(quick(offset), value);
       const address = locate(offset, 8);
       if (address) return write64(address, value);
       word.setBigUint64(0, value, true);
