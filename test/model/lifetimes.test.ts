@@ -34,11 +34,11 @@ describe("timers", () => {
     const write = (device: Device) => () => void device.after(2 ** 32, () => {});
     using device = await openModel(modelOf((device) => ({ GO: { write: write(device) } })));
     device.bars[0]!.write32(0, 1);
-    const before = process.cpuUsage();
+    // Of this thread: Bun's compilers and collectors may have work of other tests left.
+    const before = process.threadCpuUsage();
     await Bun.sleep(300);
-    const { user, system } = process.cpuUsage(before);
-    // A timer that comes at once, again and again, takes all of the time.
-    expect(user + system).toBeLessThan(150_000);
+    const { user, system } = process.threadCpuUsage(before);
+    expect(user + system).toBeLessThan(30_000);
   });
 });
 
