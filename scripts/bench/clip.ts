@@ -3,6 +3,7 @@ import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { program } from "./case.ts";
+import { outputOf } from "./measure.ts";
 
 const CLIP = fileURLToPath(
   new URL("../../test/media/VID_1920x1080_cavlc_temporal_direct.264", import.meta.url),
@@ -21,24 +22,11 @@ export async function decodeStreet(folder: string, times = 1): Promise<string> {
 /** Writes frames of ffmpeg's test picture, which moves, into a folder; returns the file's path. Throws Error. */
 export async function testPicture(folder: string, size: string, frames: number): Promise<string> {
   const path = join(folder, `${size}.y4m`);
-  await ffmpeg([
-    "-f",
-    "lavfi",
-    "-i",
-    `testsrc2=s=${size}:r=30`,
-    "-frames:v",
-    `${frames}`,
-    "-pix_fmt",
-    "yuv420p",
-    path,
-  ]);
+  const source = ["-f", "lavfi", "-i", `testsrc2=s=${size}:r=30`];
+  await ffmpeg([...source, "-frames:v", `${frames}`, "-pix_fmt", "yuv420p", path]);
   return path;
 }
 
 async function ffmpeg(words: readonly string[]): Promise<void> {
-  const child = Bun.spawn([program("ffmpeg", "ffmpeg"), "-v", "error", ...words], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const errors = await new Response(child.stderr).text();
-  if ((await child.exited) !== 0) throw new Error(`ffmpeg ${words.join(" ")} failed: ${errors}`);
+  await outputOf([program("ffmpeg", "ffmpeg"), "-v", "error", ...words]);
 }

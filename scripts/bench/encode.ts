@@ -72,23 +72,39 @@ async function prepare(
   folder: string,
   { clip, bitrate, threads = 1 }: Pick<EncodeCase, "clip" | "bitrate" | "threads">,
 ): Promise<Comparison> {
-  const vpxenc = program("vpxenc", "vpx-tools");
+  const vpxenc = vpxencCommand(bitrate);
   const input = await clip(folder);
   const [ours, theirs] = [join(folder, "ours.ivf"), join(folder, "theirs.ivf")];
-  const more = [`--threads=${threads}`, "--quiet"];
   return {
     ours: (root) =>
       wholeCommand([
         ...bunProgram(join(root, "scripts/encode.ts")),
-        ...[input, "-o", ours, "--rc=cbr", `--bitrate=${bitrate}`, "--path=dma", ...more],
+        ...[
+          input,
+          "-o",
+          ours,
+          "--rc=cbr",
+          `--bitrate=${bitrate}`,
+          "--path=dma",
+          `--threads=${threads}`,
+          "--quiet",
+        ],
       ]),
-    theirs: () =>
-      wholeCommand([
-        ...[vpxenc, "--rt", "--lag-in-frames=0", "--end-usage=cbr", `--target-bitrate=${bitrate}`],
-        ...["--cpu-used=8", "--ivf", ...more, "-o", theirs, input],
-      ]),
+    theirs: () => wholeCommand([...vpxenc, "--ivf", `--threads=${threads}`, "-o", theirs, input]),
     check: () => sameBytes(ours, theirs),
   };
+}
+
+/** vpxenc with what every encoding here has: the settings that encode.ts begins with, and CBR. */
+export function vpxencCommand(bitrate: number): string[] {
+  const settings = [
+    "--rt",
+    "--lag-in-frames=0",
+    "--cpu-used=8",
+    "--end-usage=cbr",
+    `--target-bitrate=${bitrate}`,
+  ];
+  return [program("vpxenc", "vpx-tools"), "--quiet", ...settings];
 }
 
 async function sameBytes(ours: string, theirs: string): Promise<void> {

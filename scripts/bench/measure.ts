@@ -28,15 +28,20 @@ export async function wholeCommand(command: readonly string[], exitCodes = [0]):
   return { time, CPU: sum((use) => use.cpuSeconds), memory: sum((use) => use.peakMiB) };
 }
 
-/** Runs a command that measures itself, and prints its figures as one JSON object. Throws Error if it fails. */
-export async function printedBy(command: readonly string[]): Promise<Figures> {
+/** Runs a command to its end; gives its standard output. Throws Error with all that it said if it fails. */
+export async function outputOf(command: readonly string[]): Promise<string> {
   const child = Bun.spawn([...command], { stdio: ["ignore", "pipe", "pipe"], timeout: TIMEOUT_MS });
   const [output, errors] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
   if ((await child.exited) !== 0) throw new Error(`${command.join(" ")} failed: ${errors}${output}`);
-  return JSON.parse(output) as Figures;
+  return output;
+}
+
+/** Runs a command that measures itself, and prints its figures as one JSON object. Throws Error if it fails. */
+export async function printedBy(command: readonly string[]): Promise<Figures> {
+  return JSON.parse(await outputOf(command)) as Figures;
 }
 
 /** What one process used so far. */

@@ -1,8 +1,9 @@
 /** Commands that do little: how long until they have done it. */
 import { join } from "node:path";
 import { bunProgram } from "../../src/os/bun-program.ts";
-import { type BenchCase, type Figures, program } from "./case.ts";
+import type { BenchCase, Figures } from "./case.ts";
 import { testPicture } from "./clip.ts";
+import { vpxencCommand } from "./encode.ts";
 import { wholeCommand } from "./measure.ts";
 
 /** doctor's 1 says that it found something. */
@@ -18,7 +19,7 @@ const first = (container: "ivf" | "webm", atMost: number): BenchCase => ({
     { name: "time", unit: "ms", bounds: "value", atMost, limit: "two starts of Bun, one after the other" },
   ],
   async prepare(folder) {
-    const vpxenc = program("vpxenc", "vpx-tools");
+    const vpxenc = vpxencCommand(500);
     const input = await testPicture(folder, "640x360", 2);
     const [ours, theirs] = [join(folder, `ours.${container}`), join(folder, "theirs")];
     return {
@@ -28,10 +29,7 @@ const first = (container: "ivf" | "webm", atMost: number): BenchCase => ({
           ...[input, "-o", ours, "--frames=1", "--rc=cbr", "--bitrate=500", "--quiet"],
         ]),
       theirs: () =>
-        milliseconds([
-          ...[vpxenc, "--rt", "--lag-in-frames=0", "--end-usage=cbr", "--target-bitrate=500", "--cpu-used=8"],
-          ...["--threads=1", "--limit=1", `--${container}`, "--quiet", "-o", theirs, input],
-        ]),
+        milliseconds([...vpxenc, `--${container}`, "--threads=1", "--limit=1", "-o", theirs, input]),
     };
   },
 });

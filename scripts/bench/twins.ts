@@ -2,9 +2,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bunProgram } from "../../src/os/bun-program.ts";
-import { type BenchCase, type Metric, program } from "./case.ts";
+import { type BenchCase, type Comparison, type Metric, program } from "./case.ts";
 import { ROOT } from "./checkout.ts";
-import { printedBy } from "./measure.ts";
+import { outputOf, printedBy } from "./measure.ts";
 
 const ratio = (name: string, unit: Metric["unit"], atMost: number, limit: string): Metric => ({
   name,
@@ -29,14 +29,10 @@ export const twinCases: readonly BenchCase[] = [
       ratio("frame to window", "us", 1.05, "memory bandwidth"),
       ratio("file to memory", "us", 1.05, "memory bandwidth"),
     ],
-    async prepare(folder) {
+    prepare: (folder) => {
       const file = join(folder, "frames.yuv");
       writeFileSync(file, new Uint8Array(FILE_BYTES).fill(16));
-      const twin = await compiled("access", folder);
-      return {
-        ours: (root) => printedBy([...bunProgram(join(root, "scripts/bench/programs/access.ts")), file]),
-        theirs: () => printedBy([twin, file]),
-      };
+      return twins("access", folder, [file]);
     },
   },
   {
@@ -52,23 +48,17 @@ export const twinCases: readonly BenchCase[] = [
       ratio("map and unmap 4 KiB", "us", 1.3, "four switches of process"),
       ratio("map and unmap 64 MiB", "us", 1.3, "four switches of process"),
     ],
-    async prepare(folder) {
-      const twin = await compiled("vfio-user", folder);
-      return {
-        ours: (root) => printedBy(bunProgram(join(root, "scripts/bench/programs/messages.ts"))),
-        theirs: () => printedBy([twin]),
-      };
-    },
+    prepare: (folder) => twins("messages", folder),
   },
 ];
 
-/** Compiles a C program of test/bench/c into a folder; returns its path. Throws Error with gcc's words. */
-async function compiled(name: string, folder: string): Promise<string> {
-  const [source, binary] = [join(ROOT, `test/bench/c/${name}.c`), join(folder, name)];
-  const gcc = Bun.spawn([program("gcc", "gcc"), "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", binary], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const errors = await new Response(gcc.stderr).text();
-  if ((await gcc.exited) !== 0) throw new Error(`${source} can't be compiled: ${errors}`);
-  return binary;
+/** programs/NAME.ts and test/bench/c/NAME.c, compiled into a folder. Throws Error with gcc's words. */
+async function twins(name: string, folder: string, words: readonly string[] = []): Promise<Comparison> {
+  const binary = join(folder, name);
+  const source = join(ROOT, `test/bench/c/${name}.c`);
+  await outputOf([program("gcc", "gcc"), "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", binary]);
+  return {
+    ours: (root) => printedBy([...bunProgram(join(root, `scripts/bench/programs/${name}.ts`)), ...words]),
+    theirs: () => printedBy([binary, ...words]),
+  };
 }

@@ -16,7 +16,7 @@ let sum = 0;
 
 /** ns for each of `count` calls. */
 function each(count: number, work: (count: number) => void): number {
-  work(count); // Bun compiles it meanwhile
+  work(count); // so that Bun has compiled it
   const started = Bun.nanoseconds();
   work(count);
   return (Bun.nanoseconds() - started) / count;

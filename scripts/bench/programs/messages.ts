@@ -1,4 +1,4 @@
-/** Messages to the model in its process: what test/bench/c/vfio-user.c does. */
+/** Messages to the model in its process: what test/bench/c/messages.c does. */
 import { join } from "node:path";
 import { type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
 
