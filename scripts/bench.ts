@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineCommand } from "citty";
-import type { CaseResult } from "./bench/case.ts";
+import type { BenchReport, CaseResult } from "./bench/case.ts";
 import { drawRatios } from "./bench/chart.ts";
 import { checkOut, commitHere, ROOT } from "./bench/checkout.ts";
 import { compare } from "./bench/compare.ts";
@@ -76,6 +76,8 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
     const isChosen = ({ name }: { readonly name: string }) => args._.length === 0 || args._.includes(name);
     const results: CaseResult[] = [];
     try {
+      // Before files are written, which may be the commit's.
+      const report: BenchReport = { machine: machine(), commit: commitHere(), cases: results };
       // Finds places that can't be written before the measurement, not after it.
       if (args.json !== undefined) writeFileSync(args.json, "");
       if (args.svg !== undefined) mkdirSync(args.svg, { recursive: true });
@@ -83,7 +85,6 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
       const keep = (result: CaseResult) => {
         console.log(tableOf(result));
         results.push(result);
-        const report = { machine: machine(), commit: commitHere(), cases: results };
         if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`);
         if (args.svg !== undefined) writeFileSync(join(args.svg, "ratios.svg"), drawRatios(results));
       };

@@ -2,10 +2,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { defineCommand } from "citty";
 import { encoderDocument } from "../src/vp9/contract/document.ts";
+import type { BenchReport } from "./bench/case.ts";
 import { runVerb } from "./cli/usage.ts";
 import { readReference } from "./docs/doors.ts";
 import { apiPages } from "./docs/pages.ts";
-import { type BenchReport, performancePage } from "./docs/performance.ts";
+import { performancePage } from "./docs/performance.ts";
 import { withSettingsTable } from "./docs/settings-table.ts";
 
 const MADE_BY = "bun run docs.ts";

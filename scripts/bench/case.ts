@@ -1,4 +1,5 @@
 /** Benchmarks: something of ours beside what people use for it now, beside a C twin, or beside itself elsewhere. */
+import type { Machine } from "./machine.ts";
 import type { Spread } from "./spread.ts";
 
 /** What one run of a side measured: values by their metrics' names. Smaller is better. */
@@ -44,7 +45,14 @@ export interface MetricResult extends Metric {
   readonly within: boolean;
 }
 
-/** The result that --json writes. */
+/** What --json writes. */
+export interface BenchReport {
+  readonly machine: Machine;
+  /** With a plus if files differed from it. */
+  readonly commit: string;
+  readonly cases: readonly CaseResult[];
+}
+
 export interface CaseResult {
   readonly name: string;
   readonly about: string;

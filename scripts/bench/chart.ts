@@ -1,5 +1,6 @@
 /** Results as a chart: how many times as much as the other side each takes, and what it may take. */
 import type { CaseResult, MetricResult } from "./case.ts";
+import { svgDocument, text } from "./svg.ts";
 import { boundText, short } from "./table.ts";
 
 const WIDTH = 900;
@@ -41,18 +42,8 @@ export function drawRatios(cases: readonly CaseResult[]): string {
       parts.push(`<path d="M${x(metric.atMost).toFixed(1)} ${y - 8}v16" stroke="#000" stroke-width="2"/>`);
     parts.push(text(WIDTH - RIGHT + 12, y + 4, figuresOf(metric), `fill="${colour}"`));
   }
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
-    `<title>${TITLE}</title>`,
-    '<rect width="100%" height="100%" fill="white"/>',
-    ...parts,
-    "</svg>\n",
-  ].join("\n");
+  return svgDocument(TITLE, WIDTH, height, parts);
 }
 
 const figuresOf = (metric: MetricResult) =>
   `${metric.ratio.median.toFixed(2)}x: ${short(metric.ours.median)} ${metric.unit}; at most ${boundText(metric)}`;
-
-function text(x: number, y: number, words: string, more = ""): string {
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${words}</text>`;
-}

@@ -1,5 +1,6 @@
 /** The penalty as a chart: one bar per side, divided by how each frame's time was spent. */
 import { framePortions, type PenaltyResult } from "./penalty-result.ts";
+import { svgDocument, text } from "./svg.ts";
 
 const colours = {
   read: "#4e79a7",
@@ -26,24 +27,23 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
   const scale = (WIDTH - LEFT - RIGHT) / most;
   const height = TOP + sides.length * ROW + 34;
   const parts: string[] = [];
-  const text = (x: number, y: number, words: string, more = "") =>
-    parts.push(`<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${words}</text>`);
+  const write = (...words: Parameters<typeof text>) => parts.push(text(...words));
 
-  text(12, 22, TITLE, 'font-weight="bold"');
+  write(12, 22, TITLE, 'font-weight="bold"');
   let legend = 12;
   for (const portion of framePortions) {
     parts.push(`<rect x="${legend}" y="36" width="12" height="12" fill="${colours[portion]}"/>`);
     const label = portion === "wait" ? "wait (for the device)" : portion;
-    text(legend + 17, 46, label);
+    write(legend + 17, 46, label);
     legend += 34 + label.length * 7;
   }
   parts.push(`<path d="M${legend + 6} 34v16" ${CODEC}/>`);
-  text(legend + 17, 46, "the codec's own time");
+  write(legend + 17, 46, "the codec's own time");
   for (const [index, side] of sides.entries()) {
     const { name, accelerator, steadyFrameMs, steadyRatio, portions, codec } = side;
     const y = TOP + index * ROW;
-    text(12, y + 13, name === "host" ? "host" : `${name} guest`);
-    if (accelerator) text(12, y + 28, accelerator, 'fill="#666"');
+    write(12, y + 13, name === "host" ? "host" : `${name} guest`);
+    if (accelerator) write(12, y + 28, accelerator, 'fill="#666"');
     let x = LEFT;
     for (const portion of framePortions) {
       const width = portions[portion].median * scale;
@@ -61,15 +61,9 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
     parts.push(`<path d="M${least} ${middle}H${end}M${median} ${middle - 4}v8" stroke="#333"/>`);
     const ratio = `${steadyRatio.median.toFixed(2)}x (${steadyRatio.least.toFixed(2)} to ${steadyRatio.most.toFixed(2)})`;
     const label = `${steadyFrameMs.median.toFixed(1)} ms${name === "host" ? "" : `, ${ratio}`}`;
-    text(Math.max(x, LEFT + steadyFrameMs.most * scale) + 10, y + BAR / 2 + 5, label);
+    write(Math.max(x, LEFT + steadyFrameMs.most * scale) + 10, y + BAR / 2 + 5, label);
   }
   const about = `bars: medians of rounds (${rounds}) of ${frames} frames; lines: the steady pace, from the fastest round to the slowest`;
-  text(12, height - 12, about, 'fill="#666"');
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
-    `<title>${TITLE}</title>`,
-    `<rect width="100%" height="100%" fill="white"/>`,
-    ...parts,
-    "</svg>\n",
-  ].join("\n");
+  write(12, height - 12, about, 'fill="#666"');
+  return svgDocument(TITLE, WIDTH, height, parts);
 }

@@ -17,6 +17,8 @@ const ENCODE = fileURLToPath(new URL("../encode.ts", import.meta.url));
 /** Repetitions of the 54 frames; enough to measure the pace. */
 const TIMES = 4;
 const SETTINGS = ["--rc=cbr", "--bitrate=4000", "--threads=1", "--path=dma", "--json"];
+/** Bound of the ratio. */
+const AT_MOST = 1.1;
 /** Time limit of one side. */
 const TIMEOUT_MS = 180_000;
 
@@ -61,12 +63,12 @@ export async function measurePenalty(rounds: number): Promise<PenaltyResult> {
           name: "a frame",
           unit: "ms",
           bounds: "ratio",
-          atMost: 1.1,
+          atMost: AT_MOST,
           limit: "the codec's own time",
           ours: guest.steadyFrameMs,
           theirs: host.steadyFrameMs,
           ratio: guest.steadyRatio,
-          within: guest.steadyRatio.median <= 1.1,
+          within: guest.steadyRatio.median <= AT_MOST,
         },
       ],
       frames: measured.host[0]!.frames,

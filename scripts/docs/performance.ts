@@ -1,14 +1,6 @@
 /** docs/performance.md, made from what bench.ts wrote: docs/performance.json. */
-import type { CaseResult, MetricResult } from "../bench/case.ts";
-import type { Machine } from "../bench/machine.ts";
+import type { BenchReport, CaseResult, MetricResult } from "../bench/case.ts";
 import { boundText, short } from "../bench/table.ts";
-
-/** What bench.ts --json writes. */
-export interface BenchReport {
-  readonly machine: Machine;
-  readonly commit: string;
-  readonly cases: readonly CaseResult[];
-}
 
 export function performancePage({ machine, commit, cases }: BenchReport, madeBy: string): string {
   const metrics = cases.flatMap((one) => one.metrics);
@@ -41,7 +33,7 @@ function section({ name, about, theirs, rounds, metrics }: CaseResult): string {
   return [
     `## ${name}`,
     "",
-    `${about[0]!.toUpperCase()}${about.slice(1)}, beside ${theirs}. ${rounds} rounds.`,
+    `Ours: ${about}. Theirs: ${theirs}. ${rounds} rounds.`,
     "",
     "| | ours | theirs | ratio | at most | | limited by |",
     "| --- | --- | --- | --- | --- | --- | --- |",

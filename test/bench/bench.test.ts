@@ -2,14 +2,14 @@
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { BenchCase, Figures, Metric } from "../../scripts/bench/case.ts";
+import type { BenchCase, BenchReport, Figures, Metric } from "../../scripts/bench/case.ts";
 import { drawRatios } from "../../scripts/bench/chart.ts";
 import { checkOut } from "../../scripts/bench/checkout.ts";
 import { compare } from "../../scripts/bench/compare.ts";
 import { spread } from "../../scripts/bench/spread.ts";
 import { tableOf } from "../../scripts/bench/table.ts";
 import { twinCases } from "../../scripts/bench/twins.ts";
-import { type BenchReport, performancePage } from "../../scripts/docs/performance.ts";
+import { performancePage } from "../../scripts/docs/performance.ts";
 import { failure, tempFolder } from "../media/rig.ts";
 import { ROOT, startScript } from "../scripts/rig.ts";
 

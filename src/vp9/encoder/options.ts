@@ -10,7 +10,10 @@ export interface EncoderOptions {
   readonly device?: string | PciDevice;
   /** How frames reach the device. Default: "dma" if the device can be reached that way, else "window". */
   readonly path?: TransferPath | undefined;
-  /** Frames under way at once, 1 to 1023; more hide more of the time between frames. Default 4, and up to 16 frames that are one MiB together. */
+  /**
+   * Frames under way at once, 1 to 1023; more hide more of the time between frames. Default: 4, and up to 16 frames that are
+   * one MiB together.
+   */
   readonly inFlight?: number | undefined;
   /** How long a frame or a flush may take before the device counts as hung. Default 10,000. */
   readonly timeoutMs?: number;
