@@ -1,5 +1,7 @@
 /** Sessions of WebCodecs' VideoEncoder, as they are recorded, and the pictures that are encoded in them. */
 
+import type { Size } from "../../src/pixels/pixel-format.ts";
+
 export interface Recording {
   /** Its name and major version. */
   readonly browser: string;
@@ -32,11 +34,6 @@ export interface Output {
   readonly byteLength: number;
   readonly decoderConfig?: Readonly<Record<string, unknown>>;
   readonly svc?: { readonly temporalLayerId: number };
-}
-
-export interface Size {
-  readonly width: number;
-  readonly height: number;
 }
 
 /** I420: a bar over a ramp, both of which move. */

@@ -1,9 +1,10 @@
 /** What Chromium's VideoEncoder was asked, asked of ours: the same chunks, apart from their bytes, come out. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { EncoderConfig } from "../../src/index.ts";
+import type { Size } from "../../src/pixels/pixel-format.ts";
 import { record } from "../vp9/encoder/rig.ts";
 import { inChromium } from "./chromium.ts";
-import { type Output, picture, type Recording, type Session, type Size } from "./session.ts";
+import { type Output, picture, type Recording, type Session } from "./session.ts";
 import stored from "./sessions.json";
 
 setDefaultTimeout(90_000);

@@ -1,5 +1,6 @@
 /** Drives Chromium's VideoEncoder, and records what is called and what comes out. */
-import { type Call, type Output, picture, type Recording, type Session, type Size } from "../session.ts";
+import type { Size } from "../../../src/pixels/pixel-format.ts";
+import { type Call, type Output, picture, type Recording, type Session } from "../session.ts";
 
 /** TypeScript's DOM has no layers. */
 type Metadata = EncodedVideoChunkMetadata & Pick<Output, "svc">;
