@@ -4,6 +4,7 @@ import { listFaultKinds } from "../src/model/fault-injection.ts";
 import { startModel } from "../src/model/hosting/process.ts";
 import { startTrustingModel } from "../src/model/hosting/trusting.ts";
 import { parseModelSpec } from "../src/model/models.ts";
+import { useOneHeap } from "../src/os/heap.ts";
 import { automaticNames, codecNames } from "../src/vp9/codec/engine.ts";
 import "../src/vp9/model/register.ts";
 import { faultKinds } from "../src/vp9/model/faults.ts";
@@ -84,6 +85,7 @@ ${twoColumns(listFaultKinds(faultKinds))}`,
     }
     let stop = (): void => process.exit(); // as long as it starts: a codec may have to be fetched
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
+    useOneHeap();
     try {
       const model = await (args.trust ? startTrustingModel : startModel)({
         model: parseModelSpec(specOf(args)),

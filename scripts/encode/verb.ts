@@ -18,6 +18,7 @@ import { chooseDevice, windowHint } from "./device.ts";
 import { notesOn, toldOf } from "./notes.ts";
 import { formatNames, inputOptions, readOptions } from "./options.ts";
 import { Interrupted, Outcome } from "./outcome.ts";
+import { isOwnModel, openOwnModel } from "./own-model.ts";
 import { settingArgs, vpxencAnswers } from "./settings.ts";
 
 function progressLine(
@@ -205,7 +206,8 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
 
   outcome.exitCode = ExitCode.DEVICE;
   // Ctrl-C must end the wait for a model that fetches its codec, too.
-  await untilAborted(deviceReady(spec), interrupted);
+  using own = isOwnModel(spec) ? await untilAborted(openOwnModel(spec), interrupted) : undefined;
+  if (!isOwnModel(spec)) await untilAborted(deviceReady(spec), interrupted);
   if (interrupted.aborted) throw new Interrupted();
 
   prepareContainer(isIn); // loads while the device starts
@@ -213,7 +215,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const startMs = performance.now();
   try {
     outcome.report = await encodeFile(source, () => openPacketWriter(output, video, input, container), {
-      encoder: { device: spec, path, inFlight, timeoutMs },
+      encoder: { device: own ?? spec, path, inFlight, timeoutMs },
       config,
       frames,
       skip,

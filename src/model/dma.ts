@@ -2,7 +2,7 @@
 
 import { fstatSync } from "node:fs";
 import { constants } from "node:os";
-import type { Fd } from "../os/fd.ts";
+import { Fd } from "../os/fd.ts";
 import { keepsItsPages, mapShared, PAGE_SIZE } from "../os/memory.ts";
 import { DmaFlag } from "../protocol/vfio.ts";
 import { copyFrom, copyTo } from "./range-copy.ts";
@@ -61,11 +61,17 @@ export class DmaTable {
   }
 
   /**
-   * Adds a mapping; `flags` are DmaFlag. Throws DmaMapError: an overlap, an impossible range, one not in
-   * whole pages, one past the file's end, a file that may be truncated, too many mappings or files. Throws
-   * SystemError.
+   * Adds a mapping of a file from an offset on, or of memory of this process, of which it becomes a user; `flags` are DmaFlag.
+   * Throws DmaMapError: an overlap, an impossible range, one not in whole pages, one past the file's end, a
+   * file that may be truncated, too many mappings or files. Throws SystemError.
    */
-  map(iova: number, sizeBytes: number, flags: number, fd: Fd | undefined, fileOffset: number): void {
+  map(
+    iova: number,
+    sizeBytes: number,
+    flags: number,
+    from: Fd | SharedMapping | undefined,
+    fileOffset: number,
+  ): void {
     const readable = (flags & DmaFlag.READ) !== 0;
     const writable = (flags & DmaFlag.WRITE) !== 0;
     const inPages = iova % PAGE_SIZE === 0 && sizeBytes % PAGE_SIZE === 0;
@@ -78,7 +84,8 @@ export class DmaTable {
     const at = this.#firstEndingAfter(iova);
     const next = this.#mappings[at];
     if (next && next.iova < iova + sizeBytes) throw new DmaMapError("overlaps a mapping", EEXIST);
-    const backing = fd && this.#open(fd, fileOffset, sizeBytes, writable);
+    if (from instanceof SharedMapping) from.hold();
+    const backing = from instanceof Fd ? this.#open(from, fileOffset, sizeBytes, writable) : from;
     this.#mappings.splice(at, 0, { iova, sizeBytes, readable, writable, backing, fileOffset });
   }
 

@@ -1,6 +1,6 @@
 /**
- * A model opened in this process: for unit tests of drivers, without a server, a child process or a socket. The model runs while
- * the driver accesses the device or waits for it, and on the event loop.
+ * A model opened in this process, without a server, a child process or a socket. The model runs while the driver accesses the
+ * device or waits for it, and on the event loop.
  */
 import {
   DeviceError,
@@ -12,12 +12,10 @@ import {
 } from "../device/device.ts";
 import { MappedDma } from "../device/dma-memory.ts";
 import { IovaAllocator } from "../device/iova.ts";
-import { openRegion, type RegionTransfers } from "../device/region.ts";
+import { type MappedArea, openRegion, type RegionTransfers } from "../device/region.ts";
 import { fence } from "../os/access.ts";
 import { errnoName } from "../os/errno.ts";
-import { EventFd } from "../os/eventfd.ts";
-import { duplicateFd } from "../os/fd.ts";
-import { createMemfd, mapShared, PAGE_SIZE } from "../os/memory.ts";
+import { alignmentOf, mapAnonymous, mapShared, PAGE_SIZE } from "../os/memory.ts";
 import { POLLIN, poll } from "../os/poll.ts";
 import { CONFIG_BYTES, Command, Config } from "../pci/config-offsets.ts";
 import { type ConfigSpace, openConfigSpace } from "../pci/config-space.ts";
@@ -26,13 +24,18 @@ import type { ModelDefinition, PreparedModel } from "./definition.ts";
 import { type DeviceModel, HandlerError, RequestError } from "./device-model.ts";
 import { DmaTable } from "./dma.ts";
 import { FunctionAccess } from "./function-access.ts";
+import { InProcessVector, type WorkingModel } from "./in-process-vector.ts";
 import { Interrupts } from "./interrupts.ts";
 import { optionMistake } from "./models.ts";
+import { SharedMapping } from "./shared-mapping.ts";
+import { WakeupWatch } from "./wakeup-watch.ts";
 
 /** Options for `openModel`. */
 export interface OpenModelOptions {
   /** Values of the model's options, by name. */
   readonly options?: Readonly<Record<string, string>>;
+  /** What messages call the device; the model's title if absent. */
+  readonly name?: string;
   /** Takes the model's lines for people; they go to standard error if absent. */
   readonly log?: (line: string) => void;
 }
@@ -45,7 +48,7 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
   req: IrqIndex.REQ,
 };
 const MAX_DATA_BYTES = 65_536;
-/** How often descriptors that a model waits for are looked at. */
+/** How often descriptors that a model waits for are looked at, if the event loop can't wait for them. */
 const LOOK_MS = 1;
 /** A timer of the event loop waits no longer. */
 const MOST_MS = 2 ** 31 - 1;
@@ -53,7 +56,7 @@ const MOST_MS = 2 ** 31 - 1;
 /** Opens a model as a device. Throws what the model's `prepare` throws, RangeError: it has no such option. */
 export async function openModel<Data>(
   definition: ModelDefinition<Data>,
-  { options = {}, log = console.error }: OpenModelOptions = {},
+  { options = {}, name = definition.title, log = console.error }: OpenModelOptions = {},
 ): Promise<PciDevice> {
   const query = new URLSearchParams(options);
   const mistake = optionMistake(query.toString(), definition.options);
@@ -82,14 +85,14 @@ export async function openModel<Data>(
     model.config.read(Config.INTERRUPT_PIN, pin);
     interrupts = new Interrupts(model.config, pin[0] !== 0, model.msiVectors, model.msixVectors);
     model.admit();
-    return new InProcessDevice(definition.title, model, dma, interrupts, prepared, () => failure);
+    return new InProcessDevice(name, model, dma, interrupts, prepared, () => failure);
   } catch (error) {
     prepared.release();
     throw error;
   }
 }
 
-class InProcessDevice implements PciDevice {
+class InProcessDevice implements PciDevice, WorkingModel {
   readonly spec: string;
   readonly reachedBy = "a model in this process";
   readonly hasDma = true;
@@ -103,19 +106,22 @@ class InProcessDevice implements PciDevice {
   readonly #failure: () => Error | undefined;
   readonly #iova = new IovaAllocator([{ first: 0n, last: 2n ** 64n - 1n }]);
   readonly #memories = new Set<MappedDma>();
-  readonly #vectors = new Map<InterruptKind, readonly Vector[]>();
+  readonly #watch = new WakeupWatch(() => this.turn());
+  readonly #barMappings = new DisposableStack();
   #timer: Timer | undefined;
+  /** When the timer is due, on performance.now()'s clock. */
+  #timerMs = Number.POSITIVE_INFINITY;
   #closed = false;
 
   constructor(
-    title: string,
+    spec: string,
     model: DeviceModel,
     dma: DmaTable,
     interrupts: Interrupts,
     prepared: PreparedModel,
     failure: () => Error | undefined,
   ) {
-    this.spec = title;
+    this.spec = spec;
     this.#model = model;
     this.#access = new FunctionAccess(model, interrupts);
     this.#dma = dma;
@@ -123,10 +129,18 @@ class InProcessDevice implements PciDevice {
     this.#prepared = prepared;
     this.#failure = failure;
     this.bars = Array.from({ length: BARS }, (_, index) =>
-      openRegion(index, model.bars[index]?.sizeBytes ?? 0, [], this.#transfers(index)),
+      openRegion(index, model.bars[index]?.sizeBytes ?? 0, this.#areas(index), this.#transfers(index)),
     );
     this.config = openConfigSpace(CONFIG_BYTES, this.#transfers(RegionIndex.CONFIG));
     this.#enable();
+  }
+
+  /** The memory of a BAR that has some, mapped as a client maps it. */
+  #areas(index: number): MappedArea[] {
+    const bar = this.#model.bars[index];
+    if (bar?.kind !== "memory") return [];
+    const mapping = this.#barMappings.use(mapShared(bar.fd, bar.sizeBytes));
+    return [{ offset: 0, sizeBytes: bar.sizeBytes, mapping, from: 0 }];
   }
 
   #enable(): void {
@@ -136,28 +150,43 @@ class InProcessDevice implements PciDevice {
     );
   }
 
-  /** Lets the model do what is due, and asks to be called when the next thing is. */
   turn(): void {
-    clearTimeout(this.#timer);
     if (this.#closed || this.#failure()) return;
     const { wakeups } = this.#model;
     if (wakeups.length > 0) {
-      const ready = poll(
-        wakeups.map(({ fd }) => ({ fd, events: POLLIN })),
-        0,
-      );
+      const ready = this.#look(0);
       for (const [i, wakeup] of wakeups.entries()) if (ready[i]) wakeup.onReadable();
     }
     if (performance.now() >= this.#model.nextTimeMs()) this.#model.onTime();
-    const { idleMs } = this;
-    if (Number.isFinite(idleMs))
-      this.#timer = setTimeout(() => this.turn(), Math.min(idleMs, MOST_MS)).unref();
+    this.#goOn();
   }
 
-  /** Time until the model's next timer. */
-  get idleMs(): number {
-    const idleMs = Math.max(0, this.#model.nextTimeMs() - performance.now());
-    return this.#model.wakeups.length > 0 ? Math.min(LOOK_MS, idleMs) : idleMs;
+  /** Which of the model's descriptors are readable, after waiting at most so long for one. */
+  #look(timeoutMs: number): number[] {
+    return poll(
+      this.#model.wakeups.map(({ fd }) => ({ fd, events: POLLIN })),
+      timeoutMs,
+    );
+  }
+
+  idle(timeoutMs: number): void {
+    this.#look(Math.max(0, Math.min(timeoutMs, this.#model.nextTimeMs() - performance.now())));
+  }
+
+  /** Sees to it that the event loop takes the model's next turn. */
+  #goOn(): void {
+    this.#watch.watch(this.#model.wakeups);
+    const lookMs = this.#watch.missesSome ? performance.now() + LOOK_MS : Number.POSITIVE_INFINITY;
+    const dueMs = Math.min(this.#model.nextTimeMs(), lookMs);
+    if (dueMs === this.#timerMs) return;
+    clearTimeout(this.#timer);
+    this.#timerMs = dueMs;
+    if (dueMs === Number.POSITIVE_INFINITY) return;
+    const waitMs = Math.min(Math.max(0, dueMs - performance.now()), MOST_MS);
+    this.#timer = setTimeout(() => {
+      this.#timerMs = Number.POSITIVE_INFINITY;
+      this.turn();
+    }, waitMs).unref();
   }
 
   #error(what: string, cause?: unknown): DeviceError {
@@ -177,7 +206,7 @@ class InProcessDevice implements PciDevice {
       const name = error instanceof RequestError ? errnoName(error.errno) : "EIO";
       throw this.#error(`${what}: the model refused it: ${name}`, error);
     } finally {
-      this.turn();
+      this.#goOn();
     }
   }
 
@@ -207,24 +236,13 @@ class InProcessDevice implements PciDevice {
   enableInterrupts(kind: InterruptKind, count: number): Interrupt[] {
     if (count > this.interruptCount(kind))
       throw this.#error(`enable ${count} vectors of ${kind}: it has ${this.interruptCount(kind)}`);
-    this.#closeVectors(kind);
-    const vectors = Array.from({ length: count }, () => new Vector(this));
-    this.#vectors.set(kind, vectors);
-    const fds = vectors.map(({ eventFd }) => duplicateFd(eventFd.fd.number));
-    const flags = IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER;
-    this.#interrupts.set(flags, irqIndexOf[kind], 0, count, new Uint8Array(), fds);
-    return [...vectors];
+    const vectors = Array.from({ length: count }, () => new InProcessVector(this));
+    this.#interrupts.arm(irqIndexOf[kind], vectors);
+    return vectors;
   }
 
   disableInterrupts(kind: InterruptKind): void {
-    const flags = IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER;
-    this.#interrupts.set(flags, irqIndexOf[kind], 0, 0, new Uint8Array(), []);
-  }
-
-  #closeVectors(kind: InterruptKind): void {
-    if (this.#vectors.has(kind)) this.disableInterrupts(kind);
-    for (const vector of this.#vectors.get(kind) ?? []) vector[Symbol.dispose]();
-    this.#vectors.delete(kind);
+    this.#interrupts.arm(irqIndexOf[kind], []);
   }
 
   unmaskIntx(): void {
@@ -236,16 +254,18 @@ class InProcessDevice implements PciDevice {
 
   allocateDma(sizeBytes: number, { addressBits }: DmaOptions = {}): MappedDma {
     const roundedBytes = Math.ceil(sizeBytes / PAGE_SIZE) * PAGE_SIZE;
-    const iova = this.#iova.allocate(roundedBytes, PAGE_SIZE, addressBits);
+    const iova = this.#iova.allocate(roundedBytes, alignmentOf(roundedBytes, PAGE_SIZE), addressBits);
     if (iova === undefined)
       throw this.#error(`no ${roundedBytes} bytes of addresses below 2^${addressBits} are left`);
-    using fd = createMemfd("vfiokit-dma", roundedBytes);
-    const memory = new MappedDma(iova, mapShared(fd.number, roundedBytes), PAGE_SIZE, () => {
+    const shared = new SharedMapping(mapAnonymous(roundedBytes), () => {});
+    // The model may still read a frame when the driver has released it.
+    const memory = new MappedDma(iova, shared.share(), PAGE_SIZE, () => {
       this.#memories.delete(memory);
       this.#iova.free(iova);
       this.#dma.unmap(iova, roundedBytes);
     });
-    this.#dma.map(iova, roundedBytes, DmaFlag.READ | DmaFlag.WRITE, fd, 0);
+    this.#dma.map(iova, roundedBytes, DmaFlag.READ | DmaFlag.WRITE, shared, 0);
+    shared.release();
     this.#memories.add(memory);
     return memory;
   }
@@ -263,45 +283,12 @@ class InProcessDevice implements PciDevice {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const kind of [...this.#vectors.keys()]) this.#closeVectors(kind);
+    this.#watch[Symbol.dispose]();
     this.#interrupts.clear();
     this.#model.reset();
     for (const memory of [...this.#memories]) memory[Symbol.dispose]();
     this.#model[Symbol.dispose]?.();
+    this.#barMappings.dispose();
     this.#prepared.release();
-  }
-}
-
-/** A vector: waiting for it lets the model work. */
-class Vector implements Interrupt {
-  readonly eventFd = new EventFd();
-  readonly #device: InProcessDevice;
-
-  constructor(device: InProcessDevice) {
-    this.#device = device;
-  }
-
-  take(): number {
-    this.#device.turn();
-    return this.eventFd.take();
-  }
-
-  wait(timeoutMs: number): number {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const count = this.take();
-      if (count > 0) return count;
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0) return 0;
-      poll([{ fd: this.eventFd.fd.number, events: POLLIN }], Math.min(leftMs, this.#device.idleMs));
-    }
-  }
-
-  waitAsync(timeoutMs: number): Promise<number> {
-    return this.eventFd.waitAsync(timeoutMs);
-  }
-
-  [Symbol.dispose](): void {
-    this.eventFd[Symbol.dispose]();
   }
 }

@@ -6,12 +6,17 @@ import { isEventFd, signalPeer } from "../os/peer-eventfd.ts";
 import { IrqIndex, IrqInfoFlag, IrqSet } from "../protocol/vfio.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 
+/** What a raised vector signals. */
+export interface Signal extends Disposable {
+  signal(): void;
+}
+
 /** An invalid SET_IRQS. */
 export class IrqError extends Error {}
 
 export class Interrupts {
   readonly #counts: readonly number[];
-  readonly #eventFds: (Fd | undefined)[][];
+  readonly #armed: (Signal | undefined)[][];
   readonly #config: ConfigSpaceModel;
   #asserted = false;
   #masked = false;
@@ -19,7 +24,7 @@ export class Interrupts {
   constructor(config: ConfigSpaceModel, hasPin: boolean, msiVectors: number, msixVectors = 0) {
     this.#config = config;
     this.#counts = [hasPin ? 1 : 0, msiVectors, msixVectors, 1, 1];
-    this.#eventFds = this.#counts.map(() => []);
+    this.#armed = this.#counts.map(() => []);
   }
 
   info(index: number): { flags: number; count: number } {
@@ -29,12 +34,23 @@ export class Interrupts {
     return { flags: count ? IrqInfoFlag.EVENTFD | intx : 0, count };
   }
 
+  /** Arms an index's vectors from 0 on. They are disposed of when it is disarmed. */
+  arm(index: number, signals: readonly Signal[]): void {
+    this.#disarm(index);
+    this.#armed[index]!.push(...signals);
+    if (index === IrqIndex.INTX) this.#unmask();
+  }
+
+  #disarm(index: number): void {
+    for (const signal of this.#armed[index]!.splice(0)) signal?.[Symbol.dispose]();
+  }
+
   /**
    * Carries out SET_IRQS and removes the descriptors that it keeps from `fds`. Accepts only eventfds:
    * signalling one never waits for the client, unlike a write to a pipe or a socket. Throws IrqError.
    */
   set(flags: number, index: number, start: number, count: number, data: Uint8Array, fds: Fd[]): void {
-    const armed = this.#eventFds[index];
+    const armed = this.#armed[index];
     const total = this.#counts[index] ?? 0;
     if (!armed || start + count > total)
       throw new IrqError(`vectors ${start} to ${start + count} of ${total}`);
@@ -47,17 +63,18 @@ export class Interrupts {
         if (!fds.every(isEventFd)) throw new IrqError("a descriptor that is not an eventfd");
         for (const vector of selected) {
           armed[vector]?.[Symbol.dispose]();
-          armed[vector] = fds.shift();
+          const fd = fds.shift();
+          armed[vector] = fd && new PeerSignal(fd);
         }
         if (index === IrqIndex.INTX) this.#unmask();
         return;
       case IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER:
-        if (count === 0) for (const eventFd of armed.splice(0)) eventFd?.[Symbol.dispose]();
-        for (const vector of selected) signal(armed[vector]);
+        if (count === 0) this.#disarm(index);
+        for (const vector of selected) armed[vector]?.signal();
         return;
       case IrqSet.DATA_BOOL | IrqSet.ACTION_TRIGGER:
         if (data.length < count) throw new IrqError(`${data.length} booleans for ${count} vectors`);
-        for (const vector of selected) if (data[vector - start]) signal(armed[vector]);
+        for (const vector of selected) if (data[vector - start]) armed[vector]?.signal();
         return;
       case IrqSet.DATA_NONE | IrqSet.ACTION_MASK:
         if (index === IrqIndex.INTX) {
@@ -72,12 +89,12 @@ export class Interrupts {
   }
 
   raise(vector = 0): void {
-    const [msi, msix] = [this.#eventFds[IrqIndex.MSI]!, this.#eventFds[IrqIndex.MSIX]!];
+    const [msi, msix] = [this.#armed[IrqIndex.MSI]!, this.#armed[IrqIndex.MSIX]!];
     if (msi.length > 0 || msix.length > 0) {
       // Software may enable fewer vectors of MSI than there are: those share the first one.
       const armed = msix.length > 0 ? msix[vector] : (msi[vector] ?? msi[0]);
       // It is a memory write by the device: PCIe 6.0, section 7.5.1.1.3, Bus Master Enable.
-      if (this.#config.busMaster) signal(armed);
+      if (this.#config.busMaster) armed?.signal();
       return;
     }
     this.#asserted = true;
@@ -100,25 +117,38 @@ export class Interrupts {
    * changed. A level interrupt masks itself on delivery, like VFIO's INTx, until the client unmasks it.
    */
   deliverPin(): void {
-    const pin = this.#eventFds[IrqIndex.INTX]![0];
+    const pin = this.#armed[IrqIndex.INTX]![0];
     if (!this.#asserted || !pin || this.#masked || this.#config.intxDisabled) return;
     this.#masked = true;
-    signal(pin);
+    pin.signal();
   }
 
   /** Disarms everything, for when the client is gone. */
   clear(): void {
-    for (const armed of this.#eventFds) for (const eventFd of armed.splice(0)) eventFd?.[Symbol.dispose]();
+    for (const index of this.#armed.keys()) this.#disarm(index);
     this.#asserted = false;
     this.#masked = false;
   }
 }
 
-/** Ignores a failed signal: only the client that sent the eventfd loses it. */
-function signal(eventFd: Fd | undefined): void {
-  try {
-    if (eventFd) signalPeer(eventFd);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
+/** A client's eventfd. */
+class PeerSignal implements Signal {
+  readonly #eventFd: Fd;
+
+  constructor(eventFd: Fd) {
+    this.#eventFd = eventFd;
+  }
+
+  /** Ignores a failure: only the client that sent the eventfd loses the signal. */
+  signal(): void {
+    try {
+      signalPeer(this.#eventFd);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#eventFd[Symbol.dispose]();
   }
 }

@@ -1,4 +1,4 @@
-import type { Mapping } from "../os/memory.ts";
+import { Mapping } from "../os/memory.ts";
 
 /** Memory of this process that backs a range of device addresses, until `release`. */
 export interface DmaRange {
@@ -27,6 +27,12 @@ export class SharedMapping {
     if (--this.#users > 0) return;
     this.mapping[Symbol.dispose]();
     this.#gone();
+  }
+
+  /** All of it, for one more user, which releases it by disposing of this. */
+  share(): Mapping {
+    this.hold();
+    return new Mapping(this.mapping.address, this.mapping.sizeBytes, () => this.release());
   }
 
   /** A part of it, which counts as one more user. */

@@ -25,15 +25,16 @@ export class EventFd implements Disposable {
   #stream: Reader | undefined;
   #pending = 0;
   #wake: (() => void) | undefined;
+  #act: ((count: number) => void) | undefined;
 
   /** Creates an eventfd, or takes over a received one, which must be non-blocking. Throws SystemError. */
   constructor(fd = new Fd(check(libc.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "create an eventfd"))) {
     this.fd = fd;
   }
 
-  /** Adds 1. */
-  signal(): void {
-    this.#counter[0] = 1n;
+  /** Adds to the counter. */
+  signal(count = 1): void {
+    this.#counter[0] = BigInt(count);
     const written = Number(libc.write(this.fd.number, ptr(this.#counter), 8));
     // EAGAIN: the counter is at its maximum, so the waiter already has a signal.
     if (written < 0 && lastErrno() !== constants.errno.EAGAIN) {
@@ -76,9 +77,17 @@ export class EventFd implements Disposable {
       });
       this.#wake = undefined;
     }
-    const count = this.#pending;
-    this.#pending = 0;
-    return count;
+    return this.#takePending();
+  }
+
+  /**
+   * Calls `act` on Bun's event loop with the number of signals whenever there are some, instead of waitAsync. From now on the
+   * event loop takes the signals.
+   */
+  onSignal(act: (count: number) => void): void {
+    this.#act = act;
+    this.#stream = openStream(this.fd.number);
+    void this.#collect(this.#stream);
   }
 
   async #collect(stream: Reader): Promise<void> {
@@ -88,8 +97,15 @@ export class EventFd implements Disposable {
       const counts = new DataView(value.buffer, value.byteOffset, value.byteLength);
       for (let at = 0; at + 8 <= value.byteLength; at += 8)
         this.#pending += Number(counts.getBigUint64(at, true));
-      this.#wake?.();
+      if (this.#act) this.#act(this.#takePending());
+      else this.#wake?.();
     }
+  }
+
+  #takePending(): number {
+    const count = this.#pending;
+    this.#pending = 0;
+    return count;
   }
 
   [Symbol.dispose](): void {

@@ -24,11 +24,17 @@ export const PAGE_SIZE = 4096;
 export class Mapping implements Disposable {
   readonly #address: number;
   readonly sizeBytes: number;
+  readonly #unmap: () => void;
   #mapped = true;
 
-  constructor(address: number, sizeBytes: number) {
+  constructor(
+    address: number,
+    sizeBytes: number,
+    unmap = (): void => void libc.munmap(pointer(address), sizeBytes),
+  ) {
     this.#address = address;
     this.sizeBytes = sizeBytes;
+    this.#unmap = unmap;
   }
 
   /** Virtual address of the first byte. Throws after unmapping: an access there would kill the process. */
@@ -51,7 +57,7 @@ export class Mapping implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#mapped) return;
     this.#mapped = false;
-    libc.munmap(pointer(this.#address), this.sizeBytes);
+    this.#unmap();
   }
 }
 

@@ -3,10 +3,13 @@
  * FD is a connected socket. READY is a descriptor that is closed when the model serves, or never will. NAME
  * precedes its messages. It starts in half the time of a verb, because it needs no command line.
  */
+
 import { closeSync } from "node:fs";
+import { useOneHeap } from "../../os/heap.ts";
 import { startMessageThread } from "./workers.ts";
 
 const [fd, ready, name, file = "", query = ""] = process.argv.slice(2);
+useOneHeap();
 // All threads load their code at the same time.
 const messages = startMessageThread(file);
 // Stopping a service signals each process in it. The parent decides when the last frame is out, then hangs up.

@@ -2,11 +2,13 @@
  * Serves a model on a socket for the process that starts it: `served-program.ts SOCKET FILE QUERY`. FILE is
  * the model's. Once it accepts clients, it describes itself in a line on standard output. SIGTERM ends it.
  */
+import { useOneHeap } from "../../os/heap.ts";
 import type { ModelLog } from "../device-model.ts";
 import { UP } from "./lines.ts";
 import { startModel } from "./process.ts";
 
 const [socketPath = "", file = "", query = ""] = process.argv.slice(2);
+useOneHeap();
 let stop = (): void => process.exit();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
 try {

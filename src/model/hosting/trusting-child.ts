@@ -3,10 +3,12 @@
  * listening socket, FILE the model's. Once it accepts clients, it describes itself in a line of JSON on
  * standard output. It exits when its standard input ends.
  */
+import { useOneHeap } from "../../os/heap.ts";
 import { UP } from "./lines.ts";
 import { startModel } from "./process.ts";
 
 const [fd, file = "", query = "", standby] = process.argv.slice(2);
+useOneHeap();
 // Stopping a service signals each of its processes. The starting one decides when this one exits.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 try {

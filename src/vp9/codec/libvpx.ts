@@ -1,4 +1,5 @@
 import { type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
+import { expectHeapUse } from "../../os/heap.ts";
 import { pointer } from "../../os/libc.ts";
 import { LibraryError, type OpenLibrary, openLibrary } from "../../os/library.ts";
 import { pixelFormats, profileOf } from "../../pixels/pixel-format.ts";
@@ -128,6 +129,9 @@ function describeImage(settings: CodecSettings, strides: readonly number[]): Dat
   return memory;
 }
 
+/** What libvpx takes for each pixel at most: its token buffer alone has 48. */
+const HEAP_BYTES = 96;
+
 const SMALLEST: CodecSettings = {
   width: 1,
   height: 1,
@@ -221,6 +225,7 @@ function openStream(libvpx: Libvpx, settings: CodecSettings): Codec {
     if (open) calls.vpx_codec_destroy(context);
     open = false;
   };
+  expectHeapUse(HEAP_BYTES * settings.codedWidth * settings.codedHeight);
   check(
     calls.vpx_codec_enc_init_ver(
       context,

@@ -8,7 +8,7 @@ import type { PreparedModel } from "../../model/definition.ts";
 import { startThread } from "../../model/hosting/workers.ts";
 import { ownFile } from "../../os/bun-program.ts";
 import { EventFd } from "../../os/eventfd.ts";
-import { Fd } from "../../os/fd.ts";
+import { duplicateFd, Fd } from "../../os/fd.ts";
 import { type CodecChannel, codecChannel } from "../codec/channel.ts";
 import type { CodecName } from "../codec/engine.ts";
 import { PCI_ID, REGISTER_BYTES, registers, WINDOW_BYTES } from "../contract/registers.ts";
@@ -25,6 +25,12 @@ interface EndpointData {
   readonly codecVersion: string;
 }
 
+interface StartedThread {
+  readonly thread: Worker;
+  /** The thread's own descriptor of the bell. */
+  readonly bellFd: number;
+}
+
 export default defineModel({
   title: "VP9 encoder endpoint",
   id: { ...PCI_ID, classCode: 0x058000 },
@@ -38,18 +44,23 @@ export default defineModel({
     held.defer(() => {
       for (const thread of threads) thread.terminate();
     });
-    const start = () => {
+    const bellFd = held.use(new EventFd()).fd.number;
+    const start = (): StartedThread => {
       const thread = startThread(ownFile("./codec-thread.ts", import.meta.url));
       threads.add(thread);
-      thread.addEventListener("close", () => threads.delete(thread));
-      return thread;
+      // A thread may ring when the device is closed already: it has a descriptor of its own, until it ends.
+      const bell = duplicateFd(bellFd);
+      thread.addEventListener("close", () => {
+        threads.delete(thread);
+        bell[Symbol.dispose]();
+      });
+      return { thread, bellFd: bell.number };
     };
     try {
-      const thread = start();
-      const bellFd = held.use(new EventFd()).fd.number;
+      const first = start();
       const { ours, theirs } = codecChannel();
       const codec = (options.get("codec") ?? "auto") as CodecName | "auto";
-      const { name, version } = await begin(thread, { codec, channel: theirs, bellFd }, fail, notice);
+      const { name, version } = await begin(first, { codec, channel: theirs }, fail, notice);
       const data = { bellFd, codec: ours, codecName: name, codecVersion: version };
       return {
         about: version,
@@ -57,7 +68,7 @@ export default defineModel({
         transfer: [ours.port],
         // Starts another codec thread, which takes its jobs from this channel.
         onAsk: (channel) =>
-          void begin(start(), { codec: name, channel: channel as CodecChannel, bellFd }, fail).catch(fail),
+          void begin(start(), { codec: name, channel: channel as CodecChannel }, fail).catch(fail),
         release: () => held.dispose(),
       };
     } catch (error) {
@@ -92,8 +103,8 @@ export default defineModel({
  * called if the thread fails, also later; `notice` with what it fetches first.
  */
 function begin(
-  thread: Worker,
-  data: CodecThreadData,
+  { thread, bellFd }: StartedThread,
+  data: Omit<CodecThreadData, "bellFd">,
   fail: (error: Error) => void,
   notice: (line: string) => void = () => {},
 ): Promise<{ name: CodecName; version: string }> {
@@ -108,6 +119,6 @@ function begin(
       reject(error);
       fail(error);
     };
-    thread.postMessage(data, [data.channel.port]);
+    thread.postMessage({ ...data, bellFd } satisfies CodecThreadData, [data.channel.port]);
   });
 }
