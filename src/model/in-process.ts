@@ -109,6 +109,8 @@ class InProcessDevice implements PciDevice, WorkingModel {
   readonly #watch = new WakeupWatch(() => this.turn());
   readonly #barMappings = new DisposableStack();
   #timer: Timer | undefined;
+  /** When the model had its last turn, on the same clock. */
+  #turnMs = 0;
   /** When the timer is due, on performance.now()'s clock. */
   #timerMs = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -153,6 +155,7 @@ class InProcessDevice implements PciDevice, WorkingModel {
   turn(): void {
     if (this.#closed || this.#failure()) return;
     const { wakeups } = this.#model;
+    this.#turnMs = performance.now();
     if (wakeups.length > 0) {
       const ready = this.#look(0);
       for (const [i, wakeup] of wakeups.entries()) if (ready[i]) wakeup.onReadable();
@@ -198,7 +201,9 @@ class InProcessDevice implements PciDevice, WorkingModel {
     if (this.#closed) throw this.#error(`${what}: it was closed`);
     const failure = this.#failure();
     if (failure) throw this.#error(`${what}: the model failed: ${failure.message}`, failure);
-    this.turn();
+    // A driver that only polls a register must see it change. Each access would be too often: a look is a system call.
+    if (performance.now() - this.#turnMs >= LOOK_MS || this.#model.nextTimeMs() <= performance.now())
+      this.turn();
     try {
       return act();
     } catch (error) {

@@ -631,12 +631,19 @@ describe("Ctrl-C", () => {
   });
 
   test("while the device is still starting ends with 130, too", async () => {
+    const words = ["encode.ts", "/dev/zero", "--size", "320x192", "-o"] as const;
     for (const delayMs of [0, 5, 10, 20, 40]) {
-      const running = startScript("encode.ts", "/dev/zero", "--size", "320x192", "-o", output());
-      await until(() => running.find("hosting/child.ts").length > 0, "the model's process");
+      const here = startScript(...words, output());
+      const apart = startScript(...words, output(), "--device", OWN_PROCESS);
+      await Promise.all([
+        until(() => here.find("scripts/encode.ts").some((pid) => handles(pid, "SIGINT")), "the script"),
+        until(() => apart.find("hosting/child.ts").length > 0, "the model's process"),
+      ]);
       await Bun.sleep(delayMs);
-      running.signalGroup("SIGINT");
-      expectFailure(await running.ended(), 130, /interrupted/);
+      for (const running of [here, apart]) {
+        running.signalGroup("SIGINT");
+        expectFailure(await running.ended(), 130, /interrupted/);
+      }
     }
   });
 });
@@ -649,7 +656,7 @@ test("a second Ctrl-C ends a run that can't finish its output", async () => {
   const taken = () =>
     script().map((pid) => Number(/^rchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "latin1"))?.[1]))[0] ??
     0;
-  await until(() => running.find("hosting/child.ts").length > 0, "the device to start");
+  await until(() => script().some((pid) => handles(pid, "SIGINT")), "the script to run");
   for (let before = -1; before !== taken() || before < 5 * CLIP_FRAME_BYTES; await Bun.sleep(300))
     before = taken();
   process.kill(script()[0]!, "SIGINT");
@@ -668,6 +675,9 @@ test("a second Ctrl-C ends a run that can't finish its output", async () => {
   expect(stuck).toBe(1);
   expect(stderr).toContain("interrupted again: exiting at once\n");
 });
+
+/** A model with a fault to inject has a process of its own; this one never comes. */
+const OWN_PROCESS = "model:vp9?fault=die@1000000";
 
 /** Whether a process has a handler for SIGINT: proc(5), SigCgt. */
 function handles(pid: number, signal: "SIGINT"): boolean {
@@ -698,12 +708,13 @@ describe("a device that fails is exit code 1:", () => {
     "killed in the middle, and the %s holds what was encoded before",
     async (ending) => {
       const file = output(ending);
-      const running = startScript("encode.ts", "/dev/zero", "--size", "320x192", "--quiet", "-o", file);
+      const options = ["--size", "320x192", "--quiet", "--device", OWN_PROCESS];
+      const running = startScript("encode.ts", "/dev/zero", ...options, "-o", file);
       await until(() => sizeOf(file) > 2000, "some packets in the output");
       const [model] = running.find("hosting/child.ts");
       process.kill(model!, "SIGKILL");
       const ended = await running.ended();
-      expectFailure(ended, 1, /model:vp9: the server disconnected/);
+      expectFailure(ended, 1, /model:vp9\?fault=\S+: the server disconnected/);
       expect(decodableFrames(file)).toBe(Number(/holds the (\d+) frames/.exec(ended.stderr)?.[1]));
     },
   );
