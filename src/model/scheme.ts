@@ -1,4 +1,4 @@
-/** `model:NAME` as a device: a model in its own child process. */
+/** `model:NAME` as a device for openDevice: a model in its own child process. */
 import { DeviceError } from "../device/device.ts";
 import type { DeviceScheme } from "../device/schemes.ts";
 import { openVfioUser } from "../device/vfio-user/client.ts";

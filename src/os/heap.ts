@@ -1,6 +1,6 @@
 /**
- * The C library's heap, from which libraries such as libvpx take their memory: mallopt(3), madvise(2). A codec's large frames
- * are some 100 MiB in small pages, and the processor spends a fifth of a short encoding on getting them one by one.
+ * The C library's heap, from which libraries take their memory: mallopt(3), madvise(2). Where one takes 100 MiB and more in
+ * small pages, the processor spends a good part of a second on getting them one by one.
  */
 import { dlopen, FFIType } from "bun:ffi";
 import { libc, pointer } from "./libc.ts";
