@@ -13,32 +13,41 @@ const MADV_HUGEPAGE = 14;
 /** The size of a transparent huge page on x86-64, and on aarch64 with 4 KiB pages. */
 const HUGE_BYTES = 2 ** 21;
 
-const { mallopt, malloc, free } = dlopen("libc.so.6", {
-  mallopt: { args: ["i32", "i32"], returns: "i32" },
-  malloc: { args: ["u64"], returns: FFIType.i64_fast },
-  free: { args: ["u64"], returns: "void" },
-}).symbols;
+/** Undefined for musl, which has no mallopt. */
+function openHeap() {
+  try {
+    return dlopen("libc.so.6", {
+      mallopt: { args: ["i32", "i32"], returns: "i32" },
+      malloc: { args: ["u64"], returns: FFIType.i64_fast },
+      free: { args: ["u64"], returns: "void" },
+    }).symbols;
+  } catch {
+    return undefined;
+  }
+}
+
+const heap = openHeap();
 
 /**
  * Makes all threads of this process take memory from one heap, which gives none back to the kernel. For a program of ours,
  * before it starts threads: a thread keeps the heap that it began with.
  */
 export function useOneHeap(): void {
-  mallopt(M_ARENA_MAX, 1);
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1);
+  heap?.mallopt(M_ARENA_MAX, 1);
+  heap?.mallopt(M_MMAP_MAX, 0);
+  heap?.mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1);
 }
 
 /**
  * Asks the kernel for huge pages for the next `sizeBytes` that this thread takes from the heap. Has no effect without
- * useOneHeap, or where the kernel has no such pages.
+ * useOneHeap, with another C library than glibc, or where the kernel has no such pages.
  */
 export function expectHeapUse(sizeBytes: number): void {
-  if (sizeBytes < HUGE_BYTES) return;
-  const address = Number(malloc(sizeBytes));
+  if (!heap || sizeBytes < HUGE_BYTES) return;
+  const address = Number(heap.malloc(sizeBytes));
   if (address === 0) return; // what needs the memory fails, and says so
   const begin = Math.ceil(address / HUGE_BYTES) * HUGE_BYTES;
   const end = Math.floor((address + sizeBytes) / HUGE_BYTES) * HUGE_BYTES;
   if (end > begin) libc.madvise(pointer(begin), end - begin, MADV_HUGEPAGE);
-  free(address);
+  heap.free(address);
 }
