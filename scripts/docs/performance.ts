@@ -1,10 +1,10 @@
 /** docs/performance.md, made from what bench.ts wrote: docs/performance.json. */
-import type { BenchReport, CaseResult, MetricResult } from "../bench/case.ts";
+import { type BenchReport, type CaseResult, isOver, type MetricResult } from "../bench/case.ts";
 import { boundText, short } from "../bench/table.ts";
 
 export function performancePage({ machine, commit, cases }: BenchReport, madeBy: string): string {
-  const metrics = cases.flatMap((one) => one.metrics);
-  const within = metrics.filter((metric) => metric.within).length;
+  const metrics = cases.flatMap((one) => one.metrics).filter(({ bounds }) => bounds !== "none");
+  const within = metrics.filter((metric) => !isOver(metric)).length;
   return `<!-- ${madeBy} makes this file from docs/performance.json -->
 
 # Performance
@@ -42,8 +42,9 @@ function section({ name, about, theirs, rounds, metrics }: CaseResult): string {
 }
 
 function cellsOf(metric: MetricResult): string[] {
-  const { name, unit, ours, theirs, ratio, within, limit } = metric;
+  const { name, unit, ours, theirs, ratio } = metric;
   const quartiles = `${ratio.median.toFixed(2)} (${ratio.lower.toFixed(2)} to ${ratio.upper.toFixed(2)})`;
   const values = [short(ours.median), short(theirs.median)].map((value) => `${value} ${unit}`);
-  return [name, ...values, quartiles, boundText(metric), within ? "within" : "**over**", limit];
+  if (metric.bounds === "none") return [name, ...values, quartiles, "", "", ""];
+  return [name, ...values, quartiles, boundText(metric), metric.within ? "within" : "**over**", metric.limit];
 }
