@@ -20,7 +20,8 @@ const FILE_BYTES = 20 * ((1920 * 1080 * 3) / 2);
 export const twinCases: readonly BenchCase[] = [
   {
     name: "access",
-    about: "single accesses to a mapped BAR and to DMA memory; copies of 1080p frames",
+    about:
+      "single accesses to a mapped BAR and to DMA memory; copies of 1080p frames; words that another thread changes",
     theirs: "C through function pointers, pread",
     metrics: [
       ratio("register read", "ns", 2.5, "one call from JavaScript"),
@@ -28,6 +29,8 @@ export const twinCases: readonly BenchCase[] = [
       ratio("DMA word read", "ns", 2.5, "one call from JavaScript"),
       ratio("frame to window", "us", 1.05, "memory bandwidth"),
       ratio("file to memory", "us", 1.05, "memory bandwidth"),
+      ratio("two changes seen", "ns", 1.5, "a cache line's way between cores"),
+      { name: "two changes seen, poke.ts --wait", unit: "us", bounds: "none" },
     ],
     prepare: (folder) => {
       const file = join(folder, "frames.yuv");
