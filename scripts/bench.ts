@@ -7,6 +7,8 @@ import { drawRatios } from "./bench/chart.ts";
 import { checkOut, commitHere, ROOT } from "./bench/checkout.ts";
 import { compare } from "./bench/compare.ts";
 import { encodeCases } from "./bench/encode.ts";
+import { growth, measureGrowth } from "./bench/growth.ts";
+import { drawGrowth } from "./bench/growth-chart.ts";
 import { machine } from "./bench/machine.ts";
 import { nullCases } from "./bench/null.ts";
 import { measurePenalty, penalty } from "./bench/penalty.ts";
@@ -22,7 +24,7 @@ import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 
 const compared = [...encodeCases, ...nullCases, ...startCases, ...twinCases];
-const cases = [...compared, penalty];
+const cases = [...compared, growth, penalty];
 
 const command = defineCommand({
   meta: {
@@ -38,7 +40,7 @@ Examples:
   bun run bench.ts --json bench.json --svg charts
 
 Both sides run in turn. A bound, where a figure has one, is for the median of each round's ratio, because a machine's speed drifts.
---json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), and what its bound is for ("none" without one), atMost, limit and within; with --against also before and change. The penalty has its sides, too.
+--json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), and what its bound is for ("none" without one), atMost, limit and within; with --against also before and change. The growth has its series, and the penalty its sides, too.
 Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
   },
   args: {
@@ -87,10 +89,19 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
         console.log(tableOf(result));
         results.push(result);
         if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`);
-        if (args.svg !== undefined) writeFileSync(join(args.svg, "ratios.svg"), drawRatios(results));
+        if (args.svg !== undefined)
+          writeFileSync(
+            join(args.svg, "ratios.svg"),
+            drawRatios(results.filter(({ name }) => name !== growth.name)),
+          );
       };
       for (const bench of compared.filter(isChosen))
         keep(await compare(bench, rounds, { here: ROOT, before: before?.root }));
+      if (isChosen(growth)) {
+        const result = await measureGrowth(rounds);
+        keep(result);
+        if (args.svg !== undefined) writeFileSync(join(args.svg, "growth.svg"), drawGrowth(result));
+      }
       if (isChosen(penalty)) {
         const result = await measurePenalty(rounds);
         keep(result);

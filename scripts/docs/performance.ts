@@ -1,5 +1,6 @@
 /** docs/performance.md, made from what bench.ts wrote: docs/performance.json. */
 import { type BenchReport, type CaseResult, isOver, type MetricResult } from "../bench/case.ts";
+import { growth } from "../bench/growth.ts";
 import { boundText, short } from "../bench/table.ts";
 
 export function performancePage({ machine, commit, cases }: BenchReport, madeBy: string): string {
@@ -38,6 +39,7 @@ function section({ name, about, theirs, rounds, metrics }: CaseResult): string {
     "| | ours | theirs | ratio | at most | | limited by |",
     "| --- | --- | --- | --- | --- | --- | --- |",
     ...rows,
+    ...(name === growth.name ? ["", "![the growth: a panel for each thing that grows](growth.svg)"] : []),
   ].join("\n");
 }
 

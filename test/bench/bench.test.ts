@@ -12,6 +12,9 @@ import {
 import { drawRatios } from "../../scripts/bench/chart.ts";
 import { checkOut } from "../../scripts/bench/checkout.ts";
 import { compare } from "../../scripts/bench/compare.ts";
+import { measureGrowth } from "../../scripts/bench/growth.ts";
+import { drawGrowth } from "../../scripts/bench/growth-chart.ts";
+import { growthPlan } from "../../scripts/bench/growth-plan.ts";
 import { nullCase } from "../../scripts/bench/null.ts";
 import { spread } from "../../scripts/bench/spread.ts";
 import { tableOf } from "../../scripts/bench/table.ts";
@@ -137,6 +140,25 @@ test(
   () => runOnce(nullCase(1)),
   60_000,
 );
+
+test("growth measures every row, compares it with the first, and shows it in a chart and on the page", async () => {
+  // Frames beyond a few change no more than the times.
+  const plan = growthPlan.map((series) => ({
+    ...series,
+    rows: series.rows.slice(0, 2).map((row) => ({ ...row, frames: 4 * row.devices })),
+  }));
+  const result = await measureGrowth(1, plan);
+  expect(result.series.map(({ points }) => points[0]!.ratio.median)).toEqual(plan.map(() => 1));
+  expect(result.metrics.map(({ name }) => name)).toEqual(
+    plan.flatMap(({ name, rows }) => rows.slice(1).map(({ label }) => `${label}, ${name}`)),
+  );
+  for (const { name, ours } of result.metrics) expect([name, ours.median > 0]).toEqual([name, true]);
+  const drawn = drawGrowth(result);
+  expect(drawn.match(/<circle/g)).toHaveLength(plan.flatMap(({ rows }) => rows).length);
+  expect(drawn).not.toContain("NaN");
+  const machine = { processor: "a processor", processors: 2, kernel: "6", bun: "1" };
+  expect(performancePage({ machine, commit: "abc", cases: [result] }, "a test")).toContain("(growth.svg)");
+}, 60_000);
 
 test("another commit is checked out beside this one, and removed again", () => {
   let root: string;
