@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineCommand } from "citty";
+import { allocationCases } from "./bench/allocation.ts";
 import { type BenchReport, type CaseResult, isOver } from "./bench/case.ts";
 import { drawRatios } from "./bench/chart.ts";
 import { checkOut, commitHere, ROOT } from "./bench/checkout.ts";
@@ -23,7 +24,7 @@ import { wordError } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 
-const compared = [...encodeCases, ...nullCases, ...startCases, ...twinCases];
+const compared = [...encodeCases, ...nullCases, ...startCases, ...twinCases, ...allocationCases];
 const cases = [...compared, growth, penalty];
 
 const command = defineCommand({

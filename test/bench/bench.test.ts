@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { allocationCase } from "../../scripts/bench/allocation.ts";
 import {
   type BenchCase,
   type BenchReport,
@@ -138,6 +139,12 @@ test.each(twinCases.map((one) => [one.name, one] as const))(
 test(
   "with the null codec the C program and encode.ts compute the same sums",
   () => runOnce(nullCase(1)),
+  60_000,
+);
+
+test(
+  "what a frame allocates is measured beside the least that it can",
+  () => runOnce(allocationCase(220)),
   60_000,
 );
 
