@@ -90,11 +90,10 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
         console.log(tableOf(result));
         results.push(result);
         if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`);
-        if (args.svg !== undefined)
-          writeFileSync(
-            join(args.svg, "ratios.svg"),
-            drawRatios(results.filter(({ name }) => name !== growth.name)),
-          );
+        // The growth is beside itself, and has a chart of its own.
+        const others = results.filter(({ name }) => name !== growth.name);
+        if (args.svg !== undefined && others.length > 0)
+          writeFileSync(join(args.svg, "ratios.svg"), drawRatios(others));
       };
       for (const bench of compared.filter(isChosen))
         keep(await compare(bench, rounds, { here: ROOT, before: before?.root }));

@@ -3,9 +3,9 @@ import { type CaseResult, isOver, type MetricResult } from "./case.ts";
 import { svgDocument, text } from "./svg.ts";
 import { boundText, short } from "./table.ts";
 
-const WIDTH = 900;
-const LEFT = 340;
-const RIGHT = 210;
+const WIDTH = 1060;
+const LEFT = 470;
+const RIGHT = 240;
 const ROW = 24;
 const TOP = 62;
 const TITLE = "Time of ours, as a multiple of the other side's";

@@ -9,6 +9,8 @@ const PANEL = { width: 470, height: 250 } as const;
 const COLUMNS = 2;
 const TOP = 58;
 const PLOT = { left: 64, right: 24, top: 34, bottom: 40 } as const;
+/** Keeps a figure legible on a line. */
+const HALO = 'stroke="white" stroke-width="3" paint-order="stroke"';
 const TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
 /** An SVG document. Each panel has a logarithmic scale of its own. */
@@ -19,7 +21,7 @@ export function drawGrowth({ series, atMost, rounds }: GrowthResult): string {
     text(
       12,
       42,
-      `times the first row's; lower is better; red ground: it grows (more than ${atMost}x); bars: the middle half of ${rounds} rounds; grey: the processors are full`,
+      `times the first row's; lower is better; red ground: more than ${atMost}x; bars: the middle half of ${rounds} rounds; grey: the processors are full`,
       'fill="#666"',
     ),
   ];
@@ -33,7 +35,7 @@ export function drawGrowth({ series, atMost, rounds }: GrowthResult): string {
 
 function panel(title: string, unit: string, points: readonly GrowthPoint[], atMost: number): string[] {
   const ratios = points.flatMap(({ ratio }) => [ratio.lower, ratio.upper]);
-  const [low, high] = [Math.min(0.5, ...ratios) / 1.3, Math.max(2, ...ratios) * 1.2];
+  const [low, high] = [Math.min(0.5, ...ratios) / 1.3, Math.max(2, ...ratios) * 1.5];
   const left = PLOT.left;
   const right = PANEL.width - PLOT.right;
   const bottom = PANEL.height - PLOT.bottom;
@@ -45,6 +47,9 @@ function panel(title: string, unit: string, points: readonly GrowthPoint[], atMo
     text(left, 20, title, 'font-weight="bold"'),
     `<rect x="${left}" y="${PLOT.top}" width="${right - left}" height="${(y(atMost) - PLOT.top).toFixed(1)}" fill="#d1495b" opacity="0.12"/>`,
   ];
+  const note = 'font-size="11" fill="#999"';
+  parts.push(text(right - 6, PLOT.top + 14, "grows", `text-anchor="end" ${note}`));
+  parts.push(text(left + 6, bottom - 6, "flat or falling", note));
   for (const tick of TICKS.filter((value) => value >= low && value <= high)) {
     const style = tick === 1 ? 'stroke="#999" stroke-width="2"' : 'stroke="#e5e5e5"';
     parts.push(`<path d="M${at(left, y(tick))}H${right}" ${style}/>`);
@@ -63,7 +68,7 @@ function panel(title: string, unit: string, points: readonly GrowthPoint[], atMo
         x(i),
         y(ratio.upper) - 10,
         `${short(value.median)} ${unit}`,
-        `text-anchor="middle" font-size="11" fill="${colour}"`,
+        `text-anchor="middle" font-size="11" fill="${colour}" ${HALO}`,
       ),
       text(x(i), bottom + 18, label, 'text-anchor="middle" font-size="11"'),
     );

@@ -56,6 +56,7 @@ export async function measureGrowth(
           const { time } = await printedBy(commandOf(file, row), TIMEOUT_MS);
           const before = measured.get(row) ?? [];
           if (round > 0) measured.set(row, [...before, time! / per(row)]);
+          console.log(`  round ${round}: ${row.label}, us a frame: ${time!.toFixed(1)}`);
         }
     return summarize(rounds, plan, (row) => measured.get(row)!);
   } finally {

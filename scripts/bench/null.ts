@@ -22,7 +22,7 @@ const metrics: readonly Metric[] = [
     unit: "ms",
     bounds: "ratio",
     atMost: 1.2,
-    limit: "reading and summing, one on each core",
+    limit: "reading, and summing from the cache",
   },
   ...DEPTHS.map((depth): Metric => ({ name: atDepth(depth), unit: "ms", bounds: "none" })),
   { name: "whole", unit: "s", bounds: "none" },

@@ -43,9 +43,11 @@ function section({ name, about, theirs, rounds, metrics }: CaseResult): string {
   ].join("\n");
 }
 
+const times = (ratio: number) => (ratio < 0.1 ? ratio.toPrecision(2) : ratio.toFixed(2));
+
 function cellsOf(metric: MetricResult): string[] {
   const { name, unit, ours, theirs, ratio } = metric;
-  const quartiles = `${ratio.median.toFixed(2)} (${ratio.lower.toFixed(2)} to ${ratio.upper.toFixed(2)})`;
+  const quartiles = `${times(ratio.median)} (${times(ratio.lower)} to ${times(ratio.upper)})`;
   const values = [short(ours.median), short(theirs.median)].map((value) => `${value} ${unit}`);
   if (metric.bounds === "none") return [name, ...values, quartiles, "", "", ""];
   return [name, ...values, quartiles, boundText(metric), metric.within ? "within" : "**over**", metric.limit];
