@@ -2,12 +2,16 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineCommand } from "citty";
-import type { BenchReport, CaseResult } from "./bench/case.ts";
+import { allocationCases } from "./bench/allocation.ts";
+import { type BenchReport, type CaseResult, isOver } from "./bench/case.ts";
 import { drawRatios } from "./bench/chart.ts";
 import { checkOut, commitHere, ROOT } from "./bench/checkout.ts";
 import { compare } from "./bench/compare.ts";
 import { encodeCases } from "./bench/encode.ts";
+import { growth, measureGrowth } from "./bench/growth.ts";
+import { drawGrowth } from "./bench/growth-chart.ts";
 import { machine } from "./bench/machine.ts";
+import { nullCases } from "./bench/null.ts";
 import { measurePenalty, penalty } from "./bench/penalty.ts";
 import { drawPenalty } from "./bench/penalty-chart.ts";
 import { startCases } from "./bench/start.ts";
@@ -20,8 +24,8 @@ import { wordError } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 
-const compared = [...encodeCases, ...startCases, ...twinCases];
-const cases = [...compared, penalty];
+const compared = [...encodeCases, ...nullCases, ...startCases, ...twinCases, ...allocationCases];
+const cases = [...compared, growth, penalty];
 
 const command = defineCommand({
   meta: {
@@ -36,8 +40,8 @@ Examples:
   bun run bench.ts encode-64 --against HEAD~1
   bun run bench.ts --json bench.json --svg charts
 
-Both sides run in turn. A bound is for the median of each round's ratio, because a machine's speed drifts.
---json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), atMost, what that bounds, limit and within; with --against also before and change. The penalty has its sides, too.
+Both sides run in turn. A bound, where a figure has one, is for the median of each round's ratio, because a machine's speed drifts.
+--json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), and what its bound is for ("none" without one), atMost, limit and within; with --against also before and change. The growth has its series, and the penalty its sides, too.
 Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
   },
   args: {
@@ -86,10 +90,18 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
         console.log(tableOf(result));
         results.push(result);
         if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`);
-        if (args.svg !== undefined) writeFileSync(join(args.svg, "ratios.svg"), drawRatios(results));
+        // The growth is beside itself, and has a chart of its own.
+        const others = results.filter(({ name }) => name !== growth.name);
+        if (args.svg !== undefined && others.length > 0)
+          writeFileSync(join(args.svg, "ratios.svg"), drawRatios(others));
       };
       for (const bench of compared.filter(isChosen))
         keep(await compare(bench, rounds, { here: ROOT, before: before?.root }));
+      if (isChosen(growth)) {
+        const result = await measureGrowth(rounds);
+        keep(result);
+        if (args.svg !== undefined) writeFileSync(join(args.svg, "growth.svg"), drawGrowth(result));
+      }
       if (isChosen(penalty)) {
         const result = await measurePenalty(rounds);
         keep(result);
@@ -99,7 +111,7 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
       await say("error", wordError(error));
       process.exit(interrupted.aborted ? ExitCode.INTERRUPTED : 1);
     }
-    if (results.some(({ metrics }) => metrics.some(({ within }) => !within))) process.exit(3);
+    if (results.some(({ metrics }) => metrics.some(isOver))) process.exit(3);
   },
 });
 

@@ -5,15 +5,26 @@ import type { Spread } from "./spread.ts";
 /** What one run of a side measured: values by their metrics' names. Smaller is better. */
 export type Figures = Readonly<Record<string, number>>;
 
-export interface Metric {
+interface Measure {
   readonly name: string;
-  readonly unit: "s" | "ms" | "us" | "ns" | "MiB";
+  readonly unit: "s" | "ms" | "us" | "ns" | "MiB" | "B";
+}
+
+/** A figure with a bound. */
+export interface BoundMetric extends Measure {
   /** What `at most` bounds: ours divided by theirs, ours less theirs, or ours alone. */
   readonly bounds: "ratio" | "difference" | "value";
   readonly atMost: number;
   /** What can't be beaten here, in a few words. */
   readonly limit: string;
 }
+
+/** A figure that is shown and not judged. */
+export interface FreeMetric extends Measure {
+  readonly bounds: "none";
+}
+
+export type Metric = BoundMetric | FreeMetric;
 
 /** Two sides that do the same work. */
 export interface Comparison {
@@ -33,7 +44,7 @@ export interface BenchCase {
   prepare(folder: string): Promise<Comparison>;
 }
 
-export interface MetricResult extends Metric {
+interface Measured {
   readonly ours: Spread;
   readonly theirs: Spread;
   /** Of the rounds' own ratios: a machine's speed drifts more between rounds than within one. */
@@ -42,8 +53,13 @@ export interface MetricResult extends Metric {
   readonly before?: Spread;
   /** Ours to the other commit's. */
   readonly change?: Spread;
-  readonly within: boolean;
 }
+
+/** `within` says whether the bound holds. */
+export type MetricResult = Measured & ((BoundMetric & { readonly within: boolean }) | FreeMetric);
+
+/** Whether a result has a bound and exceeds it. */
+export const isOver = (metric: MetricResult): boolean => metric.bounds !== "none" && !metric.within;
 
 /** What --json writes. */
 export interface BenchReport {

@@ -58,13 +58,7 @@ function summarize(metric: Metric, rounds: readonly Round[]): MetricResult {
   const over = (of: (round: Round) => number) => spread(rounds.map(of));
   const ours = over((round) => value(round.ours));
   const ratio = over((round) => value(round.ours) / value(round.theirs));
-  const bounded = {
-    ratio: ratio.median,
-    difference: over((round) => value(round.ours) - value(round.theirs)).median,
-    value: ours.median,
-  };
-  return {
-    ...metric,
+  const measured = {
     ours,
     theirs: over((round) => value(round.theirs)),
     ratio,
@@ -72,6 +66,12 @@ function summarize(metric: Metric, rounds: readonly Round[]): MetricResult {
       before: over((round) => value(round.before!)),
       change: over((round) => value(round.ours) / value(round.before!)),
     }),
-    within: bounded[metric.bounds] <= metric.atMost,
   };
+  if (metric.bounds === "none") return { ...metric, ...measured };
+  const bounded = {
+    ratio: ratio.median,
+    difference: over((round) => value(round.ours) - value(round.theirs)).median,
+    value: ours.median,
+  };
+  return { ...metric, ...measured, within: bounded[metric.bounds] <= metric.atMost };
 }

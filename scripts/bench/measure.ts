@@ -29,8 +29,8 @@ export async function wholeCommand(command: readonly string[], exitCodes = [0]):
 }
 
 /** Runs a command to its end; gives its standard output. Throws Error with all that it said if it fails. */
-export async function outputOf(command: readonly string[]): Promise<string> {
-  const child = Bun.spawn([...command], { stdio: ["ignore", "pipe", "pipe"], timeout: TIMEOUT_MS });
+export async function outputOf(command: readonly string[], timeoutMs = TIMEOUT_MS): Promise<string> {
+  const child = Bun.spawn([...command], { stdio: ["ignore", "pipe", "pipe"], timeout: timeoutMs });
   const [output, errors] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -40,8 +40,8 @@ export async function outputOf(command: readonly string[]): Promise<string> {
 }
 
 /** Runs a command that measures itself, and prints its figures as one JSON object. Throws Error if it fails. */
-export async function printedBy(command: readonly string[]): Promise<Figures> {
-  return JSON.parse(await outputOf(command)) as Figures;
+export async function printedBy(command: readonly string[], timeoutMs = TIMEOUT_MS): Promise<Figures> {
+  return JSON.parse(await outputOf(command, timeoutMs)) as Figures;
 }
 
 /** What one process used so far. */

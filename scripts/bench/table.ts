@@ -1,5 +1,5 @@
 /** A case's results as lines of text. */
-import type { CaseResult, MetricResult } from "./case.ts";
+import { type CaseResult, isOver, type Metric } from "./case.ts";
 import type { Spread } from "./spread.ts";
 
 /** Three digits that count. */
@@ -10,8 +10,10 @@ export function short(value: number): string {
 const quartiles = ({ lower, median, upper }: Spread) =>
   `${short(median)} (${short(lower)} to ${short(upper)})`;
 
-/** "1.00x", "15 ms more", "45 ms" */
-export function boundText({ bounds, atMost, unit }: MetricResult): string {
+/** "1.00x", "15 ms more", "45 ms"; empty without a bound. */
+export function boundText(metric: Metric): string {
+  if (metric.bounds === "none") return "";
+  const { bounds, atMost, unit } = metric;
   if (bounds === "ratio") return `${atMost.toFixed(2)}x`;
   return bounds === "difference" ? `${atMost} ${unit} more` : `${atMost} ${unit}`;
 }
@@ -26,7 +28,7 @@ export function tableOf({ name, about, theirs, rounds, metrics }: CaseResult): s
     quartiles(metric.theirs),
     quartiles(metric.ratio),
     boundText(metric),
-    metric.within ? "within" : "OVER",
+    metric.bounds === "none" ? "" : isOver(metric) ? "OVER" : "within",
     ...(metric.before && metric.change ? [quartiles(metric.before), quartiles(metric.change)] : []),
   ]);
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)));

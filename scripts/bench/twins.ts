@@ -20,7 +20,8 @@ const FILE_BYTES = 20 * ((1920 * 1080 * 3) / 2);
 export const twinCases: readonly BenchCase[] = [
   {
     name: "access",
-    about: "single accesses to a mapped BAR and to DMA memory; copies of 1080p frames",
+    about:
+      "single accesses to a mapped BAR and to DMA memory; copies of 1080p frames; words that another thread changes",
     theirs: "C through function pointers, pread",
     metrics: [
       ratio("register read", "ns", 2.5, "one call from JavaScript"),
@@ -28,6 +29,8 @@ export const twinCases: readonly BenchCase[] = [
       ratio("DMA word read", "ns", 2.5, "one call from JavaScript"),
       ratio("frame to window", "us", 1.05, "memory bandwidth"),
       ratio("file to memory", "us", 1.05, "memory bandwidth"),
+      ratio("two changes seen", "ns", 1.5, "a cache line's way between cores"),
+      { name: "two changes seen, poke.ts --wait", unit: "us", bounds: "none" },
     ],
     prepare: (folder) => {
       const file = join(folder, "frames.yuv");
@@ -52,11 +55,18 @@ export const twinCases: readonly BenchCase[] = [
   },
 ];
 
-/** programs/NAME.ts and test/bench/c/NAME.c, compiled into a folder. Throws Error with gcc's words. */
-async function twins(name: string, folder: string, words: readonly string[] = []): Promise<Comparison> {
+/** Compiles test/bench/c/NAME.c into a folder. Returns the program's path. Throws Error with gcc's words. */
+export async function compileTwin(name: string, folder: string): Promise<string> {
   const binary = join(folder, name);
   const source = join(ROOT, `test/bench/c/${name}.c`);
-  await outputOf([program("gcc", "gcc"), "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", binary]);
+  const options = ["-O2", "-pthread", "-Wall", "-Wextra", "-Werror"];
+  await outputOf([program("gcc", "gcc"), ...options, source, "-o", binary]);
+  return binary;
+}
+
+/** programs/NAME.ts and test/bench/c/NAME.c, compiled into a folder. Throws Error with gcc's words. */
+async function twins(name: string, folder: string, words: readonly string[] = []): Promise<Comparison> {
+  const binary = await compileTwin(name, folder);
   return {
     ours: (root) => printedBy([...bunProgram(join(root, `scripts/bench/programs/${name}.ts`)), ...words]),
     theirs: () => printedBy([binary, ...words]),

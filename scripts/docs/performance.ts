@@ -1,10 +1,11 @@
 /** docs/performance.md, made from what bench.ts wrote: docs/performance.json. */
-import type { BenchReport, CaseResult, MetricResult } from "../bench/case.ts";
+import { type BenchReport, type CaseResult, isOver, type MetricResult } from "../bench/case.ts";
+import { growth } from "../bench/growth.ts";
 import { boundText, short } from "../bench/table.ts";
 
 export function performancePage({ machine, commit, cases }: BenchReport, madeBy: string): string {
-  const metrics = cases.flatMap((one) => one.metrics);
-  const within = metrics.filter((metric) => metric.within).length;
+  const metrics = cases.flatMap((one) => one.metrics).filter(({ bounds }) => bounds !== "none");
+  const within = metrics.filter((metric) => !isOver(metric)).length;
   return `<!-- ${madeBy} makes this file from docs/performance.json -->
 
 # Performance
@@ -38,12 +39,16 @@ function section({ name, about, theirs, rounds, metrics }: CaseResult): string {
     "| | ours | theirs | ratio | at most | | limited by |",
     "| --- | --- | --- | --- | --- | --- | --- |",
     ...rows,
+    ...(name === growth.name ? ["", "![the growth: a panel for each thing that grows](growth.svg)"] : []),
   ].join("\n");
 }
 
+const times = (ratio: number) => (ratio < 0.1 ? ratio.toPrecision(2) : ratio.toFixed(2));
+
 function cellsOf(metric: MetricResult): string[] {
-  const { name, unit, ours, theirs, ratio, within, limit } = metric;
-  const quartiles = `${ratio.median.toFixed(2)} (${ratio.lower.toFixed(2)} to ${ratio.upper.toFixed(2)})`;
+  const { name, unit, ours, theirs, ratio } = metric;
+  const quartiles = `${times(ratio.median)} (${times(ratio.lower)} to ${times(ratio.upper)})`;
   const values = [short(ours.median), short(theirs.median)].map((value) => `${value} ${unit}`);
-  return [name, ...values, quartiles, boundText(metric), within ? "within" : "**over**", limit];
+  if (metric.bounds === "none") return [name, ...values, quartiles, "", "", ""];
+  return [name, ...values, quartiles, boundText(metric), metric.within ? "within" : "**over**", metric.limit];
 }

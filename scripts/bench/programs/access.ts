@@ -1,7 +1,8 @@
-/** Single accesses to a mapped BAR and to DMA memory, and copies: what test/bench/c/access.c does. Arguments: FILE */
+/** Single accesses to a mapped BAR and to DMA memory, copies, and waiting for a change: what test/bench/c/access.c does. Arguments: FILE */
 
 import { openFrameSource } from "../../../src/exports/media.ts";
 import { openDevice } from "../../../src/index.ts";
+import { pingPong } from "./ping-pong.ts";
 
 const ACCESSES = 5_000_000;
 const COPIES = 200;
@@ -42,7 +43,9 @@ const figures = {
     }) / 1000,
   "file to memory": (await readFrames()) / 1000,
 };
-console.log(JSON.stringify({ ...figures, sum: sum & 1 }));
+const { loop, wait } = await pingPong(memory);
+const seen = { "two changes seen": loop, "two changes seen, poke.ts --wait": wait / 1000 };
+console.log(JSON.stringify({ ...figures, ...seen, sum: sum & 1 }));
 
 /** ns for each frame of a raw file. */
 async function readFrames(): Promise<number> {
