@@ -26,18 +26,20 @@ export function poll(entries: readonly PollEntry[], timeoutMs: number): number[]
   if (table.byteLength < entries.length * POLLFD_BYTES) {
     table = new DataView(new ArrayBuffer(entries.length * POLLFD_BYTES));
   }
-  for (const [i, entry] of entries.entries()) {
-    table.setInt32(i * POLLFD_BYTES, entry.fd, true);
-    table.setInt16(i * POLLFD_BYTES + 4, entry.events, true);
-    table.setInt16(i * POLLFD_BYTES + 6, 0, true);
+  // A server polls for each message, so this is written to take little time.
+  for (let i = 0; i < entries.length; i++) {
+    table.setInt32(i * POLLFD_BYTES, entries[i]!.fd, true);
+    table.setInt32(i * POLLFD_BYTES + 4, entries[i]!.events, true); // and no revents
   }
   const ready = libc.poll(
     ptr(table),
-    BigInt(entries.length),
+    entries.length,
     timeoutMs < 0 ? -1 : Math.min(Math.ceil(timeoutMs), MOST_MS),
   );
   if (ready < 0 && lastErrno() !== constants.errno.EINTR) throw new SystemError("poll", lastErrno());
-  return entries.map((_, i) => table.getInt16(i * POLLFD_BYTES + 6, true));
+  const events: number[] = [];
+  for (let i = 0; i < entries.length; i++) events.push(table.getInt16(i * POLLFD_BYTES + 6, true));
+  return events;
 }
 
 /** Calls `take` until it returns a count above 0, waiting until `fd` is readable; returns 0 on timeout. */

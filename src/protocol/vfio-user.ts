@@ -96,11 +96,11 @@ export class MessageStream {
   /**
    * Receives one whole message: exactly its header, then exactly its payload, so descriptors stay with their
    * message. Waits up to `timeoutMs` for the header and `restMs` for the payload, which follows at once: a
-   * peer that stops in between is gone. Throws like FdStream.receive, or ProtocolError if the announced size
+   * peer that stops in between is gone. `isExpected` is FdStream.receive's. Throws like FdStream.receive, or ProtocolError if the announced size
    * is impossible.
    */
-  receive(timeoutMs: number, restMs = 5000): Message {
-    const fds = this.stream.receive(this.#inHeader, timeoutMs);
+  receive(timeoutMs: number, restMs = 5000, isExpected = false): Message {
+    const fds = this.stream.receive(this.#inHeader, timeoutMs, isExpected);
     const flags = this.#inView.getUint32(8, true);
     const sizeBytes = this.#inView.getUint32(4, true);
     const header = {

@@ -109,7 +109,7 @@ function regionMessages(connection: Connection, index: number, postWrites: boole
     maxDataBytes: connection.maxDataBytes,
     read: (offset, sizeBytes) => {
       access(offset, sizeBytes, 0);
-      const { payload } = connection.request(Command.REGION_READ, 16, { of: of(sizeBytes, offset) });
+      const { payload } = connection.request(Command.REGION_READ, 16, { of: () => of(sizeBytes, offset) });
       if (payload.byteLength !== 16 + sizeBytes) {
         throw connection.error(
           `region ${index} answered a read of ${sizeBytes} bytes at 0x${offset.toString(16)} with a payload of ${payload.byteLength} bytes, not ${16 + sizeBytes}`,
@@ -121,7 +121,8 @@ function regionMessages(connection: Connection, index: number, postWrites: boole
       const view = access(offset, bytes.byteLength, bytes.byteLength);
       new Uint8Array(view.buffer, view.byteOffset + 16, bytes.byteLength).set(bytes);
       if (postWrites) connection.post(Command.REGION_WRITE, view.byteLength);
-      else connection.request(Command.REGION_WRITE, view.byteLength, { of: of(bytes.byteLength, offset) });
+      else
+        connection.request(Command.REGION_WRITE, view.byteLength, { of: () => of(bytes.byteLength, offset) });
     },
   };
 }

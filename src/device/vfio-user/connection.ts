@@ -31,8 +31,8 @@ export interface RequestOptions {
   readonly takesFds?: boolean;
   /** Overrides the connection's. */
   readonly timeoutMs?: number;
-  /** Follows the command's name in the message about a refusal, e.g. " of 4 bytes at BAR0:0x10". */
-  readonly of?: string;
+  /** What follows the command's name in the message about a refusal, e.g. " of 4 bytes at BAR0:0x10". */
+  readonly of?: () => string;
 }
 
 export class Connection implements Disposable {
@@ -80,12 +80,15 @@ export class Connection implements Disposable {
    * `takesFds` the caller owns the reply's descriptors; otherwise they are closed. Throws DeviceError.
    */
   request(command: number, payloadBytes: number, options: RequestOptions = {}): Message {
-    const { fds = [], takesFds = false, timeoutMs = this.timeoutMs, of = "" } = options;
+    const { fds = [], takesFds = false, timeoutMs = this.timeoutMs, of } = options;
     const id = this.#send(command, payloadBytes, fds, false);
-    const deadline = performance.now() + timeoutMs;
+    let deadline = 0;
     return this.guard(commandName(command), timeoutMs, () => {
       for (;;) {
-        const message = this.#messages.receive(Math.max(0, deadline - performance.now()), timeoutMs);
+        const isFirst = deadline === 0;
+        if (isFirst) deadline = performance.now() + timeoutMs;
+        const leftMs = isFirst ? timeoutMs : Math.max(0, deadline - performance.now());
+        const message = this.#messages.receive(leftMs, timeoutMs, isFirst);
         if (!message.reply || message.errno || !takesFds || message.id !== id) closeAll(message.fds);
         if (!message.reply) {
           this.#answer(message);
@@ -97,7 +100,9 @@ export class Connection implements Disposable {
           );
         }
         if (message.errno)
-          throw this.error(`the server refused ${commandName(command)}${of}: ${errnoName(message.errno)}`);
+          throw this.error(
+            `the server refused ${commandName(command)}${of?.() ?? ""}: ${errnoName(message.errno)}`,
+          );
         return message;
       }
     });
