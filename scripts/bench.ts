@@ -7,8 +7,9 @@ import { drawRatios } from "./bench/chart.ts";
 import { checkOut, commitHere, ROOT } from "./bench/checkout.ts";
 import { compare } from "./bench/compare.ts";
 import { encodeCases } from "./bench/encode.ts";
+import { guestCases } from "./bench/guests.ts";
 import { machine } from "./bench/machine.ts";
-import { measurePenalty, penalty } from "./bench/penalty.ts";
+import { measurePenalty, penaltyCases } from "./bench/penalty.ts";
 import { drawPenalty } from "./bench/penalty-chart.ts";
 import { startCases } from "./bench/start.ts";
 import { tableOf } from "./bench/table.ts";
@@ -20,8 +21,8 @@ import { wordError } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 
-const compared = [...encodeCases, ...startCases, ...twinCases];
-const cases = [...compared, penalty];
+const compared = [...encodeCases, ...startCases, ...twinCases, ...guestCases];
+const cases = [...compared, ...penaltyCases];
 
 const command = defineCommand({
   meta: {
@@ -37,7 +38,7 @@ Examples:
   bun run bench.ts --json bench.json --svg charts
 
 Both sides run in turn. A bound is for the median of each round's ratio, because a machine's speed drifts.
---json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), atMost, what that bounds, limit and within; with --against also before and change. The penalty has its sides, too.
+--json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), atMost, what that bounds, limit and within; with --against also before and change. The penalties have their sides, too.
 Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
   },
   args: {
@@ -90,10 +91,10 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
       };
       for (const bench of compared.filter(isChosen))
         keep(await compare(bench, rounds, { here: ROOT, before: before?.root }));
-      if (isChosen(penalty)) {
-        const result = await measurePenalty(rounds);
+      for (const penalty of penaltyCases.filter(isChosen)) {
+        const result = await measurePenalty(penalty, rounds);
         keep(result);
-        if (args.svg !== undefined) writeFileSync(join(args.svg, "penalty.svg"), drawPenalty(result));
+        if (args.svg !== undefined) writeFileSync(join(args.svg, `${penalty.name}.svg`), drawPenalty(result));
       }
     } catch (error) {
       await say("error", wordError(error));

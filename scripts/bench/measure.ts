@@ -1,5 +1,6 @@
 /** Measures whole commands: their time, and the resources of all their processes. */
 import { readFileSync } from "node:fs";
+import { interrupted } from "../cli/interrupt.ts";
 import type { Figures } from "./case.ts";
 
 const SAMPLE_MS = 50;
@@ -28,15 +29,43 @@ export async function wholeCommand(command: readonly string[], exitCodes = [0]):
   return { time, CPU: sum((use) => use.cpuSeconds), memory: sum((use) => use.peakMiB) };
 }
 
-/** Runs a command to its end; gives its standard output. Throws Error with all that it said if it fails. */
+interface RunSettings {
+  readonly cwd?: string;
+  /** Added to this process's. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a command to its end, or until Ctrl-C; gives its standard output. Throws Error with all that it said if it fails. */
 export async function outputOf(command: readonly string[]): Promise<string> {
-  const child = Bun.spawn([...command], { stdio: ["ignore", "pipe", "pipe"], timeout: TIMEOUT_MS });
-  const [output, errors] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  if ((await child.exited) !== 0) throw new Error(`${command.join(" ")} failed: ${errors}${output}`);
-  return output;
+  return (await outputAndTime(command)).output;
+}
+
+/** Runs a command to its end; gives the seconds until its first output. Throws Error with all that it said if it fails. */
+export async function firstOutput(command: readonly string[], settings: RunSettings): Promise<number> {
+  const { firstSeconds } = await outputAndTime(command, settings);
+  if (firstSeconds === undefined) throw new Error(`${command.join(" ")} printed nothing`);
+  return firstSeconds;
+}
+
+async function outputAndTime(command: readonly string[], { cwd, env }: RunSettings = {}) {
+  const started = Bun.nanoseconds();
+  const child = Bun.spawn([...command], {
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: TIMEOUT_MS,
+    signal: interrupted,
+    env: { ...process.env, ...env },
+    ...(cwd !== undefined && { cwd }),
+  });
+  const errors = new Response(child.stderr).text();
+  let firstSeconds: number | undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of child.stdout) {
+    firstSeconds ??= (Bun.nanoseconds() - started) / 1e9;
+    chunks.push(chunk);
+  }
+  const output = Buffer.concat(chunks).toString();
+  if ((await child.exited) !== 0) throw new Error(`${command.join(" ")} failed: ${await errors}${output}`);
+  return { output, firstSeconds };
 }
 
 /** Runs a command that measures itself, and prints its figures as one JSON object. Throws Error if it fails. */

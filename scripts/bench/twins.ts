@@ -52,13 +52,24 @@ export const twinCases: readonly BenchCase[] = [
   },
 ];
 
-/** programs/NAME.ts and test/bench/c/NAME.c, compiled into a folder. Throws Error with gcc's words. */
+/** programs/NAME.ts and test/bench/c/NAME.c. */
 async function twins(name: string, folder: string, words: readonly string[] = []): Promise<Comparison> {
-  const binary = join(folder, name);
-  const source = join(ROOT, `test/bench/c/${name}.c`);
-  await outputOf([program("gcc", "gcc"), "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", binary]);
+  const binary = await compiled(name, folder);
   return {
     ours: (root) => printedBy([...bunProgram(join(root, `scripts/bench/programs/${name}.ts`)), ...words]),
     theirs: () => printedBy([binary, ...words]),
   };
+}
+
+/** The path of test/bench/c/NAME.c, compiled into a folder. Throws Error with gcc's words. */
+export async function compiled(
+  name: string,
+  folder: string,
+  options: readonly string[] = [],
+): Promise<string> {
+  const binary = join(folder, name);
+  const source = join(ROOT, `test/bench/c/${name}.c`);
+  const gcc = [program("gcc", "gcc"), "-O2", "-Wall", "-Wextra", "-Werror"];
+  await outputOf([...gcc, ...options, source, "-o", binary]);
+  return binary;
 }
