@@ -10,9 +10,10 @@ import { compare } from "./bench/compare.ts";
 import { encodeCases } from "./bench/encode.ts";
 import { growth, measureGrowth } from "./bench/growth.ts";
 import { drawGrowth } from "./bench/growth-chart.ts";
+import { guestCases } from "./bench/guests.ts";
 import { machine } from "./bench/machine.ts";
 import { nullCases } from "./bench/null.ts";
-import { measurePenalty, penalty } from "./bench/penalty.ts";
+import { measurePenalty, penaltyCases } from "./bench/penalty.ts";
 import { drawPenalty } from "./bench/penalty-chart.ts";
 import { startCases } from "./bench/start.ts";
 import { tableOf } from "./bench/table.ts";
@@ -24,8 +25,15 @@ import { wordError } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 
-const compared = [...encodeCases, ...nullCases, ...startCases, ...twinCases, ...allocationCases];
-const cases = [...compared, growth, penalty];
+const compared = [
+  ...encodeCases,
+  ...nullCases,
+  ...startCases,
+  ...twinCases,
+  ...allocationCases,
+  ...guestCases,
+];
+const cases = [...compared, growth, ...penaltyCases];
 
 const command = defineCommand({
   meta: {
@@ -41,7 +49,7 @@ Examples:
   bun run bench.ts --json bench.json --svg charts
 
 Both sides run in turn. A bound, where a figure has one, is for the median of each round's ratio, because a machine's speed drifts.
---json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), and what its bound is for ("none" without one), atMost, limit and within; with --against also before and change. The growth has its series, and the penalty its sides, too.
+--json: an object: machine, commit, and cases, an array. A case has name, about, theirs, rounds, and metrics, each with name, unit, ours, theirs, ratio (least, lower quartile, median, upper, most), and what its bound is for ("none" without one), atMost, limit and within; with --against also before and change. The growth has its series, and the penalties their sides, too.
 Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
   },
   args: {
@@ -102,10 +110,10 @@ Exit codes: 0 done, 1 a side failed, 2 usage, 3 over a bound, 130 interrupted.`,
         keep(result);
         if (args.svg !== undefined) writeFileSync(join(args.svg, "growth.svg"), drawGrowth(result));
       }
-      if (isChosen(penalty)) {
-        const result = await measurePenalty(rounds);
+      for (const penalty of penaltyCases.filter(isChosen)) {
+        const result = await measurePenalty(penalty, rounds);
         keep(result);
-        if (args.svg !== undefined) writeFileSync(join(args.svg, "penalty.svg"), drawPenalty(result));
+        if (args.svg !== undefined) writeFileSync(join(args.svg, `${penalty.name}.svg`), drawPenalty(result));
       }
     } catch (error) {
       await say("error", wordError(error));

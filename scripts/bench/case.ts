@@ -33,6 +33,8 @@ export interface Comparison {
   theirs(): Promise<Figures>;
   /** Runs after each round. Throws Error if the two did not do the same work. */
   check?(): Promise<void>;
+  /** Runs after the last round, also if one failed. */
+  end?(): Promise<void>;
 }
 
 export interface BenchCase {

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BenchCase, CaseResult, Figures, Metric, MetricResult } from "./case.ts";
+import type { BenchCase, CaseResult, Comparison, Figures, Metric, MetricResult } from "./case.ts";
 import { spread } from "./spread.ts";
 
 /** Checkouts to measure: this one, and another commit's. */
@@ -24,8 +24,10 @@ export async function compare(
   { here, before }: Checkouts,
 ): Promise<CaseResult> {
   const folder = mkdtempSync(join(tmpdir(), "vfiokit-bench-"));
+  let ending: Comparison | undefined;
   try {
     const comparison = await bench.prepare(folder);
+    ending = comparison;
     const sides = {
       ours: () => comparison.ours(here),
       theirs: () => comparison.theirs(),
@@ -45,6 +47,7 @@ export async function compare(
     const metrics = bench.metrics.map((metric) => summarize(metric, measured));
     return { name: bench.name, about: bench.about, theirs: bench.theirs, rounds, metrics };
   } finally {
+    await ending?.end?.();
     rmSync(folder, { recursive: true });
   }
 }

@@ -1,5 +1,6 @@
 /** Measures whole commands: their time, and the resources of all their processes. */
 import { readFileSync } from "node:fs";
+import { interrupted } from "../cli/interrupt.ts";
 import type { Figures } from "./case.ts";
 
 const SAMPLE_MS = 50;
@@ -28,20 +29,63 @@ export async function wholeCommand(command: readonly string[], exitCodes = [0]):
   return { time, CPU: sum((use) => use.cpuSeconds), memory: sum((use) => use.peakMiB) };
 }
 
-/** Runs a command to its end; gives its standard output. Throws Error with all that it said if it fails. */
-export async function outputOf(command: readonly string[], timeoutMs = TIMEOUT_MS): Promise<string> {
-  const child = Bun.spawn([...command], { stdio: ["ignore", "pipe", "pipe"], timeout: timeoutMs });
-  const [output, errors] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  if ((await child.exited) !== 0) throw new Error(`${command.join(" ")} failed: ${errors}${output}`);
-  return output;
+interface RunSettings {
+  readonly cwd?: string;
+  /** Added to this process's. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
+
+/** Runs a command to its end, or until Ctrl-C; gives its standard output. Throws Error with all that it said if it fails. */
+export async function outputOf(command: readonly string[], settings: RunSettings = {}): Promise<string> {
+  return await run(command, settings, () => {});
+}
+
+/**
+ * Runs a command to its end; gives the seconds until it had printed a line. Throws Error with all that it said if it fails, or
+ * never prints it.
+ */
+export async function secondsUntil(
+  line: string,
+  command: readonly string[],
+  settings: RunSettings,
+): Promise<number> {
+  const started = Bun.nanoseconds();
+  let seconds: number | undefined;
+  const output = await run(command, settings, (printed) => {
+    if (printed.split(/\r*\n/).includes(line)) seconds ??= (Bun.nanoseconds() - started) / 1e9;
+  });
+  if (seconds === undefined) throw new Error(`${command.join(" ")} did not print "${line}": ${output}`);
+  return seconds;
+}
+
+/** `look` gets all that was printed so far, whenever there is more. */
+async function run(
+  command: readonly string[],
+  { cwd, env, timeoutMs = TIMEOUT_MS }: RunSettings,
+  look: (printed: string) => void,
+): Promise<string> {
+  const child = Bun.spawn([...command], {
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: timeoutMs,
+    signal: interrupted,
+    env: { ...process.env, ...env },
+    ...(cwd !== undefined && { cwd }),
+  });
+  const errors = new Response(child.stderr).text();
+  const decoder = new TextDecoder();
+  let printed = "";
+  for await (const chunk of child.stdout) {
+    printed += decoder.decode(chunk, { stream: true });
+    look(printed);
+  }
+  if ((await child.exited) !== 0) throw new Error(`${command.join(" ")} failed: ${await errors}${printed}`);
+  return printed;
 }
 
 /** Runs a command that measures itself, and prints its figures as one JSON object. Throws Error if it fails. */
 export async function printedBy(command: readonly string[], timeoutMs = TIMEOUT_MS): Promise<Figures> {
-  return JSON.parse(await outputOf(command, timeoutMs)) as Figures;
+  return JSON.parse(await outputOf(command, { timeoutMs })) as Figures;
 }
 
 /** What one process used so far. */

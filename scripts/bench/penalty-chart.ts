@@ -13,7 +13,6 @@ const colours = {
 /** Style of the line for the codec's time. */
 const CODEC = 'stroke="#c00" stroke-width="2" stroke-dasharray="4 2" fill="none"';
 
-const TITLE = "1080p to VP9 by DMA: ms a frame, and what they went to";
 const WIDTH = 760;
 const LEFT = 130;
 const RIGHT = 190;
@@ -22,14 +21,15 @@ const ROW = 58;
 const TOP = 66;
 
 /** An SVG document. */
-export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
+export function drawPenalty({ about, sides, frames, rounds }: PenaltyResult): string {
+  const title = `${about}: ms a frame, and what they went to`;
   const most = Math.max(...sides.map(({ steadyFrameMs }) => steadyFrameMs.most));
   const scale = (WIDTH - LEFT - RIGHT) / most;
   const height = TOP + sides.length * ROW + 34;
   const parts: string[] = [];
   const write = (...words: Parameters<typeof text>) => parts.push(text(...words));
 
-  write(12, 22, TITLE, 'font-weight="bold"');
+  write(12, 22, title, 'font-weight="bold"');
   let legend = 12;
   for (const portion of framePortions) {
     parts.push(`<rect x="${legend}" y="36" width="12" height="12" fill="${colours[portion]}"/>`);
@@ -63,7 +63,7 @@ export function drawPenalty({ sides, frames, rounds }: PenaltyResult): string {
     const label = `${steadyFrameMs.median.toFixed(1)} ms${name === "host" ? "" : `, ${ratio}`}`;
     write(Math.max(x, LEFT + steadyFrameMs.most * scale) + 10, y + BAR / 2 + 5, label);
   }
-  const about = `bars: medians of rounds (${rounds}) of ${frames} frames; lines: the steady pace, from the fastest round to the slowest`;
-  write(12, height - 12, about, 'fill="#666"');
-  return svgDocument(TITLE, WIDTH, height, parts);
+  const key = `bars: medians of rounds (${rounds}) of ${frames} frames; lines: the steady pace, from the fastest round to the slowest`;
+  write(12, height - 12, key, 'fill="#666"');
+  return svgDocument(title, WIDTH, height, parts);
 }

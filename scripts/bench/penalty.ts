@@ -1,50 +1,94 @@
 /** Measures the cost of an emulated guest: the same clip, settings and program on the host and in both guests. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type GuestResult, runGuest } from "../../src/guest/run-guest.ts";
-import { serveModel } from "../../src/model/hosting/served.ts";
-import { bunProgram } from "../../src/os/bun-program.ts";
+import { join } from "node:path";
 import type { EncodeReport, Portions } from "../../src/vp9/encoder/report.ts";
-import "../../src/schemes.ts";
-import { interrupted } from "../cli/interrupt.ts";
-import { decodeStreet } from "./clip.ts";
-import { framePortions, type PenaltyResult, type Side, type SideResult, sides } from "./penalty-result.ts";
-import { type Spread, spread, spreadText } from "./spread.ts";
+import type { MetricResult } from "./case.ts";
+import { decodeStreet, testPicture } from "./clip.ts";
+import { type PenaltyResult, type Side, type SideResult, sides } from "./penalty-result.ts";
+import { type InputPlace, openSide, type PenaltySide } from "./penalty-sides.ts";
+import { penaltyText } from "./penalty-text.ts";
+import { spread } from "./spread.ts";
 
-const ENCODE = fileURLToPath(new URL("../encode.ts", import.meta.url));
-/** Repetitions of the 54 frames; enough to measure the pace. */
-const TIMES = 4;
-const SETTINGS = ["--rc=cbr", "--bitrate=4000", "--threads=1", "--path=dma", "--json"];
-/** Bound of the ratio. */
-const AT_MOST = 1.1;
-/** Time limit of one side. */
-const TIMEOUT_MS = 180_000;
-
-interface Measured extends EncodeReport {
-  readonly guest?: GuestResult;
+export interface PenaltyCase {
+  readonly name: string;
+  readonly about: string;
+  readonly theirs: string;
+  readonly clip: (folder: string) => Promise<string>;
+  readonly bitrate: number;
+  readonly place: InputPlace;
+  /** Bound of each guest's ratio. */
+  readonly atMost: number;
 }
 
-export const penalty = {
-  name: "penalty",
-  about: "1080p by DMA in an emulated aarch64 guest, in steady state",
-  theirs: "the host",
-} as const;
+/** 216 frames: 54, repeated. Enough to measure the pace. */
+const street = (folder: string) => decodeStreet(folder, 4);
+const small = (folder: string) => testPicture(folder, "640x360", 400);
 
-/** Measures, and prints each side's figures. Throws Error saying what is missing and how to get it, or what differed. */
-export async function measurePenalty(rounds: number): Promise<PenaltyResult> {
+const theirs = "the host";
+
+export const penaltyCases: readonly PenaltyCase[] = [
+  {
+    name: "penalty",
+    about: "1080p by DMA in emulated guests, from their share, in steady state",
+    theirs,
+    clip: street,
+    bitrate: 4000,
+    place: "share",
+    atMost: 1.1,
+  },
+  {
+    name: "penalty-memory",
+    about: "1080p by DMA in emulated guests, from their own memory, in steady state",
+    theirs,
+    clip: street,
+    bitrate: 4000,
+    place: "memory",
+    atMost: 1.1,
+  },
+  {
+    name: "penalty-360p",
+    about: "640x360 by DMA in emulated guests, from their share, in steady state",
+    theirs,
+    clip: small,
+    bitrate: 1000,
+    place: "share",
+    atMost: 1.5,
+  },
+  {
+    name: "penalty-360p-memory",
+    about: "640x360 by DMA in emulated guests, from their own memory, in steady state",
+    theirs,
+    clip: small,
+    bitrate: 1000,
+    place: "memory",
+    atMost: 1.5,
+  },
+];
+
+/**
+ * Measures, and prints each side's figures. Each guest boots once for all rounds. Throws Error saying what is missing and how to
+ * get it, or what differed.
+ */
+export async function measurePenalty(
+  { name, about, theirs, clip, bitrate, place, atMost }: PenaltyCase,
+  rounds: number,
+): Promise<PenaltyResult> {
   const folder = mkdtempSync(join(tmpdir(), "vfiokit-bench-"));
   try {
-    const clip = await decodeStreet(folder, TIMES);
-    const measured: Record<Side, Measured[]> = { host: [], x86_64: [], aarch64: [] };
+    const settings = ["--rc=cbr", `--bitrate=${bitrate}`, "--threads=1", "--path=dma", "--json"];
+    const job = { clip: await clip(folder), place, settings };
+    await using held = new AsyncDisposableStack();
+    const open = {} as Record<Side, PenaltySide>;
+    for (const side of sides) open[side] = held.use(await openSide(side, job));
+    const measured: Record<Side, EncodeReport[]> = { host: [], x86_64: [], aarch64: [] };
     for (let round = 0; round <= rounds; round++) {
       const outputs: Buffer[] = [];
       for (const offset of sides.keys()) {
         // In turn, so that none always has the warmer machine.
         const side = sides[(round + offset) % sides.length]!;
         const output = join(folder, "out.ivf");
-        const report = side === "host" ? await onHost(clip, output) : await inGuest(side, clip, output);
+        const report = await open[side].encode(output);
         outputs.push(readFileSync(output));
         if (round > 0) measured[side].push(report);
         rmSync(output);
@@ -53,82 +97,51 @@ export async function measurePenalty(rounds: number): Promise<PenaltyResult> {
         throw new Error("the files differ, so the times can't be compared");
       if (round > 0) printRound(round, measured);
     }
-    const results = sides.map((side) => summarize(side, measured[side], measured.host));
-    const [host, guest] = [results[0]!, results.at(-1)!];
+    const results = sides.map((side) => summarize(side, open[side], measured[side], measured.host));
+    const [host, ...guests] = results;
     const result: PenaltyResult = {
-      ...penalty,
+      name,
+      about,
+      theirs,
       rounds,
-      metrics: [
-        {
-          name: "a frame",
-          unit: "ms",
-          bounds: "ratio",
-          atMost: AT_MOST,
-          limit: "the codec's own time",
-          ours: guest.steadyFrameMs,
-          theirs: host.steadyFrameMs,
-          ratio: guest.steadyRatio,
-          within: guest.steadyRatio.median <= AT_MOST,
-        },
-      ],
+      metrics: guests.map((guest) => metricOf(guest, host!, atMost)),
       frames: measured.host[0]!.frames,
-      settings: SETTINGS,
+      settings,
       sides: results,
     };
-    print(result);
+    console.log(penaltyText(result));
     return result;
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-/** As in the guest, the model runs before the clock starts. On every side the host has the files in its cache. */
-async function onHost(clip: string, output: string): Promise<Measured> {
-  await using model = await serveModel("model:vp9");
-  const words = [...bunProgram(ENCODE), clip, ...SETTINGS, `--device=${model.spec}`, "-o", output];
-  const limits = { timeout: TIMEOUT_MS, signal: interrupted };
-  const child = Bun.spawn(words, { stdio: ["ignore", "pipe", "pipe"], ...limits });
-  const [text, errors] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  if ((await child.exited) !== 0) throw new Error(`encoding on the host failed: ${errors}${text}`);
-  return JSON.parse(text) as EncodeReport;
-}
+const metricOf = (guest: SideResult, host: SideResult, atMost: number): MetricResult => ({
+  name: `a frame, ${guest.name} guest`,
+  unit: "ms",
+  bounds: "ratio",
+  atMost,
+  limit: "the codec's own time",
+  ours: guest.steadyFrameMs,
+  theirs: host.steadyFrameMs,
+  ratio: guest.steadyRatio,
+  within: guest.steadyRatio.median <= atMost,
+});
 
-async function inGuest(arch: "x86_64" | "aarch64", clip: string, output: string): Promise<Measured> {
-  const [from, to] = [basename(clip), basename(output)];
-  const script = ["bun run bind.ts 00:01.0 >&2", `bun run encode.ts ${from} ${SETTINGS.join(" ")} -o ${to}`];
-  const said = { stdout: "", stderr: "" };
-  const keep = (stream: keyof typeof said) => (bytes: Uint8Array) => {
-    said[stream] += new TextDecoder().decode(bytes);
-  };
-  const guest = await runGuest({
-    arch,
-    hugepages: 64,
-    devices: ["model:vp9"],
-    inputs: [clip],
-    outputs: [output],
-    command: ["sh", "-ec", script.join("\n")],
-    timeoutMs: TIMEOUT_MS,
-    signal: interrupted,
-    onStdout: keep("stdout"),
-    onStderr: keep("stderr"),
-  });
-  if (guest.exitCode !== 0)
-    throw new Error(`encoding in the ${arch} guest failed: ${said.stderr}${said.stdout}`);
-  return { ...(JSON.parse(said.stdout) as EncodeReport), guest };
-}
-
-function summarize(name: Side, runs: readonly Measured[], host: readonly Measured[]): SideResult {
-  const over = (value: (run: Measured) => number) => spread(runs.map(value));
-  const ratio = (value: (run: Measured) => number) =>
+function summarize(
+  name: Side,
+  { facts }: PenaltySide,
+  runs: readonly EncodeReport[],
+  host: readonly EncodeReport[],
+): SideResult {
+  const over = (value: (run: EncodeReport) => number) => spread(runs.map(value));
+  const ratio = (value: (run: EncodeReport) => number) =>
     spread(runs.map((run, round) => value(run) / value(host[round]!)));
   const perFrame = (portion: keyof Portions) => over((run) => run.portionsMs[portion] / run.frames);
   return {
     name,
-    accelerator: runs[0]!.guest?.accelerator,
-    kernel: runs[0]!.guest?.kernel,
+    accelerator: facts?.accelerator,
+    kernel: facts?.kernel,
     steadyFrameMs: over((run) => run.steadyFrameMs),
     steadyRatio: ratio((run) => run.steadyFrameMs),
     wallRatio: ratio((run) => run.wallMs),
@@ -146,27 +159,7 @@ function summarize(name: Side, runs: readonly Measured[], host: readonly Measure
   };
 }
 
-function printRound(round: number, measured: Record<Side, Measured[]>): void {
+function printRound(round: number, measured: Record<Side, EncodeReport[]>): void {
   const steady = sides.map((side) => `${side} ${measured[side].at(-1)!.steadyFrameMs.toFixed(1)}`);
   console.log(`  round ${round}, ms a frame: ${steady.join(", ")}`);
-}
-
-function print({ sides, frames }: PenaltyResult): void {
-  const titles = sides.map(({ name, accelerator }) => (accelerator ? `${name} guest, ${accelerator}` : name));
-  const row = (title: string, cells: readonly string[]) =>
-    console.log(`  ${title.padEnd(24)}${cells.map((cell) => cell.padEnd(24)).join("")}`.trimEnd());
-  const rows = (title: string, value: (side: SideResult) => Spread, digits: number) =>
-    row(
-      title,
-      sides.map((side) => spreadText(value(side), digits)),
-    );
-  row(`${frames} frames`, titles);
-  rows("ms a frame, steady", (side) => side.steadyFrameMs, 1);
-  rows("  to the host's", (side) => side.steadyRatio, 3);
-  for (const portion of framePortions) rows(`  ${portion}`, (side) => side.portions[portion], 2);
-  rows("the codec's own", (side) => side.codec, 1);
-  rows("start, ms", (side) => side.startMs, 0);
-  rows("finish, ms", (side) => side.finishMs, 0);
-  rows("in all, ms", (side) => side.wallMs, 0);
-  rows("  to the host's", (side) => side.wallRatio, 3);
 }

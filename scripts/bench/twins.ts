@@ -55,20 +55,24 @@ export const twinCases: readonly BenchCase[] = [
   },
 ];
 
-/** Compiles test/bench/c/NAME.c into a folder. Returns the program's path. Throws Error with gcc's words. */
-export async function compileTwin(name: string, folder: string): Promise<string> {
-  const binary = join(folder, name);
-  const source = join(ROOT, `test/bench/c/${name}.c`);
-  const options = ["-O2", "-pthread", "-Wall", "-Wextra", "-Werror"];
-  await outputOf([program("gcc", "gcc"), ...options, source, "-o", binary]);
-  return binary;
-}
-
-/** programs/NAME.ts and test/bench/c/NAME.c, compiled into a folder. Throws Error with gcc's words. */
+/** programs/NAME.ts and test/bench/c/NAME.c. */
 async function twins(name: string, folder: string, words: readonly string[] = []): Promise<Comparison> {
   const binary = await compileTwin(name, folder);
   return {
     ours: (root) => printedBy([...bunProgram(join(root, `scripts/bench/programs/${name}.ts`)), ...words]),
     theirs: () => printedBy([binary, ...words]),
   };
+}
+
+/** The path of test/bench/c/NAME.c, compiled into a folder. Throws Error with gcc's words. */
+export async function compileTwin(
+  name: string,
+  folder: string,
+  options: readonly string[] = [],
+): Promise<string> {
+  const binary = join(folder, name);
+  const source = join(ROOT, `test/bench/c/${name}.c`);
+  const gcc = [program("gcc", "gcc"), "-O2", "-pthread", "-Wall", "-Wextra", "-Werror"];
+  await outputOf([...gcc, ...options, source, "-o", binary]);
+  return binary;
 }

@@ -1,14 +1,7 @@
 /** Messages to the model in its process: what test/bench/c/messages.c does. */
 import { join } from "node:path";
 import { type Interrupt, openDevice, type PciDevice } from "../../../src/index.ts";
-
-/** us for each of `count` calls, after a tenth as many. */
-function each(count: number, work: () => void): number {
-  for (let i = 0; i < count / 10; i++) work();
-  const started = Bun.nanoseconds();
-  for (let i = 0; i < count; i++) work();
-  return (Bun.nanoseconds() - started) / count / 1000;
-}
+import { each } from "./each.ts";
 
 /** us from a write to the interrupt that it causes. */
 async function ring(wait: (interrupt: Interrupt) => number | Promise<number>): Promise<number> {

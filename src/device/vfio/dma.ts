@@ -15,6 +15,14 @@ const WASTE = 1 / 4;
 const roundUp = (bytes: number, to: number) => Math.ceil(bytes / to) * to;
 const mib = (bytes: number) => `${(bytes / MIB).toFixed(bytes < 10 * MIB ? 1 : 0)} MiB`;
 
+/** The kernel checks the limit when it pins memory. Reading it beforehand, from /proc, would take most of a mapping's time. */
+function tooMuch({ message }: SystemError, sizeBytes: number): string {
+  const limit = lockableBytes();
+  return sizeBytes > limit
+    ? `${mib(sizeBytes)} for DMA must stay in memory, but only ${mib(limit)} more may be locked (RLIMIT_MEMLOCK): run as root, or raise the limit first, as root: prlimit --memlock=unlimited --pid $$`
+    : `${message}: more memory than this process may lock: raise RLIMIT_MEMLOCK, or run as root`;
+}
+
 export class MappedMemories implements Disposable {
   readonly #group: Group;
   readonly #spec: string;
@@ -61,7 +69,11 @@ export class MappedMemories implements Disposable {
       memory[Symbol.dispose]();
       if (iova !== undefined) addresses.free(iova);
       if (!(error instanceof SystemError)) throw error;
-      throw this.#error(`${error.message}: ${this.#whyNot(error.code)}`);
+      throw this.#error(
+        error.code === "ENOMEM"
+          ? tooMuch(error, memory.sizeBytes)
+          : `${error.message}: ${this.#whyNot(error.code)}`,
+      );
     }
     const dma = new MappedDma(iova, memory, pageBytes, () => {
       this.#live.delete(dma);
@@ -73,12 +85,6 @@ export class MappedMemories implements Disposable {
   }
 
   #memory(sizeBytes: number, pageBytes: number): Mapping {
-    const limit = lockableBytes();
-    if (sizeBytes > limit) {
-      throw this.#error(
-        `${mib(sizeBytes)} for DMA must stay in memory, but only ${mib(limit)} more may be locked (RLIMIT_MEMLOCK): run as root, or raise the limit first, as root: prlimit --memlock=unlimited --pid $$`,
-      );
-    }
     if (pageBytes === PAGE_SIZE) {
       try {
         return mapAnonymous(sizeBytes);
@@ -105,8 +111,6 @@ export class MappedMemories implements Disposable {
 
   #whyNot(code: string): string {
     const { mappingsLeft } = this.#group.container.info();
-    if (code === "ENOMEM")
-      return "more memory than this process may lock: raise RLIMIT_MEMLOCK, or run as root";
     if (code === "ENOSPC")
       return `the container accepts only ${mappingsLeft ?? 0} more mappings; as root: echo N > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit, and open the device again`;
     if (code === "EEXIST") return "these addresses are mapped already";
