@@ -16,7 +16,7 @@ const first = (container: "ivf" | "webm", atMost: number): BenchCase => ({
   about: `command to one frame in ${container === "ivf" ? "an IVF" : "a WebM"}, 640x360`,
   theirs: "vpxenc --limit=1",
   metrics: [
-    { name: "time", unit: "ms", bounds: "value", atMost, limit: "two starts of Bun, one after the other" },
+    { name: "time", unit: "ms", bounds: "value", atMost, limit: "the start of Bun, and of the codec" },
   ],
   async prepare(folder) {
     const vpxenc = vpxencCommand(500);

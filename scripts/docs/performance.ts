@@ -2,6 +2,7 @@
 import { type BenchReport, type CaseResult, isOver, type MetricResult } from "../bench/case.ts";
 import { growth } from "../bench/growth.ts";
 import { boundText, short } from "../bench/table.ts";
+import { reasons } from "./performance-reasons.ts";
 
 export function performancePage({ machine, commit, cases }: BenchReport, madeBy: string): string {
   const metrics = cases.flatMap((one) => one.metrics).filter(({ bounds }) => bounds !== "none");
@@ -31,6 +32,7 @@ ${cases.map(section).join("\n\n")}
 
 function section({ name, about, theirs, rounds, metrics }: CaseResult): string {
   const rows = metrics.map((metric) => `| ${cellsOf(metric).join(" | ")} |`);
+  const reason = metrics.some(isOver) ? reasons[name] : undefined;
   return [
     `## ${name}`,
     "",
@@ -39,6 +41,7 @@ function section({ name, about, theirs, rounds, metrics }: CaseResult): string {
     "| | ours | theirs | ratio | at most | | limited by |",
     "| --- | --- | --- | --- | --- | --- | --- |",
     ...rows,
+    ...(reason === undefined ? [] : ["", reason]),
     ...(name === growth.name ? ["", "![the growth: a panel for each thing that grows](growth.svg)"] : []),
   ].join("\n");
 }

@@ -2,15 +2,10 @@
 import { ptr } from "bun:ffi";
 import type { DmaMemory } from "../../../src/index.ts";
 import { waitFor } from "../../device/wait.ts";
-
-/** Addresses of the words in this process. */
-export interface EchoWords {
-  readonly there: number;
-  readonly back: number;
-}
+import type { EchoOrder } from "./echo.worker.ts";
 
 /** Ends the thread. */
-export const LAST = 0xffff_ffff;
+const LAST = 0xffff_ffff;
 
 /** Each word has a cache line of its own, and the one that processors fetch with it. */
 const THERE = 0;
@@ -30,7 +25,8 @@ export async function pingPong(memory: DmaMemory): Promise<{ readonly loop: numb
   const echo = new Worker(new URL("./echo.worker.ts", import.meta.url));
   await new Promise((resolve) => {
     echo.onmessage = resolve;
-    echo.postMessage({ there: address + THERE, back: address + BACK } satisfies EchoWords);
+    const order: EchoOrder = { there: address + THERE, back: address + BACK, last: LAST };
+    echo.postMessage(order);
   });
   let value = 0;
   const byLoop = () => {
