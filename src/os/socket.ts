@@ -185,7 +185,7 @@ export class FdStream implements Disposable {
     const fds: Fd[] = [];
     let flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
     try {
-      if (isExpected && timeoutMs > 0) {
+      if (isExpected && timeoutMs > 0 && Number.isFinite(timeoutMs)) {
         this.#waitAtMost(timeoutMs);
         flags = MSG_CMSG_CLOEXEC;
       }

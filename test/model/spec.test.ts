@@ -1,5 +1,6 @@
-/** What a spec says of a model, before anything is started. */
+/** What a spec says of a model, and its time limit. */
 import { expect, test } from "bun:test";
+import { openDevice } from "../../src/device/open.ts";
 import { parseModelSpec } from "../../src/model/models.ts";
 import "../../src/schemes.ts";
 
@@ -18,4 +19,11 @@ test("another option is refused by its name, and so is one that is given twice",
   expect(() => parseModelSpec("model:vp9?codec=null&codec=libvpx")).toThrow(
     "model:vp9?codec=null&codec=libvpx: codec is given twice",
   );
+});
+
+test("a time limit may be infinite, or longer than a timer can be", () => {
+  for (const timeoutMs of [Number.POSITIVE_INFINITY, 2 ** 40]) {
+    using device = openDevice("model:vp9?codec=null", { timeoutMs });
+    expect(device.bars[0]!.read32(0)).toBe(0x45395056); // "VP9E"
+  }
 });
