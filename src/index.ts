@@ -21,8 +21,9 @@ export type { Remedy } from "./remedy/remedy.ts";
 export { EncoderError } from "./vp9/driver/failure.ts";
 export { type TransferPath, WindowTooSmall } from "./vp9/driver/stream-memory.ts";
 export type { ColorSpace, DecoderConfig, EncodedChunkMetadata } from "./vp9/encoder/decoder-config.ts";
-export { Encoder, openEncoder } from "./vp9/encoder/encoder.ts";
+export { Encoder } from "./vp9/encoder/encoder.ts";
 export type { EncoderConfig } from "./vp9/encoder/encoder-config.ts";
+export { openEncoder } from "./vp9/encoder/open-encoder.ts";
 export type {
   EncodedChunk,
   EncodeOptions,

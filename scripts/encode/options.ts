@@ -86,6 +86,7 @@ type Arguments = Readonly<Record<string, unknown>> & {
 } & {
   readonly [name in
     | "in-flight"
+    | "recover"
     | "bitrate"
     | "cq-level"
     | "gop"
@@ -120,6 +121,7 @@ export function readOptions(args: Arguments) {
     container: args.container as ContainerName | undefined,
     path: args.path as TransferPath | undefined,
     inFlight: whole("in-flight", args["in-flight"], 1, 1023),
+    recover: whole("recover", args.recover, 0, 1000),
     timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,
     frames,
     skip,

@@ -65,6 +65,9 @@ export class Outcome {
   async tell(): Promise<void> {
     if (this.#told) return;
     this.#told = true;
+    this.inform(
+      (this.report?.recoveries ?? []).map((why) => `the device was reset and went on after this: ${why}`),
+    );
     await this.#said;
     const { json, output } = this.#asked;
     const error = this.#errorText === undefined ? undefined : this.#errorText + this.#kept();
@@ -100,8 +103,10 @@ export class Outcome {
 }
 
 function summary(report: EncodeReport, output: string): string {
-  const { frames, keyFrames, droppedFrames, packetBytes, wallMs } = report;
+  const { frames, keyFrames, droppedFrames, packetBytes, wallMs, recoveries } = report;
   const dropped = droppedFrames === 0 ? "" : `, ${droppedFrames} dropped`;
+  const times = recoveries.length;
+  const recovered = times === 0 ? "" : `, ${times} ${times === 1 ? "recovery" : "recoveries"}`;
   const fps = (frames / wallMs) * 1000;
-  return `${frames} frames (${keyFrames} key)${dropped}, ${packetBytes} bytes, ${(wallMs / 1000).toFixed(2)} s (${fps.toFixed(1)} fps) -> ${output}`;
+  return `${frames} frames (${keyFrames} key)${dropped}${recovered}, ${packetBytes} bytes, ${(wallMs / 1000).toFixed(2)} s (${fps.toFixed(1)} fps) -> ${output}`;
 }

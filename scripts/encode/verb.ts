@@ -122,6 +122,12 @@ const verbArgs = {
     valueHint: "S",
     description: "Seconds that a frame may take before the device counts as hung",
   },
+  recover: {
+    type: "string",
+    default: "0",
+    valueHint: "N",
+    description: "Reset a failed device and go on, N times at most",
+  },
   frames: {
     type: "string",
     alias: "limit",
@@ -184,7 +190,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const output = args.output;
   if (!output)
     throw new UsageError("say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output");
-  const { config, path, inFlight, timeoutMs, frames, skip, forceKey, rawVideo, container } =
+  const { config, path, inFlight, timeoutMs, recover, frames, skip, forceKey, rawVideo, container } =
     readOptions(args);
   const isIn = containerFor(output, container);
   const described = inputOptions.find((name) => args[name] !== undefined);
@@ -215,7 +221,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const startMs = performance.now();
   try {
     outcome.report = await encodeFile(source, () => openPacketWriter(output, video, input, container), {
-      encoder: { device: own ?? spec, path, inFlight, timeoutMs },
+      encoder: { device: own ?? spec, path, inFlight, timeoutMs, recover },
       config,
       frames,
       skip,

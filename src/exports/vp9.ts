@@ -34,21 +34,19 @@ export {
   submissionFields,
 } from "../vp9/contract/rings.ts";
 export type { CompletedFrame } from "../vp9/driver/completions.ts";
-export { EndpointDriver, type StreamSettings } from "../vp9/driver/driver.ts";
+export { EndpointDriver } from "../vp9/driver/driver.ts";
 export { describeFailure, EncoderError } from "../vp9/driver/failure.ts";
 export { type TransferPath, WindowTooSmall } from "../vp9/driver/stream-memory.ts";
+export type { StreamSettings } from "../vp9/driver/stream-settings.ts";
 export type { ColorSpace, DecoderConfig, EncodedChunkMetadata } from "../vp9/encoder/decoder-config.ts";
-export {
-  DEFAULT_DEVICE,
-  Encoder,
-  openEncoder,
-} from "../vp9/encoder/encoder.ts";
+export { Encoder } from "../vp9/encoder/encoder.ts";
 export type { EncoderConfig } from "../vp9/encoder/encoder-config.ts";
 export {
   EncodeFileError,
   type EncodeFileOptions,
   encodeFile,
 } from "../vp9/encoder/file.ts";
+export { DEFAULT_DEVICE, openEncoder } from "../vp9/encoder/open-encoder.ts";
 export {
   type EncodedChunk,
   type EncodeOptions,

@@ -19,16 +19,31 @@ export interface FrameTimes {
   readonly duration: number;
 }
 
-/** A submission that the device has not completed. */
-interface UnderWay {
+/** What may differ for one frame. */
+export interface FrameControl {
+  readonly forceKey?: boolean | undefined;
+  /** 0 to 63. Needs interface 1.1. */
+  readonly quantizer?: number | undefined;
+  /** The target from this frame on. Needs interface 1.1. */
+  readonly bitrateKbps?: number | undefined;
+}
+
+/** A frame, or a flush, that the device has been given. */
+export interface SubmittedFrame extends FrameControl {
   /** A frame's slot, or FLUSH_TAG. */
   readonly tag: number;
+  /** In ticks, like its duration. */
   readonly pts: bigint;
-  /** Number of the frame in the stream, from 1. */
-  readonly frame: number;
-  readonly mustBeKey: boolean;
+  readonly duration: number;
   readonly times: FrameTimes;
 }
+
+export const FLUSH: SubmittedFrame = {
+  tag: FLUSH_TAG,
+  pts: 0n,
+  duration: 0,
+  times: { timestamp: 0, duration: 0 },
+};
 
 /** A frame that the device has finished. */
 export interface CompletedFrame {
@@ -54,37 +69,43 @@ export class CompletionRing {
   readonly #layers: number;
   readonly #fence: () => void;
   /** In order of submission, which is also that of completion. */
-  readonly #underWay: UnderWay[] = [];
-  #frames = 0;
+  readonly #underWay: SubmittedFrame[] = [];
+  /** Frames that it completed, with those before this ring. */
+  #framesCompleted: number;
   #completed = 0;
   #hasPacket = false;
   /** A completion was invalid, or its frame was lost: the ones after it can't be used. */
   #spoiled = false;
 
   /** Clears the ring: an earlier stream may have left the sequence numbers that this one waits for. */
-  constructor(spec: string, memory: StreamMemory, layers: number, fence: () => void) {
+  constructor(spec: string, memory: StreamMemory, layers: number, framesBefore: number, fence: () => void) {
     this.#spec = spec;
     this.#memory = memory;
     this.#layers = layers;
+    this.#framesCompleted = framesBefore;
     this.#fence = fence;
     for (let at = 0; at < COMPLETION_BYTES << memory.ringLog2; at += 4)
       memory.write32(memory.completionRing + at, 0);
   }
 
-  /** Records a frame that is about to be submitted. */
-  expectFrame(slot: number, pts: bigint, mustBeKey: boolean, times: FrameTimes): void {
-    this.#underWay.push({ tag: slot, pts, frame: ++this.#frames, mustBeKey, times });
+  /** Records what is about to be submitted. */
+  expect(submitted: SubmittedFrame): void {
+    this.#underWay.push(submitted);
   }
 
-  /** Records a flush that is about to be submitted, with PTS 0. */
-  expectFlush(): void {
-    const times = { timestamp: 0, duration: 0 };
-    this.#underWay.push({ tag: FLUSH_TAG, pts: 0n, frame: this.#frames, mustBeKey: false, times });
+  /** What the device has not completed, in order, and what it completed wrongly. */
+  get underWay(): readonly SubmittedFrame[] {
+    return this.#underWay;
+  }
+
+  /** Frames of the stream that are completed. */
+  get framesCompleted(): number {
+    return this.#framesCompleted;
   }
 
   /** Number of frames under way. */
   get frames(): number {
-    return this.#underWay.filter(({ tag }) => tag !== FLUSH_TAG).length;
+    return this.#framesBefore(this.#underWay.length);
   }
 
   /** Names of the submissions under way, for messages. */
@@ -126,36 +147,47 @@ export class CompletionRing {
     const memory = this.#memory;
     const word = memory.read32(entry + Completion.STATUS);
     const [status, flags] = [word & 0xffff, word >>> 16];
-    const { tag, frame, mustBeKey, times } = this.#submissionOf(entry, status);
+    const index = this.#indexOf(entry, status);
+    const submitted = this.#underWay[index]!;
+    const { tag, times } = submitted;
+    /** Its number in the stream, from 1. */
+    const frame = () => this.#framesCompleted + this.#framesBefore(index) + 1;
     const packetBytes = memory.read32(entry + Completion.PACKET_BYTES);
     const ok = status === CompletionStatus.OK;
     if (status > CompletionStatus.DROPPED || (tag === FLUSH_TAG && !ok))
-      throw this.#failed(tag, frame, status, packetBytes);
+      throw this.#failed(tag, frame(), status, packetBytes);
     const hasPacket = ok && tag !== FLUSH_TAG;
     if (hasPacket !== packetBytes > 0)
       throw this.#corrupt(`is ${completionStatusName(status)} and has a packet of ${packetBytes} bytes`);
-    if (tag === FLUSH_TAG) return "flushed";
+    if (tag === FLUSH_TAG) {
+      this.#underWay.splice(index, 1);
+      return "flushed";
+    }
     const busyUs = memory.read32(entry + Completion.BUSY_US);
-    if (!hasPacket) return { slot: tag, times, packet: undefined, key: false, layer: 0, busyUs };
+    if (!hasPacket) {
+      this.#done(index);
+      return { slot: tag, times, packet: undefined, key: false, layer: 0, busyUs };
+    }
     if (packetBytes > memory.packetBytes)
-      throw this.#failed(tag, frame, CompletionStatus.OUTPUT_TOO_SMALL, packetBytes);
+      throw this.#failed(tag, frame(), CompletionStatus.OUTPUT_TOO_SMALL, packetBytes);
     const key = (flags & CompletionFlag.KEY) !== 0;
-    if (!key && (mustBeKey || !this.#hasPacket))
-      throw this.#corrupt(`has a delta frame, but frame ${frame} must be a key frame`);
+    if (!key && (submitted.forceKey || !this.#hasPacket))
+      throw this.#corrupt(`has a delta frame, but frame ${frame()} must be a key frame`);
     const layer = (flags >>> CompletionLayer.shift) & CompletionLayer.mask;
     if (layer >= this.#layers || (key && layer > 0))
       throw this.#corrupt(
         `has temporal layer ${layer}, but there are ${this.#layers}, and key frames are in 0`,
       );
     this.#hasPacket = true;
+    this.#done(index);
     return { slot: tag, times, packet: memory.packet(tag, packetBytes), key, layer, busyUs };
   }
 
   /**
-   * The submission that a completion belongs to: the oldest one under way, or a later one that failed before
+   * Which submission a completion belongs to: the oldest one under way, or a later one that failed before
    * the codec had it. Throws EncoderError if it is neither.
    */
-  #submissionOf(entry: number, status: number): UnderWay {
+  #indexOf(entry: number, status: number): number {
     const read32 = (field: number) => this.#memory.read32(entry + field);
     const tag = read32(Completion.TAG);
     const index = this.#underWay.findIndex((submitted) => submitted.tag === tag);
@@ -166,8 +198,18 @@ export class CompletionRing {
     const pts = (BigInt(read32(Completion.PTS + 4)) << 32n) | BigInt(read32(Completion.PTS));
     if (pts !== submitted.pts)
       throw this.#corrupt(`has PTS ${pts}, but ${nameOf(tag)} was submitted with ${submitted.pts}`);
+    return index;
+  }
+
+  #framesBefore(index: number): number {
+    let frames = 0;
+    for (let i = 0; i < index; i++) if (this.#underWay[i]!.tag !== FLUSH_TAG) frames++;
+    return frames;
+  }
+
+  #done(index: number): void {
     this.#underWay.splice(index, 1);
-    return submitted;
+    this.#framesCompleted++;
   }
 
   #corrupt(what: string): EncoderError {

@@ -4,14 +4,19 @@
  */
 import { DeviceError, type Interrupt, type PciDevice } from "../../device/device.ts";
 import { frameSizeBytes } from "../../media/video.ts";
-import type { PixelFormat } from "../../pixels/pixel-format.ts";
 import { openRegisters, type Registers } from "../../registers/access.ts";
-import { packFields, valueName } from "../../registers/fields.ts";
-import { DEFAULT, INTERFACE_MAJOR, MAGIC, registers, SETTINGS_MINOR } from "../contract/registers.ts";
+import { valueName } from "../../registers/fields.ts";
+import { INTERFACE_MAJOR, MAGIC, registers, SETTINGS_MINOR } from "../contract/registers.ts";
 import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../contract/rings.ts";
-import { type SettingValues, settingNames, settings as settingTable } from "../contract/settings.ts";
-import { formatCapabilities } from "./capabilities.ts";
-import { type CompletedFrame, CompletionRing, FLUSH_TAG, type FrameTimes } from "./completions.ts";
+import {
+  type CompletedFrame,
+  CompletionRing,
+  FLUSH,
+  FLUSH_TAG,
+  type FrameControl,
+  type FrameTimes,
+  type SubmittedFrame,
+} from "./completions.ts";
 import { describeFailure, EncoderError } from "./failure.ts";
 import {
   allocateHostMemory,
@@ -19,36 +24,7 @@ import {
   type StreamMemory,
   type TransferPath,
 } from "./stream-memory.ts";
-
-/** A stream's settings. An absent one means the codec's own default. */
-export interface StreamSettings {
-  readonly width: number;
-  readonly height: number;
-  readonly format: PixelFormat;
-  readonly fps: { readonly num: number; readonly den: number };
-  /** Seconds in a tick, the unit of time stamps. */
-  readonly timebase: { readonly num: number; readonly den: number };
-  readonly rateControl: "vbr" | "cbr" | "cq" | "q";
-  readonly bitrateKbps?: number | undefined;
-  readonly cqLevel?: number | undefined;
-  /** Most frames from one key frame to the next. */
-  readonly gop?: number | undefined;
-  readonly speed: number;
-  readonly threads: number;
-  /** The settings that interface 1.1 added. */
-  readonly settings: SettingValues;
-  /** 1 to 3. */
-  readonly temporalLayers: number;
-}
-
-/** What may differ for one frame. */
-export interface FrameControl {
-  readonly forceKey?: boolean | undefined;
-  /** 0 to 63. Needs interface 1.1. */
-  readonly quantizer?: number | undefined;
-  /** The target from this frame on. Needs interface 1.1. */
-  readonly bitrateKbps?: number | undefined;
-}
+import { type StreamSettings, writeSettings } from "./stream-settings.ts";
 
 /** After this long without a sign of life the driver checks the device itself. */
 const LOOK_MS = 100;
@@ -61,10 +37,9 @@ export class EndpointDriver implements Disposable {
   readonly #device: PciDevice;
   readonly #registers: Registers<typeof registers>;
   readonly #timeoutMs: number;
-  /** VERSION.MINOR. */
-  readonly #minor: number;
   /** Whether the device takes a frame's quantizer, and a new bitrate while it runs. */
   readonly hasFrameControl: boolean;
+  #settings: StreamSettings | undefined;
   #memory: StreamMemory | undefined;
   #interrupt: Interrupt | undefined;
   #submitted = 0;
@@ -98,7 +73,6 @@ export class EndpointDriver implements Disposable {
         `${device.spec}: its interface is ${MAJOR}.${MINOR}; this driver supports ${INTERFACE_MAJOR}`,
       );
     }
-    this.#minor = MINOR;
     this.hasFrameControl = MINOR >= SETTINGS_MINOR && this.#registers.CAPS.readFields().FRAME_CONTROL === 1;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
   }
@@ -132,12 +106,23 @@ export class EndpointDriver implements Disposable {
       path === "dma"
         ? allocateHostMemory(device, inFlight, frameBytes)
         : openWindowMemory(device.bars[1]!, this.#registers.WINDOW_SIZE.read(), inFlight, frameBytes);
-    this.#writeSettings(settings);
-    this.#writeRings(this.#memory);
-    this.#completions = new CompletionRing(device.spec, this.#memory, settings.temporalLayers, () =>
-      device.fence(),
-    );
+    this.#settings = settings;
     if (path === "dma") this.#armInterrupt();
+    this.#completions = this.#ringFor(settings, 0);
+    await this.#launch(settings);
+  }
+
+  #ringFor({ temporalLayers }: StreamSettings, framesBefore: number): CompletionRing {
+    const device = this.#device;
+    return new CompletionRing(device.spec, this.#stream, temporalLayers, framesBefore, () => device.fence());
+  }
+
+  /** Writes the settings and the rings, starts the stream and waits until it runs. */
+  async #launch(settings: StreamSettings): Promise<void> {
+    const device = this.#device;
+    writeSettings(this.#registers, device.spec, settings);
+    this.#writeRings(this.#stream);
+    if (this.#interrupt) this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
     this.#submitted = 0;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + this.#timeoutMs;
@@ -151,64 +136,6 @@ export class EndpointDriver implements Disposable {
         );
       }
       await Bun.sleep(1);
-    }
-  }
-
-  #writeSettings(settings: StreamSettings): void {
-    const r = this.#registers;
-    const size = this.#fits("width and height", registers.CODED_SIZE, {
-      WIDTH: settings.width,
-      HEIGHT: settings.height,
-    });
-    r.CODED_SIZE.write(size);
-    r.VISIBLE_SIZE.write(size);
-    for (const capability of formatCapabilities(settings.format))
-      this.#need(settings.format, capability, "convert the video to i420");
-    const name = settings.format.toUpperCase() as Uppercase<PixelFormat>;
-    r.FORMAT.write(registers.FORMAT.fields.CODE.values[name]);
-    r.FPS_NUM.write(settings.fps.num);
-    r.FPS_DEN.write(settings.fps.den);
-    r.TIMEBASE_NUM.write(settings.timebase.num);
-    r.TIMEBASE_DEN.write(settings.timebase.den);
-    const modes = registers.RATE_CONTROL.fields.MODE.values;
-    if (settings.rateControl === "q") this.#need("constant quality", "Q");
-    const mode = { vbr: modes.VBR, cbr: modes.CBR, cq: modes.CQ, q: modes.Q }[settings.rateControl];
-    r.RATE_CONTROL.write(mode);
-    r.BITRATE.write(settings.bitrateKbps ?? DEFAULT);
-    r.CQ_LEVEL.write(settings.cqLevel ?? DEFAULT);
-    r.GOP.write(settings.gop ?? DEFAULT);
-    r.SPEED.write(settings.speed & 0xff);
-    r.THREADS.write(settings.threads);
-    const [given] = Object.keys(settings.settings);
-    if (given !== undefined) this.#need(given, "SETTINGS");
-    if (settings.temporalLayers > 1) this.#need("temporal layers", "TEMPORAL_LAYERS");
-    if (this.#minor < SETTINGS_MINOR) return;
-    // An earlier stream's settings are still in the registers.
-    r.TEMPORAL_LAYERS.write(settings.temporalLayers);
-    for (const name of settingNames) r[settingTable[name].register].write(settings.settings[name] ?? DEFAULT);
-  }
-
-  /** Throws EncoderError if the device lacks what interface 1.1 added. */
-  #need(what: string, capability: keyof typeof registers.CAPS.fields, mend = "leave that setting out"): void {
-    const { MAJOR, MINOR } = this.#registers.VERSION.readFields();
-    if (MINOR >= SETTINGS_MINOR && this.#registers.CAPS.readFields()[capability] === 1) return;
-    throw new EncoderError(
-      `${this.#device.spec}: it has no ${what}: its interface is ${MAJOR}.${MINOR}, and CAPS.${capability} of interface ${INTERFACE_MAJOR}.${SETTINGS_MINOR} is not set; ${mend}`,
-    );
-  }
-
-  #fits(
-    what: string,
-    register: typeof registers.CODED_SIZE,
-    values: { WIDTH: number; HEIGHT: number },
-  ): number {
-    try {
-      return packFields(register, values);
-    } catch (error) {
-      throw new EncoderError(
-        `${this.#device.spec}: ${what} ${values.WIDTH}x${values.HEIGHT}: the device accepts 1 to 65535`,
-        { cause: error },
-      );
     }
   }
 
@@ -226,7 +153,6 @@ export class EndpointDriver implements Disposable {
   #armInterrupt(): void {
     if (this.#interrupt || this.#device.interruptCount("msi") === 0) return;
     this.#interrupt = this.#device.enableInterrupts("msi", 1)[0];
-    this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
   }
 
   /** The stream's state. Throws EncoderError if it failed or the device is gone. */
@@ -237,6 +163,29 @@ export class EndpointDriver implements Disposable {
       throw new EncoderError(`${spec}: STATUS reads as all ones: the device has gone away`);
     if (status !== State.FAILED) return status;
     throw new EncoderError(`${spec}: ${describeFailure(this.#device.bars[0]!)}`);
+  }
+
+  /**
+   * Resets the device after a failure, sets the stream up again, and submits what it had not completed: the first frame as a key
+   * frame, the others as they were. Throws as start does.
+   */
+  async restart(): Promise<void> {
+    const ring = this.#ring;
+    const settings = this.#settings!;
+    const again = ring.underWay;
+    this.#device.reset();
+    this.#completions = this.#ringFor(settings, ring.framesCompleted);
+    const [first] = again;
+    await this.#launch({
+      ...settings,
+      ...(first?.bitrateKbps !== undefined && { bitrateKbps: first.bitrateKbps }),
+    });
+    // Reset or closed meanwhile.
+    if (!this.#memory) return;
+    for (const submitted of again) {
+      if (submitted.tag === FLUSH_TAG) this.submitFlush();
+      else this.#submit(submitted === first ? { ...submitted, forceKey: true } : submitted);
+    }
   }
 
   /** Memory for the frame of a slot, to fill before it is submitted. */
@@ -254,11 +203,15 @@ export class EndpointDriver implements Disposable {
    * packet. Throws DeviceError.
    */
   submit(slot: number, pts: number, duration: number, control: FrameControl, times: FrameTimes): void {
-    const { forceKey = false, quantizer, bitrateKbps } = control;
+    this.#submit({ tag: slot, pts: BigInt(pts), duration, times, ...control });
+  }
+
+  #submit(frame: SubmittedFrame): void {
+    const { tag: slot, forceKey = false, quantizer, bitrateKbps } = frame;
     const memory = this.#stream;
     memory.carryFrame(slot);
-    const entry = this.#nextEntry(slot, Opcode.ENCODE, BigInt(pts));
-    this.#ring.expectFrame(slot, BigInt(pts), forceKey, times);
+    const entry = this.#nextEntry(slot, Opcode.ENCODE, frame.pts);
+    this.#ring.expect(frame);
     const flags =
       (forceKey ? SubmitFlag.FORCE_KEY : 0) |
       (quantizer === undefined ? 0 : SubmitFlag.QUANTIZER) |
@@ -271,7 +224,7 @@ export class EndpointDriver implements Disposable {
     memory.write32(entry + Submission.SEGMENTS, 0);
     memory.write32(entry + Submission.OUTPUT_BYTES, memory.packetBytes);
     memory.write64(entry + Submission.OUTPUT, BigInt(memory.packetAddress(slot)));
-    memory.write32(entry + Submission.DURATION, duration);
+    memory.write32(entry + Submission.DURATION, frame.duration);
     this.#ringDoorbell();
   }
 
@@ -281,7 +234,7 @@ export class EndpointDriver implements Disposable {
    */
   submitFlush(): void {
     this.#nextEntry(FLUSH_TAG, Opcode.FLUSH, 0n);
-    this.#ring.expectFlush();
+    this.#ring.expect(FLUSH);
     this.#ringDoorbell();
   }
 

@@ -6,8 +6,8 @@ import type { Register } from "../../registers/table.ts";
 import { MAGIC, registers } from "../contract/registers.ts";
 import { settingNames, settings as settingTable } from "../contract/settings.ts";
 import { formatCapabilities } from "./capabilities.ts";
-import type { StreamSettings } from "./driver.ts";
 import { EncoderError } from "./failure.ts";
+import type { StreamSettings } from "./stream-settings.ts";
 
 /** CAPS and MAX_SIZE, decoded. */
 export interface DeviceLimits {

@@ -1,6 +1,6 @@
 /** What a decoder needs to know of a stream: WebCodecs' VideoDecoderConfig. */
 import { vp9CodecString } from "../../media/vp9-level.ts";
-import type { StreamSettings } from "../driver/driver.ts";
+import type { StreamSettings } from "../driver/stream-settings.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
 
 /** WebCodecs' VideoColorSpaceInit. */

@@ -3,7 +3,7 @@
 import { MILLISECONDS, type Rational } from "../../media/video.ts";
 import { type PixelFormat, pixelFormatNames } from "../../pixels/pixel-format.ts";
 import { type SettingName, type Settings, settingNames, settingValues } from "../contract/settings.ts";
-import type { StreamSettings } from "../driver/driver.ts";
+import type { StreamSettings } from "../driver/stream-settings.ts";
 
 /** Settings of a stream, for `configure`. A setting left out is the default. */
 export interface EncoderConfig extends Settings {

@@ -1,7 +1,7 @@
 /** One stream of an encoder: from its configuration to the next one, or to the encoder's end. */
 import { frameSizeBytes, type Rational, toTicks } from "../../media/video.ts";
-import type { StreamSettings } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
+import type { StreamSettings } from "../driver/stream-settings.ts";
 import { type DecoderConfig, decoderConfigOf, type EncodedChunkMetadata } from "./decoder-config.ts";
 import { type EncoderConfig, frameRate } from "./encoder-config.ts";
 import { FrameBuffer, type RawFrame } from "./options.ts";

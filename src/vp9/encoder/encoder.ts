@@ -1,11 +1,10 @@
 /** The encoder as a library: the shape of WebCodecs' VideoEncoder over a PCIe endpoint. */
 import type { PciDevice } from "../../device/device.ts";
-import { openDevice } from "../../device/open.ts";
-import { EndpointDriver } from "../driver/driver.ts";
+import type { EndpointDriver } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
 import { EncodeQueue, EncoderEvents } from "./dequeue.ts";
-import { type EncoderConfig, oneOf, refuseUnknown } from "./encoder-config.ts";
+import type { EncoderConfig } from "./encoder-config.ts";
 import { EncoderStream } from "./encoder-stream.ts";
 import { abortError, invalidState, isAbort } from "./exceptions.ts";
 import {
@@ -13,34 +12,11 @@ import {
   type EncoderOptions,
   type EncoderStatistics,
   type FrameBuffer,
-  optionNames,
   quantizerOf,
   type RawFrame,
 } from "./options.ts";
+import { Recovery } from "./recovery.ts";
 import { checkConfig, type EncoderSupport, isConfigSupported, settingsOf } from "./support.ts";
-
-/** The device that is opened by default. */
-export const DEFAULT_DEVICE = "model:vp9";
-
-/** Opens the encoder on a device. Throws TypeError, RangeError, DeviceError, EncoderError. */
-export function openEncoder(options: EncoderOptions): Encoder {
-  refuseUnknown("openEncoder's options", options, optionNames);
-  oneOf("path", options.path, ["dma", "window"]);
-  if (typeof options.output !== "function")
-    throw new TypeError("openEncoder needs output, a function that receives each chunk");
-  const spec = options.device ?? DEFAULT_DEVICE;
-  const { timeoutMs = 10_000 } = options;
-  // Each frame costs a register write, the doorbell. Posted writes don't wait for a reply.
-  const device = typeof spec === "string" ? openDevice(spec, { timeoutMs, postWrites: true }) : spec;
-  const owned = typeof spec === "string" ? device : undefined;
-  try {
-    const path = options.path ?? (device.hasDma ? "dma" : "window");
-    return new Encoder({ ...options, path }, new EndpointDriver(device, timeoutMs), owned);
-  } catch (error) {
-    owned?.[Symbol.dispose]();
-    throw error;
-  }
-}
 
 /**
  * An encoder with the shape of WebCodecs' VideoEncoder. `openEncoder` makes one. Calls take effect in their order, awaited or
@@ -63,6 +39,7 @@ export class Encoder extends EncoderEvents implements Disposable {
   #running: EncoderStream | undefined;
   readonly #queue = new EncodeQueue(() => this.dispatchEvent(new Event("dequeue")));
   #flush: PromiseWithResolvers<void> | undefined;
+  readonly #recovery: Recovery;
   #collecting = false;
   #frames = 0;
   #droppedFrames = 0;
@@ -94,6 +71,7 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.addEventListener("dequeue", (event) => this.ondequeue?.(event));
     this.#options = options;
     this.#driver = driver;
+    this.#recovery = new Recovery(() => driver.restart(), options.recover ?? 0);
     this.#ownedDevice = ownedDevice;
   }
 
@@ -117,6 +95,7 @@ export class Encoder extends EncoderEvents implements Disposable {
       deviceUs: this.#deviceUs,
       collectMs: this.#driver.collectMs,
       missedInterrupts: this.#driver.missedInterrupts,
+      recoveries: this.#recovery.reasons,
     };
   }
 
@@ -216,6 +195,7 @@ export class Encoder extends EncoderEvents implements Disposable {
       let slot: number;
       try {
         slot = await slotGiven;
+        await this.#recovery.settled();
         stream.check();
       } finally {
         if (epoch === this.#epoch) this.#queue.remove();
@@ -227,7 +207,7 @@ export class Encoder extends EncoderEvents implements Disposable {
       } catch (error) {
         this.#rescue();
         this.#checkSince(epoch);
-        throw this.#fail(error);
+        if (!(await this.#recovers(error, epoch))) throw this.#fail(error);
       }
       void this.#collect();
     };
@@ -243,6 +223,7 @@ export class Encoder extends EncoderEvents implements Disposable {
   /** Tells the device to flush, after the previous flush: the ring has room for one at a time. */
   async #startFlush(stream: EncoderStream): Promise<{ readonly promise: Promise<void> }> {
     await this.#flush?.promise;
+    await this.#recovery.settled();
     stream.check();
     const flush = Promise.withResolvers<void>();
     this.#flush = flush;
@@ -252,7 +233,8 @@ export class Encoder extends EncoderEvents implements Disposable {
     } catch (error) {
       const epoch = this.#epoch;
       this.#rescue();
-      if (epoch === this.#epoch) this.#fail(error);
+      if (epoch === this.#epoch && !(await this.#recovers(error, epoch))) this.#fail(error);
+      void this.#collect();
     }
     return flush;
   }
@@ -318,24 +300,23 @@ export class Encoder extends EncoderEvents implements Disposable {
   async #collect(): Promise<void> {
     if (this.#collecting) return;
     this.#collecting = true;
-    try {
-      while (this.#running && (this.#driver.framesUnderWay > 0 || this.#flush)) {
-        if (this.#deliverNext()) continue;
-        const epoch = this.#epoch;
-        try {
-          await this.#driver.waitForCompletion();
-        } catch (error) {
-          // The memory that this waited in may be freed, and another stream may run.
-          if (epoch !== this.#epoch) continue;
-          this.#rescue();
-          if (epoch === this.#epoch) throw error;
-        }
+    for (let epoch = this.#epoch; this.#running && (this.#driver.framesUnderWay > 0 || this.#flush); ) {
+      try {
+        epoch = this.#epoch;
+        if (!this.#deliverNext()) await this.#driver.waitForCompletion();
+      } catch (error) {
+        // The memory that this waited in may be freed, and another stream may run.
+        if (epoch === this.#epoch) this.#rescue();
+        if (epoch === this.#epoch && !(await this.#recovers(error, epoch))) this.#fail(error);
       }
-    } catch (error) {
-      this.#fail(error);
-    } finally {
-      this.#collecting = false;
     }
+    this.#collecting = false;
+  }
+
+  /** Whether the device goes on after a failure, or all that it concerns was dropped meanwhile. Throws what dropped it. */
+  async #recovers(error: unknown, epoch: number): Promise<boolean> {
+    const recovered = await this.#recovery.from(error);
+    return recovered || epoch !== this.#epoch;
   }
 
   /** Takes and delivers the next completion, in one turn; false if there is none. Throws as the driver's take. */

@@ -4,8 +4,9 @@ import type { PacketWriter } from "../../media/packet.ts";
 import type { FrameSource } from "../../media/source.ts";
 import { frameSizeBytes, frameTimeUs, type VideoFormat } from "../../media/video.ts";
 import { type Remedy, remediesOf } from "../../remedy/remedy.ts";
-import { type Encoder, openEncoder } from "./encoder.ts";
+import type { Encoder } from "./encoder.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
+import { openEncoder } from "./open-encoder.ts";
 import type { EncoderOptions, EncoderStatistics } from "./options.ts";
 import { PacketSink } from "./packet-sink.ts";
 import { countChunk, type EncodeReport, emptyReport, Pace, type Portions, Stopwatch } from "./report.ts";
@@ -165,9 +166,10 @@ export async function encodeFile(
     end.fail("device", error);
   }
   if (encoder) {
-    const { codec, path, inFlight, droppedFrames, deviceUs, missedInterrupts } = encoder.statistics;
+    const { deviceUs, codec, path, inFlight, droppedFrames, missedInterrupts, recoveries } =
+      encoder.statistics;
     const deviceMs = deviceUs / 1000;
-    Object.assign(report, { codec, path, inFlight, droppedFrames, deviceMs, missedInterrupts });
+    Object.assign(report, { codec, path, inFlight, droppedFrames, deviceMs, missedInterrupts, recoveries });
   }
   await sink.close();
   if (!end.failure) encoder?.close();

@@ -8,8 +8,9 @@ import {
 } from "mediabunny";
 import { deviceReady } from "../../device/open.ts";
 import type { DeviceLimits } from "../driver/limits.ts";
-import { DEFAULT_DEVICE, type Encoder, openEncoder } from "./encoder.ts";
+import type { Encoder } from "./encoder.ts";
 import { configMembers, type EncoderConfig } from "./encoder-config.ts";
+import { DEFAULT_DEVICE, openEncoder } from "./open-encoder.ts";
 import type { EncodeOptions, EncoderOptions } from "./options.ts";
 import { checkConfig, limitsOf, supports } from "./support.ts";
 

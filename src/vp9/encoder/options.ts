@@ -17,6 +17,12 @@ export interface EncoderOptions {
   readonly inFlight?: number | undefined;
   /** How long a frame or a flush may take before the device counts as hung. Default 10,000. */
   readonly timeoutMs?: number;
+  /**
+   * How often a failed device is reset and goes on, before the encoder fails: after a time-out, a corrupt completion, registers
+   * that read as all ones, or a codec's error. What it had not completed is encoded again, the first frame as a key frame.
+   * Default 0. A device that does not come back by a reset is not looked for.
+   */
+  readonly recover?: number | undefined;
   /** Takes each chunk, in the order of the frames. The metadata says how to decode them when that has changed. */
   readonly output: (chunk: EncodedChunk, metadata: EncodedChunkMetadata) => void;
   /** Called once when the encoder fails; pending calls reject with the same error. Only close releases the device. */
@@ -50,6 +56,7 @@ export const optionNames: Readonly<Record<keyof EncoderOptions, true>> = {
   path: true,
   inFlight: true,
   timeoutMs: true,
+  recover: true,
   output: true,
   error: true,
 };
@@ -104,4 +111,6 @@ export interface EncoderStatistics {
   /** Time spent here on taking packets from the device. */
   readonly collectMs: number;
   readonly missedInterrupts: number;
+  /** The failures after which the device went on: their messages. */
+  readonly recoveries: readonly string[];
 }

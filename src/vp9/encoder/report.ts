@@ -45,6 +45,8 @@ export interface EncodeReport {
   /** Frames under way at once; fewer than asked for if the window holds fewer. */
   inFlight: number;
   missedInterrupts: number;
+  /** The failures after which the device went on: their messages. */
+  recoveries: readonly string[];
 }
 
 export function emptyReport(): EncodeReport {
@@ -62,6 +64,7 @@ export function emptyReport(): EncodeReport {
     path: undefined,
     inFlight: 0,
     missedInterrupts: 0,
+    recoveries: [],
   };
 }
 

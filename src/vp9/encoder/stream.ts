@@ -1,6 +1,6 @@
 import { deviceReady } from "../../device/open.ts";
-import { DEFAULT_DEVICE, openEncoder } from "./encoder.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
+import { DEFAULT_DEVICE, openEncoder } from "./open-encoder.ts";
 import type { EncodedChunk, EncodeOptions, EncoderOptions, RawFrame } from "./options.ts";
 
 /** Most chunks that wait for their consumer; then frames are held back, too. */

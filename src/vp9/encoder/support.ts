@@ -2,8 +2,8 @@
 import type { PciDevice } from "../../device/device.ts";
 import { deviceReady, openDevice } from "../../device/open.ts";
 import { type PixelFormat, pixelFormats, profileOf, samplesOf } from "../../pixels/pixel-format.ts";
-import type { StreamSettings } from "../driver/driver.ts";
 import { type DeviceLimits, isWithin, REFERENCE_LIMITS, readLimits } from "../driver/limits.ts";
+import type { StreamSettings } from "../driver/stream-settings.ts";
 import {
   configMembers,
   type EncoderConfig,
