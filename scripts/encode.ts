@@ -1,6 +1,6 @@
 /**
  * Encodes raw video on a PCIe encoder. The verb itself is in encode/verb.ts. If the software model will
- * surely be used, this starts it first: its codec's thread loads while this one does.
+ * surely be used, this starts it first, so that the codec's thread loads in parallel.
  */
 import "./cli/own-settings.ts";
 import "./cli/interrupt.ts";

@@ -24,7 +24,7 @@ export interface GrowthSeries {
   readonly unit: "ns" | "us";
   /** What the time of a frame, in us, is divided by; the quotient has the series' unit. */
   readonly per: (run: GrowthRun) => number;
-  /** Largest ratio to the first row, which says "flat or falling" with room for noise; none if the processors are full. */
+  /** Whether a row is judged: not if its threads exceed the processors. */
   readonly isBound: (run: GrowthRun, processors: number) => boolean;
   readonly rows: readonly GrowthRow[];
 }

@@ -1,6 +1,6 @@
 /**
- * The VP9 model in this process, on a thread of its own for the codec: half the start and none of the messages that a second
- * process costs. A model with faults to inject, which may end it, gets its own process.
+ * The VP9 model inside this process, with the codec on a separate thread. A second process would double the time to start and
+ * add messages. A model with faults to inject, which may end it, runs in a separate process.
  */
 import { DeviceError, type PciDevice } from "../../src/device/device.ts";
 import { useOneHeap } from "../../src/os/heap.ts";
@@ -17,9 +17,8 @@ export function isOwnModel(spec: string): boolean {
 /** Starts it for the next openOwnModel of the same spec, while this process loads the rest. */
 export function startOwnModel(spec: string): void {
   if (started?.spec === spec) return;
-  void started?.device.then((other) => other[Symbol.dispose]());
   const device = open(spec);
-  device.catch(() => {}); // told by openOwnModel
+  device.catch(() => {}); // openOwnModel reports it
   started = { spec, device };
 }
 

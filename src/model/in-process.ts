@@ -109,9 +109,9 @@ class InProcessDevice implements PciDevice, WorkingModel {
   readonly #watch = new WakeupWatch(() => this.turn());
   readonly #barMappings = new DisposableStack();
   #timer: Timer | undefined;
-  /** When the model had its last turn, on the same clock. */
+  /** When the model had its last turn, on performance.now()'s clock. */
   #turnMs = 0;
-  /** When the timer is due, on performance.now()'s clock. */
+  /** When the timer is due, on the same clock. */
   #timerMs = Number.POSITIVE_INFINITY;
   #closed = false;
 
@@ -153,7 +153,12 @@ class InProcessDevice implements PciDevice, WorkingModel {
   }
 
   turn(): void {
-    if (this.#closed || this.#failure()) return;
+    if (this.#closed) return;
+    if (this.#failure()) {
+      // Nobody takes the model's signals any more.
+      this.#watch[Symbol.dispose]();
+      return;
+    }
     const { wakeups } = this.#model;
     this.#turnMs = performance.now();
     if (wakeups.length > 0) {
@@ -166,6 +171,7 @@ class InProcessDevice implements PciDevice, WorkingModel {
 
   /** Which of the model's descriptors are readable, after waiting at most so long for one. */
   #look(timeoutMs: number): number[] {
+    this.#watch.putBack();
     return poll(
       this.#model.wakeups.map(({ fd }) => ({ fd, events: POLLIN })),
       timeoutMs,
@@ -173,10 +179,13 @@ class InProcessDevice implements PciDevice, WorkingModel {
   }
 
   idle(timeoutMs: number): void {
+    if (this.#closed) throw this.#error("wait for an interrupt: it was closed");
+    // Its descriptors may stay readable, but nobody takes what they say.
+    if (this.#failure()) return Bun.sleepSync(timeoutMs);
     this.#look(Math.max(0, Math.min(timeoutMs, this.#model.nextTimeMs() - performance.now())));
   }
 
-  /** Sees to it that the event loop takes the model's next turn. */
+  /** Schedules the model's next turn. */
   #goOn(): void {
     this.#watch.watch(this.#model.wakeups);
     const lookMs = this.#watch.missesSome ? performance.now() + LOOK_MS : Number.POSITIVE_INFINITY;
@@ -196,12 +205,17 @@ class InProcessDevice implements PciDevice, WorkingModel {
     return new DeviceError(`${this.spec}: ${what}`, { cause });
   }
 
-  /** Carries out an access. Throws DeviceError. */
-  #attempt<T>(what: string, act: () => T): T {
+  /** Throws DeviceError if it is closed, or the model failed. */
+  #check(what: string): void {
     if (this.#closed) throw this.#error(`${what}: it was closed`);
     const failure = this.#failure();
     if (failure) throw this.#error(`${what}: the model failed: ${failure.message}`, failure);
-    // A driver that only polls a register must see it change. Each access would be too often: a look is a system call.
+  }
+
+  /** Carries out an access. Throws DeviceError. */
+  #attempt<T>(what: string, act: () => T): T {
+    this.#check(what);
+    // A driver that only polls a register must see it change. Looking at each access would cost a system call each.
     if (performance.now() - this.#turnMs >= LOOK_MS || this.#model.nextTimeMs() <= performance.now())
       this.turn();
     try {
@@ -241,6 +255,7 @@ class InProcessDevice implements PciDevice, WorkingModel {
   enableInterrupts(kind: InterruptKind, count: number): Interrupt[] {
     if (count > this.interruptCount(kind))
       throw this.#error(`enable ${count} vectors of ${kind}: it has ${this.interruptCount(kind)}`);
+    this.#check(`enable ${count} vectors of ${kind}`);
     const vectors = Array.from({ length: count }, () => new InProcessVector(this));
     this.#interrupts.arm(irqIndexOf[kind], vectors);
     return vectors;
@@ -262,14 +277,24 @@ class InProcessDevice implements PciDevice, WorkingModel {
     const iova = this.#iova.allocate(roundedBytes, alignmentOf(roundedBytes, PAGE_SIZE), addressBits);
     if (iova === undefined)
       throw this.#error(`no ${roundedBytes} bytes of addresses below 2^${addressBits} are left`);
-    const shared = new SharedMapping(mapAnonymous(roundedBytes), () => {});
+    let shared: SharedMapping | undefined;
+    try {
+      shared = new SharedMapping(mapAnonymous(roundedBytes), () => {});
+      this.#dma.map(iova, roundedBytes, DmaFlag.READ | DmaFlag.WRITE, shared, 0);
+    } catch (error) {
+      shared?.release();
+      this.#iova.free(iova);
+      throw this.#error(
+        `${roundedBytes} bytes for DMA: ${error instanceof Error ? error.message : error}`,
+        error,
+      );
+    }
     // The model may still read a frame when the driver has released it.
     const memory = new MappedDma(iova, shared.share(), PAGE_SIZE, () => {
       this.#memories.delete(memory);
       this.#iova.free(iova);
       this.#dma.unmap(iova, roundedBytes);
     });
-    this.#dma.map(iova, roundedBytes, DmaFlag.READ | DmaFlag.WRITE, shared, 0);
     shared.release();
     this.#memories.add(memory);
     return memory;

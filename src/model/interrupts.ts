@@ -6,7 +6,7 @@ import { isEventFd, signalPeer } from "../os/peer-eventfd.ts";
 import { IrqIndex, IrqInfoFlag, IrqSet } from "../protocol/vfio.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 
-/** What a raised vector signals. */
+/** Signalled when a vector is raised. */
 export interface Signal extends Disposable {
   signal(): void;
 }

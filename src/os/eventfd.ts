@@ -93,7 +93,7 @@ export class EventFd implements Disposable {
   async #collect(stream: Reader): Promise<void> {
     for (;;) {
       const { value, done } = await stream.read();
-      if (done) return;
+      if (done || this.#stream !== stream) return; // the latter: it was disposed of meanwhile
       const counts = new DataView(value.buffer, value.byteOffset, value.byteLength);
       for (let at = 0; at + 8 <= value.byteLength; at += 8)
         this.#pending += Number(counts.getBigUint64(at, true));

@@ -1,6 +1,6 @@
 /**
  * The C library's heap, from which libraries take their memory: mallopt(3), madvise(2). Where one takes 100 MiB and more in
- * small pages, the processor spends a good part of a second on getting them one by one.
+ * small pages, page faults alone take a good part of a second.
  */
 import { dlopen, FFIType } from "bun:ffi";
 import { libc, pointer } from "./libc.ts";
@@ -35,11 +35,11 @@ const heap = openHeap();
 export function useOneHeap(): void {
   heap?.mallopt(M_ARENA_MAX, 1);
   heap?.mallopt(M_MMAP_MAX, 0);
-  heap?.mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1);
+  heap?.mallopt(M_TRIM_THRESHOLD, -1); // never
 }
 
 /**
- * Asks the kernel for huge pages for the next `sizeBytes` that this thread takes from the heap. Has no effect without
+ * Asks the kernel for huge pages for the next `sizeBytes` that this thread takes from the heap. It gets none without
  * useOneHeap, with another C library than glibc, or where the kernel has no such pages.
  */
 export function expectHeapUse(sizeBytes: number): void {

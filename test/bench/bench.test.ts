@@ -21,6 +21,7 @@ import { spread } from "../../scripts/bench/spread.ts";
 import { tableOf } from "../../scripts/bench/table.ts";
 import { twinCases } from "../../scripts/bench/twins.ts";
 import { performancePage } from "../../scripts/docs/performance.ts";
+import { reasons } from "../../scripts/docs/performance-reasons.ts";
 import { failure, tempFolder } from "../media/rig.ts";
 import { ROOT, startScript } from "../scripts/rig.ts";
 
@@ -191,4 +192,12 @@ test("docs/performance.md is what docs/performance.json says; bun run docs.ts wr
   const page = readFileSync(join(ROOT, "docs/performance.md"), "utf8");
   expect(page).toBe(performancePage(report, "bun run docs.ts"));
   expect(report.cases.length).toBeGreaterThan(10);
+});
+
+test("the page's reasons are of cases that there are, and each case over its bound has one", () => {
+  const { cases } = JSON.parse(readFileSync(join(ROOT, "docs/performance.json"), "utf8")) as BenchReport;
+  const names = cases.map(({ name }) => name);
+  expect(Object.keys(reasons).filter((name) => !names.includes(name))).toEqual([]);
+  const over = cases.filter(({ metrics }) => metrics.some(isOver)).map(({ name }) => name);
+  expect(over.filter((name) => !(name in reasons))).toEqual([]);
 });

@@ -23,7 +23,8 @@ const median = (values: number[]) => values.sort((a, b) => a - b)[values.length 
 export async function pingPong(memory: DmaMemory): Promise<{ readonly loop: number; readonly wait: number }> {
   const address = ptr(memory.bytes());
   const echo = new Worker(new URL("./echo.worker.ts", import.meta.url));
-  await new Promise((resolve) => {
+  await new Promise((resolve, reject) => {
+    echo.onerror = reject;
     echo.onmessage = resolve;
     const order: EchoOrder = { there: address + THERE, back: address + BACK, last: LAST };
     echo.postMessage(order);

@@ -82,12 +82,10 @@ export class Connection implements Disposable {
   request(command: number, payloadBytes: number, options: RequestOptions = {}): Message {
     const { fds = [], takesFds = false, timeoutMs = this.timeoutMs, of } = options;
     const id = this.#send(command, payloadBytes, fds, false);
-    let deadline = 0;
+    const deadline = performance.now() + timeoutMs;
     return this.guard(commandName(command), timeoutMs, () => {
-      for (;;) {
-        const isFirst = deadline === 0;
-        if (isFirst) deadline = performance.now() + timeoutMs;
-        const leftMs = isFirst ? timeoutMs : Math.max(0, deadline - performance.now());
+      for (let leftMs = timeoutMs, isFirst = true; ; isFirst = false) {
+        if (!isFirst) leftMs = Math.max(0, deadline - performance.now());
         const message = this.#messages.receive(leftMs, timeoutMs, isFirst);
         if (!message.reply || message.errno || !takesFds || message.id !== id) closeAll(message.fds);
         if (!message.reply) {

@@ -20,7 +20,7 @@ function tooMuch({ message }: SystemError, sizeBytes: number): string {
   const limit = lockableBytes();
   return sizeBytes > limit
     ? `${mib(sizeBytes)} for DMA must stay in memory, but only ${mib(limit)} more may be locked (RLIMIT_MEMLOCK): run as root, or raise the limit first, as root: prlimit --memlock=unlimited --pid $$`
-    : `${message}: more memory than this process may lock: raise RLIMIT_MEMLOCK, or run as root`;
+    : `${message}: the kernel has no memory left for it`;
 }
 
 export class MappedMemories implements Disposable {

@@ -12,7 +12,7 @@ import { serveCodecJobs } from "../codec/thread.ts";
 export interface CodecThreadData {
   readonly codec: CodecName | "auto";
   readonly channel: CodecChannel;
-  /** The starting thread's eventfd, signalled when results wait. */
+  /** This thread's descriptor of the eventfd to signal when results wait. The starting thread closes it when this one has ended. */
   readonly bellFd: number;
 }
 
