@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -118,4 +119,28 @@ export async function readAll(
     }
     frames.push(frame);
   }
+}
+
+/** Frames in a file that two decoders take without a complaint, and all of whose packets they decode. */
+export function decodableFrames(file: string): number {
+  const pictures = run(
+    "ffmpeg",
+    "-v",
+    "error",
+    "-xerror",
+    "-i",
+    file,
+    "-fps_mode",
+    "passthrough",
+    "-f",
+    "framemd5",
+    "-",
+  );
+  const count = pictures
+    .toString()
+    .split("\n")
+    .filter((line) => /^\d/.test(line)).length;
+  if (count > 0) decodedMd5(file);
+  expect(packetTimes(file)).toHaveLength(count);
+  return count;
 }

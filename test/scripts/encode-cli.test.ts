@@ -7,8 +7,8 @@ import {
   CLIP,
   CLIP_FRAME_BYTES,
   CLIP_FRAMES,
+  decodableFrames,
   decodedMd5,
-  packetTimes,
   run,
   tempFolder,
 } from "../media/rig.ts";
@@ -61,30 +61,6 @@ function expectFailure({ exitCode, stdout, stderr }: Ended, code: number, messag
   expect(stderr).toMatch(message);
   expect(stderr).not.toContain("    at "); // no stack
   expect(exitCode).toBe(code);
-}
-
-/** Frames in a file that two decoders take without a complaint, and all of whose packets they decode. */
-function decodableFrames(file: string): number {
-  const pictures = run(
-    "ffmpeg",
-    "-v",
-    "error",
-    "-xerror",
-    "-i",
-    file,
-    "-fps_mode",
-    "passthrough",
-    "-f",
-    "framemd5",
-    "-",
-  );
-  const count = pictures
-    .toString()
-    .split("\n")
-    .filter((line) => /^\d/.test(line)).length;
-  if (count > 0) decodedMd5(file);
-  expect(packetTimes(file)).toHaveLength(count);
-  return count;
 }
 
 describe("input", () => {
@@ -274,6 +250,7 @@ describe("what is said", () => {
       codec: expect.stringMatching(/^libvpx \d+\.\d+\.\d+$/),
       inFlight: 3,
       missedInterrupts: expect.any(Number),
+      recoveries: [],
       input: CLIP,
       output: file,
       device: "model:vp9",
