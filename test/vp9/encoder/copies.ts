@@ -1,6 +1,6 @@
 /**
- * A program for the tests: `bun copies.ts FILE` encodes a y4m file by DMA with the null codec, and prints as JSON what JavaScript
- * copied, where frames were read to, and what the kernel read.
+ * A program for the tests: `bun copies.ts FILE [here]` encodes a y4m file by DMA with the null codec, with the model in a process
+ * of its own or in this one, and prints as JSON what JavaScript copied, where frames were read to, and what the kernel read.
  */
 import { ptr } from "bun:ffi";
 import { readFileSync } from "node:fs";
@@ -33,7 +33,15 @@ const { encodeFile } = await import("../../../src/exports/vp9.ts");
 const { openFrameSource } = await import("../../../src/media/source.ts");
 const { openPacketWriter } = await import("../../../src/media/writer.ts");
 
-const [path = ""] = process.argv.slice(2);
+const [path = "", place] = process.argv.slice(2);
+const spec = "model:vp9?codec=null";
+const device =
+  place === "here"
+    ? await (await import("../../../src/exports/model.ts")).openModel(
+        (await import("../../../src/vp9/model/vp9.model.ts")).default,
+        { options: { codec: "null" } },
+      )
+    : spec;
 const source = await openFrameSource(path, {});
 const bytesRead = () => Number(/^rchar: (\d+)$/m.exec(readFileSync("/proc/self/io", "latin1"))?.[1]);
 
@@ -77,7 +85,8 @@ const { frames } = await encodeFile(
     };
     return writer;
   },
-  { encoder: { device: "model:vp9?codec=null", path: "dma" }, config: {} },
+  { encoder: { device, path: "dma" }, config: {} },
 );
 const sameSums = Bun.deepEquals(sums, packetSums);
 console.log(JSON.stringify({ frames, largest, copied, allShared, mostRead: read, sameSums }));
+process.exit();
