@@ -54,19 +54,19 @@ test("the heap is as large after 10,000 frames as after 1,000", async () => {
 }, 120_000);
 
 test.each([
-  ["a process of its own", "apart", true],
-  ["this process", "here", false],
+  ["a process of its own", "apart", true, 1023],
+  ["this process", "here", false, 4096],
 ])(
   "with the model in %s, a frame by DMA is read from its file once, into the memory that the device reads, and not copied in JavaScript",
-  async (_, place, allShared) => {
+  async (_, place, allShared, most) => {
     const program = join(import.meta.dir, "copies.ts");
     const result = await printedBy<Record<string, number>>([program, large, place]);
     const { largest, copied, mostRead } = result;
     // The packets are the codec's sums of what it read.
     expect(result).toMatchObject({ frames: LARGE_FRAMES, allShared, sameSums: true });
     // Packets of 16 bytes are copied, and entries of rings; by a model at its reset, its configuration space of 4 KiB.
-    expect(largest).toBeLessThanOrEqual(4096);
-    expect(copied).toBeLessThan(512 * LARGE_FRAMES);
+    expect(largest).toBeLessThanOrEqual(most);
+    expect(copied).toBeLessThan(256 * LARGE_FRAMES);
     expect(mostRead).toBeGreaterThanOrEqual(LARGE_BYTES);
     expect(mostRead).toBeLessThan(LARGE_BYTES + 1024);
   },
