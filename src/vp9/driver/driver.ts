@@ -120,14 +120,15 @@ export class EndpointDriver implements Disposable {
   /** Writes the settings and the rings, starts the stream and waits until it runs. */
   async #launch(settings: StreamSettings): Promise<void> {
     const device = this.#device;
+    const memory = this.#stream;
     writeSettings(this.#registers, device.spec, settings);
-    this.#writeRings(this.#stream);
+    this.#writeRings(memory);
     if (this.#interrupt) this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
     this.#submitted = 0;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + this.#timeoutMs;
     // If the stream is stopped during this wait, the caller that stops it reports that.
-    while (this.#memory) {
+    while (this.#memory === memory) {
       const state = this.#state();
       if (state === State.RUNNING) return;
       if (performance.now() >= deadline) {
@@ -170,6 +171,7 @@ export class EndpointDriver implements Disposable {
    * frame, the others as they were. Throws as start does.
    */
   async restart(): Promise<void> {
+    const memory = this.#stream;
     const ring = this.#ring;
     const settings = this.#settings!;
     const again = ring.underWay;
@@ -180,8 +182,8 @@ export class EndpointDriver implements Disposable {
       ...settings,
       ...(first?.bitrateKbps !== undefined && { bitrateKbps: first.bitrateKbps }),
     });
-    // Reset or closed meanwhile.
-    if (!this.#memory) return;
+    // Reset, closed or reconfigured meanwhile.
+    if (this.#memory !== memory) return;
     for (const submitted of again) {
       if (submitted.tag === FLUSH_TAG) this.submitFlush();
       else this.#submit(submitted === first ? { ...submitted, forceKey: true } : submitted);

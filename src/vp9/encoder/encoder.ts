@@ -313,10 +313,10 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.#collecting = false;
   }
 
-  /** Whether the device goes on after a failure, or all that it concerns was dropped meanwhile. Throws what dropped it. */
+  /** Whether the device goes on after a failure, or all that it concerns was dropped meanwhile. */
   async #recovers(error: unknown, epoch: number): Promise<boolean> {
-    const recovered = await this.#recovery.from(error);
-    return recovered || epoch !== this.#epoch;
+    const isWanted = () => epoch === this.#epoch;
+    return (await this.#recovery.from(error, isWanted)) || !isWanted();
   }
 
   /** Takes and delivers the next completion, in one turn; false if there is none. Throws as the driver's take. */

@@ -25,10 +25,13 @@ export class Recovery {
     while (this.#underWay) await this.#underWay;
   }
 
-  /** Whether the device goes on after this failure, which several may report. */
-  async from(error: unknown): Promise<boolean> {
+  /**
+   * Whether the device goes on after this failure, which several may report. `isWanted`: whether its stream is still the one
+   * to go on with.
+   */
+  async from(error: unknown, isWanted: () => boolean): Promise<boolean> {
     if (this.#underWay) return await this.#underWay;
-    this.#underWay = this.#attempt(error);
+    this.#underWay = this.#attempt(error, isWanted);
     try {
       return await this.#underWay;
     } finally {
@@ -36,9 +39,10 @@ export class Recovery {
     }
   }
 
-  async #attempt(error: unknown): Promise<boolean> {
+  async #attempt(error: unknown, isWanted: () => boolean): Promise<boolean> {
     let failure = error;
     while (
+      isWanted() &&
       this.#reasons.length < this.#most &&
       (failure instanceof EncoderError || failure instanceof DeviceError)
     ) {
