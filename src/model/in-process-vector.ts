@@ -1,5 +1,7 @@
 /** A vector of a model in this process. */
 import type { Interrupt } from "../device/device.ts";
+import { takeBetween } from "../os/poll.ts";
+import { Waiter } from "../os/waiter.ts";
 import type { Signal } from "./interrupts.ts";
 
 /** The model, as a vector's waiter sees it. */
@@ -14,7 +16,7 @@ export interface WorkingModel {
 export class InProcessVector implements Interrupt, Signal {
   readonly #model: WorkingModel;
   #count = 0;
-  #wake: (() => void) | undefined;
+  readonly #waiter = new Waiter("interrupt");
 
   constructor(model: WorkingModel) {
     this.#model = model;
@@ -22,7 +24,7 @@ export class InProcessVector implements Interrupt, Signal {
 
   signal(): void {
     this.#count++;
-    this.#wake?.();
+    this.#waiter.wake();
   }
 
   take(): number {
@@ -33,32 +35,19 @@ export class InProcessVector implements Interrupt, Signal {
   }
 
   wait(timeoutMs: number): number {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const count = this.take();
-      if (count > 0) return count;
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0) return 0;
-      this.#model.idle(leftMs);
-    }
+    return takeBetween(
+      () => this.take(),
+      (leftMs) => this.#model.idle(leftMs),
+      timeoutMs,
+    );
   }
 
   async waitAsync(timeoutMs: number): Promise<number> {
-    if (this.#wake) throw new Error("another waiter is already waiting for this interrupt");
-    if (this.#count === 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      this.#wake = undefined;
-    }
+    if (this.#count === 0) await this.#waiter.wait(timeoutMs);
     return this.take();
   }
 
   [Symbol.dispose](): void {
-    this.#wake?.();
+    this.#waiter.wake();
   }
 }

@@ -4,6 +4,7 @@ import { check, lastErrno, SystemError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { libc } from "./libc.ts";
 import { takeWithin } from "./poll.ts";
+import { Waiter } from "./waiter.ts";
 
 const EFD_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
@@ -24,7 +25,7 @@ export class EventFd implements Disposable {
   readonly #counter = new BigUint64Array(new ArrayBuffer(8));
   #stream: Reader | undefined;
   #pending = 0;
-  #wake: (() => void) | undefined;
+  readonly #waiter = new Waiter("eventfd");
   #act: ((count: number) => void) | undefined;
 
   /** Creates an eventfd, or takes over a received one, which must be non-blocking. Throws SystemError. */
@@ -66,17 +67,7 @@ export class EventFd implements Disposable {
       this.#stream = openStream(this.fd.number);
       void this.#collect(this.#stream);
     }
-    if (this.#pending === 0) {
-      if (this.#wake) throw new Error("another waiter is already waiting for this eventfd");
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      this.#wake = undefined;
-    }
+    if (this.#pending === 0) await this.#waiter.wait(timeoutMs);
     return this.#takePending();
   }
 
@@ -93,12 +84,12 @@ export class EventFd implements Disposable {
   async #collect(stream: Reader): Promise<void> {
     for (;;) {
       const { value, done } = await stream.read();
-      if (done || this.#stream !== stream) return; // the latter: it was disposed of meanwhile
+      if (done || this.#stream !== stream) return; // the stream differs after dispose
       const counts = new DataView(value.buffer, value.byteOffset, value.byteLength);
       for (let at = 0; at + 8 <= value.byteLength; at += 8)
         this.#pending += Number(counts.getBigUint64(at, true));
       if (this.#act) this.#act(this.#takePending());
-      else this.#wake?.();
+      else this.#waiter.wake();
     }
   }
 
@@ -111,7 +102,7 @@ export class EventFd implements Disposable {
   [Symbol.dispose](): void {
     void this.#stream?.cancel();
     this.#stream = undefined;
-    this.#wake?.();
+    this.#waiter.wake();
     this.fd[Symbol.dispose]();
   }
 }

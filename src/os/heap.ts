@@ -3,15 +3,12 @@
  * small pages, page faults alone take a good part of a second.
  */
 import { dlopen, FFIType } from "bun:ffi";
-import { libc, pointer } from "./libc.ts";
+import { preferHugePages } from "./memory.ts";
 
 /** From malloc.h. */
 const M_TRIM_THRESHOLD = -1;
 const M_MMAP_MAX = -4;
 const M_ARENA_MAX = -8;
-const MADV_HUGEPAGE = 14;
-/** The size of a transparent huge page on x86-64, and on aarch64 with 4 KiB pages. */
-const HUGE_BYTES = 2 ** 21;
 
 /** Undefined for musl, which has no mallopt. */
 function openHeap() {
@@ -43,11 +40,9 @@ export function useOneHeap(): void {
  * useOneHeap, with another C library than glibc, or where the kernel has no such pages.
  */
 export function expectHeapUse(sizeBytes: number): void {
-  if (!heap || sizeBytes < HUGE_BYTES) return;
+  if (!heap) return;
   const address = Number(heap.malloc(sizeBytes));
   if (address === 0) return; // what needs the memory fails, and says so
-  const begin = Math.ceil(address / HUGE_BYTES) * HUGE_BYTES;
-  const end = Math.floor((address + sizeBytes) / HUGE_BYTES) * HUGE_BYTES;
-  if (end > begin) libc.madvise(pointer(begin), end - begin, MADV_HUGEPAGE);
+  preferHugePages(address, sizeBytes);
   heap.free(address);
 }

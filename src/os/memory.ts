@@ -91,6 +91,13 @@ export function mapAnonymous(sizeBytes: number, pageBytes = PAGE_SIZE): Mapping 
  */
 const TRANSPARENT_BYTES = 2 ** 21;
 
+/** Asks for huge pages in this memory from the first place where one can be. Where the kernel refuses, small ones stay. */
+export function preferHugePages(address: number, sizeBytes: number): void {
+  const begin = Math.ceil(address / TRANSPARENT_BYTES) * TRANSPARENT_BYTES;
+  const end = Math.floor((address + sizeBytes) / PAGE_SIZE) * PAGE_SIZE;
+  if (end > begin) libc.madvise(pointer(begin), end - begin, MADV_HUGEPAGE);
+}
+
 /** The alignment of mapAnonymous's memory. An IOVA aligned alike lets an IOMMU map its pages whole. */
 export function alignmentOf(sizeBytes: number, pageBytes: number): number {
   return pageBytes === PAGE_SIZE && sizeBytes >= TRANSPARENT_BYTES ? TRANSPARENT_BYTES : pageBytes;
@@ -108,7 +115,7 @@ function mapTransparent(sizeBytes: number): Mapping {
     room[Symbol.dispose]();
     throw error;
   }
-  libc.madvise(pointer(address), sizeBytes, MADV_HUGEPAGE); // may fail: small pages work, too
+  preferHugePages(address, sizeBytes);
   const end = address + sizeBytes;
   if (address > start) libc.munmap(pointer(start), address - start);
   libc.munmap(pointer(end), start + roomBytes - end);

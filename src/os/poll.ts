@@ -42,14 +42,19 @@ export function poll(entries: readonly PollEntry[], timeoutMs: number): number[]
   return events;
 }
 
-/** Calls `take` until it returns a count above 0, waiting until `fd` is readable; returns 0 on timeout. */
-export function takeWithin(fd: number, take: () => number, timeoutMs: number): number {
+/** Calls `take` until it returns a count above 0, and `idle`, which waits at most so long, in between; returns 0 on timeout. */
+export function takeBetween(take: () => number, idle: (leftMs: number) => void, timeoutMs: number): number {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const count = take();
     if (count > 0) return count;
     const leftMs = deadline - performance.now();
     if (leftMs <= 0) return 0;
-    poll([{ fd, events: POLLIN }], leftMs);
+    idle(leftMs);
   }
+}
+
+/** Like takeBetween, waiting until `fd` is readable. */
+export function takeWithin(fd: number, take: () => number, timeoutMs: number): number {
+  return takeBetween(take, (leftMs) => void poll([{ fd, events: POLLIN }], leftMs), timeoutMs);
 }

@@ -96,8 +96,8 @@ export class MessageStream {
   /**
    * Receives one whole message: exactly its header, then exactly its payload, so descriptors stay with their
    * message. Waits up to `timeoutMs` for the header and `restMs` for the payload, which follows at once: a
-   * peer that stops in between is gone. `isExpected` is FdStream.receive's. Throws like FdStream.receive, or ProtocolError if the announced size
-   * is impossible.
+   * peer that stops in between is gone. `isExpected` is FdStream.receive's. Throws like FdStream.receive, or
+   * ProtocolError if the announced size is impossible.
    */
   receive(timeoutMs: number, restMs = 5000, isExpected = false): Message {
     const fds = this.stream.receive(this.#inHeader, timeoutMs, isExpected);

@@ -1,6 +1,6 @@
 /** A vector of a device behind a vfio-user server: an eventfd that the server signals. */
 import { EventFd } from "../../os/eventfd.ts";
-import { POLLIN, poll } from "../../os/poll.ts";
+import { POLLIN, poll, takeBetween } from "../../os/poll.ts";
 import type { Interrupt } from "../device.ts";
 import type { Connection } from "./connection.ts";
 
@@ -23,21 +23,22 @@ export class VectorInterrupt implements Interrupt {
   }
 
   wait(timeoutMs: number): number {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const count = this.take();
-      if (count > 0) return count;
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0) return 0;
-      const fds = [this.eventFd.fd];
-      // A connection that the server closed stays readable for ever.
-      if (this.#connection.listening) fds.push(this.#connection.socket);
-      const [signalled] = poll(
-        fds.map((fd) => ({ fd: fd.number, events: POLLIN })),
-        leftMs,
-      );
-      if (!signalled) this.#connection.serveWaiting();
-    }
+    return takeBetween(
+      () => this.take(),
+      (leftMs) => this.#idle(leftMs),
+      timeoutMs,
+    );
+  }
+
+  #idle(timeoutMs: number): void {
+    const fds = [this.eventFd.fd];
+    // A connection that the server closed stays readable for ever.
+    if (this.#connection.listening) fds.push(this.#connection.socket);
+    const [signalled] = poll(
+      fds.map((fd) => ({ fd: fd.number, events: POLLIN })),
+      timeoutMs,
+    );
+    if (!signalled) this.#connection.serveWaiting();
   }
 
   async waitAsync(timeoutMs: number): Promise<number> {

@@ -30,7 +30,7 @@ interface StartedModel {
 let prepared: StartedModel | undefined;
 
 /** Starts a model for the next takeModel of the same spec. It starts while its parent does other work. */
-export function prepareModel(spec: string): void {
+function prepareModel(spec: string): void {
   if (prepared?.spec === spec) return;
   if (prepared) drop(prepared);
   prepared = startModel(spec);

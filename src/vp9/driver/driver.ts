@@ -182,7 +182,7 @@ export class EndpointDriver implements Disposable {
       ...settings,
       ...(first?.bitrateKbps !== undefined && { bitrateKbps: first.bitrateKbps }),
     });
-    // Reset, closed or reconfigured meanwhile.
+    // The stream was reset, closed or replaced during the wait.
     if (this.#memory !== memory) return;
     for (const submitted of again) {
       if (submitted.tag === FLUSH_TAG) this.submitFlush();

@@ -313,7 +313,7 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.#collecting = false;
   }
 
-  /** Whether the device goes on after a failure, or all that it concerns was dropped meanwhile. */
+  /** Whether the device goes on after a failure, or its stream was dropped during the attempt. */
   async #recovers(error: unknown, epoch: number): Promise<boolean> {
     const isWanted = () => epoch === this.#epoch;
     return (await this.#recovery.from(error, isWanted)) || !isWanted();

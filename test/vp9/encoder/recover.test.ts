@@ -37,7 +37,7 @@ async function encode(
   return { chunks, recoveries: encoder.statistics.recoveries, error };
 }
 
-/** What a stream gives that is begun anew at these frames. */
+/** The chunks of streams that start at these frames, one after the other. */
 async function begunAt(...starts: readonly number[]): Promise<EncodedChunk[]> {
   const runs = starts.map((start, i) => encode(frames.slice(start, starts[i + 1])));
   return (await Promise.all(runs)).flatMap(({ chunks }) => chunks);
