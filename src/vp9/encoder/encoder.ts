@@ -303,11 +303,18 @@ export class Encoder extends EncoderEvents implements Disposable {
     for (let epoch = this.#epoch; this.#running && (this.#driver.framesUnderWay > 0 || this.#flush); ) {
       try {
         epoch = this.#epoch;
-        if (!this.#deliverNext()) await this.#driver.waitForCompletion();
+        if (this.#deliverNext()) continue;
+        try {
+          await this.#driver.waitForCompletion();
+        } catch (error) {
+          // The memory that this waited in may be freed, and another stream may run.
+          if (epoch !== this.#epoch) continue;
+          this.#rescue();
+          if (epoch === this.#epoch) throw error;
+        }
       } catch (error) {
-        // The memory that this waited in may be freed, and another stream may run.
-        if (epoch === this.#epoch) this.#rescue();
-        if (epoch === this.#epoch && !(await this.#recovers(error, epoch))) this.#fail(error);
+        // Without a recovery at once: no chunk comes after a failure.
+        if (!this.#recovery.mayHelp(error) || !(await this.#recovers(error, epoch))) this.#fail(error);
       }
     }
     this.#collecting = false;

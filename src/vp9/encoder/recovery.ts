@@ -39,13 +39,16 @@ export class Recovery {
     }
   }
 
+  /** Whether a restart is worth trying after this failure. */
+  mayHelp(error: unknown): error is EncoderError | DeviceError {
+    return (
+      this.#reasons.length < this.#most && (error instanceof EncoderError || error instanceof DeviceError)
+    );
+  }
+
   async #attempt(error: unknown, isWanted: () => boolean): Promise<boolean> {
     let failure = error;
-    while (
-      isWanted() &&
-      this.#reasons.length < this.#most &&
-      (failure instanceof EncoderError || failure instanceof DeviceError)
-    ) {
+    while (isWanted() && this.mayHelp(failure)) {
       this.#reasons.push(failure.message);
       try {
         await this.#restart();
