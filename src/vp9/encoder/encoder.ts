@@ -207,7 +207,7 @@ export class Encoder extends EncoderEvents implements Disposable {
       } catch (error) {
         this.#rescue();
         this.#checkSince(epoch);
-        if (!(await this.#recovers(error, epoch))) throw this.#fail(error);
+        if (!this.#recovery.mayHelp(error) || !(await this.#recovers(error, epoch))) throw this.#fail(error);
       }
       void this.#collect();
     };
@@ -233,7 +233,8 @@ export class Encoder extends EncoderEvents implements Disposable {
     } catch (error) {
       const epoch = this.#epoch;
       this.#rescue();
-      if (epoch === this.#epoch && !(await this.#recovers(error, epoch))) this.#fail(error);
+      if (epoch !== this.#epoch) return flush;
+      if (!this.#recovery.mayHelp(error) || !(await this.#recovers(error, epoch))) this.#fail(error);
       void this.#collect();
     }
     return flush;
