@@ -1,9 +1,10 @@
 /** Many commands in one guest that has booted once. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bootGuest, type Guest, GuestError } from "../../src/exports/guest.ts";
+import { openFds } from "../os/open-fds.ts";
 
 const BOOT_MS = 120_000;
 const TIMEOUT_MS = 60_000;
@@ -132,7 +133,7 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
     async () => {
       const counts = async () => {
         const { stdout } = await guest.run(["sh", "-c", "ps | grep -vc '\\['; ls /run/sessions | wc -l"]);
-        return { inside: stdout, here: readdirSync("/proc/self/fd").length };
+        return { inside: stdout, here: openFds("self") };
       };
       const before = await counts();
       for (let i = 0; i < 10; i++)

@@ -1,8 +1,9 @@
 /** Devices that come and go while a guest runs. */
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bootGuest, type Guest, GuestError, OptionError } from "../../src/exports/guest.ts";
+import { openFds } from "../os/open-fds.ts";
 import { children, settled } from "../vp9/encoder/rig.ts";
 
 const BOOT_MS = 120_000;
@@ -13,8 +14,7 @@ const MSIX_MODEL = `model:${join(import.meta.dir, "../model/models/bells.model.t
 const MODEL = `model:${join(import.meta.dir, "../../examples/edu/edu.model.ts")}`;
 const DRIVER = "/vfiokit/test/guest/inside/plugged.ts";
 
-const fdsOf = (pid: number | "self") => readdirSync(`/proc/${pid}/fd`).length;
-const here = () => ({ fds: fdsOf("self"), children: children().length });
+const here = () => ({ fds: openFds("self"), children: children().length });
 const qemu = () =>
   children().find((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("qemu-system"))!;
 
@@ -69,7 +69,7 @@ test.each([
     expect(await driver.answer()).toEqual({ ready: true } as never);
     const inGuest = async () => (await guest.run(["ls", "/sys/bus/pci/devices", "/dev/vfio"])).stdout;
     const before = { inside: await inGuest(), here: here() };
-    const qemuFds = fdsOf(qemu());
+    const qemuFds = openFds(qemu());
     const times = { plug: [] as number[], use: [] as number[], unplug: [] as number[] };
     let [fds, computed] = [0, 0];
     for (let round = 0; round < rounds; round++) {
@@ -94,7 +94,7 @@ test.each([
     );
     expect({ inside: await inGuest(), here: await settled(here, before.here) }).toEqual(before);
     // Files that the guest reads come and go; a leak would be one at least a round.
-    expect(fdsOf(qemu()) - qemuFds).toBeLessThan(rounds / 2);
+    expect(openFds(qemu()) - qemuFds).toBeLessThan(rounds / 2);
     await driver.close();
     expect(await driver.ended).toMatchObject({ exitCode: 0, stderr: "" });
   },

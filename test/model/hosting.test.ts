@@ -1,11 +1,12 @@
 /** Hosting a model that anybody may have written: what it prints, and what fails while it starts. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { openDevice } from "../../src/index.ts";
 import { startModel } from "../../src/model/hosting/process.ts";
 import { serveModel } from "../../src/model/hosting/served.ts";
 import { startTrustingModel } from "../../src/model/hosting/trusting.ts";
 import { parseModelSpec, registerModel } from "../../src/model/models.ts";
+import { openFiles } from "../os/open-fds.ts";
 import { children } from "../vp9/encoder/rig.ts";
 import { tempFolder, until } from "./rig.ts";
 
@@ -116,14 +117,7 @@ test("a model that failed is told to whoever waits for its end, also when nobody
 });
 
 test("models that come and go in one process leave no descriptor", async () => {
-  const open = () =>
-    readdirSync("/proc/self/fd").flatMap((fd) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`);
-      } catch {
-        return []; // the listing's own
-      }
-    });
+  const open = () => openFiles("self");
   const run = async (name: string) => {
     const clients = { socketPath: socketPath(name) };
     const started = await startModel({ model: parseModelSpec(`model:vp9${query}`), clients, log });

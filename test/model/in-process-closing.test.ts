@@ -3,12 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { openModel } from "../../src/exports/model.ts";
 import { openEncoder } from "../../src/index.ts";
 import vp9 from "../../src/vp9/model/vp9.model.ts";
+import { openFds } from "../os/open-fds.ts";
 import { until } from "../scripts/rig.ts";
 import { noise } from "../vp9/model/stream-rig.ts";
 
 setDefaultTimeout(60_000);
 
-const descriptors = () => readdirSync("/proc/self/fd").length;
+const descriptors = () => openFds("self");
 /** Bun names the threads of its Workers so. */
 const workers = () =>
   readdirSync("/proc/self/task").filter(

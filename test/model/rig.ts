@@ -1,7 +1,7 @@
 /** What the model's tests share: the program as a child process, and messages that no polite client would send. */
 import { ptr } from "bun:ffi";
 import { expect } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PciDevice } from "../../src/device/device.ts";
@@ -33,8 +33,6 @@ export function tempFolder(): Disposable & { readonly path: string } {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** Descriptors that a process has open. */
-export const openFds = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 /** How often memory of this name is mapped in a process. */
 export const mappings = (pid: number, name: string) =>
   readFileSync(`/proc/${pid}/maps`, "latin1")

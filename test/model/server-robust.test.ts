@@ -12,10 +12,10 @@ import { IrqIndex, RegionIndex } from "../../src/protocol/vfio.ts";
 import { Command } from "../../src/protocol/vfio-user.ts";
 import { registers } from "../../src/vp9/contract/registers.ts";
 import { looseMemfd, truncate } from "../os/loose-memfd.ts";
+import { openFds } from "../os/open-fds.ts";
 import {
   concat,
   mappings,
-  openFds,
   pack,
   QEMU_VERSION,
   type RawClient,

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DeviceError, type PciDevice } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/device/open.ts";
+import { openFds } from "../../os/open-fds.ts";
 import { dmaRequests, type ServerName } from "./hostile-servers.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "vfiokit-"));
@@ -28,7 +29,7 @@ afterAll(async () => {
 function held() {
   const maps = readFileSync("/proc/self/maps", "utf8").split("\n");
   return {
-    descriptors: readdirSync("/proc/self/fd").length,
+    descriptors: openFds("self"),
     mappings: maps.filter((line) => /memfd:(hostile|vfiokit-dma)/.test(line)).length,
   };
 }

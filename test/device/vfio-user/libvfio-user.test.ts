@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openFds } from "../../os/open-fds.ts";
 import { type Event, parseExchange, unpackBytes } from "./exchange.ts";
 import { exchangePath, type SessionName, sessions } from "./session.ts";
 import { headerOf } from "./wire.ts";
@@ -20,14 +21,14 @@ async function replay(name: SessionName): Promise<void> {
   );
   try {
     await replayer.stdout.getReader().read();
-    const before = readdirSync("/proc/self/fd").length;
+    const before = openFds("self");
     let failure: unknown;
     try {
       sessions[name](`vfio-user:${socket}`, recording(name).source.alarmSeconds);
     } catch (error) {
       failure = error;
     }
-    const after = readdirSync("/proc/self/fd").length;
+    const after = openFds("self");
     const complaint = await new Response(replayer.stderr).text();
     if (complaint) throw new Error(complaint, { cause: failure });
     if (failure) throw failure;

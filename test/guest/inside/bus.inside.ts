@@ -15,6 +15,7 @@ import { BusError } from "../../../src/pci/bus/bus-error.ts";
 import { changeCommand } from "../../../src/pci/bus/enable.ts";
 import { listFunctions, type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
 import { rescan } from "../../../src/pci/bus/hotplug.ts";
+import { openFds } from "../../os/open-fds.ts";
 import { type Ended, tool, verb, verbAsNobody } from "./verb.ts";
 
 const RECORDS = "/run/vfiokit/bindings";
@@ -557,7 +558,7 @@ describe("doctor", () => {
 });
 
 test("50 rounds of bind, enable, rescan and release leave nothing behind", async () => {
-  const open = () => readdirSync("/proc/self/fd").length;
+  const open = () => openFds("self");
   const groups = () => readdirSync("/sys/kernel/iommu_groups").length;
   const children = () =>
     readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").split(" ").filter(Boolean).length;

@@ -2,20 +2,19 @@
  * A driver that runs all the time: the edu at 0000:00:01.0 computes without a pause. For each address on standard input the
  * driver binds and opens the edu there, talks to it (registers, DMA, interrupts) and closes it. Prints a line of JSON for each.
  */
-import { readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { openEdu } from "../../../examples/edu/edu.ts";
 import { bind } from "../../../src/exports/bus.ts";
 import { openDevice } from "../../../src/index.ts";
 import { talkToEdu } from "../../model/edu-script.ts";
+import { openFds } from "../../os/open-fds.ts";
 
 const PAUSE_MS = 20;
 
 /** The descriptors that are open for 100 ms: Bun closes those of the shell that bind() ran on another thread, a moment later. */
 async function lastingFds(): Promise<number> {
   let fewest = Infinity;
-  for (let i = 0; i < 10; i++, await Bun.sleep(10))
-    fewest = Math.min(fewest, readdirSync("/proc/self/fd").length);
+  for (let i = 0; i < 10; i++, await Bun.sleep(10)) fewest = Math.min(fewest, openFds("self"));
   return fewest;
 }
 

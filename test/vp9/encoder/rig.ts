@@ -8,6 +8,7 @@ import {
 } from "../../../src/index.ts";
 import { frameTimeUs } from "../../../src/media/video.ts";
 import { CLIP, CLIP_FRAME_BYTES, CLIP_FRAMES } from "../../media/rig.ts";
+import { openFds } from "../../os/open-fds.ts";
 
 const clip = new Uint8Array(readFileSync(CLIP));
 
@@ -98,7 +99,7 @@ export async function settled<T>(look: () => T, expected: T): Promise<T> {
 export function holdings(): { fds: number; maps: number } {
   const maps = readFileSync("/proc/self/maps", "latin1").split("\n");
   return {
-    fds: readdirSync("/proc/self/fd").length,
+    fds: openFds("self"),
     maps: maps.filter((line) => line.includes("/")).length,
   };
 }

@@ -5,7 +5,8 @@ import { Command, Config } from "../../../src/pci/config-offsets.ts";
 import type { RegisterTable } from "../../../src/registers/table.ts";
 import { registers } from "../../../src/vp9/contract/registers.ts";
 import { COMPLETION_BYTES, Opcode } from "../../../src/vp9/contract/rings.ts";
-import { mappings, openFds, type Server, startServer, until } from "../../model/rig.ts";
+import { mappings, type Server, startServer, until } from "../../model/rig.ts";
+import { openFds } from "../../os/open-fds.ts";
 import { CommandCode, noise, Place, Rig, States } from "./stream-rig.ts";
 
 let slow: Server;
