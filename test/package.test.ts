@@ -228,7 +228,7 @@ describe("The packed package", () => {
         expect(packed.files).toContain(path.replace("./", ""));
     expect(Object.keys(exports).sort()).toEqual([...Object.keys(doors), "./package.json"].sort());
     expect(
-      packed.files.filter((path) => /^test|^scripts\/(bench|docs)|tsconfig|package-lock/.test(path)),
+      packed.files.filter((path) => /^test|^scripts\/(bench|campaign|docs)|tsconfig|package-lock/.test(path)),
     ).toEqual([]);
   });
 
@@ -283,7 +283,7 @@ describe("The packed package", () => {
     }
   });
 
-  test.each(["bench", "docs"])("says of %s that it needs a clone", async (verb) => {
+  test.each(["bench", "campaign", "docs"])("says of %s that it needs a clone", async (verb) => {
     const { exitCode, stderr } = await bash(byNpm, `npx vfiokit ${verb}`);
     expect(stderr).toContain(`${verb} is not in the package: it needs a clone of the project`);
     expect(exitCode).toBe(2);
@@ -331,7 +331,7 @@ describe("The packed package", () => {
 
   test("completes verbs, options and choices in bash, and leaves files to it", async () => {
     const verbs = Object.keys(manifest.scripts).flatMap((name) => /^(.*)\.ts$/.exec(name)?.[1] ?? []);
-    const here = verbs.filter((verb) => verb !== "bench" && verb !== "docs");
+    const here = verbs.filter((verb) => !["bench", "campaign", "docs"].includes(verb));
     expect((await completed("")).sort()).toEqual([...here, "complete"].sort());
     expect(await completed("en")).toEqual(["encode", "enable"]);
     for (const verb of here) expect(await completed(verb, "--he")).toEqual(["--help"]);

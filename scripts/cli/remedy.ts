@@ -10,7 +10,7 @@ export const verbNames = [
 /** Those that need the package's files, and are not in a standalone binary. */
 export const packageVerbNames = ["guest", "build"] as const;
 /** Those that need a clone of the project. */
-export const cloneVerbs: readonly string[] = ["bench", "docs"];
+export const cloneVerbs: readonly string[] = ["bench", "campaign", "docs"];
 
 /**
  * How verbs are run: each by its file in a clone; by the command `vfiokit`, alone or through npx; by a standalone binary of

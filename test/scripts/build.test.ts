@@ -41,7 +41,7 @@ interface Manifest {
 }
 const manifest = (await Bun.file(join(ROOT, "package.json")).json()) as Manifest;
 /** Each needs a clone. */
-const without = ["guest", "bench", "docs", "build"];
+const without = ["guest", "bench", "campaign", "docs", "build"];
 const verbs = Object.keys(manifest.scripts)
   .flatMap((name) => /^(.*)\.ts$/.exec(name)?.[1] ?? [])
   .filter((name) => !without.includes(name));

@@ -1,0 +1,4 @@
+/** All campaigns. */
+import type { Campaign } from "./campaign.ts";
+
+export const campaigns: readonly Campaign[] = [];
