@@ -1,13 +1,13 @@
 /** Serves a device model over vfio-user, in the foreground. */
 import { defineCommand } from "citty";
-import { listFaultKinds } from "../src/model/fault-injection.ts";
+import { faultForms, listFaultKinds } from "../src/model/fault-injection.ts";
 import { startModel } from "../src/model/hosting/process.ts";
 import { startTrustingModel } from "../src/model/hosting/trusting.ts";
 import { parseModelSpec } from "../src/model/models.ts";
 import { useOneHeap } from "../src/os/heap.ts";
 import { automaticNames, codecNames } from "../src/vp9/codec/engine.ts";
 import "../src/vp9/model/register.ts";
-import { faultKinds } from "../src/vp9/model/faults.ts";
+import { endpointFaultKinds } from "../src/vp9/model/faults.ts";
 import { twoColumns } from "./cli/layout.ts";
 import { wordError, wordMentions } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
@@ -43,7 +43,8 @@ Examples:
   bun run model.ts --socket /tmp/counter.sock ./counter.model.ts?period=5
 
 Faults of the encoder's model to inject, as a list such as stall@3=200,die@10:
-${twoColumns(listFaultKinds(faultKinds))}`,
+${twoColumns(listFaultKinds(endpointFaultKinds))}
+${faultForms("frame")}`,
   },
   args: {
     model: {

@@ -1,5 +1,6 @@
 /** A device model from register tables and handlers: the rest, from configuration space to the reset, follows from them. */
 import { freeBar, sizesOf } from "./bar-layout.ts";
+import { allFaultKinds } from "./common-faults.ts";
 import {
   advancedErrorReporting,
   buildConfigSpace,
@@ -13,7 +14,7 @@ import {
 } from "./config-space-model.ts";
 import type { ModelDefinition } from "./definition.ts";
 import type { Host } from "./device-model.ts";
-import { type Fault, type FaultKinds, parseFaults } from "./fault-injection.ts";
+import { type Fault, parseFaults } from "./fault-injection.ts";
 import type { BarDescriptions, CapabilitiesDescription, ModelDescription } from "./model-description.ts";
 import { msixLayout } from "./msix-bar.ts";
 
@@ -23,16 +24,6 @@ interface ModelData<Data> {
   readonly faults: readonly Fault<string>[];
   readonly data: Data;
 }
-
-/** Faults of every model. The event is an interrupt, unless the model counts other ones. */
-const commonFaults: FaultKinds<string> = {
-  event: "interrupt",
-  kinds: {
-    "drop-interrupt": { about: "interrupt N is not raised" },
-    die: { about: "the model is killed instead of raising interrupt N" },
-    ones: { about: "from interrupt N on every register reads as all ones, until the device is reset" },
-  },
-};
 
 /** A definition that `model:./FILE.ts` can name, as the file's default export. Throws RangeError: what can't be built, and why. */
 export function defineModel<const Bars extends BarDescriptions, Data = undefined>(
@@ -48,6 +39,7 @@ export function defineModel<const Bars extends BarDescriptions, Data = undefined
   const barBytes = sizesOf(description);
   const config = () => configOf(description, barBytes);
   config(); // refuses ids and capabilities that can't be
+  const faultKinds = allFaultKinds(description.faults);
   const definition: ModelDefinition<ModelData<Data>> = {
     title,
     options: [...options, "fault"],
@@ -59,7 +51,7 @@ export function defineModel<const Bars extends BarDescriptions, Data = undefined
     }),
     prepare: async (setup) => {
       const query = setup.options.toString();
-      const faults = parseFaults(setup.options.get("fault") ?? "", description.faults ?? commonFaults);
+      const faults = parseFaults(setup.options.get("fault") ?? "", faultKinds);
       const prepared = await description.prepare?.(setup);
       const data = { query, faults, data: prepared?.data as Data };
       return { about: "", release: () => {}, ...prepared, data };
@@ -71,7 +63,7 @@ export function defineModel<const Bars extends BarDescriptions, Data = undefined
         new HandledDevice({
           bars: description.bars,
           interrupts: description.interrupts ?? {},
-          ...{ barBytes, host, faults },
+          ...{ barBytes, host, faults, faultKinds },
           countsInterrupts: description.faults === undefined,
           config: config(),
           options: new URLSearchParams(query),

@@ -6,6 +6,8 @@ import type { DmaTable } from "./dma.ts";
 /** A device model as the vfio-user server calls it. `defineModel` makes one from register tables. */
 export interface DeviceModel extends Partial<Disposable> {
   readonly config: ConfigSpaceModel;
+  /** An injected fault: reads of configuration space fail. */
+  readonly configFails?: boolean;
   /** BAR 0 to 5; undefined if there is none. */
   readonly bars: readonly (BarModel | undefined)[];
   readonly msiVectors: number;

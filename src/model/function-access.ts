@@ -27,8 +27,10 @@ export class FunctionAccess {
 
   /** Throws RequestError, HandlerError. */
   read(target: BarModel | "config" | "rom", offset: number, to: Uint8Array): void {
-    if (target === "config") this.#model.config.read(offset, to);
-    else if (target === "rom") to.fill(0);
+    if (target === "config") {
+      if (this.#model.configFails) throw new RequestError(constants.errno.EIO);
+      this.#model.config.read(offset, to);
+    } else if (target === "rom") to.fill(0);
     else if (!this.#decodes(target)) to.fill(0xff);
     else if (target.kind === "memory") to.set(target.bytes(offset, to.byteLength));
     else target.read(offset, to);

@@ -1,6 +1,7 @@
 /** The device of a model that defineModel describes. */
 import { fence } from "../os/access.ts";
 import { elementName, isReadable, isWritable, type RegisterTable, widthMistake } from "../registers/table.ts";
+import { CommonFaults } from "./common-faults.ts";
 import type { ConfigSpaceModel } from "./config-space-model.ts";
 import {
   type BarModel,
@@ -10,7 +11,7 @@ import {
   RequestError,
   type Wakeup,
 } from "./device-model.ts";
-import { type Fault, FaultPlan } from "./fault-injection.ts";
+import { type Fault, type FaultKinds, FaultPlan } from "./fault-injection.ts";
 import { SharedMemoryBar } from "./memory-bar.ts";
 import type { BarDescriptions, ModelDescription, ModelDevice, ModelHandlers } from "./model-description.ts";
 import { MsixBar } from "./msix-bar.ts";
@@ -24,6 +25,7 @@ export interface HandledDeviceOptions {
   readonly host: Host;
   readonly options: URLSearchParams;
   readonly faults: readonly Fault<string>[];
+  readonly faultKinds: FaultKinds<string>;
   /** Whether each interrupt is an event that faults count. */
   readonly countsInterrupts: boolean;
   create(device: ModelDevice): ModelHandlers;
@@ -31,6 +33,9 @@ export interface HandledDeviceOptions {
 
 /** Bun's arrays have no more. */
 const MOST_VIEW_BYTES = 2 ** 32;
+
+/** Injected faults that leave no interrupt. */
+const INSTEAD_OF_AN_INTERRUPT = ["drop-interrupt", "die", "self-reset"];
 
 interface Timer {
   readonly dueMs: number;
@@ -47,7 +52,7 @@ export class HandledDevice implements DeviceModel {
   readonly #msix: MsixBar | undefined;
   readonly #files: readonly (RegisterFile | undefined)[];
   readonly #memories: readonly (SharedMemoryBar | undefined)[];
-  readonly #faults: FaultPlan<string>;
+  readonly #faults: CommonFaults;
   /** The file that has each register. */
   readonly #fileOf = new Map<string, RegisterFile>();
   #handlers: ModelHandlers = {};
@@ -55,8 +60,6 @@ export class HandledDevice implements DeviceModel {
   #wakeups: Wakeup[] = [];
   #endings: (() => void)[] = [];
   #kept: { readonly value: unknown } | undefined;
-  /** An injected fault: every register reads as all ones until a reset. */
-  #silent = false;
   readonly #told = new Set<string>();
   #isResetting = true;
 
@@ -65,7 +68,12 @@ export class HandledDevice implements DeviceModel {
     this.config = given.config;
     this.#given = given;
     this.#host = given.host;
-    this.#faults = new FaultPlan(given.faults);
+    this.#faults = new CommonFaults(new FaultPlan(given.faults, given.faultKinds), {
+      raise: () => this.#host.raise(),
+      die: () => this.#host.die(),
+      after: (delayMs, act) => void this.#timers.add({ dueMs: performance.now() + delayMs, act }),
+      reset: () => this.reset(),
+    });
     this.#memories = bars.map((bar, index) =>
       bar && "memoryBytes" in bar ? new SharedMemoryBar(`model-bar${index}`, barBytes[index]!) : undefined,
     );
@@ -82,6 +90,10 @@ export class HandledDevice implements DeviceModel {
         : this.#memories[index];
     });
     this.#powerOn(() => this.#create());
+  }
+
+  get configFails(): boolean {
+    return this.#faults.configFails;
   }
 
   get wakeups(): readonly Wakeup[] {
@@ -134,7 +146,7 @@ export class HandledDevice implements DeviceModel {
   #powerOn(create: () => ModelHandlers): void {
     this.#timers = new Set();
     this.#wakeups = [];
-    this.#silent = false;
+    this.#faults.reset();
     this.#told.clear();
     this.#host.lower();
     this.#handlers = {};
@@ -208,11 +220,11 @@ export class HandledDevice implements DeviceModel {
       sizeBytes,
       io,
       read: (offset, to) => {
-        if (this.#silent) to.fill(0xff);
+        if (this.#faults.silent) to.fill(0xff);
         else file.read(offset, to);
       },
       write: (offset, from) => {
-        if (this.#silent) return;
+        if (this.#faults.silent) return;
         try {
           file.write(offset, from);
         } catch (error) {
@@ -252,19 +264,12 @@ export class HandledDevice implements DeviceModel {
     }
   }
 
-  #strike(): ReadonlySet<string> {
-    const struck = this.#faults.strike();
-    if (struck.has("die")) this.#host.die();
-    if (struck.has("ones")) this.#silent = true;
-    return struck;
-  }
-
   #raise(vector = 0): void {
     const vectors = Math.max(1, this.msiVectors, this.msixVectors);
     if (!Number.isInteger(vector) || vector < 0 || vector >= vectors)
       throw new RangeError(`vector ${vector} is raised; the last one is ${vectors - 1}`);
-    const struck = this.#given.countsInterrupts ? this.#strike() : undefined;
-    if (!struck?.has("drop-interrupt")) this.#host.raise(vector);
+    const struck = this.#given.countsInterrupts ? this.#faults.strike() : undefined;
+    if (!INSTEAD_OF_AN_INTERRUPT.some((kind) => struck?.has(kind))) this.#host.raise(vector);
   }
 
   #memory(bar: number): SharedMemoryBar {
@@ -289,6 +294,7 @@ export class HandledDevice implements DeviceModel {
       if (!config.busMaster) this.#tell(what, "bus mastering is off");
       return config.busMaster;
     };
+    const isMapped = () => !this.#faults.takeUnmapped();
     /** The result of an access to the host's memory, which logs one that failed. */
     const logged = <T>(result: T): T => {
       if (!result) {
@@ -332,15 +338,15 @@ export class HandledDevice implements DeviceModel {
       readMemory: (address, sizeBytes) => {
         if (!mayMaster("a DMA read")) return undefined;
         const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
-        return logged(dma.read(address, bytes)) ? bytes : undefined;
+        return logged(isMapped() && dma.read(address, bytes)) ? bytes : undefined;
       },
       writeMemory: (address, bytes) => {
         if (!mayMaster("a DMA write")) return false;
         fence();
-        return logged(dma.write(address, bytes));
+        return logged(isMapped() && dma.write(address, bytes));
       },
       holdMemory: (address, sizeBytes, write) =>
-        config.busMaster ? dma.resolve(address, sizeBytes, write) : undefined,
+        config.busMaster && isMapped() ? dma.resolve(address, sizeBytes, write) : undefined,
       logUnsupportedRequest: () => config.logUnsupportedRequest(),
       memory: (bar) => {
         const memory = this.#memory(bar);
@@ -351,7 +357,7 @@ export class HandledDevice implements DeviceModel {
         return memory.bytes(0, memory.sizeBytes);
       },
       holdBar: (bar, offset, sizeBytes) => this.#memory(bar).resolve(offset, sizeBytes),
-      strike: () => this.#strike(),
+      strike: () => this.#faults.strike(),
       takeDelayMs: () => this.#faults.takeDelayMs(),
       log: (line) => this.#host.log(line),
     };

@@ -2,7 +2,7 @@
 import type { Register, RegisterTable, ValueOf } from "../registers/table.ts";
 import type { ExpressType } from "./config-space-model.ts";
 import type { ModelSetup, PreparedModel } from "./definition.ts";
-import type { FaultKinds } from "./fault-injection.ts";
+import type { FaultKinds, Strikes } from "./fault-injection.ts";
 import type { DmaRange } from "./shared-mapping.ts";
 
 /** A BAR: registers, memory, or none. */
@@ -34,8 +34,8 @@ export interface ModelDescription<Bars extends BarDescriptions = BarDescriptions
   /** Names of the options that a spec may have, `model:NAME?OPTION=VALUE`. */
   readonly options?: readonly string[];
   /**
-   * Faults that the option `fault` can inject. `device.strike` counts their event, and carries out die and ones if they are among
-   * them. Default: die, ones and drop-interrupt, and each interrupt is an event.
+   * Faults that the option `fault` can inject besides those of every model, and the event that `device.strike` counts. Without
+   * them each interrupt is an event.
    */
   readonly faults?: FaultKinds<string>;
   /** Runs first, in the main thread, which alone can start other threads. */
@@ -158,8 +158,11 @@ export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   memory(bar: number): Uint8Array;
   /** A memory BAR's memory, as by `holdMemory`. Undefined if not all of it is inside. */
   holdBar(bar: number, offset: number, sizeBytes: number): DmaRange[] | undefined;
-  /** Counts an event of `faults`, carries out die and ones, and returns the names of the faults that strike it. */
-  strike(): ReadonlySet<string>;
+  /**
+   * Counts an event of `faults`, carries out the faults of every model that strike it, except drop-interrupt, and returns all that
+   * do, by name, with the milliseconds for which each does.
+   */
+  strike(): Strikes;
   /** How long an injected fault delays the next event; 0 if asked again. */
   takeDelayMs(): number;
   log(line: string): void;

@@ -15,9 +15,11 @@ export const MAGIC = 0x45395056;
 /** The interface's version here, in VERSION.MAJOR: counts incompatible changes. */
 export const INTERFACE_MAJOR = 1;
 /** The interface's version here, in VERSION.MINOR: counts additions. */
-export const INTERFACE_MINOR = 1;
+export const INTERFACE_MINOR = 2;
 /** The minor version that added SETTINGS, RATE_CONTROL.Q, and a submission's QUANTIZER and BITRATE. */
 export const SETTINGS_MINOR = 1;
+/** The minor version that added CHECK to submissions and completions. */
+export const CHECK_MINOR = 2;
 /** Size of BAR0, which holds the registers. */
 export const REGISTER_BYTES = 4096;
 /** Size of the window, BAR1. */

@@ -36,7 +36,7 @@ export const submissionFields = {
     offset: 8,
     bits: 32,
     about:
-      "Bit 0, FORCE_KEY: make this a key frame. Bit 1, QUANTIZER, and bit 2, BITRATE: those fields are given",
+      "Bit 0, FORCE_KEY: make this a key frame. Bit 1, QUANTIZER, bit 2, BITRATE, and bit 3, CHECK: those fields are given",
   },
   SOURCE_BYTES: {
     offset: 12,
@@ -59,6 +59,11 @@ export const submissionFields = {
   DURATION: { offset: 48, bits: 32, about: "Duration in ticks, 1 or more" },
   QUANTIZER: { offset: 52, bits: 32, about: "This frame's quantizer, 0 to 63, in place of rate control's" },
   BITRATE: { offset: 56, bits: 32, about: "The target from this frame on, as in the register BITRATE" },
+  CHECK: {
+    offset: 60,
+    bits: 32,
+    about: "CRC-32 (IEEE 802.3) of the entry's bytes 0 to 59. Interface 1.2",
+  },
 } as const satisfies EntryTable;
 /** Byte offsets in a submission. */
 export const Submission = offsets(submissionFields);
@@ -74,7 +79,7 @@ export const opcodes = {
 /** Codes of a submission's OPCODE, by name. */
 export const Opcode = codes(opcodes);
 /** Bits of a submission's FLAGS. */
-export const SubmitFlag = { FORCE_KEY: 1, QUANTIZER: 2, BITRATE: 4 } as const;
+export const SubmitFlag = { FORCE_KEY: 1, QUANTIZER: 2, BITRATE: 4, CHECK: 8 } as const;
 
 /** Size of an entry of a segment list. */
 export const SEGMENT_BYTES = 16;
@@ -100,6 +105,12 @@ export const completionFields = {
   PTS: { offset: 8, bits: 64, about: "Copied from the submission" },
   PACKET_BYTES: { offset: 16, bits: 32, about: "Size of the packet in bytes" },
   BUSY_US: { offset: 20, bits: 32, about: "Microseconds that the codec worked on it" },
+  CHECK: {
+    offset: 24,
+    bits: 32,
+    about:
+      "CRC-32 (IEEE 802.3) of the packet, then the entry's bytes 0 to 23, then SEQUENCE. Interface 1.2; 0 before",
+  },
   SEQUENCE: {
     offset: 28,
     bits: 32,
@@ -132,6 +143,7 @@ export const completionStatuses = {
   OUTPUT_FAULT: { code: 5, about: "The same for OUTPUT" },
   OUTPUT_TOO_SMALL: { code: 6, about: "The packet of PACKET_BYTES did not fit and is lost" },
   CODEC_FAILED: { code: 7, about: "The codec gave up on the frame" },
+  BAD_CHECK: { code: 8, about: "The submission is not what its CHECK was made of" },
 } as const;
 /** Codes of a completion's STATUS, by name. */
 export const CompletionStatus = codes(completionStatuses);

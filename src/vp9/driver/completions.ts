@@ -1,4 +1,5 @@
 /** The reading side of a stream's completion ring. It checks everything in a completion that can be checked. */
+import { completionCheck, EntryBuffer } from "../contract/check.ts";
 import {
   COMPLETION_BYTES,
   Completion,
@@ -62,12 +63,23 @@ function nameOf(tag: number): string {
   return tag === FLUSH_TAG ? "the flush" : `slot ${tag}`;
 }
 
+/** The stream that a ring is of. */
+export interface CompletionRingOptions {
+  /** How many temporal layers frames may have. */
+  readonly layers: number;
+  /** Frames that earlier rings of the stream completed. */
+  readonly framesBefore: number;
+  /** Whether the device writes CHECK. */
+  readonly hasCheck: boolean;
+  readonly fence: () => void;
+}
+
 export class CompletionRing {
   readonly #spec: string;
   readonly #memory: StreamMemory;
-  /** How many temporal layers frames may have. */
-  readonly #layers: number;
-  readonly #fence: () => void;
+  readonly #options: CompletionRingOptions;
+  /** The completion that is being taken: each word is read once, because the device could change it. */
+  readonly #entry = new EntryBuffer(COMPLETION_BYTES);
   /** In order of submission, which is also that of completion. */
   readonly #underWay: SubmittedFrame[] = [];
   /** Frames that it completed, with those before this ring. */
@@ -78,12 +90,11 @@ export class CompletionRing {
   #spoiled = false;
 
   /** Clears the ring: an earlier stream may have left the sequence numbers that this one waits for. */
-  constructor(spec: string, memory: StreamMemory, layers: number, framesBefore: number, fence: () => void) {
+  constructor(spec: string, memory: StreamMemory, options: CompletionRingOptions) {
     this.#spec = spec;
     this.#memory = memory;
-    this.#layers = layers;
-    this.#framesCompleted = framesBefore;
-    this.#fence = fence;
+    this.#options = options;
+    this.#framesCompleted = options.framesBefore;
     for (let at = 0; at < COMPLETION_BYTES << memory.ringLog2; at += 4)
       memory.write32(memory.completionRing + at, 0);
   }
@@ -135,24 +146,27 @@ export class CompletionRing {
     const entry = this.#next();
     if (entry === undefined) return undefined;
     // The sequence number is written last, so the rest must be read after it.
-    this.#fence();
+    this.#options.fence();
+    const { words } = this.#entry;
+    for (let i = 0; i < words.length; i++) words[i] = this.#memory.read32(entry + 4 * i);
     this.#completed = (this.#completed + 1) >>> 0;
     this.#spoiled = true;
-    const completed = this.#read(entry);
+    const completed = this.#read();
     this.#spoiled = false;
     return completed;
   }
 
-  #read(entry: number): CompletedFrame | "flushed" {
+  #read(): CompletedFrame | "flushed" {
     const memory = this.#memory;
-    const word = memory.read32(entry + Completion.STATUS);
-    const [status, flags] = [word & 0xffff, word >>> 16];
-    const index = this.#indexOf(entry, status);
+    const { view } = this.#entry;
+    const status = view.getUint16(Completion.STATUS, true);
+    const flags = view.getUint16(Completion.FLAGS, true);
+    const index = this.#indexOf(status);
     const submitted = this.#underWay[index]!;
     const { tag, times } = submitted;
     /** Its number in the stream, from 1. */
     const frame = () => this.#framesCompleted + this.#framesBefore(index) + 1;
-    const packetBytes = memory.read32(entry + Completion.PACKET_BYTES);
+    const packetBytes = view.getUint32(Completion.PACKET_BYTES, true);
     const ok = status === CompletionStatus.OK;
     if (status > CompletionStatus.DROPPED || (tag === FLUSH_TAG && !ok))
       throw this.#failed(tag, frame(), status, packetBytes);
@@ -160,11 +174,13 @@ export class CompletionRing {
     if (hasPacket !== packetBytes > 0)
       throw this.#corrupt(`is ${completionStatusName(status)} and has a packet of ${packetBytes} bytes`);
     if (tag === FLUSH_TAG) {
+      this.#check();
       this.#underWay.splice(index, 1);
       return "flushed";
     }
-    const busyUs = memory.read32(entry + Completion.BUSY_US);
+    const busyUs = view.getUint32(Completion.BUSY_US, true);
     if (!hasPacket) {
+      this.#check();
       this.#done(index);
       return { slot: tag, times, packet: undefined, key: false, layer: 0, busyUs };
     }
@@ -174,28 +190,37 @@ export class CompletionRing {
     if (!key && (submitted.forceKey || !this.#hasPacket))
       throw this.#corrupt(`has a delta frame, but frame ${frame()} must be a key frame`);
     const layer = (flags >>> CompletionLayer.shift) & CompletionLayer.mask;
-    if (layer >= this.#layers || (key && layer > 0))
-      throw this.#corrupt(
-        `has temporal layer ${layer}, but there are ${this.#layers}, and key frames are in 0`,
-      );
+    const { layers } = this.#options;
+    if (layer >= layers || (key && layer > 0))
+      throw this.#corrupt(`has temporal layer ${layer}, but there are ${layers}, and key frames are in 0`);
+    const packet = memory.packet(tag, packetBytes);
+    this.#check(packet);
     this.#hasPacket = true;
     this.#done(index);
-    return { slot: tag, times, packet: memory.packet(tag, packetBytes), key, layer, busyUs };
+    return { slot: tag, times, packet, key, layer, busyUs };
+  }
+
+  /** Throws EncoderError if the entry, or its packet, is not what the device made its CHECK of. */
+  #check(...packet: readonly Uint8Array[]): void {
+    if (!this.#options.hasCheck) return;
+    const check = completionCheck(this.#entry.bytes, packet);
+    if (check !== this.#entry.view.getUint32(Completion.CHECK, true))
+      throw this.#corrupt("or its packet is not what its CHECK was made of");
   }
 
   /**
    * Which submission a completion belongs to: the oldest one under way, or a later one that failed before
    * the codec had it. Throws EncoderError if it is neither.
    */
-  #indexOf(entry: number, status: number): number {
-    const read32 = (field: number) => this.#memory.read32(entry + field);
-    const tag = read32(Completion.TAG);
+  #indexOf(status: number): number {
+    const { view } = this.#entry;
+    const tag = view.getUint32(Completion.TAG, true);
     const index = this.#underWay.findIndex((submitted) => submitted.tag === tag);
     const submitted = this.#underWay[index];
     if (!submitted) throw this.#corrupt(`names tag 0x${tag.toString(16)}, which is not in flight`);
     if (index > 0 && status <= CompletionStatus.DROPPED)
       throw this.#corrupt(`is for ${nameOf(tag)}, but ${nameOf(this.#underWay[0]!.tag)} is next`);
-    const pts = (BigInt(read32(Completion.PTS + 4)) << 32n) | BigInt(read32(Completion.PTS));
+    const pts = view.getBigUint64(Completion.PTS, true);
     if (pts !== submitted.pts)
       throw this.#corrupt(`has PTS ${pts}, but ${nameOf(tag)} was submitted with ${submitted.pts}`);
     return index;

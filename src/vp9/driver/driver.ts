@@ -6,7 +6,8 @@ import { DeviceError, type Interrupt, type PciDevice } from "../../device/device
 import { frameSizeBytes } from "../../media/video.ts";
 import { openRegisters, type Registers } from "../../registers/access.ts";
 import { valueName } from "../../registers/fields.ts";
-import { INTERFACE_MAJOR, MAGIC, registers, SETTINGS_MINOR } from "../contract/registers.ts";
+import { EntryBuffer, submissionCheck } from "../contract/check.ts";
+import { CHECK_MINOR, INTERFACE_MAJOR, MAGIC, registers, SETTINGS_MINOR } from "../contract/registers.ts";
 import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../contract/rings.ts";
 import {
   type CompletedFrame,
@@ -32,6 +33,11 @@ const ALL_ONES = 0xffff_ffff;
 const { STATE } = registers.STATUS.fields;
 const State = STATE.values;
 
+function setAddress(view: DataView, offset: number, address: number): void {
+  view.setUint32(offset, address >>> 0, true);
+  view.setUint32(offset + 4, Math.floor(address / 2 ** 32), true);
+}
+
 /** Drives the endpoint frame by frame; `Encoder` is built on it. */
 export class EndpointDriver implements Disposable {
   readonly #device: PciDevice;
@@ -39,6 +45,9 @@ export class EndpointDriver implements Disposable {
   readonly #timeoutMs: number;
   /** Whether the device takes a frame's quantizer, and a new bitrate while it runs. */
   readonly hasFrameControl: boolean;
+  /** Whether rings have CHECK. */
+  readonly #hasCheck: boolean;
+  readonly #entry = new EntryBuffer(SUBMISSION_BYTES);
   #settings: StreamSettings | undefined;
   #memory: StreamMemory | undefined;
   #interrupt: Interrupt | undefined;
@@ -74,6 +83,7 @@ export class EndpointDriver implements Disposable {
       );
     }
     this.hasFrameControl = MINOR >= SETTINGS_MINOR && this.#registers.CAPS.readFields().FRAME_CONTROL === 1;
+    this.#hasCheck = MINOR >= CHECK_MINOR;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
   }
 
@@ -114,7 +124,10 @@ export class EndpointDriver implements Disposable {
 
   #ringFor({ temporalLayers }: StreamSettings, framesBefore: number): CompletionRing {
     const device = this.#device;
-    return new CompletionRing(device.spec, this.#stream, temporalLayers, framesBefore, () => device.fence());
+    return new CompletionRing(device.spec, this.#stream, {
+      ...{ layers: temporalLayers, framesBefore, hasCheck: this.#hasCheck },
+      fence: () => device.fence(),
+    });
   }
 
   /** Writes the settings and the rings, starts the stream and waits until it runs. */
@@ -212,22 +225,21 @@ export class EndpointDriver implements Disposable {
     const { tag: slot, forceKey = false, quantizer, bitrateKbps } = frame;
     const memory = this.#stream;
     memory.carryFrame(slot);
-    const entry = this.#nextEntry(slot, Opcode.ENCODE, frame.pts);
     this.#ring.expect(frame);
+    const { view } = this.#entry;
     const flags =
       (forceKey ? SubmitFlag.FORCE_KEY : 0) |
       (quantizer === undefined ? 0 : SubmitFlag.QUANTIZER) |
       (bitrateKbps === undefined ? 0 : SubmitFlag.BITRATE);
-    memory.write32(entry + Submission.FLAGS, flags);
-    memory.write32(entry + Submission.QUANTIZER, quantizer ?? 0);
-    memory.write32(entry + Submission.BITRATE, bitrateKbps ?? 0);
-    memory.write32(entry + Submission.SOURCE_BYTES, memory.frame(slot).byteLength);
-    memory.write64(entry + Submission.SOURCE, BigInt(memory.frameAddress(slot)));
-    memory.write32(entry + Submission.SEGMENTS, 0);
-    memory.write32(entry + Submission.OUTPUT_BYTES, memory.packetBytes);
-    memory.write64(entry + Submission.OUTPUT, BigInt(memory.packetAddress(slot)));
-    memory.write32(entry + Submission.DURATION, frame.duration);
-    this.#ringDoorbell();
+    view.setUint32(Submission.FLAGS, flags, true);
+    view.setUint32(Submission.QUANTIZER, quantizer ?? 0, true);
+    view.setUint32(Submission.BITRATE, bitrateKbps ?? 0, true);
+    view.setUint32(Submission.SOURCE_BYTES, memory.frame(slot).byteLength, true);
+    setAddress(view, Submission.SOURCE, memory.frameAddress(slot));
+    view.setUint32(Submission.OUTPUT_BYTES, memory.packetBytes, true);
+    setAddress(view, Submission.OUTPUT, memory.packetAddress(slot));
+    view.setUint32(Submission.DURATION, frame.duration, true);
+    this.#submitEntry(slot, Opcode.ENCODE, frame.pts);
   }
 
   /**
@@ -235,21 +247,24 @@ export class EndpointDriver implements Disposable {
    * DeviceError.
    */
   submitFlush(): void {
-    this.#nextEntry(FLUSH_TAG, Opcode.FLUSH, 0n);
     this.#ring.expect(FLUSH);
-    this.#ringDoorbell();
+    this.#entry.words.fill(0);
+    this.#submitEntry(FLUSH_TAG, Opcode.FLUSH, 0n);
   }
 
-  #nextEntry(tag: number, opcode: number, pts: bigint): number {
+  /** Writes the entry to the ring with these fields and its CHECK, and rings the doorbell. */
+  #submitEntry(tag: number, opcode: number, pts: bigint): void {
+    const { view, words, bytes } = this.#entry;
+    view.setUint32(Submission.TAG, tag, true);
+    view.setUint32(Submission.OPCODE, opcode, true);
+    view.setBigUint64(Submission.PTS, pts, true);
+    if (this.#hasCheck) {
+      view.setUint32(Submission.FLAGS, view.getUint32(Submission.FLAGS, true) | SubmitFlag.CHECK, true);
+      view.setUint32(Submission.CHECK, submissionCheck(bytes), true);
+    }
     const memory = this.#stream;
     const entry = memory.submissionRing + (this.#submitted % (1 << memory.ringLog2)) * SUBMISSION_BYTES;
-    memory.write32(entry + Submission.TAG, tag);
-    memory.write32(entry + Submission.OPCODE, opcode);
-    memory.write64(entry + Submission.PTS, pts);
-    return entry;
-  }
-
-  #ringDoorbell(): void {
+    for (let i = 0; i < words.length; i++) memory.write32(entry + 4 * i, words[i]!);
     this.#submitted = (this.#submitted + 1) >>> 0;
     // The entry must be in memory before the device is told of it.
     this.#device.fence();
@@ -268,7 +283,11 @@ export class EndpointDriver implements Disposable {
       const nowMs = performance.now();
       if (nowMs - startMs >= this.#timeoutMs) throw this.#timeOut();
       if (nowMs - lookedMs >= LOOK_MS) {
-        this.#state();
+        const state = this.#state();
+        if (state !== State.RUNNING)
+          throw new EncoderError(
+            `${this.#device.spec}: STATUS.STATE is ${valueName(STATE, state)}, but the stream is running: the device has reset itself`,
+          );
         lookedMs = nowMs;
       }
       announced = await this.#pause(Math.min(LOOK_MS, startMs + this.#timeoutMs - nowMs));

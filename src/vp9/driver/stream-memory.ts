@@ -31,7 +31,6 @@ export interface StreamMemory extends Disposable {
   /** Ring accesses; the address is a ring's plus the offset in it. */
   read32(address: number): number;
   write32(address: number, value: number): void;
-  write64(address: number, value: bigint): void;
 }
 
 const PAGE = 4096;
@@ -82,7 +81,6 @@ export function allocateHostMemory(device: PciDevice, slots: number, frameBytes:
     packet: (slot, sizeBytes) => dma.bytes(layout.packets + slot * packetBytes, sizeBytes).slice(),
     read32: (address) => dma.read32(address - dma.iova),
     write32: (address, value) => dma.write32(address - dma.iova, value),
-    write64: (address, value) => dma.write64(address - dma.iova, value),
     [Symbol.dispose]: () => dma[Symbol.dispose](),
   };
 }
@@ -137,7 +135,6 @@ export function openWindowMemory(
     },
     read32: (address) => window.read32(address),
     write32: (address, value) => window.write32(address, value),
-    write64: (address, value) => window.write64(address, value),
     [Symbol.dispose]: () => {},
   };
 }

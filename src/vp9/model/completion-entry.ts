@@ -1,5 +1,6 @@
 /** Writes entries of a completion ring. */
 import { fence } from "../../os/access.ts";
+import { completionCheck, EntryBuffer } from "../contract/check.ts";
 import { COMPLETION_BYTES, Completion } from "../contract/rings.ts";
 import type { Stream } from "./submissions.ts";
 
@@ -10,10 +11,13 @@ export interface CompletionEntry {
   readonly pts: bigint;
   readonly packetBytes: number;
   readonly busyUs: number;
+  /** The packet in pieces, for CHECK. */
+  readonly packet: readonly Uint8Array[];
+  /** An injected fault: changes the entry's bytes on their way. */
+  readonly spoil?: (bytes: Uint8Array) => void;
 }
 
-const entry = new DataView(new ArrayBuffer(COMPLETION_BYTES));
-const bytes = new Uint8Array(entry.buffer);
+const { view: entry, bytes } = new EntryBuffer(COMPLETION_BYTES);
 
 /** Writes the entry that follows `count` others; false if the ring can't be reached. */
 export function writeCompletion(
@@ -28,6 +32,8 @@ export function writeCompletion(
   entry.setUint32(Completion.PACKET_BYTES, completion.packetBytes, true);
   entry.setUint32(Completion.BUSY_US, completion.busyUs, true);
   entry.setUint32(Completion.SEQUENCE, count + 1, true);
+  entry.setUint32(Completion.CHECK, completionCheck(bytes, completion.packet), true);
+  completion.spoil?.(bytes);
   const slot = completions + (count % entries) * COMPLETION_BYTES;
   const last = Completion.SEQUENCE;
   if (!memory.write(slot, bytes.subarray(0, last))) return false;

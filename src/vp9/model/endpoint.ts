@@ -5,6 +5,7 @@ import { getField } from "../../registers/fields.ts";
 import type { CodecResult } from "../codec/jobs.ts";
 import { frameLayout } from "../codec/layout.ts";
 import type { CodecLink } from "../codec/pool.ts";
+import { EntryBuffer } from "../contract/check.ts";
 import { registers } from "../contract/registers.ts";
 import {
   COMPLETION_BYTES,
@@ -17,10 +18,11 @@ import {
 } from "../contract/rings.ts";
 import { capabilities } from "./codec-identity.ts";
 import { writeCompletion } from "./completion-entry.ts";
+import { EndpointFaults } from "./endpoint-faults.ts";
 import { endpointMemory, findFrame } from "./endpoint-memory.ts";
 import { InterruptModeration } from "./interrupt-moderation.ts";
 import { BadValue, type RegisterName, readStreamSettings } from "./stream-settings.ts";
-import { controlsAreValid, parseSubmission, type SubmissionEntry } from "./submission-entry.ts";
+import { arrivedWhole, controlsAreValid, parseSubmission, type SubmissionEntry } from "./submission-entry.ts";
 import { type Stream, Submissions, type Submitted } from "./submissions.ts";
 
 /** The result of a submission. */
@@ -28,6 +30,7 @@ interface Outcome {
   readonly status: number;
   readonly flags?: number;
   readonly packetBytes?: number;
+  readonly packet?: readonly Uint8Array[];
   readonly busyUs?: number;
 }
 
@@ -70,16 +73,15 @@ export class Vp9Endpoint {
   #stream: Stream | undefined;
   /** Cancels taking the ring's further entries, which waits for its turn. */
   #cancelMore: (() => void) | undefined;
-  /** Results that a stall holds back, and what cancels letting them go. */
+  readonly #faults: EndpointFaults;
+  /** Results that a fault holds back, in their order, and what cancels letting the first one go. */
   readonly #held: CodecResult[] = [];
   #cancelLetGo: (() => void) | undefined;
-  /** An injected fault: nothing completes any more. */
-  #dead = false;
   #frames = 0;
   #bytes = 0;
   #busyUs = 0;
 
-  readonly #entry = new DataView(new ArrayBuffer(SUBMISSION_BYTES));
+  readonly #entry = new EntryBuffer(SUBMISSION_BYTES);
 
   constructor(device: ModelDevice<typeof registers>, work: CodecWork) {
     this.#device = device;
@@ -87,6 +89,7 @@ export class Vp9Endpoint {
     this.#codec = work.codec;
     this.#submissions = work.submissions;
     this.#moderation = new InterruptModeration(device);
+    this.#faults = new EndpointFaults(device);
     device.set("CODEC", this.#codec.identity);
     device.set("CAPS", capabilities(this.#codec.identity));
     device.onReadable(this.#codec.bell, () => this.#onResults(this.#codec.take()));
@@ -177,7 +180,9 @@ export class Vp9Endpoint {
     this.#device.set("ERROR", 0);
     this.#device.set("STATUS", State.IDLE);
     this.#moderation.forget();
-    this.#letGo();
+    this.#cancelLetGo?.();
+    this.#cancelLetGo = undefined;
+    for (const result of this.#held.splice(0)) this.#finish(result);
     this.#submissions.end(this.#codec.close(this.#work.nextJob()));
   }
 
@@ -213,7 +218,7 @@ export class Vp9Endpoint {
     this.#cancelMore?.();
     this.#cancelMore = undefined;
     const stream = this.#stream;
-    if (!stream || this.#device.get("STATUS") !== State.RUNNING) return;
+    if (!stream || this.#device.get("STATUS") !== State.RUNNING || !this.#faults.takesSubmissions) return;
     if (!this.#mayReach(stream)) return this.#fail(ErrorCode.BUS_MASTER_OFF);
     const tail = this.#device.get("SQ_TAIL");
     const underWay = (this.#device.get("SQ_HEAD") - this.#device.get("CQ_TAIL")) >>> 0;
@@ -225,13 +230,11 @@ export class Vp9Endpoint {
       if (this.#submissions.pieces >= HELD_PIECES) return;
       if (work >= TURN_PIECES) return this.#takeMoreSoon();
       const slot = this.#device.get("SQ_HEAD") % stream.entries;
-      if (
-        !stream.memory.read(stream.submissions + slot * SUBMISSION_BYTES, new Uint8Array(this.#entry.buffer))
-      ) {
+      if (!stream.memory.read(stream.submissions + slot * SUBMISSION_BYTES, this.#entry.bytes))
         return this.#failRing(stream);
-      }
+      this.#faults.spoil(this.#entry.bytes);
       this.#count("SQ_HEAD");
-      const entry = parseSubmission(this.#entry);
+      const entry = parseSubmission(this.#entry.view);
       const segments = Math.min(entry.segments, MAX_SEGMENTS);
       const heldBefore = this.#submissions.pieces;
       this.#submit(stream, entry);
@@ -248,6 +251,7 @@ export class Vp9Endpoint {
     const { opcode, tag, flags, pts, duration, segments, output, outputBytes } = entry;
     const isFrame = opcode !== Opcode.FLUSH;
     const submitted: Submitted = { stream, isFrame, tag, pts, output, outputBytes, source: [] };
+    if (!arrivedWhole(this.#entry)) return this.#complete(submitted, { status: CompletionStatus.BAD_CHECK });
     const id = this.#work.nextJob();
     if (!isFrame) {
       this.#submissions.add(id, submitted);
@@ -279,24 +283,33 @@ export class Vp9Endpoint {
   // Completions
 
   #onResults(results: readonly CodecResult[]): void {
-    for (const result of results) {
-      const submitted = this.#submissions.get(result.id);
-      const stallMs =
-        submitted?.isFrame && submitted.stream === this.#stream ? this.#device.takeDelayMs() : 0;
-      if (stallMs > 0) {
-        this.#cancelLetGo?.();
-        this.#cancelLetGo = this.#device.after(stallMs, () => this.#letGo());
+    this.#held.push(...results);
+    this.#finishHeld();
+  }
+
+  /** Finishes results up to the first that a fault holds back. */
+  #finishHeld(): void {
+    while (!this.#cancelLetGo) {
+      const result = this.#held.shift();
+      if (!result) return;
+      const delayMs = this.#delayMs(result);
+      if (delayMs === 0) {
+        this.#finish(result);
+        continue;
       }
-      if (this.#cancelLetGo) this.#held.push(result);
-      else this.#finish(result);
+      this.#held.unshift(result);
+      this.#cancelLetGo = this.#device.after(delayMs, () => {
+        this.#cancelLetGo = undefined;
+        this.#finish(this.#held.shift()!);
+        this.#finishHeld();
+      });
     }
   }
 
-  /** Ends a stall. */
-  #letGo(): void {
-    this.#cancelLetGo?.();
-    this.#cancelLetGo = undefined;
-    for (const result of this.#held.splice(0)) this.#finish(result);
+  #delayMs({ id, busyUs }: CodecResult): number {
+    const submitted = this.#submissions.get(id);
+    const isWaitedFor = submitted?.isFrame && submitted.stream === this.#stream;
+    return isWaitedFor ? this.#faults.takeDelayMs(busyUs) : 0;
   }
 
   #finish(result: CodecResult): void {
@@ -335,26 +348,24 @@ export class Vp9Endpoint {
     this.#bytes += packetBytes;
     const key = packets.some(({ key }) => key) ? CompletionFlag.KEY : 0;
     const flags = key | ((packets[0]?.layer ?? 0) << CompletionLayer.shift);
-    return { status: CompletionStatus.OK, flags, packetBytes, busyUs };
+    const packet = packets.map(({ data }) => data);
+    return { status: CompletionStatus.OK, flags, packetBytes, packet, busyUs };
   }
 
   /** Writes a completion and announces it, unless an injected fault prevents that. */
   #complete(
     { stream, isFrame, tag, pts }: Submitted,
-    { status, flags = 0, packetBytes = 0, busyUs = 0 }: Outcome,
+    { status, flags = 0, packetBytes = 0, packet = [], busyUs = 0 }: Outcome,
   ): void {
-    const struck = isFrame ? this.#device.strike() : undefined;
-    if (struck?.has("wedge") || struck?.has("ones") || struck?.has("die")) this.#dead = true;
-    if (this.#dead) return;
-    const failed = status > CompletionStatus.DROPPED;
-    if (failed) this.#count("ERRORS");
-    else if (isFrame) this.#frames++;
-    if (isFrame && this.#submissions.idle) this.#count("STALLS");
-
-    const sequence = this.#device.get("CQ_TAIL");
-    const entry = { tag: struck?.has("corrupt") ? ~tag : tag, status, flags, pts, packetBytes, busyUs };
-    if (!writeCompletion(stream, sequence, entry)) return this.#failRing(stream);
-    this.#count("CQ_TAIL");
-    if (!struck?.has("drop-interrupt")) this.#moderation.completed(!isFrame);
+    const entry = { tag, status, flags, pts, packetBytes, busyUs, packet };
+    const { entries, isAnnounced } = this.#faults.complete(entry, isFrame);
+    for (const one of entries) {
+      if (one.status > CompletionStatus.DROPPED) this.#count("ERRORS");
+      else if (isFrame) this.#frames++;
+      if (isFrame && this.#submissions.idle) this.#count("STALLS");
+      if (!writeCompletion(stream, this.#device.get("CQ_TAIL"), one)) return this.#failRing(stream);
+      this.#count("CQ_TAIL");
+    }
+    if (entries.length > 0 && isAnnounced) this.#moderation.completed(!isFrame);
   }
 }

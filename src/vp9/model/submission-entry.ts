@@ -1,4 +1,5 @@
 /** Parses an entry of a submission ring. */
+import { type EntryBuffer, submissionCheck } from "../contract/check.ts";
 import { registers } from "../contract/registers.ts";
 import { Submission, SubmitFlag } from "../contract/rings.ts";
 
@@ -40,6 +41,12 @@ export function parseSubmission(entry: DataView): SubmissionEntry {
 }
 
 const KNOWN_FLAGS = Object.values(SubmitFlag).reduce<number>((all, bit) => all | bit, 0);
+
+/** Whether it is what its CHECK was made of, if it has one. */
+export function arrivedWhole({ view, bytes }: EntryBuffer): boolean {
+  const hasCheck = (view.getUint32(Submission.FLAGS, true) & SubmitFlag.CHECK) !== 0;
+  return !hasCheck || view.getUint32(Submission.CHECK, true) === submissionCheck(bytes);
+}
 
 /** Whether its flags are known, and what they announce is in range. */
 export function controlsAreValid({ flags, quantizer, bitrateKbps }: SubmissionEntry): boolean {

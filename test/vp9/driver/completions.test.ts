@@ -159,6 +159,27 @@ describe("a completion that can't be right ends the encoding, and the frames bef
       /completion 5 has a delta frame, but frame 5 must be a key frame/,
     ],
     [
+      "a packet a byte shorter",
+      5,
+      2,
+      { [Completion.PACKET_BYTES]: (word) => word - 1 },
+      /completion 5 or its packet is not what its CHECK was made of: the device or its memory is corrupt$/,
+    ],
+    [
+      "another time that the codec took",
+      5,
+      2,
+      { [Completion.BUSY_US]: (word) => word ^ 1 },
+      /completion 5 or its packet is not what its CHECK was made of/,
+    ],
+    [
+      "a flush with another CHECK",
+      FLUSH,
+      2,
+      { [Completion.CHECK]: (word) => word ^ 0x8000_0000 },
+      /completion 10 or its packet is not what its CHECK was made of/,
+    ],
+    [
       "a flush with a packet",
       FLUSH,
       2,

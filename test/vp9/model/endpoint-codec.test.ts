@@ -18,6 +18,7 @@ import {
   Submission,
 } from "../../../src/vp9/contract/rings.ts";
 import { CodecWork, Vp9Endpoint } from "../../../src/vp9/model/endpoint.ts";
+import { endpointFaultKinds } from "../../../src/vp9/model/faults.ts";
 import { modelConfigSpace } from "../endpoint-config.ts";
 import { CommandCode, WINDOW } from "./stream-rig.ts";
 
@@ -51,6 +52,7 @@ function open() {
     host: { dma: new DmaTable(), raise: () => void raised++, lower: () => {}, die: () => {}, log: () => {} },
     options: new URLSearchParams(),
     faults: [],
+    faultKinds: endpointFaultKinds,
     countsInterrupts: false,
     create: (device) => new Vp9Endpoint(device as ModelDevice<typeof registers>, work).handlers,
   });

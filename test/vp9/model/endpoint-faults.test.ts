@@ -4,7 +4,7 @@ import type { PciDevice } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/index.ts";
 import { parseFaults } from "../../../src/model/fault-injection.ts";
 import { MAGIC } from "../../../src/vp9/contract/registers.ts";
-import { faultKinds } from "../../../src/vp9/model/faults.ts";
+import { endpointFaultKinds } from "../../../src/vp9/model/faults.ts";
 import { LIMIT_MS, PROGRAM, type Server, startServer, until } from "../../model/rig.ts";
 import { Rig, States } from "./stream-rig.ts";
 
@@ -126,7 +126,7 @@ test("die: the model is killed before the frame completes", async () => {
 test("several faults can be injected, and a frame that fails counts as one, too", async () => {
   using faulty = await open("corrupt@1,drop-interrupt@2,wedge@3");
   const { rig } = faulty;
-  expect(await rig.outcome({ tag: 1, flags: 8 })).toMatchObject({
+  expect(await rig.outcome({ tag: 1, flags: 16 })).toMatchObject({
     tag: 0xffff_fffe,
     status: "BAD_DESCRIPTOR",
   });
@@ -145,7 +145,10 @@ const nonsense: [string, string][] = [
   ["wedge@1.5", "wedge@1.5"],
   ["wedge@x", "wedge@x"],
   ["stall@3", "stall@3"],
-  ["wedge@3=5", "wedge@3=5"],
+  ["wedge@0", "wedge@0"],
+  ["wedge@0.", "wedge@0."],
+  ["stall@0.5", "stall@0.5"],
+  ["seed=x", "seed=x"],
   ["stall@3=", "stall@3="],
   ["stall@3=fast", "stall@3=fast"],
   ["constructor@1", "constructor@1"],
@@ -155,17 +158,21 @@ const nonsense: [string, string][] = [
 ];
 test("a list of faults that makes no sense is refused, naming the part, and saying what there is", () => {
   for (const [list, part] of nonsense) {
-    expect(() => parseFaults(list, faultKinds)).toThrow(`unknown fault "${part}"; frames count from 1:\n`);
-    for (const kind of Object.keys(faultKinds.kinds))
-      expect(() => parseFaults(list, faultKinds)).toThrow(`\n  ${kind}@N`);
+    const parse = () => parseFaults(list, endpointFaultKinds);
+    expect(parse).toThrow(`unknown fault "${part}". A fault is KIND@N, at frame N, counted from 1; `);
+    for (const kind of Object.keys(endpointFaultKinds.kinds)) expect(parse).toThrow(`\n  ${kind}@N`);
   }
 });
 
 test("a list of faults is read in order; an empty one has none", () => {
-  expect(parseFaults("", faultKinds)).toEqual([]);
-  expect(parseFaults("stall@3=200,die@10,", faultKinds)).toEqual([
-    { kind: "stall", at: 3, delayMs: 200 },
-    { kind: "die", at: 10, delayMs: 0 },
+  expect(parseFaults("", endpointFaultKinds)).toEqual([]);
+  expect(parseFaults("stall@3=200,die@10,", endpointFaultKinds)).toEqual([
+    { kind: "stall", at: 3, forMs: 200, seed: 1 },
+    { kind: "die", at: 10, forMs: 0, seed: 1 },
+  ]);
+  expect(parseFaults("corrupt@0.01,seed=7,ones@2=50", endpointFaultKinds)).toEqual([
+    { kind: "corrupt", at: 0.01, forMs: 0, seed: 7 },
+    { kind: "ones", at: 2, forMs: 50, seed: 7 },
   ]);
 });
 

@@ -77,8 +77,9 @@ const edge = (rig: Rig) => rig.iova(rig.memory?.sizeBytes ?? WINDOW_BYTES);
 const failing: [string, string, (rig: Rig) => Partial<Entry>][] = [
   ["an unknown opcode", "BAD_DESCRIPTOR", () => ({ opcode: 3 })],
   ["opcode 0, an entry never filled", "BAD_DESCRIPTOR", () => ({ opcode: 0 })],
-  ["an unknown flag", "BAD_DESCRIPTOR", () => ({ flags: 8 })],
-  ["all flags", "BAD_DESCRIPTOR", () => ({ flags: 0xffff_ffff })],
+  ["an unknown flag", "BAD_DESCRIPTOR", () => ({ flags: 16 })],
+  ["all flags but CHECK", "BAD_DESCRIPTOR", () => ({ flags: 0xffff_fff7 })],
+  ["a CHECK that is wrong", "BAD_CHECK", () => ({ flags: SubmitFlag.CHECK, check: 1 })],
   ["a quantizer of 64", "BAD_DESCRIPTOR", () => ({ flags: SubmitFlag.QUANTIZER, quantizer: 64 })],
   ["a bitrate of 0", "BAD_DESCRIPTOR", () => ({ flags: SubmitFlag.BITRATE, bitrate: 0 })],
   ["a bitrate of 2^32 - 1", "BAD_DESCRIPTOR", () => ({ flags: SubmitFlag.BITRATE, bitrate: 0xffff_ffff })],

@@ -46,6 +46,7 @@ export interface Entry {
   duration: number;
   quantizer: number;
   bitrate: number;
+  check: number;
 }
 
 export interface Completed {
@@ -203,6 +204,7 @@ export class Rig implements Disposable {
       duration: 1,
       quantizer: 0,
       bitrate: 0,
+      check: 0,
       ...entry,
     };
     const view = new DataView(new ArrayBuffer(SUBMISSION_BYTES));
@@ -218,6 +220,7 @@ export class Rig implements Disposable {
     view.setUint32(Submission.DURATION, full.duration, true);
     view.setUint32(Submission.QUANTIZER, full.quantizer, true);
     view.setUint32(Submission.BITRATE, full.bitrate, true);
+    view.setUint32(Submission.CHECK, full.check, true);
     this.put(Place.SQ + (n % this.entries) * SUBMISSION_BYTES, new Uint8Array(view.buffer));
   }
 
