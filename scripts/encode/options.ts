@@ -82,7 +82,7 @@ function frameList(text: string | undefined): ReadonlySet<number> {
 export const inputOptions = ["size", "fps", "format", "range", "pixel-aspect"] as const;
 
 type Arguments = Readonly<Record<string, unknown>> & {
-  readonly [name in "rc" | "speed" | "threads" | "timeout"]: string;
+  readonly [name in "rc" | "speed" | "threads" | "timeout" | "recover-timeout"]: string;
 } & {
   readonly [name in
     | "in-flight"
@@ -122,6 +122,7 @@ export function readOptions(args: Arguments) {
     path: args.path as TransferPath | undefined,
     inFlight: whole("in-flight", args["in-flight"], 1, 1023),
     recover: whole("recover", args.recover, 0, 1000),
+    recoverTimeoutMs: whole("recover-timeout", args["recover-timeout"], 0, 86_400)! * 1000,
     timeoutMs: whole("timeout", args.timeout, 1, 86_400)! * 1000,
     frames,
     skip,

@@ -66,7 +66,7 @@ export class Outcome {
     if (this.#told) return;
     this.#told = true;
     this.inform(
-      (this.report?.recoveries ?? []).map((why) => `the device was reset and went on after this: ${why}`),
+      (this.report?.recoveries ?? []).map((why) => `the encoding went on after this failure: ${why}`),
     );
     await this.#said;
     const { json, output } = this.#asked;

@@ -124,9 +124,15 @@ const verbArgs = {
   },
   recover: {
     type: "string",
-    default: "0",
+    default: "3",
     valueHint: "N",
-    description: "Reset a failed device and go on, N times at most",
+    description: "Make a failed device go on, N times at most",
+  },
+  "recover-timeout": {
+    type: "string",
+    default: "30",
+    valueHint: "S",
+    description: "Seconds to look for a device that is gone",
   },
   frames: {
     type: "string",
@@ -190,8 +196,19 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const output = args.output;
   if (!output)
     throw new UsageError("say where the video goes: -o OUT.webm, -o OUT.ivf, or -o - for standard output");
-  const { config, path, inFlight, timeoutMs, recover, frames, skip, forceKey, rawVideo, container } =
-    readOptions(args);
+  const {
+    config,
+    path,
+    inFlight,
+    timeoutMs,
+    recover,
+    recoverTimeoutMs,
+    frames,
+    skip,
+    forceKey,
+    rawVideo,
+    container,
+  } = readOptions(args);
   const isIn = containerFor(output, container);
   const described = inputOptions.find((name) => args[name] !== undefined);
   if (input === undefined && described)
@@ -221,7 +238,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const startMs = performance.now();
   try {
     outcome.report = await encodeFile(source, () => openPacketWriter(output, video, input, container), {
-      encoder: { device: own ?? spec, path, inFlight, timeoutMs, recover },
+      encoder: { device: own ?? spec, path, inFlight, timeoutMs, recover, recoverTimeoutMs },
       config,
       frames,
       skip,

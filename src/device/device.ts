@@ -122,6 +122,8 @@ export interface DmaMemory extends Disposable {
   write64(offset: number, value: bigint): void;
   /** A view of a part, for data. Must not be used after dispose. */
   bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer>;
+  /** Takes the memory from the device. What `bytes` gave can be used until the result is disposed of, even if the device is not open any more. */
+  detach(): Disposable;
 }
 
 /** A device can't be opened or used: what was tried, on which object, why it failed, and what to do. */

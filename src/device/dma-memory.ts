@@ -1,6 +1,7 @@
 import { read32, write32, write64 } from "../os/access.ts";
+import { SystemError } from "../os/errno.ts";
 import type { Mapping } from "../os/memory.ts";
-import type { DmaMemory } from "./device.ts";
+import { DeviceError, type DmaMemory } from "./device.ts";
 
 /** Memory of this process that a device accesses at `iova`. `unmapThere` removes the device's mapping. */
 export class MappedDma implements DmaMemory {
@@ -42,6 +43,19 @@ export class MappedDma implements DmaMemory {
 
   bytes(offset?: number, sizeBytes?: number): Uint8Array<ArrayBuffer> {
     return this.#mapping.bytes(offset, sizeBytes);
+  }
+
+  detach(): Disposable {
+    if (this.#held) {
+      this.#held = false;
+      try {
+        this.#unmapThere();
+      } catch (error) {
+        // A device that is gone has no mapping left.
+        if (!(error instanceof SystemError || error instanceof DeviceError)) throw error;
+      }
+    }
+    return this.#mapping;
   }
 
   unmapHere(): void {

@@ -1,5 +1,5 @@
 /** Opens a function of this machine's PCI bus through the best backend that works. */
-import { isAddress } from "../pci/bus/address.ts";
+import { canonicalAddress, isAddress } from "../pci/bus/address.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
 import { openConfigFile } from "../pci/bus/config-file.ts";
 import { type PciFunction, readFunction } from "../pci/bus/functions.ts";
@@ -17,6 +17,12 @@ const SPEC = /^(?:(vfio|sysfs):)?(.*)$/;
 /** Whether a spec names a function of this machine's PCI bus. */
 export function isPciSpec(spec: string): boolean {
   return isAddress(SPEC.exec(spec)?.[2] ?? "");
+}
+
+/** The address in a spec that names a function of this machine's PCI bus. */
+export function addressOf(spec: string): string | undefined {
+  const address = SPEC.exec(spec)?.[2] ?? "";
+  return isAddress(address) ? canonicalAddress(address) : undefined;
 }
 
 /** Throws DeviceError. */

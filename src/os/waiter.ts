@@ -1,3 +1,6 @@
+/** The longest timer of the event loop. */
+const MOST_MS = 2 ** 31 - 1;
+
 /** One waiter at a time on Bun's event loop, with a time limit. */
 export class Waiter {
   readonly #of: string;
@@ -12,7 +15,8 @@ export class Waiter {
   async wait(timeoutMs: number): Promise<void> {
     if (this.#wake) throw new Error(`another waiter is already waiting for this ${this.#of}`);
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
+      // A timer of the event loop that is longer, or infinite, would be due at once.
+      const timer = timeoutMs <= MOST_MS ? setTimeout(resolve, timeoutMs) : undefined;
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

@@ -20,7 +20,7 @@ test(
       "bun run bind.ts 00:01.0 > /dev/null || exit 1",
       "head -c 61440 /dev/zero > in.yuv",
       // The model is killed when its second frame would complete.
-      "bun run encode.ts in.yuv --size 64x64 --fps 10 --timeout 30 --quiet -o out.ivf 2> /dev/null && exit 1",
+      "bun run encode.ts in.yuv --size 64x64 --fps 10 --timeout 30 --recover 0 --quiet -o out.ivf 2> /dev/null && exit 1",
       ...verbs.map((verb) => `bun run ${verb} 2>&1; echo "exit code $?"`),
     ];
     const output: string[] = [];

@@ -287,6 +287,7 @@ describe("what is said", () => {
       "-o",
       output(),
       "--json",
+      "--recover=0",
       "--device",
       "model:vp9?fault=die@5",
     );
@@ -673,7 +674,8 @@ describe("a device that fails is exit code 1:", () => {
   ])("%s, and the frames before are in the output", async (fault, message) => {
     for (const path of ["dma", "window"]) {
       const file = output();
-      const ended = await encode(y4m, "-o", file, "--device", `model:vp9?fault=${fault}`, "--path", path);
+      const device = ["--device", `model:vp9?fault=${fault}`, "--path", path, "--recover", "0"];
+      const ended = await encode(y4m, "-o", file, ...device);
       expectFailure(ended, 1, message);
       expect(ended.stderr).toContain("holds the 4 frames before that");
       expect(decodableFrames(file)).toBe(4);
@@ -685,7 +687,7 @@ describe("a device that fails is exit code 1:", () => {
     "killed in the middle, and the %s holds what was encoded before",
     async (ending) => {
       const file = output(ending);
-      const options = ["--size", "320x192", "--quiet", "--device", OWN_PROCESS];
+      const options = ["--size", "320x192", "--quiet", "--recover", "0", "--device", OWN_PROCESS];
       const running = startScript("encode.ts", "/dev/zero", ...options, "-o", file);
       await until(() => sizeOf(file) > 2000, "some packets in the output");
       const [model] = running.find("hosting/child.ts");
@@ -697,7 +699,7 @@ describe("a device that fails is exit code 1:", () => {
   );
 
   test("while the input delivers nothing, told at once", async () => {
-    const device = ["--device", "model:vp9?fault=die@3"];
+    const device = ["--device", "model:vp9?fault=die@3", "--recover", "0"];
     const running = start(["bun", "run", "encode.ts", "-", ...RAW, "-o", output(), ...device], {
       stdin: "pipe",
     });

@@ -82,6 +82,8 @@ export class CompletionRing {
   readonly #entry = new EntryBuffer(COMPLETION_BYTES);
   /** In order of submission, which is also that of completion. */
   readonly #underWay: SubmittedFrame[] = [];
+  /** The bitrate of the last completed frame that changed it. */
+  bitrateKbps: number | undefined;
   /** Frames that it completed, with those before this ring. */
   #framesCompleted: number;
   #completed = 0;
@@ -233,7 +235,8 @@ export class CompletionRing {
   }
 
   #done(index: number): void {
-    this.#underWay.splice(index, 1);
+    const [submitted] = this.#underWay.splice(index, 1);
+    this.bitrateKbps = submitted?.bitrateKbps ?? this.bitrateKbps;
     this.#framesCompleted++;
   }
 

@@ -4,11 +4,9 @@
  */
 import { DeviceError, type Interrupt, type PciDevice } from "../../device/device.ts";
 import { frameSizeBytes } from "../../media/video.ts";
-import { openRegisters, type Registers } from "../../registers/access.ts";
+import type { Registers } from "../../registers/access.ts";
 import { valueName } from "../../registers/fields.ts";
-import { EntryBuffer, submissionCheck } from "../contract/check.ts";
-import { CHECK_MINOR, INTERFACE_MAJOR, MAGIC, registers, SETTINGS_MINOR } from "../contract/registers.ts";
-import { Opcode, SUBMISSION_BYTES, Submission, SubmitFlag } from "../contract/rings.ts";
+import { registers } from "../contract/registers.ts";
 import {
   type CompletedFrame,
   CompletionRing,
@@ -19,6 +17,8 @@ import {
   type SubmittedFrame,
 } from "./completions.ts";
 import { describeFailure, EncoderError } from "./failure.ts";
+import { type Endpoint, identify } from "./identify.ts";
+import { RemovalRequest } from "./removal-request.ts";
 import {
   allocateHostMemory,
   openWindowMemory,
@@ -26,6 +26,7 @@ import {
   type TransferPath,
 } from "./stream-memory.ts";
 import { type StreamSettings, writeSettings } from "./stream-settings.ts";
+import { SubmissionWriter } from "./submission-writer.ts";
 
 /** After this long without a sign of life the driver checks the device itself. */
 const LOOK_MS = 100;
@@ -33,26 +34,30 @@ const ALL_ONES = 0xffff_ffff;
 const { STATE } = registers.STATUS.fields;
 const State = STATE.values;
 
-function setAddress(view: DataView, offset: number, address: number): void {
-  view.setUint32(offset, address >>> 0, true);
-  view.setUint32(offset + 4, Math.floor(address / 2 ** 32), true);
+/** A stream that is set up. */
+interface DriverStream {
+  readonly path: TransferPath;
+  readonly inFlight: number;
+  /** With the bitrate of the last frame that was completed. */
+  settings: StreamSettings;
+  memory: StreamMemory;
+  ring: CompletionRing;
+  /** What a restart submits again, until it has done so. */
+  again: readonly SubmittedFrame[] | undefined;
 }
 
 /** Drives the endpoint frame by frame; `Encoder` is built on it. */
 export class EndpointDriver implements Disposable {
-  readonly #device: PciDevice;
-  readonly #registers: Registers<typeof registers>;
+  #endpoint: Endpoint;
   readonly #timeoutMs: number;
-  /** Whether the device takes a frame's quantizer, and a new bitrate while it runs. */
-  readonly hasFrameControl: boolean;
-  /** Whether rings have CHECK. */
-  readonly #hasCheck: boolean;
-  readonly #entry = new EntryBuffer(SUBMISSION_BYTES);
-  #settings: StreamSettings | undefined;
-  #memory: StreamMemory | undefined;
+  readonly #writer = new SubmissionWriter();
+  #running: DriverStream | undefined;
+  /** Memory of devices that are gone: callers may still fill frames there. */
+  readonly #left: Disposable[] = [];
+  #isLeft = false;
   #interrupt: Interrupt | undefined;
+  #removal: RemovalRequest | undefined;
   #submitted = 0;
-  #completions: CompletionRing | undefined;
   /** Completions found although no interrupt announced them. */
   missedInterrupts = 0;
   /** Time spent on taking completions and their packets. */
@@ -60,31 +65,22 @@ export class EndpointDriver implements Disposable {
 
   /** Checks that the device is the endpoint, and resets it. Throws EncoderError, DeviceError. */
   constructor(device: PciDevice, timeoutMs: number) {
-    this.#device = device;
+    this.#endpoint = identify(device);
     this.#timeoutMs = timeoutMs;
-    const bar = device.bars[0];
-    if (!bar?.sizeBytes)
-      throw new EncoderError(`${device.spec}: it has no BAR0, so it is not the VP9 encoder`);
-    this.#registers = openRegisters(registers, bar);
-    const magic = this.#registers.MAGIC.read();
-    if (magic === ALL_ONES)
-      throw new EncoderError(
-        `${device.spec}: every register reads as all ones: the device has gone away, or its memory decode is off`,
-      );
-    if (magic !== MAGIC) {
-      throw new EncoderError(
-        `${device.spec}: MAGIC reads 0x${magic.toString(16)}, not 0x${MAGIC.toString(16)}: this is not the VP9 encoder`,
-      );
-    }
-    const { MAJOR, MINOR } = this.#registers.VERSION.readFields();
-    if (MAJOR !== INTERFACE_MAJOR) {
-      throw new EncoderError(
-        `${device.spec}: its interface is ${MAJOR}.${MINOR}; this driver supports ${INTERFACE_MAJOR}`,
-      );
-    }
-    this.hasFrameControl = MINOR >= SETTINGS_MINOR && this.#registers.CAPS.readFields().FRAME_CONTROL === 1;
-    this.#hasCheck = MINOR >= CHECK_MINOR;
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
+  }
+
+  get #device(): PciDevice {
+    return this.#endpoint.device;
+  }
+
+  get #registers(): Registers<typeof registers> {
+    return this.#endpoint.registers;
+  }
+
+  /** Whether the device takes a frame's quantizer, and a new bitrate while it runs. */
+  get hasFrameControl(): boolean {
+    return this.#endpoint.hasFrameControl;
   }
 
   /** The codec behind the endpoint, e.g. "libvpx 1.12.0". */
@@ -95,45 +91,49 @@ export class EndpointDriver implements Disposable {
 
   /** How many frames can be under way at once; known after start. */
   get slots(): number {
-    return this.#stream.slots;
+    return this.#stream.memory.slots;
   }
 
-  get #stream(): StreamMemory {
-    if (!this.#memory) throw new EncoderError(`${this.#device.spec}: no stream is set up`);
-    return this.#memory;
-  }
-
-  get #ring(): CompletionRing {
-    if (!this.#completions) throw new EncoderError(`${this.#device.spec}: no stream is set up`);
-    return this.#completions;
+  get #stream(): DriverStream {
+    if (!this.#running) throw new EncoderError(`${this.#device.spec}: no stream is set up`);
+    return this.#running;
   }
 
   /** Sets up a stream and waits until the endpoint takes frames. Throws EncoderError, WindowTooSmall, DeviceError. */
   async start(settings: StreamSettings, path: TransferPath, inFlight: number): Promise<void> {
-    const frameBytes = frameSizeBytes(settings);
-    const device = this.#device;
-    this.#memory =
-      path === "dma"
-        ? allocateHostMemory(device, inFlight, frameBytes)
-        : openWindowMemory(device.bars[1]!, this.#registers.WINDOW_SIZE.read(), inFlight, frameBytes);
-    this.#settings = settings;
-    if (path === "dma") this.#armInterrupt();
-    this.#completions = this.#ringFor(settings, 0);
-    await this.#launch(settings);
+    const memory = this.#allocate(settings, path, inFlight);
+    this.#running = {
+      path,
+      inFlight,
+      settings,
+      memory,
+      ring: this.#ringIn(memory, settings),
+      again: undefined,
+    };
+    this.#armInterrupts(path);
+    await this.#launch(this.#running);
   }
 
-  #ringFor({ temporalLayers }: StreamSettings, framesBefore: number): CompletionRing {
+  #allocate(settings: StreamSettings, path: TransferPath, inFlight: number): StreamMemory {
+    const frameBytes = frameSizeBytes(settings);
     const device = this.#device;
-    return new CompletionRing(device.spec, this.#stream, {
-      ...{ layers: temporalLayers, framesBefore, hasCheck: this.#hasCheck },
+    return path === "dma"
+      ? allocateHostMemory(device, inFlight, frameBytes)
+      : openWindowMemory(device.bars[1]!, this.#registers.WINDOW_SIZE.read(), inFlight, frameBytes);
+  }
+
+  #ringIn(memory: StreamMemory, { temporalLayers }: StreamSettings, framesBefore = 0): CompletionRing {
+    const { device, hasCheck } = this.#endpoint;
+    return new CompletionRing(device.spec, memory, {
+      ...{ layers: temporalLayers, framesBefore, hasCheck },
       fence: () => device.fence(),
     });
   }
 
   /** Writes the settings and the rings, starts the stream and waits until it runs. */
-  async #launch(settings: StreamSettings): Promise<void> {
+  async #launch(stream: DriverStream): Promise<void> {
     const device = this.#device;
-    const memory = this.#stream;
+    const { settings, memory } = stream;
     writeSettings(this.#registers, device.spec, settings);
     this.#writeRings(memory);
     if (this.#interrupt) this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
@@ -141,7 +141,7 @@ export class EndpointDriver implements Disposable {
     this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
     const deadline = performance.now() + this.#timeoutMs;
     // If the stream is stopped during this wait, the caller that stops it reports that.
-    while (this.#memory === memory) {
+    while (this.#running === stream) {
       const state = this.#state();
       if (state === State.RUNNING) return;
       if (performance.now() >= deadline) {
@@ -164,9 +164,11 @@ export class EndpointDriver implements Disposable {
   }
 
   /** Without an interrupt the driver polls the completion ring, as it does on the window path. */
-  #armInterrupt(): void {
-    if (this.#interrupt || this.#device.interruptCount("msi") === 0) return;
-    this.#interrupt = this.#device.enableInterrupts("msi", 1)[0];
+  #armInterrupts(path: TransferPath): void {
+    const device = this.#device;
+    if (path === "dma" && !this.#interrupt && device.interruptCount("msi") > 0)
+      this.#interrupt = device.enableInterrupts("msi", 1)[0];
+    this.#removal ??= new RemovalRequest(device);
   }
 
   /** The stream's state. Throws EncoderError if it failed or the device is gone. */
@@ -181,36 +183,70 @@ export class EndpointDriver implements Disposable {
 
   /**
    * Resets the device after a failure, sets the stream up again, and submits what it had not completed: the first frame as a key
-   * frame, the others as they were. Throws as start does.
+   * frame, the others as they were. Throws as start does; it can then be called again.
    */
   async restart(): Promise<void> {
-    const memory = this.#stream;
-    const ring = this.#ring;
-    const settings = this.#settings!;
-    const again = ring.underWay;
+    const stream = this.#stream;
+    this.#removal?.check();
     this.#device.reset();
-    this.#completions = this.#ringFor(settings, ring.framesCompleted);
-    const [first] = again;
-    await this.#launch({
-      ...settings,
-      ...(first?.bitrateKbps !== undefined && { bitrateKbps: first.bitrateKbps }),
-    });
-    // The stream was reset, closed or replaced during the wait.
-    if (this.#memory !== memory) return;
-    for (const submitted of again) {
-      if (submitted.tag === FLUSH_TAG) this.submitFlush();
-      else this.#submit(submitted === first ? { ...submitted, forceKey: true } : submitted);
+    await this.#goOn(stream);
+  }
+
+  /** Lets go of a device that is gone: closing it leaves the frames in memory. Nothing but moveTo and stop may follow. */
+  leave(): void {
+    if (this.#isLeft) return;
+    if (this.#running) this.#left.push(this.#running.memory.detach());
+    this.#isLeft = true;
+    this.#disarm();
+  }
+
+  /** Goes on, as restart does, with the device in place of the one that was left. Throws as start and the constructor do. */
+  async moveTo(device: PciDevice): Promise<void> {
+    this.#endpoint = identify(device);
+    this.#isLeft = false;
+    const stream = this.#running;
+    if (!stream) return;
+    const before = stream.memory;
+    const memory = this.#allocate(stream.settings, stream.path, stream.inFlight);
+    if (memory.slots < before.slots) {
+      memory[Symbol.dispose]();
+      throw new EncoderError(
+        `${device.spec}: its window holds ${memory.slots} frames at once, and that of the device before held ${before.slots}`,
+      );
     }
+    const again = stream.again ?? stream.ring.underWay;
+    for (const { tag } of again) if (tag !== FLUSH_TAG) memory.frame(tag).set(before.frame(tag));
+    stream.memory = memory;
+    this.#armInterrupts(stream.path);
+    await this.#goOn(stream);
+  }
+
+  async #goOn(stream: DriverStream): Promise<void> {
+    const { ring } = stream;
+    const again = stream.again ?? ring.underWay;
+    stream.again = again;
+    const [first] = again;
+    const bitrateKbps = first?.bitrateKbps ?? ring.bitrateKbps ?? stream.settings.bitrateKbps;
+    stream.settings = { ...stream.settings, ...(bitrateKbps !== undefined && { bitrateKbps }) };
+    stream.ring = this.#ringIn(stream.memory, stream.settings, ring.framesCompleted);
+    await this.#launch(stream);
+    // The stream was reset, closed or replaced during the wait.
+    if (this.#running !== stream) return;
+    for (const submitted of again) {
+      const isFirst = submitted === first && submitted !== FLUSH;
+      this.#submit(isFirst ? { ...submitted, forceKey: true } : submitted);
+    }
+    stream.again = undefined;
   }
 
   /** Memory for the frame of a slot, to fill before it is submitted. */
   frame(slot: number): Uint8Array<ArrayBuffer> {
-    return this.#stream.frame(slot);
+    return this.#stream.memory.frame(slot);
   }
 
   /** Frames submitted, but not completed. */
   get framesUnderWay(): number {
-    return this.#completions?.frames ?? 0;
+    return this.#running?.ring.frames ?? 0;
   }
 
   /**
@@ -221,50 +257,11 @@ export class EndpointDriver implements Disposable {
     this.#submit({ tag: slot, pts: BigInt(pts), duration, times, ...control });
   }
 
-  #submit(frame: SubmittedFrame): void {
-    const { tag: slot, forceKey = false, quantizer, bitrateKbps } = frame;
-    const memory = this.#stream;
-    memory.carryFrame(slot);
-    this.#ring.expect(frame);
-    const { view } = this.#entry;
-    const flags =
-      (forceKey ? SubmitFlag.FORCE_KEY : 0) |
-      (quantizer === undefined ? 0 : SubmitFlag.QUANTIZER) |
-      (bitrateKbps === undefined ? 0 : SubmitFlag.BITRATE);
-    view.setUint32(Submission.FLAGS, flags, true);
-    view.setUint32(Submission.QUANTIZER, quantizer ?? 0, true);
-    view.setUint32(Submission.BITRATE, bitrateKbps ?? 0, true);
-    view.setUint32(Submission.SOURCE_BYTES, memory.frame(slot).byteLength, true);
-    setAddress(view, Submission.SOURCE, memory.frameAddress(slot));
-    view.setUint32(Submission.OUTPUT_BYTES, memory.packetBytes, true);
-    setAddress(view, Submission.OUTPUT, memory.packetAddress(slot));
-    view.setUint32(Submission.DURATION, frame.duration, true);
-    this.#submitEntry(slot, Opcode.ENCODE, frame.pts);
-  }
-
-  /**
-   * Asks the device to finish everything submitted so far; `take` returns "flushed" once it has. Throws
-   * DeviceError.
-   */
-  submitFlush(): void {
-    this.#ring.expect(FLUSH);
-    this.#entry.words.fill(0);
-    this.#submitEntry(FLUSH_TAG, Opcode.FLUSH, 0n);
-  }
-
-  /** Writes the entry to the ring with these fields and its CHECK, and rings the doorbell. */
-  #submitEntry(tag: number, opcode: number, pts: bigint): void {
-    const { view, words, bytes } = this.#entry;
-    view.setUint32(Submission.TAG, tag, true);
-    view.setUint32(Submission.OPCODE, opcode, true);
-    view.setBigUint64(Submission.PTS, pts, true);
-    if (this.#hasCheck) {
-      view.setUint32(Submission.FLAGS, view.getUint32(Submission.FLAGS, true) | SubmitFlag.CHECK, true);
-      view.setUint32(Submission.CHECK, submissionCheck(bytes), true);
-    }
-    const memory = this.#stream;
-    const entry = memory.submissionRing + (this.#submitted % (1 << memory.ringLog2)) * SUBMISSION_BYTES;
-    for (let i = 0; i < words.length; i++) memory.write32(entry + 4 * i, words[i]!);
+  #submit(submitted: SubmittedFrame): void {
+    const { memory, ring } = this.#stream;
+    if (submitted.tag !== FLUSH_TAG) memory.carryFrame(submitted.tag);
+    ring.expect(submitted);
+    this.#writer.write(memory, this.#submitted, submitted, this.#endpoint.hasCheck);
     this.#submitted = (this.#submitted + 1) >>> 0;
     // The entry must be in memory before the device is told of it.
     this.#device.fence();
@@ -272,14 +269,25 @@ export class EndpointDriver implements Disposable {
   }
 
   /**
-   * Waits until `take` has a completion to give. Throws EncoderError if the time limit passes or the stream
+   * Asks the device to finish everything submitted so far; `take` returns "flushed" once it has. Throws
+   * DeviceError.
+   */
+  submitFlush(): void {
+    this.#submit(FLUSH);
+  }
+
+  /**
+   * Waits until `take` has a completion to give, or the device is restarted or left. Throws EncoderError if the time limit passes or the stream
    * failed, DeviceError if the device can't be reached.
    */
   async waitForCompletion(): Promise<void> {
     const startMs = performance.now();
     let lookedMs = startMs;
     let announced = true;
-    while (!this.#ring.ready) {
+    this.#removal?.check();
+    const stream = this.#stream;
+    const { ring } = stream;
+    while (!ring.ready) {
       const nowMs = performance.now();
       if (nowMs - startMs >= this.#timeoutMs) throw this.#timeOut();
       if (nowMs - lookedMs >= LOOK_MS) {
@@ -291,6 +299,8 @@ export class EndpointDriver implements Disposable {
         lookedMs = nowMs;
       }
       announced = await this.#pause(Math.min(LOOK_MS, startMs + this.#timeoutMs - nowMs));
+      if (this.#running !== stream || stream.ring !== ring || this.#isLeft) return;
+      this.#removal?.check();
     }
     if (!announced) this.missedInterrupts++;
   }
@@ -306,7 +316,7 @@ export class EndpointDriver implements Disposable {
     const state = valueName(STATE, this.#state());
     const taken = this.#registers.SQ_HEAD.read();
     return new EncoderError(
-      `${this.#device.spec}: waited ${this.#timeoutMs} ms for a completion of ${this.#ring.waitingFor}; the device is ${state}, has taken ${taken} of ${this.#submitted} submissions and completed ${this.#registers.CQ_TAIL.read()}: it hangs, or its codec is slower than this limit`,
+      `${this.#device.spec}: waited ${this.#timeoutMs} ms for a completion of ${this.#stream.ring.waitingFor}; the device is ${state}, has taken ${taken} of ${this.#submitted} submissions and completed ${this.#registers.CQ_TAIL.read()}: it hangs, or its codec is slower than this limit`,
     );
   }
 
@@ -318,37 +328,50 @@ export class EndpointDriver implements Disposable {
    */
   take(): CompletedFrame | "flushed" | undefined {
     const startMs = performance.now();
-    const completed = this.#ring.take();
+    const completed = this.#stream.ring.take();
     if (completed) this.collectMs += performance.now() - startMs;
     return completed;
   }
 
   /** Ends the stream and drops the frames under way. */
   stop(): void {
-    if (!this.#memory) return;
+    const stream = this.#running;
+    if (!stream) return;
+    this.#running = undefined;
     try {
+      if (this.#isLeft) return;
       this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.STOP });
       // A read flushes the posted write: afterwards the device no longer touches the memory.
       this.#registers.STATUS.read();
     } finally {
-      const memory = this.#memory;
-      this.#memory = undefined;
-      this.#completions = undefined;
-      memory[Symbol.dispose]();
+      stream.memory[Symbol.dispose]();
+      for (const memory of this.#left.splice(0)) memory[Symbol.dispose]();
     }
   }
 
-  /** Stops the stream and releases the interrupt. Does not close the device. */
+  #disarm(): void {
+    const [interrupt, removal] = [this.#interrupt, this.#removal];
+    this.#interrupt = this.#removal = undefined;
+    try {
+      if (interrupt) this.#device.disableInterrupts("msi");
+      removal?.[Symbol.dispose]();
+    } catch (error) {
+      // A device that is gone has none.
+      if (!(error instanceof DeviceError)) throw error;
+    } finally {
+      interrupt?.[Symbol.dispose]();
+    }
+  }
+
+  /** Stops the stream and releases the interrupts. Does not close the device. */
   [Symbol.dispose](): void {
     try {
       this.stop();
-      if (this.#interrupt) this.#device.disableInterrupts("msi");
     } catch (error) {
       // A device that is gone has nothing to stop, and its last user got the error.
       if (!(error instanceof DeviceError)) throw error;
     } finally {
-      this.#interrupt?.[Symbol.dispose]();
-      this.#interrupt = undefined;
+      this.#disarm();
     }
   }
 }

@@ -31,6 +31,8 @@ export interface StreamMemory extends Disposable {
   /** Ring accesses; the address is a ring's plus the offset in it. */
   read32(address: number): number;
   write32(address: number, value: number): void;
+  /** Takes it from a device that is gone. Frames can still be read and written, until the result is disposed of. */
+  detach(): Disposable;
 }
 
 const PAGE = 4096;
@@ -81,6 +83,7 @@ export function allocateHostMemory(device: PciDevice, slots: number, frameBytes:
     packet: (slot, sizeBytes) => dma.bytes(layout.packets + slot * packetBytes, sizeBytes).slice(),
     read32: (address) => dma.read32(address - dma.iova),
     write32: (address, value) => dma.write32(address - dma.iova, value),
+    detach: () => dma.detach(),
     [Symbol.dispose]: () => dma[Symbol.dispose](),
   };
 }
@@ -135,6 +138,7 @@ export function openWindowMemory(
     },
     read32: (address) => window.read32(address),
     write32: (address, value) => window.write32(address, value),
+    detach: () => ({ [Symbol.dispose]: () => {} }),
     [Symbol.dispose]: () => {},
   };
 }

@@ -3,11 +3,13 @@ import type { PciDevice } from "../../device/device.ts";
 import type { EndpointDriver } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
+import type { EncodedChunkMetadata } from "./decoder-config.ts";
 import { EncodeQueue, EncoderEvents } from "./dequeue.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
 import { EncoderStream } from "./encoder-stream.ts";
-import { abortError, invalidState, isAbort } from "./exceptions.ts";
+import { abortError, invalidState, isAbort, OutputFailed } from "./exceptions.ts";
 import {
+  type EncodedChunk,
   type EncodeOptions,
   type EncoderOptions,
   type EncoderStatistics,
@@ -15,6 +17,7 @@ import {
   quantizerOf,
   type RawFrame,
 } from "./options.ts";
+import type { OwnedDevice } from "./owned-device.ts";
 import { Recovery } from "./recovery.ts";
 import { checkConfig, type EncoderSupport, isConfigSupported, settingsOf } from "./support.ts";
 
@@ -25,7 +28,7 @@ import { checkConfig, type EncoderSupport, isConfigSupported, settingsOf } from 
 export class Encoder extends EncoderEvents implements Disposable {
   readonly #options: EncoderOptions & { readonly path: TransferPath };
   readonly #driver: EndpointDriver;
-  readonly #ownedDevice: PciDevice | undefined;
+  readonly #owned: OwnedDevice | undefined;
   #state: "unconfigured" | "configured" | "closed" = "unconfigured";
   #failure: Error | undefined;
   /** Resolves when the device has been told of all calls so far. */
@@ -65,14 +68,14 @@ export class Encoder extends EncoderEvents implements Disposable {
   constructor(
     options: EncoderOptions & { readonly path: TransferPath },
     driver: EndpointDriver,
-    ownedDevice: PciDevice | undefined,
+    owned: OwnedDevice | undefined,
   ) {
     super();
     this.addEventListener("dequeue", (event) => this.ondequeue?.(event));
     this.#options = options;
     this.#driver = driver;
-    this.#recovery = new Recovery(() => driver.restart(), options.recover ?? 0);
-    this.#ownedDevice = ownedDevice;
+    this.#recovery = new Recovery(driver, owned, options.recover ?? 3);
+    this.#owned = owned;
   }
 
   /** "closed" after a failure, too; but the device is held until close. */
@@ -200,14 +203,18 @@ export class Encoder extends EncoderEvents implements Disposable {
       } finally {
         if (epoch === this.#epoch) this.#queue.remove();
       }
-      if (!buffer) this.#driver.frame(slot).set(bytes);
+      const place = this.#driver.frame(slot);
+      // A buffer that was lent before the device was lost has its own memory.
+      if (bytes !== place) place.set(bytes);
       const { timestamp, duration, pts, ticks } = times;
       try {
         this.#driver.submit(slot, pts, ticks, control, { timestamp, duration });
       } catch (error) {
         this.#rescue();
         this.#checkSince(epoch);
-        if (!this.#recovery.mayHelp(error) || !(await this.#recovers(error, epoch))) throw this.#fail(error);
+        const failure = await this.#recover(error, epoch);
+        if (failure) throw failure;
+        this.#checkSince(epoch);
       }
       void this.#collect();
     };
@@ -234,7 +241,7 @@ export class Encoder extends EncoderEvents implements Disposable {
       const epoch = this.#epoch;
       this.#rescue();
       if (epoch !== this.#epoch) return flush;
-      if (!this.#recovery.mayHelp(error) || !(await this.#recovers(error, epoch))) this.#fail(error);
+      await this.#recover(error, epoch);
       void this.#collect();
     }
     return flush;
@@ -273,7 +280,7 @@ export class Encoder extends EncoderEvents implements Disposable {
     try {
       this.#driver[Symbol.dispose]();
     } finally {
-      this.#ownedDevice?.[Symbol.dispose]();
+      this.#owned?.[Symbol.dispose]();
     }
   }
 
@@ -303,6 +310,7 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.#collecting = true;
     for (let epoch = this.#epoch; this.#running && (this.#driver.framesUnderWay > 0 || this.#flush); ) {
       try {
+        await this.#recovery.settled();
         epoch = this.#epoch;
         if (this.#deliverNext()) continue;
         try {
@@ -314,17 +322,22 @@ export class Encoder extends EncoderEvents implements Disposable {
           if (epoch === this.#epoch) throw error;
         }
       } catch (error) {
-        // Without a recovery at once: no chunk comes after a failure.
-        if (!this.#recovery.mayHelp(error) || !(await this.#recovers(error, epoch))) this.#fail(error);
+        if (error instanceof OutputFailed) this.#fail(error.cause);
+        else await this.#recover(error, epoch);
       }
     }
     this.#collecting = false;
   }
 
-  /** Whether the device goes on after a failure, or its stream was dropped during the attempt. */
-  async #recovers(error: unknown, epoch: number): Promise<boolean> {
+  /**
+   * Makes the device go on after a failure, or fails the encoder, at once where no recovery can help: no chunk comes after a
+   * failure. Returns what the encoder failed with.
+   */
+  async #recover(error: unknown, epoch: number): Promise<Error | undefined> {
+    if (!this.#recovery.mayHelp(error)) return this.#fail(error);
     const isWanted = () => epoch === this.#epoch;
-    return (await this.#recovery.from(error, isWanted)) || !isWanted();
+    const failure = await this.#recovery.from(error, isWanted);
+    return failure === undefined || !isWanted() ? undefined : this.#fail(failure);
   }
 
   /** Takes and delivers the next completion, in one turn; false if there is none. Throws as the driver's take. */
@@ -343,12 +356,17 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.#deviceUs += busyUs;
     stream!.releaseSlot(slot);
     if (!packet) this.#droppedFrames++;
-    else
-      this.#options.output(
-        { type: key ? "key" : "delta", ...times, data: packet },
-        stream!.nextMetadata(layer),
-      );
+    else this.#deliver({ type: key ? "key" : "delta", ...times, data: packet }, stream!.nextMetadata(layer));
     return true;
+  }
+
+  /** Throws OutputFailed. */
+  #deliver(chunk: EncodedChunk, metadata: EncodedChunkMetadata): void {
+    try {
+      this.#options.output(chunk, metadata);
+    } catch (error) {
+      throw new OutputFailed("the output callback failed", { cause: error });
+    }
   }
 
   /** Delivers the frames that a device completed before it failed: they are good. */

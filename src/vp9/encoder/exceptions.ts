@@ -15,3 +15,6 @@ export function invalidState(message: string): DOMException {
 export function notSupported(message: string): DOMException {
   return new DOMException(message, "NotSupportedError");
 }
+
+/** What the output callback threw, as the cause: it is no failure of the device, whatever it is. */
+export class OutputFailed extends Error {}

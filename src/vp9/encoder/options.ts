@@ -18,11 +18,13 @@ export interface EncoderOptions {
   /** How long a frame or a flush may take before the device counts as hung. Default 10,000. */
   readonly timeoutMs?: number;
   /**
-   * How often a failed device is reset and goes on, before the encoder fails: after a time-out, a corrupt completion, registers
-   * that read as all ones, or a codec's error. What it had not completed is encoded again, the first frame as a key frame.
-   * Default 0. A device that does not come back by a reset is not looked for.
+   * How often a failed device is made to go on, before the encoder fails: after a time-out, a corrupt completion, registers that
+   * read as all ones, a codec's error, a lost connection. It is reset; if that does not reach it, and the encoder opened it, it is
+   * looked for. What it had not completed is encoded again, the first frame as a key frame. Default 3.
    */
   readonly recover?: number | undefined;
+  /** How long to look for a device that is gone, in milliseconds: a model is started again, a server's socket tried, the bus rescanned. Default 30,000. */
+  readonly recoverTimeoutMs?: number | undefined;
   /** Takes each chunk, in the order of the frames. The metadata says how to decode them when that has changed. */
   readonly output: (chunk: EncodedChunk, metadata: EncodedChunkMetadata) => void;
   /** Called once when the encoder fails; pending calls reject with the same error. Only close releases the device. */
@@ -57,6 +59,7 @@ export const optionNames: Readonly<Record<keyof EncoderOptions, true>> = {
   inFlight: true,
   timeoutMs: true,
   recover: true,
+  recoverTimeoutMs: true,
   output: true,
   error: true,
 };

@@ -1,17 +1,22 @@
 /** Goes on after a device has failed: it is reset, and encodes again what it had not completed. */
 import { DeviceError } from "../../device/device.ts";
+import { DeviceLost } from "../../device/find-again.ts";
+import type { EndpointDriver } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
+import type { OwnedDevice } from "./owned-device.ts";
 
 /** How many recoveries there may be, and why there were some. */
 export class Recovery {
-  readonly #restart: () => Promise<void>;
+  readonly #driver: EndpointDriver;
+  readonly #owned: OwnedDevice | undefined;
   readonly #most: number;
   readonly #reasons: string[] = [];
-  #underWay: Promise<boolean> | undefined;
+  #underWay: Promise<unknown> | undefined;
 
-  /** `restart` resets the device and submits its frames again; `most` recoveries at most. */
-  constructor(restart: () => Promise<void>, most: number) {
-    this.#restart = restart;
+  /** At most `most` recoveries. A device that is gone can be found again only if it is `owned`. */
+  constructor(driver: EndpointDriver, owned: OwnedDevice | undefined, most: number) {
+    this.#driver = driver;
+    this.#owned = owned;
     this.#most = most;
   }
 
@@ -26,10 +31,10 @@ export class Recovery {
   }
 
   /**
-   * Whether the device goes on after this failure, which several may report. `isWanted`: whether its stream is still the one
-   * to go on with.
+   * Makes the device go on after this failure, which several may report. Returns the failure that ended the attempts, if they
+   * did not help. `isWanted`: whether its stream is still the one to go on with.
    */
-  async from(error: unknown, isWanted: () => boolean): Promise<boolean> {
+  async from(error: unknown, isWanted: () => boolean): Promise<unknown> {
     if (this.#underWay) return await this.#underWay;
     this.#underWay = this.#attempt(error, isWanted);
     try {
@@ -41,22 +46,33 @@ export class Recovery {
 
   /** Whether a restart is worth trying after this failure. */
   mayHelp(error: unknown): error is EncoderError | DeviceError {
-    return (
-      this.#reasons.length < this.#most && (error instanceof EncoderError || error instanceof DeviceError)
-    );
+    if (error instanceof DeviceLost || this.#reasons.length >= this.#most) return false;
+    return error instanceof EncoderError || error instanceof DeviceError;
   }
 
-  async #attempt(error: unknown, isWanted: () => boolean): Promise<boolean> {
+  /** Resets the device, or finds it again if it is gone; then it goes on with the frames that it had. */
+  async #restart(isWanted: () => boolean): Promise<void> {
+    try {
+      return await this.#driver.restart();
+    } catch (error) {
+      if (!this.#owned || !(error instanceof DeviceError)) throw error;
+    }
+    this.#driver.leave();
+    const device = await this.#owned.findAgain(isWanted);
+    if (device) await this.#driver.moveTo(device);
+  }
+
+  async #attempt(error: unknown, isWanted: () => boolean): Promise<unknown> {
     let failure = error;
     while (isWanted() && this.mayHelp(failure)) {
       this.#reasons.push(failure.message);
       try {
-        await this.#restart();
-        return true;
+        await this.#restart(isWanted);
+        return undefined;
       } catch (again) {
         failure = again;
       }
     }
-    return false;
+    return failure;
   }
 }

@@ -1,6 +1,10 @@
 /** Devices that fail and come back by a reset: the encoding goes on, with each frame once and in order. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type EncodedChunk, openDevice, openEncoder } from "../../../src/index.ts";
+import { mkdtempDisposable } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DeviceError, type EncodedChunk, openDevice, openEncoder } from "../../../src/index.ts";
+import { serveModel } from "../../../src/model/hosting/served.ts";
 import { config, frames } from "./rig.ts";
 
 setDefaultTimeout(30_000);
@@ -13,9 +17,11 @@ interface Run {
 
 async function encode(
   given: typeof frames,
-  { faults = "", recover = 0, path = "dma" as "dma" | "window", inFlight = 4 } = {},
+  { faults = "", recover = 0, path = "dma" as "dma" | "window", inFlight = 4, isOwned = false } = {},
 ): Promise<Run> {
-  using device = openDevice(`model:vp9?codec=libvpx&fault=${faults}`);
+  const spec = `model:vp9?codec=libvpx&fault=${faults}`;
+  using opened = isOwned ? undefined : openDevice(spec);
+  const device = opened ?? spec;
   const chunks: EncodedChunk[] = [];
   using encoder = openEncoder({
     device,
@@ -73,8 +79,136 @@ test("several failures need as many recoveries; one more ends the encoding, as a
   expect([none.recoveries, none.chunks.length]).toEqual([[], 2]);
 });
 
-test("a device that does not come back by a reset is reported", async () => {
+test("a device that the caller has opened is not opened again", async () => {
   const { error, chunks } = await encode(frames, { faults: "die@5", recover: 3 });
   expect(String(error)).toContain("the server disconnected");
   expect(chunks).toEqual((await begunAt(0)).slice(0, 4));
+});
+
+describe.each(["dma", "window"] as const)("by %s", (path) => {
+  test("a model that dies is started again, and no frame is missing", async () => {
+    for (const inFlight of [1, 4]) {
+      // Each one dies at its fifth frame, so the second one does, too.
+      const given = { faults: "die@5", recover: 2, path, inFlight, isOwned: true };
+      const { chunks, recoveries, error } = await encode(frames, given);
+      expect(error).toBeUndefined();
+      expect(recoveries).toEqual(Array(2).fill(expect.stringContaining("the server disconnected")));
+      expect(chunks).toEqual(await begunAt(0, 4, 8));
+    }
+  });
+
+  test("memory that was lent when the device died can still be filled and encoded", async () => {
+    const chunks: EncodedChunk[] = [];
+    using encoder = openEncoder({
+      device: "model:vp9?codec=libvpx&fault=die@2",
+      path,
+      inFlight: 3,
+      output: (chunk) => void chunks.push(chunk),
+    });
+    await encoder.configure(config);
+    const [first, second, third] = frames;
+    const lent = [await encoder.acquireFrame(), await encoder.acquireFrame()];
+    await encoder.encode(first!);
+    // One frame of the model that dies at the second; then the lent ones, one filled before and one after that.
+    while (chunks.length < 1) await Bun.sleep(1);
+    lent[0]!.data.set(second!.data);
+    await encoder.encode({ ...second!, data: lent[0]! });
+    while (encoder.statistics.recoveries.length < 1 || chunks.length < 2) await Bun.sleep(1);
+    lent[1]!.data.set(third!.data);
+    await encoder.encode({ ...third!, data: lent[1]! });
+    await encoder.flush();
+    expect(chunks).toEqual((await begunAt(0, 1, 2)).slice(0, 3));
+    expect(encoder.statistics.recoveries).toHaveLength(2);
+  });
+});
+
+test("a server that ends is waited for until another one has its socket", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "vfiokit-recover-"));
+  const path = join(folder.path, "vp9.sock");
+  const log = () => {};
+  const first = await serveModel("model:vp9?codec=libvpx", { socketPath: path, log });
+  const chunks: EncodedChunk[] = [];
+  using encoder = openEncoder({ device: `vfio-user:${path}`, output: (chunk) => void chunks.push(chunk) });
+  await encoder.configure(config);
+  for (const frame of frames.slice(0, 4)) await encoder.encode(frame);
+  await encoder.flush();
+  await first[Symbol.asyncDispose]();
+  const rest = (async () => {
+    for (const frame of frames.slice(4)) await encoder.encode(frame);
+    await encoder.flush();
+  })();
+  await Bun.sleep(300);
+  expect(chunks).toHaveLength(4);
+  await using _second = await serveModel("model:vp9?codec=libvpx", { socketPath: path, log });
+  await rest;
+  expect(chunks).toEqual(await begunAt(0, 4));
+});
+
+test("a device that does not come back in time is reported, once", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "vfiokit-recover-"));
+  const path = join(folder.path, "vp9.sock");
+  const server = await serveModel("model:vp9?codec=null", { socketPath: path, log: () => {} });
+  const errors: Error[] = [];
+  using encoder = openEncoder({
+    device: `vfio-user:${path}`,
+    recoverTimeoutMs: 300,
+    output: () => {},
+    error: (error) => void errors.push(error),
+  });
+  await encoder.configure(config);
+  await server[Symbol.asyncDispose]();
+  await expect(encoder.encode(frames[0]!).then(() => encoder.flush())).rejects.toThrow(
+    /vp9\.sock was lost, and did not come back within 300 ms: .*no such socket; start the server first/,
+  );
+  expect(errors).toHaveLength(1);
+  expect(encoder.state).toBe("closed");
+});
+
+test("reset and close end the search for a device", async () => {
+  for (const end of ["reset", "close"] as const) {
+    await using folder = await mkdtempDisposable(join(tmpdir(), "vfiokit-recover-"));
+    const path = join(folder.path, "vp9.sock");
+    const server = await serveModel("model:vp9?codec=null", { socketPath: path, log: () => {} });
+    using encoder = openEncoder({ device: `vfio-user:${path}`, output: () => {} });
+    await encoder.configure(config);
+    await server[Symbol.asyncDispose]();
+    const encoding = encoder.encode(frames[0]!).then(() => encoder.flush());
+    encoding.catch(() => {});
+    while (encoder.statistics.recoveries.length < 1) await Bun.sleep(1);
+    encoder[end]();
+    await expect(encoding).rejects.toThrow(
+      end === "reset" ? "the encoder was reset" : "the encoder was closed",
+    );
+  }
+});
+
+test("what the output callback throws is no failure of the device", async () => {
+  using encoder = openEncoder({
+    device: "model:vp9?codec=null",
+    output: () => {
+      throw new DeviceError("of the caller's own");
+    },
+  });
+  await encoder.configure(config);
+  await expect(encoder.encode(frames[0]!).then(() => encoder.flush())).rejects.toThrow("of the caller's own");
+  expect(encoder.statistics.recoveries).toEqual([]);
+});
+
+test("a bitrate that was changed stays when the device is reset", async () => {
+  using device = openDevice("model:vp9?codec=libvpx&fault=corrupt@6");
+  const chunks: EncodedChunk[] = [];
+  using encoder = openEncoder({ device, inFlight: 1, output: (chunk) => void chunks.push(chunk) });
+  const lower = { ...config, bitrate: 100_000 };
+  await encoder.configure(config);
+  for (const frame of frames.slice(0, 3)) await encoder.encode(frame);
+  await encoder.configure(lower);
+  for (const frame of frames.slice(3)) await encoder.encode(frame);
+  await encoder.flush();
+  expect(encoder.statistics.recoveries).toHaveLength(1);
+  const after: EncodedChunk[] = [];
+  using other = openEncoder({ device: "model:vp9?codec=libvpx", output: (chunk) => void after.push(chunk) });
+  await other.configure(lower);
+  for (const frame of frames.slice(5)) await other.encode(frame);
+  await other.flush();
+  expect(chunks.slice(5)).toEqual(after);
 });

@@ -41,6 +41,7 @@ export function record(options: Partial<Parameters<typeof openEncoder>[0]> = {})
   const metadata: EncodedChunkMetadata[] = [];
   const errors: Error[] = [];
   const encoder = openEncoder({
+    recover: 0,
     ...options,
     output: (chunk, about) => {
       chunks.push(chunk);

@@ -92,9 +92,9 @@ describe("encodeFrames", () => {
       await new Promise(() => {});
     }
     const chunks: EncodedChunk[] = [];
+    const given = { device: "model:vp9?fault=die@4", recover: 0 };
     const error = await failure(async () => {
-      for await (const chunk of encodeFrames({ device: "model:vp9?fault=die@4" }, config, stuck()))
-        chunks.push(chunk);
+      for await (const chunk of encodeFrames(given, config, stuck())) chunks.push(chunk);
     });
     expect(error.message).toStartWith("model:vp9?fault=die@4: the server disconnected");
     expect(summary(chunks)).toEqual(reference.slice(0, 3));

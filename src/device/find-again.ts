@@ -1,0 +1,77 @@
+/** Looks for a device that was lost while it was open. */
+import { existsSync } from "node:fs";
+import { writeAttribute } from "../pci/bus/attribute.ts";
+import { bind } from "../pci/bus/binding.ts";
+import { BusError } from "../pci/bus/bus-error.ts";
+import { readFunction } from "../pci/bus/functions.ts";
+import { isVfioDriver } from "../pci/bus/group.ts";
+import { rescan } from "../pci/bus/hotplug.ts";
+import { isSilent, readAnswer } from "../pci/bus/presence.ts";
+import { DeviceError, type OpenOptions, type PciDevice } from "./device.ts";
+import { deviceReady, openDevice } from "./open.ts";
+import { addressOf } from "./pci.ts";
+
+/** It did not come back in time. */
+export class DeviceLost extends DeviceError {}
+
+/** Options for `findAgain`. */
+export interface FindAgainOptions extends OpenOptions {
+  /** How long to look for it, in milliseconds. */
+  readonly limitMs: number;
+  /** Whether a function of this machine's bus was reached through vfio-pci, to which it is then bound again. */
+  readonly byVfio: boolean;
+  /** Whether it is still wanted, asked each time before it is looked for. */
+  readonly isWanted: () => boolean;
+}
+
+const LOOK_AGAIN_MS = 100;
+/** A rescan stops accesses to the bus for a moment, so they are some time apart. */
+const RESCAN_MS = 1000;
+
+/**
+ * Opens a device again that was lost and is closed: starts a model once more, connects to a server's socket, rescans the bus for a
+ * function until it is there. Undefined if it is wanted no longer. Throws DeviceLost if the time is up.
+ */
+export async function findAgain(
+  spec: string,
+  { limitMs, byVfio, isWanted, ...options }: FindAgainOptions,
+): Promise<PciDevice | undefined> {
+  const address = addressOf(spec);
+  const startMs = performance.now();
+  let rescannedMs = startMs;
+  while (isWanted()) {
+    try {
+      if (address === undefined) await deviceReady(spec);
+      else if (performance.now() - rescannedMs >= RESCAN_MS) {
+        rescannedMs = performance.now();
+        await lookFor(address);
+      }
+      if (address !== undefined && byVfio) await bindAgain(address);
+      if (isWanted()) return openDevice(spec, options);
+    } catch (error) {
+      if (!(error instanceof DeviceError || error instanceof BusError)) throw error;
+      if (performance.now() - startMs >= limitMs)
+        throw new DeviceLost(
+          `${spec} was lost, and did not come back within ${limitMs} ms: ${error.message}`,
+          {
+            cause: error,
+          },
+        );
+    }
+    await Bun.sleep(LOOK_AGAIN_MS);
+  }
+  return undefined;
+}
+
+/** Makes the kernel look for a function that is not there, or does not answer. Throws BusError. */
+async function lookFor(address: string): Promise<void> {
+  const path = `/sys/bus/pci/devices/${address}`;
+  if (!existsSync(path)) return writeAttribute("/sys/bus/pci/rescan", "1", "look for devices");
+  const answer = readAnswer(readFunction(address));
+  if (answer !== undefined && isSilent(answer)) await rescan({ addresses: [address], timeoutMs: 0 });
+}
+
+/** Throws BusError: it is not there, or can't be bound. */
+async function bindAgain(address: string): Promise<void> {
+  if (!isVfioDriver(readFunction(address).driver)) await bind(address);
+}

@@ -1,0 +1,37 @@
+/** Watches for the kernel's request to give a device back, which holds up its removal until the device is closed. */
+import { DeviceError, type Interrupt, type PciDevice } from "../../device/device.ts";
+
+export class RemovalRequest implements Disposable {
+  readonly #device: PciDevice;
+  readonly #interrupt: Interrupt | undefined;
+  #isMade = false;
+
+  /** A device that can't be requested never is. Throws DeviceError. */
+  constructor(device: PciDevice) {
+    this.#device = device;
+    if (device.interruptCount("req") === 0) return;
+    this.#interrupt = device.enableInterrupts("req", 1)[0]!;
+    // The event loop looks for it, so that frames don't wait for a look.
+    void this.#interrupt.waitAsync(Number.POSITIVE_INFINITY).then((count) => {
+      this.#isMade = count > 0;
+    });
+  }
+
+  /** Throws DeviceError if the kernel waits for this process to close the device. */
+  check(): void {
+    if (this.#isMade)
+      throw new DeviceError(
+        `${this.#device.spec}: the kernel wants the device back: it is being removed, or gets another driver`,
+      );
+  }
+
+  /** Throws DeviceError. */
+  [Symbol.dispose](): void {
+    if (!this.#interrupt) return;
+    try {
+      this.#device.disableInterrupts("req");
+    } finally {
+      this.#interrupt[Symbol.dispose]();
+    }
+  }
+}
