@@ -767,7 +767,15 @@ test("a server whose codec is busy with an endless stream ends on Ctrl-C, and it
   const server = startScript("model.ts", "--socket", socket);
   await until(() => existsSync(socket), "the server's socket");
   const file = output();
-  const busy = ["/dev/zero", "--size=640x480", "--speed=0", "-o", file, `--device=vfio-user:${socket}`];
+  const busy = [
+    "/dev/zero",
+    "--size=640x480",
+    "--speed=0",
+    "-o",
+    file,
+    "--recover=0",
+    `--device=vfio-user:${socket}`,
+  ];
   const running = startScript("encode.ts", ...busy);
   await until(() => sizeOf(file) > 500, "some packets in the output");
   server.signalGroup("SIGINT");

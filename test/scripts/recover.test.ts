@@ -13,7 +13,7 @@ afterAll(() => checkout[Symbol.dispose]());
 
 test("docs/encode.md shows a recovery, and its file has every frame", async () => {
   const steps = stepsOf(readFileSync(join(ROOT, "docs/encode.md"), "utf8"));
-  const { command, shown } = steps.find(({ command }) => command.includes("--recover"))!;
+  const { command, shown } = steps.find(({ command }) => command.includes("recovered.ivf"))!;
   expect(comparable(await checkout.bash(command))).toEqual(comparable(shown));
   expect(decodableFrames(checkout.file("recovered.ivf"))).toBe(9);
 });

@@ -3,7 +3,6 @@ import type { PciDevice } from "../../device/device.ts";
 import type { EndpointDriver } from "../driver/driver.ts";
 import { EncoderError } from "../driver/failure.ts";
 import type { TransferPath } from "../driver/stream-memory.ts";
-import type { EncodedChunkMetadata } from "./decoder-config.ts";
 import { EncodeQueue, EncoderEvents } from "./dequeue.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
 import { EncoderStream } from "./encoder-stream.ts";
@@ -356,17 +355,11 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.#deviceUs += busyUs;
     stream!.releaseSlot(slot);
     if (!packet) this.#droppedFrames++;
-    else this.#deliver({ type: key ? "key" : "delta", ...times, data: packet }, stream!.nextMetadata(layer));
-    return true;
-  }
-
-  /** Throws OutputFailed. */
-  #deliver(chunk: EncodedChunk, metadata: EncodedChunkMetadata): void {
-    try {
-      this.#options.output(chunk, metadata);
-    } catch (error) {
-      throw new OutputFailed("the output callback failed", { cause: error });
+    else {
+      const chunk: EncodedChunk = { type: key ? "key" : "delta", ...times, data: packet };
+      OutputFailed.guard(() => this.#options.output(chunk, stream!.nextMetadata(layer)));
     }
+    return true;
   }
 
   /** Delivers the frames that a device completed before it failed: they are good. */

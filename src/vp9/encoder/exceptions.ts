@@ -17,4 +17,13 @@ export function notSupported(message: string): DOMException {
 }
 
 /** What the output callback threw, as the cause: it is no failure of the device, whatever it is. */
-export class OutputFailed extends Error {}
+export class OutputFailed extends Error {
+  /** Throws OutputFailed. */
+  static guard(callOutput: () => void): void {
+    try {
+      callOutput();
+    } catch (error) {
+      throw new OutputFailed("the output callback failed", { cause: error });
+    }
+  }
+}

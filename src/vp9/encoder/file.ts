@@ -161,10 +161,10 @@ export async function encodeFile(
   // Whatever ended the input, the frames before it are finished and written.
   try {
     if (encoder?.state === "configured" && end.failure?.stage !== "output") await encoder.flush();
-    await sink.drain();
   } catch (error) {
     end.fail("device", error);
   }
+  await sink.drain();
   if (encoder) {
     const { deviceUs, codec, path, inFlight, droppedFrames, missedInterrupts, recoveries } =
       encoder.statistics;

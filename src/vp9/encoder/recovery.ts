@@ -11,6 +11,7 @@ export class Recovery {
   readonly #owned: OwnedDevice | undefined;
   readonly #most: number;
   readonly #reasons: string[] = [];
+  #attempts = 0;
   #underWay: Promise<unknown> | undefined;
 
   /** At most `most` recoveries. A device that is gone can be found again only if it is `owned`. */
@@ -20,7 +21,7 @@ export class Recovery {
     this.#most = most;
   }
 
-  /** Messages of the failures that were recovered from. */
+  /** Messages of the failures after which the device went on. */
   get reasons(): readonly string[] {
     return this.#reasons;
   }
@@ -46,7 +47,7 @@ export class Recovery {
 
   /** Whether a restart is worth trying after this failure. */
   mayHelp(error: unknown): error is EncoderError | DeviceError {
-    if (error instanceof DeviceLost || this.#reasons.length >= this.#most) return false;
+    if (error instanceof DeviceLost || this.#attempts >= this.#most) return false;
     return error instanceof EncoderError || error instanceof DeviceError;
   }
 
@@ -64,15 +65,20 @@ export class Recovery {
 
   async #attempt(error: unknown, isWanted: () => boolean): Promise<unknown> {
     let failure = error;
+    const reasons: string[] = [];
     while (isWanted() && this.mayHelp(failure)) {
-      this.#reasons.push(failure.message);
+      this.#attempts++;
+      reasons.push(failure.message);
       try {
         await this.#restart(isWanted);
+        this.#reasons.push(...reasons);
         return undefined;
       } catch (again) {
         failure = again;
       }
     }
-    return failure;
+    const [first] = reasons;
+    if (first === undefined || !(failure instanceof Error)) return failure;
+    return new EncoderError(`${failure.message}; what it was to recover from: ${first}`, { cause: failure });
   }
 }

@@ -158,7 +158,7 @@ test("a device that does not come back in time is reported, once", async () => {
   await encoder.configure(config);
   await server[Symbol.asyncDispose]();
   await expect(encoder.encode(frames[0]!).then(() => encoder.flush())).rejects.toThrow(
-    /vp9\.sock was lost, and did not come back within 300 ms: .*no such socket; start the server first/,
+    /vp9\.sock was lost, and did not come back within 300 ms: .*no such socket; start the server first; what it was to recover from: .*the server disconnected/,
   );
   expect(errors).toHaveLength(1);
   expect(encoder.state).toBe("closed");
@@ -174,7 +174,7 @@ test("reset and close end the search for a device", async () => {
     await server[Symbol.asyncDispose]();
     const encoding = encoder.encode(frames[0]!).then(() => encoder.flush());
     encoding.catch(() => {});
-    while (encoder.statistics.recoveries.length < 1) await Bun.sleep(1);
+    await Bun.sleep(200);
     encoder[end]();
     await expect(encoding).rejects.toThrow(
       end === "reset" ? "the encoder was reset" : "the encoder was closed",
