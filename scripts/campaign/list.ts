@@ -1,4 +1,5 @@
 /** All campaigns. */
 import type { Campaign } from "./campaign.ts";
+import { faults } from "./faults.ts";
 
-export const campaigns: readonly Campaign[] = [];
+export const campaigns: readonly Campaign[] = [faults];

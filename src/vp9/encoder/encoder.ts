@@ -197,7 +197,7 @@ export class Encoder extends EncoderEvents implements Disposable {
       let slot: number;
       try {
         slot = await slotGiven;
-        await this.#recovery.settled();
+        while (this.#recovery.underWay) await this.#recovery.underWay;
         stream.check();
       } finally {
         if (epoch === this.#epoch) this.#queue.remove();
@@ -229,7 +229,7 @@ export class Encoder extends EncoderEvents implements Disposable {
   /** Tells the device to flush, after the previous flush: the ring has room for one at a time. */
   async #startFlush(stream: EncoderStream): Promise<{ readonly promise: Promise<void> }> {
     await this.#flush?.promise;
-    await this.#recovery.settled();
+    while (this.#recovery.underWay) await this.#recovery.underWay;
     stream.check();
     const flush = Promise.withResolvers<void>();
     this.#flush = flush;
@@ -309,8 +309,11 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.#collecting = true;
     for (let epoch = this.#epoch; this.#running && (this.#driver.framesUnderWay > 0 || this.#flush); ) {
       try {
-        await this.#recovery.settled();
         epoch = this.#epoch;
+        if (this.#recovery.underWay) {
+          await this.#recovery.underWay;
+          continue;
+        }
         if (this.#deliverNext()) continue;
         try {
           await this.#driver.waitForCompletion();

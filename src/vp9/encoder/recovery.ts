@@ -26,9 +26,12 @@ export class Recovery {
     return this.#reasons;
   }
 
-  /** Resolves when the device takes frames, if it is being restarted. */
-  async settled(): Promise<void> {
-    while (this.#underWay) await this.#underWay;
+  /**
+   * Resolves when the device is no longer being restarted; undefined if it is not. Ask again after each wait: the next restart
+   * may begin before the waiting code goes on.
+   */
+  get underWay(): Promise<unknown> | undefined {
+    return this.#underWay;
   }
 
   /**
