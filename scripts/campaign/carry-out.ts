@@ -59,10 +59,17 @@ export async function carryOut(
     ...result,
     failure: {
       case: stringify(details.counterexample?.[0]),
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      error: wordError(error),
       command: `bun run campaign.ts ${campaign.name} --seed ${seed} --path ${found}`,
     },
   };
+}
+
+/** With its stack, and what caused it. */
+function wordError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const words = error.stack ?? error.message;
+  return error.cause === undefined ? words : `${words}\nbecause of: ${wordError(error.cause)}`;
 }
 
 class Stopped extends Error {}

@@ -39,7 +39,7 @@ const HEIGHT = 64;
 const FRAME_BYTES = (WIDTH * HEIGHT * 3) / 2;
 const FRAME_US = 40_000;
 /** Only a device that hangs takes so long, but a busy machine may, too: then a run recovers once more than it has to. */
-const TIMEOUT_MS = 400;
+const TIMEOUT_MS = 1000;
 
 /** Frame `index`: no two are alike. */
 function frameOf(index: number): Uint8Array {
