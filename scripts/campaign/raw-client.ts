@@ -150,7 +150,7 @@ export class RawClient implements Disposable {
 }
 
 /** One sendmsg(2) with any number of descriptors: FdStream refuses to send more than a peer can take. */
-export function sendWithFds(client: RawClient, bytes: Uint8Array, fds: readonly number[]): void {
+export function sendWithFds(socket: Fd, bytes: Uint8Array, fds: readonly number[]): void {
   const SOL_SOCKET = 1;
   const SCM_RIGHTS = 1;
   const control = concat(
@@ -159,6 +159,6 @@ export function sendWithFds(client: RawClient, bytes: Uint8Array, fds: readonly 
   );
   const iovec = pack("88", ptr(bytes), bytes.byteLength);
   const header = pack("8888888", 0, 0, ptr(iovec), 1, ptr(control), control.byteLength, 0);
-  const sent = Number(libc.sendmsg(client.stream.fd.number, ptr(header), 0));
+  const sent = Number(libc.sendmsg(socket.number, ptr(header), 0));
   if (sent !== bytes.byteLength) throw new Error(`sendmsg took ${sent} of ${bytes.byteLength} bytes`);
 }
