@@ -39,6 +39,8 @@ export class Conversation implements Disposable {
   #nextId = 0;
   /** The server, or the answer to one of its requests, ended the connection. */
   ended = false;
+  /** Of the last answer. */
+  lastPayload = new Uint8Array(new ArrayBuffer(0));
   messages = 0;
   replies = 0;
   refusals = 0;
@@ -137,7 +139,7 @@ export class Conversation implements Disposable {
     }
   }
 
-  #take(payload: Uint8Array, fds: number): void {
+  #take(payload: Uint8Array<ArrayBuffer>, fds: number): void {
     const [id, command] = [this.#headerView.getUint16(0, true), this.#headerView.getUint16(2, true)];
     const [flags, errno] = [this.#headerView.getUint32(8, true), this.#headerView.getUint32(12, true)];
     if (flags === 0 && errno === 0) return this.#takeRequest({ id, command, payload });
@@ -146,6 +148,7 @@ export class Conversation implements Disposable {
       throw new Error(
         `the server sent ${commandName(command)} with flags 0x${flags.toString(16)} and errno ${errno}`,
       );
+    this.lastPayload = payload;
     const sent = this.#waiting[this.#waitingFrom++]!;
     this.replies++;
     if (isError) this.refusals++;

@@ -1,6 +1,10 @@
 /** Numbers at which something changes, and any others. */
 import { type Arbitrary, bigInt, constantFrom, nat, oneof } from "fast-check";
 
+/** Mostly as it should be. */
+export const mostly = <T>(usual: Arbitrary<T>, odd: Arbitrary<T>, weight = 9): Arbitrary<T> =>
+  oneof({ weight, arbitrary: usual }, { weight: 1, arbitrary: odd });
+
 const edges = [0n, 12n, 20n, 31n, 32n, 40n, 43n, 44n, 47n, 52n, 53n, 63n, 64n].flatMap((log2) =>
   [-4096n, -8n, -4n, -1n, 0n, 1n, 4n, 4096n].map((more) => 2n ** log2 + more),
 );

@@ -15,9 +15,11 @@ import {
 import { Config } from "../../../src/pci/config-offsets.ts";
 import { IrqIndex, IrqSet, RegionIndex } from "../../../src/protocol/vfio.ts";
 import { Command } from "../../../src/protocol/vfio-user.ts";
+import { type EduOperation, eduCopies } from "./edu.ts";
 import { type FileKind, fileKinds } from "./files.ts";
 import { type ModelName, modelNames } from "./models.ts";
-import { offsets64, sizes64, word32, word64, words32 } from "./numbers.ts";
+import { mostly, offsets64, sizes64, word32, word64, words32 } from "./numbers.ts";
+import { type NvmeOperation, nvmeCommands } from "./nvme.ts";
 import { type StreamOperation, streams } from "./streams.ts";
 import { type Version, versions } from "./versions.ts";
 
@@ -52,6 +54,8 @@ export interface MessageOperation {
 export type Operation =
   | MessageOperation
   | StreamOperation
+  | EduOperation
+  | NvmeOperation
   | { readonly kind: "version"; readonly version: Version }
   /** Changes the size of a file that may have been sent. */
   | { readonly kind: "resize"; readonly file: "loose" | "growing"; readonly sizeBytes: number }
@@ -87,9 +91,6 @@ export interface Session {
   readonly ending: Ending;
 }
 
-/** Mostly as it should be. */
-const mostly = <T>(usual: Arbitrary<T>, odd: Arbitrary<T>, weight = 9): Arbitrary<T> =>
-  oneof({ weight, arbitrary: usual }, { weight: 1, arbitrary: odd });
 const fixed = (value: number) => mostly(constant(BigInt(value)), word32);
 
 const request = (
@@ -270,22 +271,28 @@ const messages = (times: Arbitrary<number>): Arbitrary<MessageOperation> =>
 
 const once = messages(constant(1));
 
-const operations: Arbitrary<Operation> = oneof(
-  { weight: 20, arbitrary: once },
-  { weight: 4, arbitrary: messages(integer({ min: 1, max: MOST_TIMES })) },
-  { weight: 3, arbitrary: streams },
-  { weight: 1, arbitrary: record({ kind: constant("version" as const), version: versions }) },
-  {
-    weight: 1,
-    arbitrary: record({
-      kind: constant("resize" as const),
-      file: constantFrom("loose", "growing"),
-      sizeBytes: constantFrom(0, 1, 4096, 8192, 1 << 20),
-    }),
-  },
-  { weight: 1, arbitrary: record({ kind: constant("pause" as const), ms: nat(3) }) },
-  { weight: 1, arbitrary: record({ kind: constant("bystander" as const), bytes: nat(40) }) },
-);
+const worksOf: Readonly<Record<ModelName, Arbitrary<Operation>>> = {
+  vp9: streams,
+  edu: eduCopies,
+  nvme: nvmeCommands,
+};
+const operationsFor = (model: ModelName): Arbitrary<Operation> =>
+  oneof(
+    { weight: 20, arbitrary: once },
+    { weight: 4, arbitrary: messages(integer({ min: 1, max: MOST_TIMES })) },
+    { weight: 3, arbitrary: worksOf[model] },
+    { weight: 1, arbitrary: record({ kind: constant("version" as const), version: versions }) },
+    {
+      weight: 1,
+      arbitrary: record({
+        kind: constant("resize" as const),
+        file: constantFrom("loose", "growing"),
+        sizeBytes: constantFrom(0, 1, 4096, 8192, 1 << 20),
+      }),
+    },
+    { weight: 1, arbitrary: record({ kind: constant("pause" as const), ms: nat(3) }) },
+    { weight: 1, arbitrary: record({ kind: constant("bystander" as const), bytes: nat(40) }) },
+  );
 
 const endings: Arbitrary<Ending> = oneof<Arbitrary<Ending>[]>(
   constant({ kind: "close" }),
@@ -301,18 +308,24 @@ const endings: Arbitrary<Ending> = oneof<Arbitrary<Ending>[]>(
 );
 
 /** A session of up to 20 operations, most of them understood by the server. */
-export const sessions: Arbitrary<Session> = record({
-  model: mostly(constant<ModelName>("vp9"), constantFrom(...modelNames), 2),
-  version: mostly<Version | undefined>(
-    constantFrom(...["qemu", "plain", "small"].map((name) => ({ name }))) as Arbitrary<Version>,
-    oneof(versions, constant(undefined)),
-    14,
-  ),
-  operations: array(operations, { maxLength: 20, size: "max" }),
-  answers: array(mostly(constant<Answer>("serve"), constantFrom(...answers), 12), {
-    maxLength: 6,
-    size: "max",
+export const sessions: Arbitrary<Session> = mostly(
+  constant<ModelName>("vp9"),
+  constantFrom(...modelNames),
+  2,
+).chain((model) =>
+  record({
+    model: constant(model),
+    version: mostly<Version | undefined>(
+      constantFrom(...["qemu", "plain", "small"].map((name) => ({ name }))) as Arbitrary<Version>,
+      oneof(versions, constant(undefined)),
+      14,
+    ),
+    operations: array(operationsFor(model), { maxLength: 20, size: "max" }),
+    answers: array(mostly(constant<Answer>("serve"), constantFrom(...answers), 12), {
+      maxLength: 6,
+      size: "max",
+    }),
+    pieceBytes: mostly(constant(undefined), option(integer({ min: 1, max: 64 }), { nil: undefined }), 7),
+    ending: mostly(constant<Ending>({ kind: "close" }), endings, 2),
   }),
-  pieceBytes: mostly(constant(undefined), option(integer({ min: 1, max: 64 }), { nil: undefined }), 7),
-  ending: mostly(constant<Ending>({ kind: "close" }), endings, 2),
-});
+);

@@ -4,15 +4,19 @@ import { FdStream } from "../../../src/os/socket.ts";
 import { Config } from "../../../src/pci/config-offsets.ts";
 import { RegionIndex } from "../../../src/protocol/vfio.ts";
 import { Command, MAX_DATA_BYTES } from "../../../src/protocol/vfio-user.ts";
+import { registers } from "../../../src/vp9/contract/registers.ts";
 import type { Counts } from "../campaign.ts";
 import { concat, pack, sendWithFds } from "../raw-client.ts";
 import { type Asked, Conversation } from "./conversation.ts";
+import { eduWork } from "./edu.ts";
 import { Files } from "./files.ts";
 import { type Fate, messageOf, messagesOf, type Outgoing } from "./messages.ts";
 import type { ServedModel } from "./models.ts";
+import { nvmeWork } from "./nvme.ts";
 import type { Ending, MessageOperation, Operation, Session } from "./operations.ts";
-import { RAM_BYTES, RAM_IOVA, type StreamOperation, stepsOf } from "./streams.ts";
+import { streamWork } from "./streams.ts";
 import { maxDataBytesOf, payloadOf, type Version } from "./versions.ts";
+import { RAM_BYTES, type Work } from "./work.ts";
 
 /** Throws Error: what the server did wrong. */
 export function carryOutSession(server: ServedModel, session: Session): Counts {
@@ -30,7 +34,10 @@ class RunningSession implements Disposable {
   #ram: { readonly fd: number; readonly mapping: Mapping } | undefined;
   #agreed = false;
   #maxDataBytes = MAX_DATA_BYTES;
-  #streams = 0;
+  #works = 0;
+  #frames = 0;
+  /** The memory's address for the device. */
+  #ramIova = 0;
 
   constructor(server: ServedModel, session: Session) {
     this.#server = server;
@@ -53,7 +60,14 @@ class RunningSession implements Disposable {
       sessions: 1,
       [`sessions with ${this.#server.name}`]: 1,
       [`sessions that end with ${ended ? "the server's hanging up" : this.#session.ending.kind}`]: 1,
-      ...{ messages, replies, refusals, "requests of the server's": asked, streams: this.#streams },
+      ...{
+        messages,
+        replies,
+        refusals,
+        "requests of the server's": asked,
+        "pieces of work": this.#works,
+        "frames encoded": this.#frames,
+      },
     };
   }
 
@@ -62,7 +76,11 @@ class RunningSession implements Disposable {
       case "message":
         return this.#messages(operation);
       case "stream":
-        return this.#stream(operation);
+        return this.#work(streamWork(operation));
+      case "edu":
+        return this.#work(eduWork(operation));
+      case "nvme":
+        return this.#work(nvmeWork(operation));
       case "version":
         return this.#negotiate(operation.version);
       case "resize":
@@ -94,10 +112,11 @@ class RunningSession implements Disposable {
     const id = this.#talk.nextId();
     const fate: Fate = isTaken === undefined ? "answer or end" : isTaken ? "answer" : "end";
     const bytes = messageOf(id, Command.VERSION, payload);
-    this.#maxDataBytes = Math.max(this.#maxDataBytes, maxDataBytesOf(version));
     this.#send({ bytes, fds: [], fate, id, command: Command.VERSION, answerBytes: 80 });
     this.#talk.settle();
-    this.#agreed ||= !this.#talk.ended;
+    if (this.#talk.ended) return;
+    this.#agreed = true;
+    this.#maxDataBytes = maxDataBytesOf(version);
   }
 
   #messages(operation: MessageOperation): void {
@@ -118,24 +137,23 @@ class RunningSession implements Disposable {
     this.#request(Command.REGION_WRITE, concat(pack("844", offset, region, data.byteLength), data));
   }
 
-  #stream(stream: StreamOperation): void {
-    this.#streams++;
+  /** Lets the device reach the memory, and takes the steps. */
+  #work({ iova, share, steps, waitMs = 0 }: Work): void {
+    this.#works++;
     const ram = this.#memory();
     this.#write(RegionIndex.CONFIG, Config.COMMAND, pack("2", 6));
-    if (stream.space === "host")
-      this.#request(
-        Command.DMA_MAP,
-        pack("44888", 32, 3, 0, RAM_IOVA, RAM_BYTES),
-        stream.share ? [ram.fd] : [],
-      );
-    for (const step of stepsOf(stream)) {
+    if (iova !== undefined) {
+      this.#ramIova = iova;
+      this.#request(Command.DMA_MAP, pack("44888", 32, 3, 0, iova, RAM_BYTES), share ? [ram.fd] : []);
+    }
+    for (const { region, offset, bytes } of steps) {
       if (this.#talk.ended) return;
-      if (step.kind === "register") this.#write(0, step.offset, pack("4", step.value));
-      else if (step.bytes.byteLength === 0) continue;
-      else if (stream.space === "window") this.#write(1, step.offset, step.bytes);
-      else ram.mapping.bytes(step.offset, step.bytes.byteLength).set(step.bytes);
+      if (bytes.byteLength === 0) continue;
+      if (region === "memory") ram.mapping.bytes(offset, bytes.byteLength).set(bytes);
+      else this.#write(region, offset, bytes);
     }
     this.#talk.settle();
+    if (waitMs > 0) Bun.sleepSync(waitMs);
   }
 
   #memory(): { readonly fd: number; readonly mapping: Mapping } {
@@ -176,7 +194,7 @@ class RunningSession implements Disposable {
 
   /** The payload of the right answer. Memory that there is not reads as zeros. */
   #serve(view: DataView, payload: Uint8Array, count: number, isWrite: boolean): Uint8Array {
-    const offset = Number(view.getBigUint64(0, true)) - RAM_IOVA;
+    const offset = Number(view.getBigUint64(0, true)) - this.#ramIova;
     const part = offset >= 0 && offset + count <= RAM_BYTES && this.#memory().mapping.bytes(offset, count);
     const reply = new Uint8Array(16 + (isWrite ? 0 : count));
     reply.set(payload.subarray(0, 16));
@@ -185,8 +203,23 @@ class RunningSession implements Disposable {
     return reply;
   }
 
+  /** Frames that the encoder has completed without error since it was reset; 0 if its registers can't be read. */
+  #framesDone(): number {
+    const id = this.#talk.nextId();
+    const bytes = messageOf(id, Command.REGION_READ, pack("844", registers.FRAMES_LO.offset, 0, 4));
+    this.#send({ bytes, fds: [], fate: "answer", id, command: Command.REGION_READ, answerBytes: 20 });
+    this.#talk.settle();
+    const frames =
+      this.#talk.lastPayload.byteLength === 20
+        ? new DataView(this.#talk.lastPayload.buffer).getUint32(16, true)
+        : 0;
+    return frames === 0xffff_ffff ? 0 : frames;
+  }
+
   #end(ending: Ending): void {
     if (ending.kind === "close") {
+      if (this.#works > 0 && this.#session.model === "vp9") this.#frames = this.#framesDone();
+      if (this.#talk.ended) return;
       // Its answer shows that nothing came which was not due.
       this.#request(Command.DEVICE_GET_INFO, pack("4444", 16, 0, 0, 0));
       return this.#talk.settle();

@@ -23,13 +23,12 @@ import {
 } from "../../../src/vp9/contract/rings.ts";
 import { pack } from "../raw-client.ts";
 import { word64, words32 } from "./numbers.ts";
+import { RAM_BYTES, type Step, type Work } from "./work.ts";
 
 /** Where things lie in the memory, from its start. */
 const Place = { SQ: 0, CQ: 0x1_0000, LIST: 0x2_0000, OUTPUT: 0x3_0000, FRAME: 0x4_0000 } as const;
-/** The size of the memory. */
-export const RAM_BYTES = 1 << 20;
-/** Its address for the device. */
-export const RAM_IOVA = 2 ** 32;
+/** The memory's address for the device. */
+const RAM_IOVA = 2 ** 32;
 /** Of 64 times 48 pixels. */
 const FRAME_BYTES = 4608;
 
@@ -48,6 +47,7 @@ export interface StreamOperation {
   /** The segment list: offsets in the memory, or other addresses if negative. */
   readonly list: readonly (readonly [address: bigint, sizeBytes: number])[];
   readonly tails: readonly number[];
+  readonly waitMs: number;
   /** COMMAND's codes, written after the doorbells. */
   readonly commands: readonly number[];
 }
@@ -106,40 +106,49 @@ export const streams: Arbitrary<StreamOperation> = record({
     { maxLength: 12, size: "max" },
   ),
   tails: array(oneof(nat(70), words32), { maxLength: 3 }),
+  waitMs: oneof(constant(0), nat(5)),
   commands: array(oneof(nat(4), words32), { maxLength: 2 }),
 });
 
-/** A write of the client's: to a register, or to the memory, which it has for itself if the space is the host's. */
-export type StreamStep =
-  | { readonly kind: "register"; readonly offset: number; readonly value: number }
-  | { readonly kind: "memory"; readonly offset: number; readonly bytes: Uint8Array };
-
-/** The steps of a stream, in order. The memory must be mapped before. */
-export function stepsOf(stream: StreamOperation): StreamStep[] {
-  const { space, ringLog2, settings, tails, commands } = stream;
-  const base = space === "host" ? RAM_IOVA : 0;
+/** A stream from the registers to its end. */
+export function streamWork(stream: StreamOperation): Work {
+  const { space, share, ringLog2, settings, tails, commands, waitMs } = stream;
+  const inHost = space === "host";
+  const base = inHost ? RAM_IOVA : 0;
   const size = 64 | (48 << 16);
   const values: Partial<Record<RegisterName, number>> = {
     ...{ VISIBLE_SIZE: size, CODED_SIZE: size, FORMAT: 0, RATE_CONTROL: 0, THREADS: 1, RING_LOG2: ringLog2 },
-    ...{ FPS_NUM: 30, FPS_DEN: 1, TIMEBASE_NUM: 1, TIMEBASE_DEN: 1000, SPACE: space === "host" ? 0 : 1 },
+    ...{ FPS_NUM: 30, FPS_DEN: 1, TIMEBASE_NUM: 1, TIMEBASE_DEN: 1000, SPACE: inHost ? 0 : 1 },
     ...{ SQ_LO: (base + Place.SQ) >>> 0, SQ_HI: Math.floor(base / 2 ** 32) },
     ...{ CQ_LO: (base + Place.CQ) >>> 0, CQ_HI: Math.floor(base / 2 ** 32), IRQ_ENABLE: 3 },
   };
-  const register = (name: RegisterName, value: number) =>
-    ({ kind: "register", offset: registers[name].offset, value }) as const;
+  const register = (name: RegisterName, value: number): Step => ({
+    region: 0,
+    offset: registers[name].offset,
+    bytes: pack("4", value),
+  });
+  const memory = (offset: number, bytes: Uint8Array): Step => ({
+    region: inHost ? "memory" : 1,
+    offset,
+    bytes,
+  });
   const { STOP, START } = registers.COMMAND.fields.CODE.values;
-  return [
-    register("COMMAND", STOP),
-    ...Object.entries(values).map(([name, value]) => register(name as RegisterName, value)),
-    ...settings.map(([name, value]) => register(name, value)),
-    { kind: "memory", offset: Place.CQ, bytes: new Uint8Array(COMPLETION_BYTES << ringLog2) },
-    { kind: "memory", offset: Place.LIST, bytes: listOf(stream) },
-    { kind: "memory", offset: Place.SQ, bytes: ringOf(stream, base) },
-    register("COMMAND", START),
-    register("SQ_TAIL", Math.min(stream.entries.length, 1 << ringLog2)),
-    ...tails.map((tail) => register("SQ_TAIL", tail)),
-    ...commands.map((code) => register("COMMAND", code)),
-  ];
+  return {
+    iova: inHost ? RAM_IOVA : undefined,
+    ...{ share, waitMs },
+    steps: [
+      register("COMMAND", STOP),
+      ...Object.entries(values).map(([name, value]) => register(name as RegisterName, value)),
+      ...settings.map(([name, value]) => register(name, value)),
+      memory(Place.CQ, new Uint8Array(COMPLETION_BYTES << ringLog2)),
+      memory(Place.LIST, listOf(stream)),
+      memory(Place.SQ, ringOf(stream, base)),
+      register("COMMAND", START),
+      register("SQ_TAIL", Math.min(stream.entries.length, 1 << ringLog2)),
+      ...tails.map((tail) => register("SQ_TAIL", tail)),
+      ...commands.map((code) => register("COMMAND", code)),
+    ],
+  };
 }
 
 function listOf({ list }: StreamOperation): Uint8Array {

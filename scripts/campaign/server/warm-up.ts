@@ -20,7 +20,7 @@ const setIrqs = (flags: number, files: readonly FileKind[]): Operation => ({
 export function warmUp(model: ModelName): Session {
   const stream: Operation = {
     ...{ kind: "stream", space: "host", share: true, ringLog2: 1, settings: [], entries: [{}] },
-    ...{ list: [], tails: [], commands: [] },
+    ...{ list: [], tails: [], commands: [], waitMs: 100 },
   };
   return {
     model,
@@ -28,7 +28,7 @@ export function warmUp(model: ModelName): Session {
     operations: [
       setIrqs(IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, ["eventfd"]),
       setIrqs(IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER, []),
-      ...(model === "vp9" ? [stream, { kind: "pause", ms: 100 } as const] : []),
+      ...(model === "vp9" ? [stream] : []),
     ],
     answers: [],
     pieceBytes: undefined,
