@@ -1,5 +1,6 @@
 /** All campaigns. */
 import type { Campaign } from "./campaign.ts";
+import { clientCampaign } from "./client.ts";
 import { serverCampaign } from "./server.ts";
 
-export const campaigns: readonly Campaign[] = [serverCampaign];
+export const campaigns: readonly Campaign[] = [serverCampaign, clientCampaign];
