@@ -125,7 +125,7 @@ const calls: Arbitrary<Call> = oneof<{ weight: number; arbitrary: Arbitrary<Call
 
 /** Scripts of up to ten calls. */
 export const scripts: Arbitrary<Script> = record({
-  timeoutMs: constant(100),
+  timeoutMs: constantFrom(30, 30, 30, 100),
   postWrites: oneof({ weight: 3, arbitrary: constant(false) }, { weight: 1, arbitrary: boolean() }),
   shareMemory: oneof({ weight: 3, arbitrary: constant(true) }, { weight: 1, arbitrary: boolean() }),
   calls: array(calls, { maxLength: 10, size: "max" }),
