@@ -8,7 +8,7 @@ import {
   type PciDevice,
 } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/device/open.ts";
-import { openFds } from "../open-files.ts";
+import { openFiles } from "../open-files.ts";
 import type { Call, Report, Script } from "./script.ts";
 
 /** What a call may take more than its requests' time limits, on a machine with other work. */
@@ -46,7 +46,7 @@ export async function carryOutScript(spec: string, script: Script): Promise<Repo
 /** Descriptors and mappings that a device could leave behind. */
 function held(): string {
   const maps = readFileSync("/proc/self/maps", "latin1").match(/memfd:(campaign|vfiokit-dma)/g);
-  return `${openFds("self")} descriptors, ${maps?.length ?? 0} mappings`;
+  return `${openFiles("self").sort().join(" ")}, ${maps?.length ?? 0} mappings`;
 }
 
 class RunningScript {

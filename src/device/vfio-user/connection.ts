@@ -89,12 +89,13 @@ export class Connection implements Disposable {
         // A server that sends request after request would otherwise never run out of time.
         if (leftMs <= 0) throw new SocketTimeout("no reply among the server's requests");
         const message = this.#messages.receive(leftMs, timeoutMs, isFirst);
-        if (!message.reply || message.errno || !takesFds || message.id !== id) closeAll(message.fds);
+        const isOurs = message.reply && message.id === id && message.command === command;
+        if (!isOurs || message.errno || !takesFds) closeAll(message.fds);
         if (!message.reply) {
           this.#answer(message);
           continue;
         }
-        if (message.id !== id || message.command !== command) {
+        if (!isOurs) {
           throw new ProtocolError(
             `a reply to ${commandName(message.command)} ${message.id} came for ${commandName(command)} ${id}`,
           );

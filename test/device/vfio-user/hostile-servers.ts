@@ -288,6 +288,13 @@ export const servers = {
       payload.getUint32(8, true) === RegionIndex.CONFIG &&
       peer.reply({ payload, ...request }, regionInfo(RegionIndex.CONFIG, RegionFlag.READ, 4)),
   }),
+  "another command for a region": except({
+    [Command.DEVICE_GET_REGION_INFO]: (request, peer) =>
+      peer.reply(request, regionInfo(0, MAPPED, REGION_BYTES), {
+        command: Command.DMA_MAP,
+        fds: [memory.number],
+      }),
+  }),
   "refuses a region": refuses(Command.DEVICE_GET_REGION_INFO, 95),
 
   "descriptors with all replies": (peer: Peer) => {

@@ -93,6 +93,8 @@ const openings: Partial<Record<ServerName, string | RegExp>> = {
     /^region 0 offers a file to map that can't be mapped: map 4096 bytes of file descriptor \d+ at offset 0: EACCES$/,
   "configuration space without a header":
     "the server's configuration space has 4 bytes; its header alone has 64",
+  "another command for a region":
+    "a reply to DMA_MAP 2 came for DEVICE_GET_REGION_INFO 2; is it a vfio-user server?",
   "refuses a region": "the server refused DEVICE_GET_REGION_INFO: ENOTSUP",
 };
 
