@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
-import { array, record } from "fast-check";
+import { record } from "fast-check";
 import { POLLIN, poll } from "../../src/os/poll.ts";
 import { acceptUnix, FdStream, listenUnix } from "../../src/os/socket.ts";
 import { type Campaign, type Counts, campaign, type Figures, type Rig } from "./campaign.ts";
 import { receiveText, sendText } from "./client/control.ts";
-import { type TimedFault, timedFaults } from "./client/faults.ts";
+import { faultLists, type TimedFault } from "./client/faults.ts";
 import { HostileServer } from "./client/hostile-server.ts";
 import { type Report, type Script, scripts } from "./client/script.ts";
 import { openFds } from "./open-files.ts";
@@ -143,6 +143,6 @@ export const clientCampaign: Campaign = campaign({
     "vfiokit's client opens and uses a device of a server that breaks the protocol, hangs up, or is slow",
   runs: 100_000,
   limitMs: 60_000,
-  cases: record({ script: scripts, faults: array(timedFaults, { maxLength: 4, size: "max" }) }),
+  cases: record({ script: scripts, faults: faultLists }),
   open: async () => new ClientRig(),
 });

@@ -211,7 +211,7 @@ const floods: Arbitrary<Fault> = record({
   noReply: boolean(),
 });
 
-export const timedFaults: Arbitrary<TimedFault> = oneof(
+const timedFaults: Arbitrary<TimedFault> = oneof(
   { weight: 30, arbitrary: record({ command: constant(undefined), skip: nat(40), fault: faults }) },
   {
     weight: 60,
@@ -222,4 +222,28 @@ export const timedFaults: Arbitrary<TimedFault> = oneof(
     arbitrary: record({ command: constant(Command.DEVICE_GET_REGION_INFO), skip: nat(7), fault: region }),
   },
   { weight: 1, arbitrary: record({ command: constant(undefined), skip: nat(40), fault: floods }) },
+);
+
+/** A region's file that the server then shortens: whoever maps it dies of an access. */
+const pulledFiles: Arbitrary<TimedFault[]> = record({
+  index: nat(2),
+  file: constantFrom<FileKind>("loose", "growing", "sealed", "odd size"),
+  sizeBytes: constantFrom(4096n, 65_536n),
+  request: constantFrom(Command.REGION_READ, Command.REGION_WRITE),
+}).map(({ index, file, sizeBytes, request }) => [
+  {
+    command: Command.DEVICE_GET_REGION_INFO,
+    skip: index,
+    fault: {
+      ...{ kind: "region", sizeBytes, flags: 7, fileOffset: 0n, argsz: undefined, file },
+      ...{ capabilityOffset: undefined, capabilities: [] },
+    },
+  },
+  { command: request, skip: 0, fault: { kind: "truncate", sizeBytes: 0 } },
+]);
+
+/** What goes wrong in one session: up to four faults, or a file that is taken away. */
+export const faultLists: Arbitrary<readonly TimedFault[]> = oneof(
+  { weight: 12, arbitrary: array(timedFaults, { maxLength: 4, size: "max" }) },
+  { weight: 1, arbitrary: pulledFiles },
 );

@@ -76,6 +76,18 @@ const makers = {
 } satisfies Record<string, () => Fd>;
 
 export type FileKind = keyof typeof makers;
+
+/** How much of it a server may map; of the others nothing, because their pages may go away. */
+const mappableBytes: Readonly<Partial<Record<FileKind, number>>> = {
+  sealed: 64 * 4096,
+  "odd size": 4096,
+  large: 2 ** 30,
+  huge: 2 ** 43,
+  growing: Number.POSITIVE_INFINITY,
+  "not writable": 1 << 20,
+  "read only": 1 << 20,
+};
+export const mappableBytesOf = (kind: FileKind): number => mappableBytes[kind] ?? 0;
 export const fileKinds = Object.keys(makers) as FileKind[];
 
 /** The files of one session, each made when it is first sent. */

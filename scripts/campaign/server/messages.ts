@@ -15,6 +15,8 @@ export interface Outgoing {
   readonly command: number;
   /** Most bytes that the answer may have. */
   readonly answerBytes: number;
+  /** For DMA_MAP: how much of the file that goes along may be mapped. */
+  readonly mappableBytes?: number | undefined;
 }
 
 const REPLY = 1;
@@ -102,6 +104,7 @@ export function* messagesOf(
   { request, header, cutBytes, times, field, step }: MessageOperation,
   fds: readonly number[],
   nextId: () => number,
+  mappableBytes?: number,
 ): Generator<Outgoing> {
   const { command, values } = request;
   const template = messageOf(0, command, payloadOf(request, cutBytes), header.flags, header.errno);
@@ -118,7 +121,7 @@ export function* messagesOf(
     const id = header.id ?? nextId();
     view.setUint16(0, id, true);
     if (steps) put(view, at, width, BigInt.asUintN(64, (values[field] ?? 0n) + BigInt(i) * step));
-    yield { bytes, fds, fate, id, command, answerBytes: mostAnswerBytes(bytes, command) };
+    yield { bytes, fds, fate, id, command, answerBytes: mostAnswerBytes(bytes, command), mappableBytes };
   }
 }
 
@@ -154,7 +157,26 @@ export function mistakeOf(
   if (payload.byteLength !== expected)
     return `it has ${payload.byteLength} bytes of payload, not ${expected}`;
   if (fds > (command === Command.DEVICE_GET_REGION_INFO ? 1 : 0)) return `it has ${fds} descriptors`;
+  if (command === Command.DMA_MAP) return mapMistake(sent);
   return command === Command.REGION_WRITE ? sameHead(sent, payload, 16) : undefined;
+}
+
+/** What is wrong with accepting a mapping. */
+function mapMistake({ bytes, mappableBytes = Number.POSITIVE_INFINITY }: Outgoing): string | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + HEADER_BYTES);
+  const [offset, iova, sizeBytes] = [8, 16, 24].map((at) => view.getBigUint64(at, true)) as [
+    bigint,
+    bigint,
+    bigint,
+  ];
+  const isInPages =
+    (iova | sizeBytes) % 4096n === 0n &&
+    (mappableBytes === Number.POSITIVE_INFINITY || offset % 4096n === 0n);
+  if (!isInPages || sizeBytes === 0n || iova + sizeBytes > 2n ** 53n)
+    return `it accepts ${sizeBytes} bytes at ${iova}`;
+  return Number(offset + sizeBytes) > mappableBytes
+    ? `it accepts ${sizeBytes} bytes at ${offset} of a file of which ${mappableBytes} can be mapped`
+    : undefined;
 }
 
 function sameHead({ bytes }: Outgoing, payload: Uint8Array, sizeBytes: number): string | undefined {

@@ -9,7 +9,7 @@ import type { Counts } from "../campaign.ts";
 import { concat, pack, sendWithFds } from "../raw-client.ts";
 import { type Asked, Conversation } from "./conversation.ts";
 import { eduWork } from "./edu.ts";
-import { Files } from "./files.ts";
+import { Files, mappableBytesOf } from "./files.ts";
 import { type Fate, messageOf, messagesOf, type Outgoing } from "./messages.ts";
 import type { ServedModel } from "./models.ts";
 import { nvmeWork } from "./nvme.ts";
@@ -121,16 +121,17 @@ class RunningSession implements Disposable {
 
   #messages(operation: MessageOperation): void {
     const fds = operation.files.map((kind) => this.#files.get(kind));
-    for (const out of messagesOf(operation, fds, () => this.#talk.nextId())) {
+    const mappableBytes = operation.files[0] && mappableBytesOf(operation.files[0]);
+    for (const out of messagesOf(operation, fds, () => this.#talk.nextId(), mappableBytes)) {
       if (this.#talk.ended) return;
       this.#send(out);
     }
   }
 
-  #request(command: number, payload: Uint8Array, fds: readonly number[] = []): void {
+  #request(command: number, payload: Uint8Array, fds: readonly number[] = [], mappableBytes?: number): void {
     const id = this.#talk.nextId();
     const bytes = messageOf(id, command, payload);
-    this.#send({ bytes, fds, fate: "answer", id, command, answerBytes: 32 });
+    this.#send({ bytes, fds, fate: "answer", id, command, answerBytes: 32, mappableBytes });
   }
 
   #write(region: number, offset: number, data: Uint8Array): void {
@@ -138,13 +139,18 @@ class RunningSession implements Disposable {
   }
 
   /** Lets the device reach the memory, and takes the steps. */
-  #work({ iova, share, steps, waitMs = 0 }: Work): void {
+  #work({ iova, share, steps, waitMs = 0, mappedBytes = RAM_BYTES }: Work): void {
     this.#works++;
     const ram = this.#memory();
     this.#write(RegionIndex.CONFIG, Config.COMMAND, pack("2", 6));
     if (iova !== undefined) {
       this.#ramIova = iova;
-      this.#request(Command.DMA_MAP, pack("44888", 32, 3, 0, iova, RAM_BYTES), share ? [ram.fd] : []);
+      this.#request(
+        Command.DMA_MAP,
+        pack("44888", 32, 3, 0, iova, mappedBytes),
+        share ? [ram.fd] : [],
+        share ? RAM_BYTES : undefined,
+      );
     }
     for (const { region, offset, bytes } of steps) {
       if (this.#talk.ended) return;

@@ -22,7 +22,7 @@ import {
   type Submission,
 } from "../../../src/vp9/contract/rings.ts";
 import { pack } from "../raw-client.ts";
-import { word64, words32 } from "./numbers.ts";
+import { mostly, word64, words32 } from "./numbers.ts";
 import { RAM_BYTES, type Step, type Work } from "./work.ts";
 
 /** Where things lie in the memory, from its start. */
@@ -48,6 +48,8 @@ export interface StreamOperation {
   readonly list: readonly (readonly [address: bigint, sizeBytes: number])[];
   readonly tails: readonly number[];
   readonly waitMs: number;
+  /** How much of the memory is mapped; there is less than the most of it. */
+  readonly mappedBytes: number;
   /** COMMAND's codes, written after the doorbells. */
   readonly commands: readonly number[];
 }
@@ -60,7 +62,7 @@ const odd = (usual: bigint | undefined, others: Arbitrary<bigint>) =>
   oneof({ weight: 9, arbitrary: constant(usual) }, { weight: 1, arbitrary: others });
 const word = words32.map(BigInt);
 const addresses = oneof(
-  nat(RAM_BYTES).map((offset) => BigInt(RAM_IOVA + offset)),
+  nat(2 * RAM_BYTES).map((offset) => BigInt(RAM_IOVA + offset)),
   nat(RAM_BYTES).map(BigInt),
   word64,
 );
@@ -106,13 +108,14 @@ export const streams: Arbitrary<StreamOperation> = record({
     { maxLength: 12, size: "max" },
   ),
   tails: array(oneof(nat(70), words32), { maxLength: 3 }),
+  mappedBytes: mostly(constant(RAM_BYTES), constantFrom(2 * RAM_BYTES, 4096, 4095)),
   waitMs: oneof(constant(0), nat(5)),
   commands: array(oneof(nat(4), words32), { maxLength: 2 }),
 });
 
 /** A stream from the registers to its end. */
 export function streamWork(stream: StreamOperation): Work {
-  const { space, share, ringLog2, settings, tails, commands, waitMs } = stream;
+  const { space, share, ringLog2, settings, tails, commands, waitMs, mappedBytes } = stream;
   const inHost = space === "host";
   const base = inHost ? RAM_IOVA : 0;
   const size = 64 | (48 << 16);
@@ -135,7 +138,7 @@ export function streamWork(stream: StreamOperation): Work {
   const { STOP, START } = registers.COMMAND.fields.CODE.values;
   return {
     iova: inHost ? RAM_IOVA : undefined,
-    ...{ share, waitMs },
+    ...{ share, waitMs, mappedBytes },
     steps: [
       register("COMMAND", STOP),
       ...Object.entries(values).map(([name, value]) => register(name as RegisterName, value)),

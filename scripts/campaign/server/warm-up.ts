@@ -4,6 +4,7 @@ import { Command } from "../../../src/protocol/vfio-user.ts";
 import type { FileKind } from "./files.ts";
 import type { ModelName } from "./models.ts";
 import type { Operation, Session } from "./operations.ts";
+import { RAM_BYTES } from "./work.ts";
 
 const setIrqs = (flags: number, files: readonly FileKind[]): Operation => ({
   kind: "message",
@@ -20,7 +21,7 @@ const setIrqs = (flags: number, files: readonly FileKind[]): Operation => ({
 export function warmUp(model: ModelName): Session {
   const stream: Operation = {
     ...{ kind: "stream", space: "host", share: true, ringLog2: 1, settings: [], entries: [{}] },
-    ...{ list: [], tails: [], commands: [], waitMs: 100 },
+    ...{ list: [], tails: [], commands: [], waitMs: 100, mappedBytes: RAM_BYTES },
   };
   return {
     model,

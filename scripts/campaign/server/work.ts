@@ -9,6 +9,8 @@ export interface Work {
   readonly iova: number | undefined;
   /** Whether the server gets a descriptor of the memory, and need not ask for it by messages. */
   readonly share: boolean;
+  /** How much of the memory is mapped; more than there is must be refused. RAM_BYTES if absent. */
+  readonly mappedBytes?: number;
   readonly steps: readonly Step[];
   /** How long the device may then work before the client goes on. */
   readonly waitMs?: number;
