@@ -99,6 +99,8 @@ class ClientRig implements Rig<ClientCase> {
     }
     const { outcomes, mistake } = JSON.parse(text) as Report;
     if (mistake !== undefined) throw new Error(mistake);
+    if (server && server.wrongReads > 0 && !outcomes.DeviceError)
+      throw new Error(`no call failed, although ${server.wrongReads} replies to reads were wrong`);
     this.#sendAway();
     const calls = Object.entries(outcomes).map(([name, count]) => [`calls: ${name}`, count]);
     return {

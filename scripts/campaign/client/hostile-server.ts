@@ -3,6 +3,7 @@ import { ptr } from "bun:ffi";
 import type { Fd } from "../../../src/os/fd.ts";
 import { libc } from "../../../src/os/libc.ts";
 import { Disconnected, type FdStream, SocketTimeout } from "../../../src/os/socket.ts";
+import { BARS } from "../../../src/protocol/vfio.ts";
 import { Command, HEADER_BYTES } from "../../../src/protocol/vfio-user.ts";
 import { concat, pack, sendWithFds } from "../raw-client.ts";
 import type { Files } from "../server/files.ts";
@@ -54,6 +55,8 @@ export class HostileServer implements Disposable {
   answers = 0;
   /** Faults that came to pass. */
   faults = 0;
+  /** Replies to reads of a BAR that a client must not take for one: another length, id or command. */
+  wrongReads = 0;
 
   /** Takes ownership of the stream. */
   constructor(stream: FdStream, faults: readonly TimedFault[], files: Files) {
@@ -134,6 +137,7 @@ export class HostileServer implements Disposable {
     const { reply, id, command, flags, errno, moreBytes, leaveAfter } = draft;
     const bytes = messageOf(id & 0xffff, command & 0xffff, reply.payload, flags, errno);
     new DataView(bytes.buffer).setUint32(4, (bytes.byteLength + moreBytes) >>> 0, true);
+    if (isWrongRead(draft)) this.wrongReads++;
     for (const other of draft.before) this.#stream.send(other, [], SEND_MS);
     const fds = (reply.files ?? []).map((kind) => this.#files.get(kind));
     for (let i = 0; i < draft.times; i++) {
@@ -282,4 +286,11 @@ export class HostileServer implements Disposable {
     for (const fd of this.#eventFds) fd[Symbol.dispose]();
     this.#stream[Symbol.dispose]();
   }
+}
+
+function isWrongRead({ request, reply, id, command, flags, times }: Draft): boolean {
+  if (request.command !== Command.REGION_READ || times === 0) return false;
+  const isBar = request.payload.getUint32(8, true) < BARS;
+  const isSame = (id & 0xffff) === request.id && (command & 0xffff) === request.command && flags === REPLY;
+  return isBar && !(isSame && reply.payload.byteLength === 16 + request.payload.getUint32(12, true));
 }
