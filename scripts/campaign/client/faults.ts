@@ -221,7 +221,14 @@ const timedFaults: Arbitrary<TimedFault> = oneof(
     weight: 30,
     arbitrary: record({ command: constant(Command.DEVICE_GET_REGION_INFO), skip: nat(7), fault: region }),
   },
-  { weight: 1, arbitrary: record({ command: constant(undefined), skip: nat(40), fault: floods }) },
+  {
+    weight: 1,
+    arbitrary: record({
+      command: constantFrom(Command.REGION_READ, Command.REGION_WRITE),
+      skip: nat(3),
+      fault: floods,
+    }),
+  },
 );
 
 /** A region's file that the server then shortens: whoever maps it dies of an access. */
