@@ -10,12 +10,15 @@ import { carryOutScript } from "./calls.ts";
 import { receiveText, sendText } from "./control.ts";
 import type { Script } from "./script.ts";
 
+const SETTLE_MS = 100;
 const [control, socket] = process.argv.slice(2);
 // What the event loop opens for good the first time that something is awaited.
 {
   using event = new EventFd();
   await event.waitAsync(1);
 }
+// It closes its copy of the eventfd a moment later.
+await Bun.sleep(SETTLE_MS);
 const stream = new FdStream(connectUnix(control!));
 for (;;) {
   const script = receiveText(stream, -1);
