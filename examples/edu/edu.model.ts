@@ -43,7 +43,7 @@ export default defineModel({
       if (at < 0 || at + sizeBytes > BUFFER.sizeBytes) device.log(`edu: DMA outside its buffer, at ${at}`);
       else if (command & TO_MEMORY) device.writeMemory(address, buffer.slice(at, at + sizeBytes));
       else buffer.set(device.readMemory(address, sizeBytes) ?? [], at);
-      device.set("DMA_COMMAND", command & ~START);
+      device.set("DMA_COMMAND", (command & ~START) >>> 0);
       if (command & INTERRUPT_WHEN_DONE) raise(DMA_DONE);
     };
     return {

@@ -26,3 +26,12 @@ test("a factorial of 2^32 - 1, which is 0 modulo 2^32, does not hold the model u
   expect(openEdu(device).factorial(0xffff_ffff)).toBe(0);
   expect(performance.now() - startMs).toBeLessThan(1000);
 });
+
+test("a copy whose command has bit 31 set, which means nothing, ends as others do", async () => {
+  using device = await openModel(edu);
+  const { io } = openEdu(device);
+  io.DMA_COMMAND.write(0x8000_0001);
+  const deadlineMs = performance.now() + 2000;
+  while (io.DMA_COMMAND.read() & 1 && performance.now() < deadlineMs) await Bun.sleep(1);
+  expect(io.DMA_COMMAND.read()).toBe(0x8000_0000);
+});

@@ -111,7 +111,11 @@ test("a client that breaks the protocol while the model waits for its memory is 
   client.send(Command.REGION_WRITE, new Uint8Array([...pack("844", Config.COMMAND, 7, 2), 2, 0]));
   client.send(Command.DMA_MAP, pack("44888", 32, 3, 0n, 0n, 4096n));
   client.send(Command.REGION_READ, pack("844", 0, 0, 4));
-  sendWithFds(client, pack("22444", 9, Command.DEVICE_RESET, 16, 0, 0), Array(17).fill(event.fd.number));
+  sendWithFds(
+    client.stream.fd,
+    pack("22444", 9, Command.DEVICE_RESET, 16, 0, 0),
+    Array(17).fill(event.fd.number),
+  );
   using stop = new EventFd();
   serve(
     { connection: server },

@@ -223,7 +223,7 @@ const breakers: Record<string, (client: RawClient) => void> = {
   "a reply to nothing": (client) => client.agree().stream.send(header(Command.DMA_READ, 16, 1)),
   "a message of 17 descriptors": (client) => {
     using event = new EventFd();
-    sendWithFds(client.agree(), header(Command.DEVICE_RESET, 16), Array(17).fill(event.fd.number));
+    sendWithFds(client.agree().stream.fd, header(Command.DEVICE_RESET, 16), Array(17).fill(event.fd.number));
   },
 };
 

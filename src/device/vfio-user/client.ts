@@ -27,6 +27,9 @@ import { VectorInterrupt } from "./interrupt.ts";
 import { type RegionInfo, readRegionInfo } from "./region-info.ts";
 import { RequestWatch } from "./request-watch.ts";
 
+/** A function's header in configuration space, PCIe 6.0, section 7.5.1. */
+const HEADER_BYTES = 64;
+
 const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
   intx: IrqIndex.INTX,
   msi: IrqIndex.MSI,
@@ -52,6 +55,11 @@ export function openVfioUser(socket: Fd, spec: string, options: OpenOptions, sta
     const { canReset, irqCount } = readDeviceInfo(connection);
     for (const index of [...Array(BARS).keys(), RegionIndex.CONFIG])
       regions.push(readRegionInfo(connection, index));
+    const configBytes = regions[BARS]!.sizeBytes;
+    if (configBytes < HEADER_BYTES)
+      throw connection.error(
+        `the server's configuration space has ${configBytes} bytes; its header alone has ${HEADER_BYTES}`,
+      );
     // A server that needs answers from here for its DMA must not wait behind writes that wait for nothing.
     const posts = postWrites && shareMemory && connection.maxFds > 0;
     const client = new Client(connection, memories, regions, canReset, irqCount, posts);

@@ -85,14 +85,17 @@ export class Connection implements Disposable {
     const deadline = performance.now() + timeoutMs;
     return this.guard(commandName(command), timeoutMs, () => {
       for (let leftMs = timeoutMs, isFirst = true; ; isFirst = false) {
-        if (!isFirst) leftMs = Math.max(0, deadline - performance.now());
+        if (!isFirst) leftMs = deadline - performance.now();
+        // A server that sends request after request would otherwise never run out of time.
+        if (leftMs <= 0) throw new SocketTimeout("no reply among the server's requests");
         const message = this.#messages.receive(leftMs, timeoutMs, isFirst);
-        if (!message.reply || message.errno || !takesFds || message.id !== id) closeAll(message.fds);
+        const isOurs = message.reply && message.id === id && message.command === command;
+        if (!isOurs || message.errno || !takesFds) closeAll(message.fds);
         if (!message.reply) {
           this.#answer(message);
           continue;
         }
-        if (message.id !== id || message.command !== command) {
+        if (!isOurs) {
           throw new ProtocolError(
             `a reply to ${commandName(message.command)} ${message.id} came for ${commandName(command)} ${id}`,
           );

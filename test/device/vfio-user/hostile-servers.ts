@@ -283,6 +283,18 @@ export const servers = {
   "empty area": sparseBar0(sparse(0, [[0, 0]])),
   "area within a page": sparseBar0(sparse(0, [[8, 4088]])),
   "file that can't be mapped": onBar0(() => regionInfo(0, MAPPED, REGION_BYTES), readOnly),
+  "configuration space without a header": except({
+    [Command.DEVICE_GET_REGION_INFO]: ({ payload, ...request }, peer) =>
+      payload.getUint32(8, true) === RegionIndex.CONFIG &&
+      peer.reply({ payload, ...request }, regionInfo(RegionIndex.CONFIG, RegionFlag.READ, 4)),
+  }),
+  "another command for a region": except({
+    [Command.DEVICE_GET_REGION_INFO]: (request, peer) =>
+      peer.reply(request, regionInfo(0, MAPPED, REGION_BYTES), {
+        command: Command.DMA_MAP,
+        fds: [memory.number],
+      }),
+  }),
   "refuses a region": refuses(Command.DEVICE_GET_REGION_INFO, 95),
 
   "descriptors with all replies": (peer: Peer) => {

@@ -91,6 +91,10 @@ const openings: Partial<Record<ServerName, string | RegExp>> = {
   "area within a page": "region 0 offers 4088 bytes at 8 of a file of 4096 bytes to map",
   "file that can't be mapped":
     /^region 0 offers a file to map that can't be mapped: map 4096 bytes of file descriptor \d+ at offset 0: EACCES$/,
+  "configuration space without a header":
+    "the server's configuration space has 4 bytes; its header alone has 64",
+  "another command for a region":
+    "a reply to DMA_MAP 2 came for DEVICE_GET_REGION_INFO 2; is it a vfio-user server?",
   "refuses a region": "the server refused DEVICE_GET_REGION_INFO: ENOTSUP",
 };
 
