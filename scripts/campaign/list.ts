@@ -1,7 +1,7 @@
 /** All campaigns. */
 import type { Campaign } from "./campaign.ts";
-import { client } from "./client.ts";
-import { faults } from "./faults.ts";
-import { server } from "./server.ts";
+import { clientCampaign } from "./client.ts";
+import { faultsCampaign } from "./faults.ts";
+import { serverCampaign } from "./server.ts";
 
-export const campaigns: readonly Campaign[] = [faults, server, client];
+export const campaigns: readonly Campaign[] = [faultsCampaign, serverCampaign, clientCampaign];
