@@ -27,6 +27,8 @@ export async function carryOut(
   await using rig = await campaign.open();
   const sampleEvery = Math.max(1, Math.floor(runs / SAMPLES));
   const property = asyncProperty(campaign.cases, async (one) => {
+    // fast-check knows no other end than a time limit.
+    if (signal?.aborted) return;
     const counted = await within(campaign.limitMs, rig.run(one)).catch((error) => {
       failed = true;
       throw error;
@@ -39,21 +41,17 @@ export async function carryOut(
       samples.push({ runs: done, figures: await rig.figures() });
   });
   const parameters: Parameters<[unknown]> = {
-    ...{ numRuns: runs, seed },
+    ...{ numRuns: path === undefined ? runs : 1, seed },
     ...(path !== undefined && { path, endOnFailure: true }),
   };
-  // Ctrl-C ends it after the run under way; fast-check itself knows time limits only.
-  const stoppable = property.beforeEach(() => {
-    if (signal?.aborted) throw new Stopped();
-  });
-  const details = await check(stoppable, parameters);
+  const details = await check(property, parameters);
   const result = {
     ...{ name: campaign.name, about: campaign.about, seed, runs: done },
     seconds: Math.round((performance.now() - startMs) / 1000),
     ...{ counts, samples },
   };
   const { errorInstance: error } = details;
-  if (!details.failed || error instanceof Stopped) return result;
+  if (!details.failed) return result;
   const found = details.counterexamplePath ?? "";
   return {
     ...result,
@@ -71,8 +69,6 @@ function wordError(error: unknown): string {
   const words = error.stack ?? error.message;
   return error.cause === undefined ? words : `${words}\nbecause of: ${wordError(error.cause)}`;
 }
-
-class Stopped extends Error {}
 
 /** The result of a run, or a failure if it does not end in time: then it is lost, and so is what it holds. */
 async function within<T>(limitMs: number, run: Promise<T>): Promise<T> {
