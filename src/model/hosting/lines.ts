@@ -15,11 +15,11 @@ export async function eachLine(
   for await (const bytes of stream) {
     const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
     rest = lines.pop()!;
-    if (rest.length > MAX_LINE_CHARACTERS) {
-      lines.push(rest);
-      rest = "";
-    }
-    for (const line of lines) if (!take(line)) return;
+    for (; rest.length > MAX_LINE_CHARACTERS; rest = rest.slice(MAX_LINE_CHARACTERS))
+      lines.push(rest.slice(0, MAX_LINE_CHARACTERS));
+    for (const line of lines)
+      for (let at = 0; at === 0 || at < line.length; at += MAX_LINE_CHARACTERS)
+        if (!take(line.slice(at, at + MAX_LINE_CHARACTERS))) return;
   }
 }
 
