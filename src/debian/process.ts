@@ -44,6 +44,7 @@ export async function run(
   { timeS = RUN_S, outputBytes = MAX_OUTPUT_BYTES }: RunLimits = {},
 ): Promise<Uint8Array> {
   const [name, ...args] = command;
+  if (options.limit?.aborted) throw new Error(`${name} ${args.join(" ")} was not started: no time is left`);
   const child = Bun.spawn([findTool(name), ...args], {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...process.env, LC_ALL: "C", ...options.env },
