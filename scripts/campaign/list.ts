@@ -1,5 +1,6 @@
 /** All campaigns. */
-import type { Campaign } from "./campaign.ts";
+import { type Campaign, campaign } from "./campaign.ts";
 import { faults } from "./faults.ts";
+import { soak, soakGuests } from "./soak.ts";
 
-export const campaigns: readonly Campaign[] = [faults];
+export const campaigns: readonly Campaign[] = [campaign(faults), campaign(soak), campaign(soakGuests)];
