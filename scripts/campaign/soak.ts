@@ -100,7 +100,7 @@ function openRig(): Rig<Name> {
     async run(name) {
       const { worker, held, times } = progressOf(name);
       times.push(...(await worker.step()));
-      held.push(await settled(worker.pid, held));
+      held.push(await settled(worker.pid, held.at(-1)));
       const { of, parts } = kinds[name];
       return { [`${name}: ${of}`]: parts } satisfies Counts;
     },
@@ -134,13 +134,13 @@ function openRig(): Rig<Name> {
   };
 }
 
-/** What a process holds once those that it has started for a step have ended; they may take a moment. */
-async function settled(pid: number, before: readonly Held[]): Promise<Held> {
-  const usual = Math.min(...before.map(({ processes }) => processes));
+/** What a process holds once a step's end has reached those that it has started; they may take a moment. */
+async function settled(pid: number, before: Held | undefined): Promise<Held> {
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {
     const held = heldBy(pid);
-    if (before.length === 0 || held.processes <= usual || performance.now() > deadline) return held;
+    if (!before || performance.now() > deadline) return held;
+    if (held.processes <= before.processes && held.descriptors <= before.descriptors) return held;
     await Bun.sleep(20);
   }
 }

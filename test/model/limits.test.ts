@@ -6,10 +6,10 @@ import { openDevice } from "../../src/device/open.ts";
 import { defineModel } from "../../src/exports/model.ts";
 import { modelReady, takeModel } from "../../src/model/hosting/child-process.ts";
 import { eachLine } from "../../src/model/hosting/lines.ts";
-import { startModel } from "../../src/model/hosting/process.ts";
+import { startWithin } from "../../src/model/hosting/process.ts";
 import { serveModel, serveWithin } from "../../src/model/hosting/served.ts";
 import { Standby } from "../../src/model/hosting/standby.ts";
-import { startTrustingModel } from "../../src/model/hosting/trusting.ts";
+import { startTrustingWithin } from "../../src/model/hosting/trusting.ts";
 import { openModel } from "../../src/model/in-process.ts";
 import {
   LAST_WORDS_MS,
@@ -122,7 +122,7 @@ describe("a model that does not start is ended, and the error says so", () => {
 
   test("as a server that trusts its clients", async () => {
     const { gone } = await left();
-    await expect(startTrustingModel({ model: spec, clients, log }, 500)).rejects.toThrow(
+    await expect(startTrustingWithin(500, { model: spec, clients, log })).rejects.toThrow(
       "the model did not start within 0.5 s, and was ended",
     );
     await gone();
@@ -130,7 +130,7 @@ describe("a model that does not start is ended, and the error says so", () => {
   });
 
   test("in this process", async () => {
-    await expect(startModel({ model: spec, clients, log }, undefined, 500)).rejects.toThrow(
+    await expect(startWithin(500, { model: spec, clients, log })).rejects.toThrow(
       `${file} did not start within 0.5 s`,
     );
     expect(existsSync(clients.socketPath)).toBe(false);

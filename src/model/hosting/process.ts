@@ -48,10 +48,15 @@ export interface RunningModel {
  * Starts the model. Clients may connect once this resolves. Throws SystemError, errors of `prepare`, and Error if the device
  * can't be created, or not in time.
  */
-export async function startModel(
+export function startModel(options: StartOptions, messages?: Worker): Promise<RunningModel> {
+  return startWithin(START_MS, options, messages);
+}
+
+/** startModel with another time to start. */
+export async function startWithin(
+  startMs: number,
   { model, clients, trusting = false, log, notice = () => {} }: StartOptions,
   messages = startMessageThread(model.file),
-  startMs = START_MS,
 ): Promise<RunningModel> {
   const held = new DisposableStack();
   const release = () => {

@@ -32,10 +32,12 @@ export interface ServeModelOptions {
  * @param model a spec such as "model:./counter.model.ts", or the URL of a model's file, both with options after "?"
  * @throws Error with its output if it does not start, within two minutes
  */
-export const serveModel = (
+export function serveModel(
   model: string | URL | ModelSpec,
   options: ServeModelOptions = {},
-): Promise<ServedModel> => serveWithin(START_MS, model, options);
+): Promise<ServedModel> {
+  return serveWithin(START_MS, model, options);
+}
 
 /** serveModel with another time to start. */
 export async function serveWithin(

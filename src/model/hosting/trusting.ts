@@ -19,10 +19,12 @@ export type TrustingOptions = Omit<StartOptions, "clients" | "trusting"> & {
 const CRASH = "=====";
 
 /** Like startModel; `ended` rejects if the child exits for any reason but truncated memory. */
-export async function startTrustingModel(
-  options: TrustingOptions,
-  startMs = START_MS,
-): Promise<RunningModel> {
+export function startTrustingModel(options: TrustingOptions): Promise<RunningModel> {
+  return startTrustingWithin(START_MS, options);
+}
+
+/** startTrustingModel with another time to start. */
+export async function startTrustingWithin(startMs: number, options: TrustingOptions): Promise<RunningModel> {
   const { clients, log } = options;
   const listener = listenPrivately(clients.socketPath);
   const close = () => {
