@@ -15,7 +15,7 @@ export const promises: Readonly<Record<string, string>> = {
     "A file that is damaged is read as far as it is whole, or refused in one line that names the cause.",
   kills:
     "A process that is killed at any moment leaves no other process, socket or lock, and an output that can be played.",
-  soak: "What a process holds does not grow with its work: descriptors not at all, memory by less than 5 % and 8 MiB after the first third.",
+  soak: "What a process holds does not grow with its work: descriptors not at all, memory by less than 5 % and 8 MiB once it has settled.",
   "soak-guests": "A program that boots guest after guest holds no more than after the first ones.",
 };
 

@@ -5,7 +5,7 @@ import { growthOf } from "../../scripts/campaign/soak/flat.ts";
 import { soak } from "../../scripts/campaign/soak.ts";
 
 test("what frames and opens leave does not grow, in any kind of process", async () => {
-  const { failure, counts, samples } = await carryOut(campaign(soak), { runs: 45, seed: 12 });
+  const { failure, counts, samples } = await carryOut(campaign(soak), { runs: 26, seed: 7173 });
   expect(failure).toBeUndefined();
   expect(Object.keys(counts).sort()).toEqual([
     "frames-libvpx: frames",
@@ -53,13 +53,23 @@ test("growth is told of memory beyond 5 % and 8 MiB, and of a single descriptor"
         () => 12,
       ),
     ),
-  ).toMatch(/^memory grew from 10\d{4} to 12\d{4} KiB/);
+  ).toMatch(/^memory grew from 102500 to 117500 KiB/);
+  // Garbage comes and goes.
+  expect(
+    growthOf(
+      steps(
+        100,
+        (i) => 100_000 + 3000 * (i % 10),
+        () => 12,
+      ),
+    ),
+  ).toBeUndefined();
   // What a process loads at first does not count.
   expect(
     growthOf(
       steps(
         100,
-        (i) => (i < 20 ? 50_000 : 100_000),
+        (i) => (i < 10 ? 50_000 : 100_000),
         () => 12,
       ),
     ),
@@ -72,7 +82,7 @@ test("growth is told of memory beyond 5 % and 8 MiB, and of a single descriptor"
         (i) => (i < 60 ? 12 : 13),
       ),
     ),
-  ).toBe("descriptors grew from 12 to 13, from step 30 to step 100");
+  ).toBe("descriptors grew from 12 to 13, from steps 11 to 40 to steps 71 to 100");
   expect(
     growthOf(
       steps(
