@@ -25,7 +25,7 @@ import { serveShare } from "../../src/guest/share.ts";
 import { connect, onLines } from "../../src/guest/socket.ts";
 import { children } from "../vp9/encoder/rig.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const folder = mkdtempSync(join(tmpdir(), "vfiokit-guest-limits-"));
 const servers: Server[] = [];
