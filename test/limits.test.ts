@@ -221,6 +221,7 @@ const exceeded: Readonly<Record<string, Readonly<Record<string, Exceeded>>>> = {
       "vp9/encoder/limits.test.ts",
       "a device that completes nothing fails the encoder, if it is given no time limit, too",
     ],
+    RECOVER_MS: ["vp9/encoder/recover.test.ts", "a device that does not come back in time is reported, once"],
     MAX_IN_FLIGHT: ["vp9/encoder/limits.test.ts", "more frames under way than a ring holds are refused"],
     MAX_CHUNKS: ["vp9/encoder/stream.test.ts", "holds frames back while their consumer is slower"],
   },

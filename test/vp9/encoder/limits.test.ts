@@ -21,6 +21,7 @@ test("a device that completes nothing fails the encoder, if it is given no time 
   const errors: Error[] = [];
   using encoder = openEncoder({
     device: "model:vp9?codec=null&fault=wedge@1",
+    recover: 0,
     output: () => {},
     error: (error) => void errors.push(error),
   });
