@@ -1,12 +1,14 @@
 /** Makes a register table of a register description. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { defineCommand } from "citty";
 import type { Block, Description } from "../src/registers/import/description.ts";
 import { readDescription } from "../src/registers/import/read.ts";
 import { tableSource } from "../src/registers/import/source.ts";
 import { tableOf } from "../src/registers/import/table.ts";
+import { MAX_DESCRIPTION_BYTES } from "../src/registers/limits.ts";
 import { wholeNumber } from "./cli/number.ts";
+import { readAtMost } from "./cli/read-file.ts";
 import { say } from "./cli/say.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
@@ -15,7 +17,7 @@ import { endWith, jsonArg, printJson, required } from "./cli/verb.ts";
 function describe(file: string): Description {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(file === "-" ? 0 : file);
+    bytes = readAtMost(file, MAX_DESCRIPTION_BYTES);
   } catch (error) {
     throw new Error(`${file} can't be read: ${(error as Error).message}`, { cause: error });
   }

@@ -27,6 +27,8 @@ export interface Rig<Case = unknown> extends AsyncDisposable {
   run(one: Case): Promise<Counts>;
   /** Taken at ten points of the campaign. */
   figures?(): Figures | Promise<Figures>;
+  /** Called after the last run, if none failed. Throws Error: what all of them together did wrong. */
+  finish?(): Promise<void>;
 }
 
 /** A campaign as it was carried out, for --json and docs/reliability.md. */

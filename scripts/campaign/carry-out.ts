@@ -45,11 +45,21 @@ export async function carryOut(
     ...(path !== undefined && { path, endOnFailure: true }),
   };
   const details = await check(property, parameters);
+  const wrong = details.failed ? undefined : await rig.finish?.().catch((error: Error) => error);
   const result = {
     ...{ name: campaign.name, about: campaign.about, seed, runs: done },
     seconds: Math.round((performance.now() - startMs) / 1000),
     ...{ counts, samples },
   };
+  if (wrong)
+    return {
+      ...result,
+      failure: {
+        case: `all ${done} runs together`,
+        error: wrong.message,
+        command: `bun run campaign.ts ${campaign.name} --seed ${seed} --runs ${runs}`,
+      },
+    };
   const { errorInstance: error } = details;
   if (!details.failed) return result;
   const found = details.counterexamplePath ?? "";

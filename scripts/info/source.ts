@@ -17,6 +17,8 @@ import { doesAnswer } from "../../src/pci/decode/decode.ts";
 import type { Surroundings } from "../../src/pci/decode/describe.ts";
 import type { KnownRegion } from "../../src/pci/decode/header.ts";
 import { readDump } from "../../src/pci/decode/hex-dump.ts";
+import { MAX_DUMP_BYTES } from "../../src/pci/limits.ts";
+import { readAtMost } from "../cli/read-file.ts";
 import { wordCommand } from "../cli/remedy.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
@@ -61,7 +63,7 @@ export function fromFile(path: string, address?: string): Source[] {
     );
   let file: Uint8Array<ArrayBuffer>;
   try {
-    file = new Uint8Array(readFileSync(path === "-" ? 0 : path));
+    file = readAtMost(path, MAX_DUMP_BYTES);
   } catch (error) {
     throw new Error(`can't read ${path}: ${codeOf(error)}`, { cause: error });
   }

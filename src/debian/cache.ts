@@ -11,10 +11,8 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { LOCK_S } from "./limits.ts";
 import { findTool } from "./process.ts";
-
-/** How long a process waits for another one that fetches the same entry, in seconds. */
-const LOCK_TIMEOUT_S = 1800;
 
 export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "vfiokit");
@@ -45,11 +43,15 @@ export function cachedEntry(name: string): string | undefined {
  * The path of a cache entry. If it is missing, `make` fills an empty folder and returns a path in it, which
  * becomes the entry in one step. If several processes need it at once, one makes it and the others wait.
  */
-export async function cached(name: string, make: (folder: string) => Promise<string>): Promise<string> {
+export async function cached(
+  name: string,
+  make: (folder: string) => Promise<string>,
+  waitS = LOCK_S,
+): Promise<string> {
   const entry = join(cacheFolder(), name);
   if (cachedEntry(name) !== undefined) return entry;
   const cache = makeCacheFolder();
-  using _lock = await lock(join(cache, `.${name}.lock`));
+  using _lock = await lock(join(cache, `.${name}.lock`), waitS);
   if (existsSync(entry)) return entry;
   for (const left of readdirSync(cache)) // by a process that was killed
     if (left.startsWith(`.${name}.`) && /^\w{6}$/.test(left.slice(name.length + 2)))
@@ -64,12 +66,12 @@ export async function cached(name: string, make: (folder: string) => Promise<str
 }
 
 /** Takes a lock that never outlives this process: flock(1) holds it until our end of its pipe closes. */
-async function lock(path: string): Promise<Disposable> {
+async function lock(path: string, waitS: number): Promise<Disposable> {
   const holder = Bun.spawn(
-    [findTool("flock"), "--timeout", String(LOCK_TIMEOUT_S), path, "sh", "-c", "echo && exec cat"],
+    [findTool("flock"), "--timeout", String(waitS), path, "sh", "-c", "echo && exec cat"],
     { stdin: "pipe", stdout: "pipe", stderr: "ignore" },
   );
   const { done } = await holder.stdout.getReader().read();
-  if (done) throw new Error(`another process held ${path} for ${LOCK_TIMEOUT_S} s; is it still fetching?`);
+  if (done) throw new Error(`another process held ${path} for ${waitS} s; is it still fetching?`);
   return { [Symbol.dispose]: () => void holder.stdin.end() };
 }

@@ -2,6 +2,7 @@ import { SystemError } from "../os/errno.ts";
 import type { Fd } from "../os/fd.ts";
 import { connectUnix } from "../os/socket.ts";
 import { DeviceError, type OpenOptions, type PciDevice } from "./device.ts";
+import { LISTEN_MS } from "./limits.ts";
 import { isPciSpec, openPci } from "./pci.ts";
 import { schemeExamples, schemeOf } from "./schemes.ts";
 import { openVfioUser } from "./vfio-user/client.ts";
@@ -51,8 +52,6 @@ const advice: Readonly<Record<string, string>> = {
 };
 
 /** A server's socket is there a moment before the server listens on it. */
-const LISTEN_MS = 100;
-
 function connectSoon(path: string): Fd {
   const deadlineMs = performance.now() + LISTEN_MS;
   for (;;) {

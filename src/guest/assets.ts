@@ -89,9 +89,7 @@ export interface Kernel {
  */
 export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise<Kernel> {
   const isFile = wanted.endsWith(".deb");
-  const identity = isFile
-    ? createHash("sha256").update(readFileSync(wanted)).digest("hex").slice(0, 12)
-    : wanted;
+  const identity = isFile ? (await hashOf(wanted, "sha256", "hex")).slice(0, 12) : wanted;
   const entry = await cached(
     `kernel-${identity}-${arch}-${recipe(modules, Object.keys(indexes))}`,
     async (folder) => {
@@ -171,12 +169,19 @@ export async function fetchBun(arch: Arch, log: Log, libc: Libc = "glibc"): Prom
     const printed = await run(["npm", "pack", "--silent", `${name}@${version}`], { cwd: folder });
     const archive = join(folder, new TextDecoder().decode(printed).trim());
     const want = bunPackages.integrities[name];
-    const got = `sha512-${createHash("sha512").update(readFileSync(archive)).digest("base64")}`;
+    const got = `sha512-${await hashOf(archive, "sha512", "base64")}`;
     if (got !== want) throw new Error(`${name}@${version} has the checksum ${got}, not ${want}`);
     await run(["tar", "-xzf", archive, "-C", folder, "package/bin/bun"]);
     chmodSync(join(folder, "package/bin/bun"), 0o755);
     return join(folder, "package/bin/bun");
   });
+}
+
+/** Of a file that may be large. */
+async function hashOf(path: string, kind: "sha256" | "sha512", as: "hex" | "base64"): Promise<string> {
+  const hash = createHash(kind);
+  for await (const part of Bun.file(path).stream()) hash.update(part);
+  return hash.digest(as);
 }
 
 /** Detected by a program's loader, whose path is near its beginning. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { keepText, lastLines } from "./console.ts";
 import { CONTROL, openControl } from "./control.ts";
 import { type Ending, GuestError, interruption, lateEnding } from "./failure.ts";
+import { QUIT_MS, SESSIONS } from "./limits.ts";
 import { type Machine, qemuCommand } from "./qemu.ts";
 import { connectQmp, type Qmp } from "./qmp.ts";
 import { openSession, type Session, sessionSockets } from "./session.ts";
@@ -39,13 +40,8 @@ export interface Booted extends AsyncDisposable {
   begin(): () => void;
 }
 
-/** How many commands can run at the same time. Each takes three of the guest's 31 ports. */
-export const SESSIONS = 8;
-
 /** QEMU's socket for its machine protocol. */
 const QMP = "qmp";
-/** Time for QEMU to exit cleanly. */
-const QUIT_MS = 2000;
 /** The kernel's message on a panic. */
 const PANIC = /Kernel panic - not syncing.*/;
 /** The kernel's message when it is told to reboot. */

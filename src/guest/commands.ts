@@ -1,7 +1,8 @@
 /** Runs commands in a guest, a few at the same time. */
 import type { Booted } from "./boot.ts";
 import { GuestError } from "./failure.ts";
-import { ANSWER_MS, type Job, type Session } from "./session.ts";
+import { ANSWER_MS, MAX_OUTPUT_BYTES } from "./limits.ts";
+import type { Job, Session } from "./session.ts";
 import type { ByteSink, Input } from "./streams.ts";
 import { within } from "./within.ts";
 
@@ -9,7 +10,7 @@ import { within } from "./within.ts";
 export interface RunOptions {
   /** Standard input: text, bytes, or a stream of bytes. Default: empty. */
   stdin?: Input | undefined;
-  /** Get the output as it comes. Without one the result has that stream's output as text. */
+  /** Get the output as it comes. Without one the result has that stream's output as text, of at most 64 MiB. */
   onStdout?: ByteSink | undefined;
   onStderr?: ByteSink | undefined;
   /** Time for the command; without one it may take any. */
@@ -96,8 +97,8 @@ export function commandRunner(booted: Booted): Runner {
     try {
       const session = await acquire(cut);
       if (session === undefined) throw await cut;
-      const stdout = textSink(onStdout);
-      const stderr = textSink(onStderr);
+      const stdout = textSink("stdout", onStdout);
+      const stderr = textSink("stderr", onStderr);
       const job: Job = { command, folder: cwd, user, columns };
       let startMs = performance.now();
       const start = () => {
@@ -128,9 +129,27 @@ export function commandRunner(booted: Booted): Runner {
   };
 }
 
-/** The given sink; without one, a sink that collects text. */
-function textSink(given: ByteSink | undefined): { sink: ByteSink; text: () => string } {
+/** The given sink; without one, a sink that collects text, and throws GuestError at more than it may. */
+export function textSink(
+  name: "stdout" | "stderr",
+  given: ByteSink | undefined,
+): { sink: ByteSink; text: () => string } {
   if (given) return { sink: given, text: () => "" };
   const chunks: Uint8Array[] = [];
-  return { sink: (bytes) => void chunks.push(bytes), text: () => Buffer.concat(chunks).toString() };
+  let sizeBytes = 0;
+  return {
+    sink: (bytes) => {
+      sizeBytes += bytes.byteLength;
+      if (sizeBytes <= MAX_OUTPUT_BYTES) chunks.push(bytes);
+      else {
+        const reason = `had a command that wrote more than ${MAX_OUTPUT_BYTES} bytes to its ${name}`;
+        const option = name === "stdout" ? "onStdout" : "onStderr";
+        throw new GuestError(
+          `the guest ${reason}, and run collects no more; ${option} takes any number`,
+          reason,
+        );
+      }
+    },
+    text: () => Buffer.concat(chunks).toString(),
+  };
 }

@@ -1,8 +1,6 @@
 /** The end of what a guest and QEMU say, for errors to show. */
 
-/** How much of the console an error shows. */
-const CONSOLE_LINES = 50;
-const KEPT_CHARACTERS = 65_536;
+import { MAX_KEPT_CHARACTERS, MAX_SHOWN_LINES } from "./limits.ts";
 
 export interface KeptText {
   text(): string;
@@ -23,7 +21,7 @@ export function keepText(
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
       const text = plain(decoder.decode(chunk, { stream: true }));
-      kept = (kept + text).slice(-KEPT_CHARACTERS);
+      kept = (kept + text).slice(-MAX_KEPT_CHARACTERS);
       onText(text);
       for (const { pattern, resolve } of waiting) {
         const [match] = pattern.exec(kept) ?? [];
@@ -47,5 +45,5 @@ const plain = (text: string) =>
 export function lastLines(title: string, text: string, ifNone?: string): string[] {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   if (lines.length === 0) return ifNone === undefined ? [] : [ifNone];
-  return [title, ...lines.slice(-CONSOLE_LINES).map((line) => `  ${line}`)];
+  return [title, ...lines.slice(-MAX_SHOWN_LINES).map((line) => `  ${line}`)];
 }

@@ -12,6 +12,7 @@ import { areMixed, placeDevices, type QemuDevice } from "./devices.ts";
 import { GuestError } from "./failure.ts";
 import { openWorkFolder } from "./files.ts";
 import { buildInitramfs } from "./initramfs.ts";
+import { GUEST_MS, KVM_MS } from "./limits.ts";
 import { type BootGuestOptions, checkInput, checkOptions } from "./options.ts";
 import { openPlugger, type PluggedDevice } from "./plug.ts";
 import { guestView, pathIn, projectOf } from "./project.ts";
@@ -74,10 +75,7 @@ export interface OpenGuest extends Omit<Guest, "take"> {
   take(path: string): Promise<string | undefined>;
 }
 
-export const DEFAULT_TIMEOUT_MS = 600_000;
 const DEFAULT_MEMORY_MIB = 1024;
-/** Time for a guest to boot with KVM, which takes about a second if it works. */
-const KVM_TIMEOUT_MS = 15_000;
 
 /**
  * Boots a guest with vfiokit and the project inside. Fetches the guest's assets on first use.
@@ -161,7 +159,7 @@ export async function openGuest(
 
   const accelerator = await chooseAccelerator(arch, kernel.release, async () => {
     await using probe = await bootWith("kvm", "probe", [], [], {
-      timeoutMs: KVM_TIMEOUT_MS,
+      timeoutMs: KVM_MS,
       timeoutOf: "life",
       signal,
     });
@@ -190,7 +188,7 @@ export async function openGuest(
   const booted = held.use(
     await bootWith(accelerator.name, "guest", inOrder, disks, {
       ...options,
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      timeoutMs: options.timeoutMs ?? GUEST_MS,
       ...life,
     }),
   );

@@ -3,6 +3,7 @@ import { backDevice } from "./backing.ts";
 import type { Runner } from "./commands.ts";
 import { isVfioUser, type QemuDevice } from "./devices.ts";
 import { GuestError } from "./failure.ts";
+import { PLUG_MS } from "./limits.ts";
 import { checkDevice, OptionError } from "./options.ts";
 import { plugPort } from "./qemu.ts";
 import { type Qmp, QmpError } from "./qmp.ts";
@@ -31,9 +32,6 @@ interface PlugContext {
   readonly died: Promise<GuestError>;
   readonly log: (line: string) => void;
 }
-
-/** Time for the guest to find a device, and to give one up. */
-const GUEST_MS = 30_000;
 
 /** Prints the address of the device behind a port, and whether it has MSI-X, once the guest has it and has loaded its driver. */
 const APPEAR = `
@@ -71,7 +69,7 @@ export function openPlugger(context: PlugContext): Plugger {
   const backings = new Set<AsyncDisposableStack>();
 
   const inGuest = (script: string, ...words: string[]) =>
-    runner(["sh", "-c", script, "sh", ...words], { cwd: "/", timeoutMs: GUEST_MS });
+    runner(["sh", "-c", script, "sh", ...words], { cwd: "/", timeoutMs: PLUG_MS });
   /** Fails when the guest dies. */
   const alive = <T>(work: Promise<T>) =>
     Promise.race([work, context.died.then((error) => Promise.reject(error))]);
@@ -99,12 +97,12 @@ export function openPlugger(context: PlugContext): Plugger {
     const deletion = qmp.event("DEVICE_DELETED", (data) => data.device === id);
     await alive(addDevice(device, id, port.id));
     const unplugIt = async (address: string) => {
-      const deleted = within(GUEST_MS, deletion);
+      const deleted = within(PLUG_MS, deletion);
       await inGuest(VANISH, address).catch((error: unknown) => {
         if (!(error instanceof GuestError && error.kind === "timed-out")) throw error;
       });
       if (await alive(deleted)) return;
-      const reason = `did not give up ${address} within ${GUEST_MS / 1000} s`;
+      const reason = `did not give up ${address} within ${PLUG_MS / 1000} s`;
       throw new GuestError(`the guest ${reason}; a process there may have it open`, reason, "timed-out");
     };
 

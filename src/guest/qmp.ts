@@ -1,4 +1,5 @@
 /** A client of QEMU's machine protocol (docs/interop/qmp-spec.rst): JSON lines over a UNIX socket. */
+import { QMP_MS } from "./limits.ts";
 import { connect, onLines } from "./socket.ts";
 import { within } from "./within.ts";
 
@@ -24,11 +25,8 @@ export interface Qmp extends Disposable {
   event(name: string, isIt: (data: Readonly<Record<string, unknown>>) => boolean): Promise<void>;
 }
 
-/** QEMU answers at once, but a busy machine may not let it. */
-const ANSWER_MS = 30_000;
-
 /** Connects, and leaves the protocol's negotiation mode. */
-export async function connectQmp(path: string): Promise<Qmp> {
+export async function connectQmp(path: string, answerMs = QMP_MS): Promise<Qmp> {
   const socket = await connect(path);
   const answers = new Map<number, (message: Message) => void>();
   const watchers = new Set<(name: string, data: Readonly<Record<string, unknown>>) => void>();
@@ -47,9 +45,9 @@ export async function connectQmp(path: string): Promise<Qmp> {
       const { promise, resolve } = Promise.withResolvers<Message>();
       answers.set(id, resolve);
       socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
-      const isAnswered = await within(ANSWER_MS, promise);
+      const isAnswered = await within(answerMs, promise);
       answers.delete(id);
-      if (!isAnswered) throw new QmpError(`QEMU did not answer ${command} within ${ANSWER_MS / 1000} s`);
+      if (!isAnswered) throw new QmpError(`QEMU did not answer ${command} within ${answerMs / 1000} s`);
       const answer = await promise;
       if (answer.error) throw new QmpError(answer.error.desc);
       return answer.return;

@@ -1,5 +1,6 @@
 /** Boots a guest, runs one command in it and ends it. */
-import { DEFAULT_TIMEOUT_MS, type GuestFacts, type OpenGuest, openGuest } from "./guest.ts";
+import { type GuestFacts, type OpenGuest, openGuest } from "./guest.ts";
+import { GUEST_MS } from "./limits.ts";
 import type { GuestOptions } from "./options.ts";
 import { runShell } from "./shell.ts";
 
@@ -29,7 +30,7 @@ export interface GuestResult extends GuestFacts {
  *   outputs
  */
 export async function runGuest(options: GuestOptions): Promise<GuestResult> {
-  const { log = () => {}, outputs = [], timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { log = () => {}, outputs = [], timeoutMs = GUEST_MS } = options;
   const hasTerminal = options.terminal !== undefined;
   const timeoutOf = hasTerminal ? "boot" : "life";
   await using guest = await openGuest({ ...options, timeoutMs }, { timeoutOf, hasTerminal });

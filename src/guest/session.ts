@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { sendInput } from "./input.ts";
+import { ANSWER_MS, LEFT_MS, MAX_ENDING_CHARACTERS } from "./limits.ts";
 import { markedStream } from "./marked-stream.ts";
 import { quote } from "./quote.ts";
 import { connect, received } from "./socket.ts";
@@ -46,11 +47,6 @@ export interface Session {
 
 /** A session's streams, in the order of its ports. */
 const streamNames = ["stdin", "stdout", "stderr"] as const;
-const LONGEST_LINE = 20;
-/** Time for the guest to start a command, and to end one. */
-export const ANSWER_MS = 10_000;
-/** After this time it is processes that the command left that keep the session's streams open. */
-const LEFT_MS = 1000;
 
 /** The sockets of some sessions, in the order of the guest's ports. */
 export const sessionSockets = (folder: string, count: number): string[] =>
@@ -163,7 +159,7 @@ async function readOutput(
     if (stream.started && !before) onStart();
     if (data.length > 0) await sink(data);
     const [line = "", ...more] = stream.rest?.split("\n", 2) ?? [];
-    if (more.length > 0 || line.length > LONGEST_LINE) return line.slice(0, LONGEST_LINE);
+    if (more.length > 0 || line.length > MAX_ENDING_CHARACTERS) return line.slice(0, MAX_ENDING_CHARACTERS);
   }
   return await new Promise(() => {});
 }

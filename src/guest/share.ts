@@ -1,9 +1,9 @@
 /** Serves the folder that a guest writes to, by virtiofsd (docs/guest.md says why not by QEMU's 9p). */
+import { MAX_KEPT_CHARACTERS, SHARE_START_MS, SHARE_STOP_MS } from "./limits.ts";
 import { treeCommand } from "./qemu.ts";
 
 /** virtiofsd's message when QEMU can connect. */
 const READY = "Waiting for vhost-user socket connection";
-const STOP_MS = 2000;
 const ALL_IDS = 2 ** 32 - 1;
 
 /**
@@ -12,7 +12,12 @@ const ALL_IDS = 2 ** 32 - 1;
  * @param tree folder with QEMU and virtiofsd
  * @throws Error with virtiofsd's output if it does not start
  */
-export async function serveShare(tree: string, folder: string, socketPath: string): Promise<AsyncDisposable> {
+export async function serveShare(
+  tree: string,
+  folder: string,
+  socketPath: string,
+  startMs = SHARE_START_MS,
+): Promise<AsyncDisposable> {
   // This process's user owns the files of all users in the guest: other owners would need root.
   const squash = (id: number) => `squash-guest:0:${id}:${ALL_IDS}`;
   const { command, env } = treeCommand(tree, "usr/libexec/virtiofsd", [
@@ -31,19 +36,30 @@ export async function serveShare(tree: string, folder: string, socketPath: strin
   const reader = server.stderr.getReader();
   const decoder = new TextDecoder();
   let said = "";
+  let isLate = false;
+  const late = setTimeout(() => {
+    isLate = true;
+    server.kill("SIGKILL");
+  }, startMs);
   while (!said.includes(READY)) {
     const { value, done } = await reader.read();
-    if (done)
-      throw new Error(`virtiofsd, which serves the guest's working directory, did not start: ${said.trim()}`);
-    said += decoder.decode(value, { stream: true });
+    if (done) {
+      clearTimeout(late);
+      const when = isLate ? ` within ${startMs / 1000} s, and was ended` : "";
+      throw new Error(
+        `virtiofsd, which serves the guest's working directory, did not start${when}: ${said.trim()}`,
+      );
+    }
+    said = (said + decoder.decode(value, { stream: true })).slice(-MAX_KEPT_CHARACTERS);
   }
+  clearTimeout(late);
   const ended = (async () => {
     while (!(await reader.read()).done); // else virtiofsd would block on a full pipe some day
   })();
   return {
     async [Symbol.asyncDispose]() {
       server.kill("SIGTERM");
-      const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
+      const late = setTimeout(() => server.kill("SIGKILL"), SHARE_STOP_MS);
       await Promise.all([server.exited, ended]);
       clearTimeout(late);
     },

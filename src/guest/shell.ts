@@ -2,14 +2,13 @@
 import { randomBytes } from "node:crypto";
 import type { OpenGuest } from "./guest.ts";
 import { sendInput } from "./input.ts";
+import { DRAIN_MS } from "./limits.ts";
 import { markedStream } from "./marked-stream.ts";
 import { connect, received } from "./socket.ts";
 import type { Terminal } from "./streams.ts";
 
 /** The guest's end of QEMU's virtconsole. */
 const DEVICE = "/dev/hvc0";
-/** Time for the last output after the shell's end. */
-const DRAIN_MS = 5000;
 
 /**
  * A shell on the terminal. The shell that runs this leads its session and has no terminal, so the one that it opens becomes its

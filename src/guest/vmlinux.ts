@@ -1,5 +1,7 @@
 /** Unpacks an x86-64 kernel's image, which otherwise unpacks itself in the guest: seconds where the processor is emulated. */
 
+import { MAX_KERNEL_BYTES } from "./limits.ts";
+
 /** Of an image's header (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"). */
 const SETUP_SECTORS = 0x1f1;
 const MAGIC = { offset: 0x202, text: "HdrS" };
@@ -24,6 +26,8 @@ export function unpackKernel(image: Uint8Array): Uint8Array | undefined {
   // Its last four bytes are its unpacked length.
   const payload = header.subarray(start, start + header.readUInt32LE(PAYLOAD_LENGTH) - 4);
   if (payload.length < 4 || payload.readUInt32LE(0) !== ZSTD) return undefined;
+  const lengthAt = start + payload.length;
+  if (lengthAt + 4 > header.length || header.readUInt32LE(lengthAt) > MAX_KERNEL_BYTES) return undefined;
   const kernel = Buffer.from(Bun.zstdDecompressSync(payload));
   return hasEntryNote(kernel) ? kernel : undefined;
 }

@@ -1,10 +1,11 @@
 import type { ByteInput } from "./byte-input.ts";
 import type { NameGuess } from "./file-name.ts";
 import type { FrameSource } from "./frame-source.ts";
+import { Y4M_LINE_LIMIT } from "./limits.ts";
 import { quoted } from "./media-error.ts";
 import { type FileLayout, type RawFormat, rawFormats } from "./raw-format.ts";
 import { frameSizeBytes, MediaError, type VideoFormat } from "./video.ts";
-import { latin1, Y4M_FRAME, Y4M_LINE_LIMIT } from "./y4m.ts";
+import { latin1, Y4M_FRAME } from "./y4m.ts";
 
 /**
  * Steps of one read: each yield gives memory to fill and receives the byte count. Works for files and pipes.

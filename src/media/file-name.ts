@@ -1,8 +1,9 @@
 /** What the name of a raw file says of the video in it, as in clip_640x360_30fps.yuv and foo-1280x720-nv12.yuv. */
 import { basename } from "node:path";
 import { pixelFormatNames, type Size } from "../pixels/pixel-format.ts";
+import { MAX_SIDE } from "./limits.ts";
 import { type RawFormat, rawFormats } from "./raw-format.ts";
-import { MAX_SIDE, type Rational } from "./video.ts";
+import type { Rational } from "./video.ts";
 
 /** What is known of a raw video without its file's name. */
 export interface KnownVideo {

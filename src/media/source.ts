@@ -3,6 +3,7 @@ import { type ByteInput, openByteInput } from "./byte-input.ts";
 import type { ColorSpace } from "./color.ts";
 import { guessFromName } from "./file-name.ts";
 import type { FrameSource } from "./frame-source.ts";
+import { Y4M_LINE_LIMIT } from "./limits.ts";
 import type { RawFormat } from "./raw-format.ts";
 import {
   checkFps,
@@ -13,7 +14,7 @@ import {
   type Rational,
   type VideoFormat,
 } from "./video.ts";
-import { latin1, parseY4mHeader, Y4M_LINE_LIMIT, Y4M_MAGIC, y4mRate } from "./y4m.ts";
+import { latin1, parseY4mHeader, Y4M_MAGIC, y4mRate } from "./y4m.ts";
 
 export type { FrameSource } from "./frame-source.ts";
 

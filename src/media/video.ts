@@ -1,5 +1,6 @@
 import { framePlanes, type PixelFormat } from "../pixels/pixel-format.ts";
 import type { ColorSpace } from "./color.ts";
+import { MAX_ASPECT_TERM, MAX_RATE_TERM, MAX_SIDE } from "./limits.ts";
 import { MediaError } from "./media-error.ts";
 
 export { MediaError, type PixelFormat };
@@ -43,9 +44,6 @@ export function toTicks(timeUs: number, timebase: Rational): number {
   return Number((scaled + unit - 1n) / unit) - 1;
 }
 
-/** Largest width and height accepted, in pixels: the largest of any VP9 level (6.2 allows 16384). */
-export const MAX_SIDE = 16384;
-
 /** Bytes of one frame, by default of i420; the chroma planes round up for odd sizes. */
 export function frameSizeBytes(v: { width: number; height: number; format?: PixelFormat }): number {
   return framePlanes(v, v.format ?? "i420").sizeBytes;
@@ -69,9 +67,6 @@ export function checkSize(size: { width: number; height: number }, where: string
   }
 }
 
-/** Largest term of a pixel aspect: y4m files are read up to this. */
-export const MAX_ASPECT_TERM = 999_999_999;
-
 /** Throws MediaError for a pixel aspect that can't be; `where` says who gave it. */
 export function checkPixelAspect({ num, den }: Rational, where: string): void {
   for (const value of [num, den]) {
@@ -81,9 +76,6 @@ export function checkPixelAspect({ num, den }: Rational, where: string): void {
       );
   }
 }
-
-/** Largest numerator and denominator of a frame rate: libvpx accepts no larger ones in a time base. */
-export const MAX_RATE_TERM = 1_000_000_000;
 
 /**
  * Throws MediaError for a frame rate that libvpx or a microsecond clock can't represent; `where` says who

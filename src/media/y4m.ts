@@ -10,8 +10,6 @@ import { checkFps, checkSize, MediaError, type Rational } from "./video.ts";
 
 /** The start of every y4m file. */
 export const Y4M_MAGIC = "YUV4MPEG2";
-/** Longest header or frame line accepted, in bytes. */
-export const Y4M_LINE_LIMIT = 4096;
 /** A frame line without parameters, as nearly every file has. */
 export const Y4M_FRAME = "FRAME\n";
 

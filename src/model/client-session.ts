@@ -4,11 +4,11 @@ import { SystemError } from "../os/errno.ts";
 import type { Fd } from "../os/fd.ts";
 import { Disconnected, FdStream, SocketTimeout } from "../os/socket.ts";
 import { CONFIG_BYTES } from "../pci/config-offsets.ts";
+import { MAX_DATA_BYTES } from "../protocol/limits.ts";
 import { DeviceFlag, DMA_UNMAP_ALL, IrqIndex, RegionFlag, RegionIndex } from "../protocol/vfio.ts";
 import {
   Command,
   getVersion,
-  MAX_DATA_BYTES,
   type Message,
   MessageStream,
   ProtocolError,
@@ -19,6 +19,7 @@ import { DmaMapError, type DmaTable } from "./dma.ts";
 import { DmaRequests } from "./dma-requests.ts";
 import { FunctionAccess } from "./function-access.ts";
 import { type Interrupts, IrqError } from "./interrupts.ts";
+import { MESSAGE_MS } from "./limits.ts";
 
 const { EINVAL, EIO, ENOTSUP } = constants.errno;
 
@@ -114,7 +115,7 @@ export class ClientSession implements Disposable {
   /** Throws Disconnected, SocketTimeout, ProtocolError: any other error means an invalid message. */
   #receive(): Message {
     try {
-      return this.#messages.receive(5000);
+      return this.#messages.receive(MESSAGE_MS, MESSAGE_MS);
     } catch (error) {
       if (!(error instanceof Error) || error instanceof Disconnected || error instanceof SocketTimeout)
         throw error;

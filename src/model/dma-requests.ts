@@ -4,21 +4,11 @@
  */
 import type { Fd } from "../os/fd.ts";
 import { Disconnected, type FdStream, SocketTimeout } from "../os/socket.ts";
-import {
-  Command,
-  commandName,
-  MAX_DATA_BYTES,
-  type Message,
-  MessageStream,
-  ProtocolError,
-} from "../protocol/vfio-user.ts";
+import { MAX_DATA_BYTES } from "../protocol/limits.ts";
+import { Command, commandName, type Message, MessageStream, ProtocolError } from "../protocol/vfio-user.ts";
 import type { DmaMessages } from "./dma.ts";
+import { MAX_KEPT, MAX_KEPT_BYTES, REPLY_MS } from "./limits.ts";
 
-/** Time for the client to answer one request. */
-const REPLY_MS = 5000;
-/** Most of a client's requests kept, and most bytes in them: a client that sends on instead of answering is dropped. */
-const MAX_KEPT = 4096;
-const MAX_KEPT_BYTES = 16 * MAX_DATA_BYTES;
 /** u64 address, u64 count, before the data. */
 const FIXED_BYTES = 16;
 
@@ -104,7 +94,7 @@ export class DmaRequests implements DmaMessages, Disposable {
     const deadline = performance.now() + REPLY_MS;
     for (;;) {
       const leftMs = deadline - performance.now();
-      if (leftMs <= 0) throw new SocketTimeout(`no answer to ${commandName(command)}`);
+      if (leftMs <= 0) throw new SocketTimeout(`no answer to ${commandName(command)} within ${REPLY_MS} ms`);
       const message = this.#messages.receive(leftMs);
       if (!message.reply) {
         this.#keep(message);
@@ -130,7 +120,9 @@ export class DmaRequests implements DmaMessages, Disposable {
     this.#keptBytes += payload.byteLength;
     if (this.#kept.length >= MAX_KEPT || this.#keptBytes > MAX_KEPT_BYTES) {
       close(message.fds);
-      throw new ProtocolError(`${this.#kept.length} requests came while one for memory waits for its answer`);
+      throw new ProtocolError(
+        `${this.#kept.length + 1} requests of ${this.#keptBytes} bytes came while one for memory waits for its answer; at most ${MAX_KEPT} of ${MAX_KEPT_BYTES} are kept`,
+      );
     }
     const copy = payload.buffer.slice(payload.byteOffset, payload.byteOffset + payload.byteLength);
     this.#kept.push({ ...message, payload: new DataView(copy as ArrayBuffer) });

@@ -5,6 +5,7 @@ import { constants } from "node:os";
 import { Fd } from "../os/fd.ts";
 import { keepsItsPages, mapShared, PAGE_SIZE } from "../os/memory.ts";
 import { DmaFlag } from "../protocol/vfio.ts";
+import { MAX_FILE_BYTES, MAX_FILES, MAX_MAPPINGS } from "./limits.ts";
 import { copyFrom, copyTo } from "./range-copy.ts";
 import { type DmaRange, SharedMapping } from "./shared-mapping.ts";
 
@@ -28,12 +29,6 @@ export class DmaMapError extends Error {
 }
 
 const { EEXIST, EINVAL, ENOSPC, EPERM } = constants.errno;
-
-/** Most mappings per client: as many as QEMU asks for. */
-const MAX_MAPPINGS = 65_535;
-/** Most files behind these mappings, and most bytes in them: the process needs room for itself. */
-const MAX_FILES = 1024;
-const MAX_FILE_BYTES = 2 ** 44;
 
 /** Copies by messages to the client. Both return whether the client did it. */
 export interface DmaMessages {

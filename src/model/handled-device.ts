@@ -12,6 +12,7 @@ import {
   type Wakeup,
 } from "./device-model.ts";
 import { type Fault, type FaultKinds, FaultPlan } from "./fault-injection.ts";
+import { MAX_VIEW_BYTES } from "./limits.ts";
 import { SharedMemoryBar } from "./memory-bar.ts";
 import type { BarDescriptions, ModelDescription, ModelDevice, ModelHandlers } from "./model-description.ts";
 import { MsixBar } from "./msix-bar.ts";
@@ -30,9 +31,6 @@ export interface HandledDeviceOptions {
   readonly countsInterrupts: boolean;
   create(device: ModelDevice): ModelHandlers;
 }
-
-/** Bun's arrays have no more. */
-const MOST_VIEW_BYTES = 2 ** 32;
 
 /** Injected faults that leave no interrupt. */
 const INSTEAD_OF_AN_INTERRUPT = ["drop-interrupt", "die", "self-reset"];
@@ -350,7 +348,7 @@ export class HandledDevice implements DeviceModel {
       logUnsupportedRequest: () => config.logUnsupportedRequest(),
       memory: (bar) => {
         const memory = this.#memory(bar);
-        if (memory.sizeBytes > MOST_VIEW_BYTES)
+        if (memory.sizeBytes > MAX_VIEW_BYTES)
           throw new RangeError(
             `BAR${bar} has more than 4 GiB, which no array holds; holdBar gives parts of it`,
           );

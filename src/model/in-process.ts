@@ -26,6 +26,7 @@ import { DmaTable } from "./dma.ts";
 import { FunctionAccess } from "./function-access.ts";
 import { InProcessVector, type WorkingModel } from "./in-process-vector.ts";
 import { Interrupts } from "./interrupts.ts";
+import { MAX_ACCESS_BYTES } from "./limits.ts";
 import { optionMistake } from "./models.ts";
 import { SharedMapping } from "./shared-mapping.ts";
 import { WakeupWatch } from "./wakeup-watch.ts";
@@ -47,7 +48,6 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
   err: IrqIndex.ERR,
   req: IrqIndex.REQ,
 };
-const MAX_DATA_BYTES = 65_536;
 /** How often descriptors that a model waits for are looked at, if the event loop can't wait for them. */
 const LOOK_MS = 1;
 /** A timer of the event loop waits no longer. */
@@ -230,10 +230,10 @@ class InProcessDevice implements PciDevice, WorkingModel {
   }
 
   #transfers(index: number): RegionTransfers {
-    const scratch = new Uint8Array(new ArrayBuffer(MAX_DATA_BYTES));
+    const scratch = new Uint8Array(new ArrayBuffer(MAX_ACCESS_BYTES));
     const name = index === RegionIndex.CONFIG ? "config" : `BAR${index}`;
     return {
-      maxDataBytes: MAX_DATA_BYTES,
+      maxDataBytes: MAX_ACCESS_BYTES,
       read: (offset, sizeBytes) => {
         const to = scratch.subarray(0, sizeBytes);
         this.#attempt(`read ${sizeBytes} bytes at ${name}:0x${offset.toString(16)}`, () =>

@@ -4,9 +4,7 @@ import type { DeviceScheme } from "../device/schemes.ts";
 import { openVfioUser } from "../device/vfio-user/client.ts";
 import { Disconnected } from "../os/socket.ts";
 import { modelReady, takeModel } from "./hosting/child-process.ts";
-
-/** A model's process may take this long to start, regardless of the time limit for requests. */
-const START_MS = 5000;
+import { FIRST_ANSWER_MS } from "./limits.ts";
 
 /** For registerScheme. `example`: a spec and what it opens, for messages. Models come from registerModel. */
 export const modelScheme = (example: string): DeviceScheme => ({
@@ -16,7 +14,7 @@ export const modelScheme = (example: string): DeviceScheme => ({
   open(spec, options) {
     const socket = takeModel(spec);
     try {
-      return openVfioUser(socket, spec, options, START_MS);
+      return openVfioUser(socket, spec, options, FIRST_ANSWER_MS);
     } catch (error) {
       if (!(error instanceof DeviceError && error.cause instanceof Disconnected)) throw error;
       throw new DeviceError(`${spec}: the model ended while it started; the line above says why`, {

@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { check, errnoName, lastErrno, retryInterrupted, SystemError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { libc } from "./libc.ts";
+import { BACKLOG, MAX_FDS, MAX_SOCKET_PATH_BYTES, SEND_MS } from "./limits.ts";
 import { POLLIN, POLLOUT, poll } from "./poll.ts";
 
 const AF_UNIX = 1;
@@ -22,15 +23,12 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
-/** Most descriptors sent or received in one message; vfio-user peers announce at most 16. */
-export const MAX_FDS = 16;
-
-/** struct sockaddr_un: u16 family, then the path, at most 107 bytes and NUL. */
+/** struct sockaddr_un: u16 family, then the path and NUL. */
 function socketAddress(path: string): Uint8Array {
   const name = new TextEncoder().encode(path);
-  if (name.length > 107) {
+  if (name.length > MAX_SOCKET_PATH_BYTES) {
     throw new Error(
-      `socket path ${path} is ${name.length} bytes long; the kernel accepts at most 107: use a shorter one`,
+      `socket path ${path} is ${name.length} bytes long; the kernel accepts at most ${MAX_SOCKET_PATH_BYTES}: use a shorter one`,
     );
   }
   const address = new Uint8Array(new ArrayBuffer(110));
@@ -66,7 +64,7 @@ export function listenUnix(path: string): Fd {
   const fd = newSocket();
   try {
     check(libc.bind(fd.number, ptr(address), address.length), `bind a socket to ${path}`);
-    check(libc.listen(fd.number, 1), `listen on ${path}`);
+    check(libc.listen(fd.number, BACKLOG), `listen on ${path}`);
   } catch (error) {
     fd[Symbol.dispose]();
     throw error;
@@ -155,7 +153,7 @@ export class FdStream implements Disposable {
   }
 
   /** Sends all of `bytes`, `fds` with the first part. Throws Disconnected, SocketTimeout, SystemError. */
-  send(bytes: Uint8Array, fds: readonly number[] = [], timeoutMs = 5000): void {
+  send(bytes: Uint8Array, fds: readonly number[] = [], timeoutMs = SEND_MS): void {
     if (fds.length > MAX_FDS)
       throw new RangeError(`${fds.length} descriptors in one message; at most ${MAX_FDS}`);
     const deadline = performance.now() + timeoutMs;

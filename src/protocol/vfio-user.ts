@@ -4,7 +4,9 @@
  */
 
 import type { Fd } from "../os/fd.ts";
+import { SEND_MS } from "../os/limits.ts";
 import type { FdStream } from "../os/socket.ts";
+import { MAX_DATA_BYTES, MAX_PAYLOAD_BYTES, PAYLOAD_MS } from "./limits.ts";
 
 export const Command = {
   VERSION: 1,
@@ -50,10 +52,7 @@ export interface Message extends Header {
   readonly fds: Fd[];
 }
 
-/** Largest payload of one region or DMA access that vfiokit's client and server announce. */
-export const MAX_DATA_BYTES = 1024 * 1024;
-/** Room for the largest message: header, the fixed part of an access, its data. */
-const MAX_MESSAGE_BYTES = HEADER_BYTES + 64 + MAX_DATA_BYTES;
+const MAX_MESSAGE_BYTES = HEADER_BYTES + MAX_PAYLOAD_BYTES;
 
 /** The peer broke the protocol; the connection is unusable from now on. */
 export class ProtocolError extends Error {
@@ -75,15 +74,15 @@ export class MessageStream {
 
   /** The buffer to build the next message's payload in, zeroed. */
   payload(sizeBytes: number): DataView {
-    if (sizeBytes > MAX_MESSAGE_BYTES - HEADER_BYTES)
-      throw new RangeError(`a payload of ${sizeBytes} bytes is too large`);
+    if (sizeBytes > MAX_PAYLOAD_BYTES)
+      throw new RangeError(`a payload of ${sizeBytes} bytes; at most ${MAX_PAYLOAD_BYTES} are sent`);
     const view = new DataView(this.#out.buffer, HEADER_BYTES, sizeBytes);
     this.#out.fill(0, HEADER_BYTES, HEADER_BYTES + sizeBytes);
     return view;
   }
 
   /** Sends the header and the first `payloadBytes` of the payload. Throws like FdStream.send. */
-  send(header: Header, payloadBytes: number, fds: readonly number[] = [], timeoutMs = 5000): void {
+  send(header: Header, payloadBytes: number, fds: readonly number[] = [], timeoutMs = SEND_MS): void {
     const flags = (header.reply ? REPLY : 0) | (header.noReply ? NO_REPLY : 0) | (header.errno ? ERROR : 0);
     this.#outView.setUint16(0, header.id, true);
     this.#outView.setUint16(2, header.command, true);
@@ -99,7 +98,7 @@ export class MessageStream {
    * peer that stops in between is gone. `isExpected` is FdStream.receive's. Throws like FdStream.receive, or
    * ProtocolError if the announced size is impossible.
    */
-  receive(timeoutMs: number, restMs = 5000, isExpected = false): Message {
+  receive(timeoutMs: number, restMs = PAYLOAD_MS, isExpected = false): Message {
     const fds = this.stream.receive(this.#inHeader, timeoutMs, isExpected);
     const flags = this.#inView.getUint32(8, true);
     const sizeBytes = this.#inView.getUint32(4, true);

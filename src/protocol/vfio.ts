@@ -3,6 +3,8 @@
  * little-endian, as is every machine that vfiokit runs on.
  */
 
+import { MAX_CAPABILITIES } from "./limits.ts";
+
 /** Region and interrupt indices of a PCI device. */
 export const RegionIndex = { BAR0: 0, ROM: 6, CONFIG: 7, COUNT: 9 } as const;
 export const IrqIndex = { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 } as const;
@@ -28,8 +30,6 @@ export const BARS = 6;
 
 /** `struct vfio_region_info` without its capabilities. */
 export const REGION_INFO_BYTES = 32;
-/** Most capabilities searched in one structure; the kernel has three kinds. */
-const MAX_CAPABILITIES = 16;
 
 /** A part of a region that can be mapped. */
 export interface SparseArea {

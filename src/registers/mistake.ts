@@ -1,4 +1,5 @@
 /** Checks a user's register table, which is never type-checked: finds what the compiler would, and more. */
+import { MAX_IN_ARRAY } from "./limits.ts";
 import {
   bytesOf,
   elementName,
@@ -29,8 +30,6 @@ const registerKeys: Record<keyof Register, true> = {
   range: true,
   fields: true,
 };
-/** Registers of an array: more than any BAR's worth of them only takes memory. */
-const MOST_ELEMENTS = 65_536;
 const fieldKeys: Record<keyof Field, true> = { bits: true, about: true, values: true };
 
 /** Why a value is not a RegisterTable, naming register and field; undefined if it is one. */
@@ -102,9 +101,8 @@ function arrayMistake(
 ): string | undefined {
   if (count === undefined)
     return stride === undefined ? undefined : `${name} has a stride, but no count, so it is no array`;
-  const isCount =
-    typeof count === "number" && Number.isInteger(count) && count >= 1 && count <= MOST_ELEMENTS;
-  if (!isCount) return `the count of ${name} is ${String(count)}; it must be from 1 to ${MOST_ELEMENTS}`;
+  const isCount = typeof count === "number" && Number.isInteger(count) && count >= 1 && count <= MAX_IN_ARRAY;
+  if (!isCount) return `the count of ${name} is ${String(count)}; it must be from 1 to ${MAX_IN_ARRAY}`;
   if (stride === undefined) return undefined;
   const isStride =
     typeof stride === "number" && Number.isSafeInteger(stride) && stride >= bytes && stride % bytes === 0;

@@ -12,6 +12,7 @@ import {
   vfioUserDevice,
   withProperties,
 } from "../../src/guest/devices.ts";
+import { MAX_KERNEL_BYTES } from "../../src/guest/limits.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";
 import { modulesAlias, modulesDep } from "../../src/guest/modules.ts";
 import { unpackKernel } from "../../src/guest/vmlinux.ts";
@@ -170,7 +171,7 @@ test("a command begins at the first word that is no option, with or without --",
   expect(splitCommandLine(["--device"], args)).toMatchObject({ options: ["--device"], command: [] });
 });
 
-test("a kernel's image is unpacked only where QEMU can start what is in it", () => {
+test("a kernel's image is unpacked only where QEMU can start what is in it, and it is no larger than a kernel", () => {
   const note = Buffer.alloc(12 + 4 + 8);
   note.writeUInt32LE(4, 0);
   note.writeUInt32LE(8, 4);
@@ -201,4 +202,8 @@ test("a kernel's image is unpacked only where QEMU can start what is in it", () 
   other.writeUInt32LE(0, 1024);
   expect(unpackKernel(other)).toBeUndefined();
   expect(unpackKernel(new Uint8Array(4096))).toBeUndefined();
+  good.image.writeUInt32LE(MAX_KERNEL_BYTES, good.image.length - 4);
+  expect(unpackKernel(good.image)).toBeDefined();
+  good.image.writeUInt32LE(MAX_KERNEL_BYTES + 1, good.image.length - 4);
+  expect(unpackKernel(good.image)).toBeUndefined();
 });

@@ -7,6 +7,7 @@ import { errnoName, SystemError } from "../../src/os/errno.ts";
 import { EventFd } from "../../src/os/eventfd.ts";
 import { duplicateFd, Fd, O_RDONLY, openFile } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";
+import { MAX_FDS } from "../../src/os/limits.ts";
 import { createMemfd, mapShared } from "../../src/os/memory.ts";
 import { isEventFd, signalPeer } from "../../src/os/peer-eventfd.ts";
 import { POLLIN, poll } from "../../src/os/poll.ts";
@@ -16,7 +17,6 @@ import {
   Disconnected,
   FdStream,
   listenUnix,
-  MAX_FDS,
   SocketTimeout,
   socketPair,
 } from "../../src/os/socket.ts";

@@ -9,11 +9,11 @@
 
 import { EventFd } from "../../src/os/eventfd.ts";
 import { acceptUnix, Disconnected, FdStream, listenUnix } from "../../src/os/socket.ts";
+import { MAX_DATA_BYTES } from "../../src/protocol/limits.ts";
 import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionFlag, RegionIndex } from "../../src/protocol/vfio.ts";
 import {
   Command,
   getVersion,
-  MAX_DATA_BYTES,
   type Message,
   MessageStream,
   putVersion,

@@ -4,12 +4,13 @@
  */
 import { fence } from "../../os/access.ts";
 import type { Fd } from "../../os/fd.ts";
+import { MAX_FDS } from "../../os/limits.ts";
 import { PAGE_SIZE } from "../../os/memory.ts";
-import { MAX_FDS } from "../../os/socket.ts";
 import { Config, isSilentCommand, Command as PciCommand } from "../../pci/config-offsets.ts";
 import { openConfigSpace } from "../../pci/config-space.ts";
+import { MAX_DATA_BYTES } from "../../protocol/limits.ts";
 import { BARS, DeviceFlag, IrqIndex, IrqSet, RegionIndex } from "../../protocol/vfio.ts";
-import { Command, commandName, getVersion, MAX_DATA_BYTES, putVersion } from "../../protocol/vfio-user.ts";
+import { Command, commandName, getVersion, putVersion } from "../../protocol/vfio-user.ts";
 import {
   type ConfigSpace,
   DeviceError,
@@ -20,8 +21,9 @@ import {
   type PciDevice,
   type Region,
 } from "../device.ts";
+import { REPLY_MS } from "../limits.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
-import { Connection, REPLY_TIMEOUT_MS, type ServeRequest } from "./connection.ts";
+import { Connection, type ServeRequest } from "./connection.ts";
 import { SharedMemories } from "./dma.ts";
 import { VectorInterrupt } from "./interrupt.ts";
 import { type RegionInfo, readRegionInfo } from "./region-info.ts";
@@ -45,7 +47,7 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
  * protocol.
  */
 export function openVfioUser(socket: Fd, spec: string, options: OpenOptions, startMs = 0): PciDevice {
-  const { timeoutMs = REPLY_TIMEOUT_MS, postWrites = false, shareMemory = true } = options;
+  const { timeoutMs = REPLY_MS, postWrites = false, shareMemory = true } = options;
   const memories = new SharedMemories(shareMemory);
   const serve: ServeRequest = (message) => memories.serve(connection, message);
   const connection: Connection = new Connection(socket, spec, serve, timeoutMs);

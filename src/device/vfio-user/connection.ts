@@ -5,20 +5,13 @@
  */
 import { errnoName } from "../../os/errno.ts";
 import type { Fd } from "../../os/fd.ts";
-import { Disconnected, FdStream, MAX_FDS, SocketTimeout } from "../../os/socket.ts";
-import {
-  commandName,
-  MAX_DATA_BYTES,
-  type Message,
-  MessageStream,
-  ProtocolError,
-} from "../../protocol/vfio-user.ts";
+import { MAX_FDS } from "../../os/limits.ts";
+import { Disconnected, FdStream, SocketTimeout } from "../../os/socket.ts";
+import { MAX_DATA_BYTES } from "../../protocol/limits.ts";
+import { commandName, type Message, MessageStream, ProtocolError } from "../../protocol/vfio-user.ts";
 import { DeviceError } from "../device.ts";
+import { SERVE_MS } from "../limits.ts";
 
-/** The default time limit for a server's answer to one request. */
-export const REPLY_TIMEOUT_MS = 5000;
-/** How long a server that sends request after request may keep serveWaiting busy. */
-const SERVE_LIMIT_MS = 1000;
 const SERVING = "serving its requests";
 
 /** Carries out a request from the server. Returns the reply's payload size, or an errno. */
@@ -145,7 +138,7 @@ export class Connection implements Disposable {
    * Returns whether there were any. Throws nothing: the next request reports what is wrong with the
    * connection.
    */
-  serveWaiting(limitMs = SERVE_LIMIT_MS, patienceMs = 0): boolean {
+  serveWaiting(limitMs = SERVE_MS, patienceMs = 0): boolean {
     const deadline = performance.now() + limitMs;
     let served = false;
     while (this.listening && performance.now() < deadline) {

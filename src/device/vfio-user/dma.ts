@@ -2,8 +2,9 @@
 import { constants } from "node:os";
 import { SystemError } from "../../os/errno.ts";
 import { createMemfd, mapShared, PAGE_SIZE } from "../../os/memory.ts";
+import { MAX_DATA_BYTES } from "../../protocol/limits.ts";
 import { DmaFlag } from "../../protocol/vfio.ts";
-import { Command, MAX_DATA_BYTES } from "../../protocol/vfio-user.ts";
+import { Command } from "../../protocol/vfio-user.ts";
 import type { DmaMemory, DmaOptions } from "../device.ts";
 import { MappedDma } from "../dma-memory.ts";
 import { IovaAllocator } from "../iova.ts";

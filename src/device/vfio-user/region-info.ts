@@ -10,9 +10,8 @@ import {
   VfioFormatError,
 } from "../../protocol/vfio.ts";
 import { Command } from "../../protocol/vfio-user.ts";
+import { MAX_STRUCTURE_BYTES } from "../limits.ts";
 import { type Connection, closeAll } from "./connection.ts";
-
-const MAX_ARGSZ = 64 * 1024;
 
 export interface RegionInfo {
   readonly sizeBytes: number;
@@ -35,7 +34,7 @@ export function readRegionInfo(connection: Connection, index: number): RegionInf
         throw connection.error(`region ${index}'s information is ${info.byteLength} bytes long`);
       }
       const needed = info.getUint32(0, true);
-      if (needed > argsz && needed <= MAX_ARGSZ) {
+      if (needed > argsz && needed <= MAX_STRUCTURE_BYTES) {
         argsz = needed;
         continue;
       }

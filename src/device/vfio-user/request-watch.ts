@@ -6,14 +6,13 @@
  * program that shares memory. SIGIO belongs to the whole process. Most servers map the memory and never send
  * such a request, so the timer is slow until one arrives.
  */
+import { TURN_MS } from "../limits.ts";
 import type { Connection } from "./connection.ts";
 
 const QUICK_MS = 1;
 const SLOW_MS = 10;
 /** A server that moves data by messages sends the next one as soon as it has the answer. */
 const PATIENCE_MS = 1;
-/** Most time spent in one turn of the event loop. */
-const TURN_MS = 10;
 
 export class RequestWatch implements Disposable {
   readonly #connection: Connection;

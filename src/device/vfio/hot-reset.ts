@@ -2,6 +2,7 @@
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
 import { DeviceError } from "../device.ts";
+import { MAX_DEPENDENTS } from "../limits.ts";
 import { Vfio } from "./abi.ts";
 import { openGroups } from "./group.ts";
 
@@ -9,7 +10,6 @@ import { openGroups } from "./group.ts";
 const INFO_BYTES = 12;
 /** `struct vfio_pci_dependent_device`: u32 group, u16 segment, u8 bus, u8 device and function. */
 const DEPENDENT_BYTES = 8;
-const MAX_DEPENDENTS = 1024;
 
 /**
  * Throws DeviceError if no slot or bus reset is possible, or if it would reset a device of a group that this

@@ -2,10 +2,9 @@
 import { CapabilityId, Config, Status } from "../../pci/config-offsets.ts";
 import type { ConfigSpace } from "../../pci/config-space.ts";
 import type { SparseArea } from "../../protocol/vfio.ts";
+import { MAX_CAPABILITIES } from "../limits.ts";
 
 const ENTRY_BYTES = 16;
-/** Most capabilities that fit into 256 bytes; a longer list is circular. */
-const MAX_CAPABILITIES = 48;
 
 /** Undefined for a function without MSI-X. */
 export function findMsixTable(config: ConfigSpace): (SparseArea & { readonly bar: number }) | undefined {

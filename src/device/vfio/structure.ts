@@ -1,7 +1,5 @@
 import { type Fd, ioctl } from "../../os/fd.ts";
-
-/** Longest structure that is read. */
-const MAX_ARGSZ = 64 * 1024;
+import { MAX_STRUCTURE_BYTES } from "../limits.ts";
 
 /**
  * Reads a VFIO structure that begins with u32 argsz; reads it again with more room if its capabilities did
@@ -20,7 +18,7 @@ export function readStructure(
     prepare(structure);
     ioctl(fd, request, structure, what);
     const needed = structure.getUint32(0, true);
-    if (needed <= structure.byteLength || needed > MAX_ARGSZ) break;
+    if (needed <= structure.byteLength || needed > MAX_STRUCTURE_BYTES) break;
     structure = new DataView(new ArrayBuffer(needed));
   }
   return structure;

@@ -8,6 +8,7 @@ import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import type { Fd } from "../../os/fd.ts";
 import { POLLIN, poll } from "../../os/poll.ts";
 import { socketPair } from "../../os/socket.ts";
+import { START_MS } from "../limits.ts";
 import { parseModelSpec } from "../models.ts";
 
 /** Where Bun.spawn puts the first descriptors after stdin, stdout and stderr. */
@@ -17,44 +18,55 @@ const CHILD_READY_FD = 4;
 const USUAL_START_MS = 500;
 /** How often to poll a model that takes longer. */
 const LOOK_MS = 50;
-/** Longer than fetching may take. */
-const START_LIMIT_MS = 120_000;
 
 interface StartedModel {
   readonly spec: string;
   readonly socket: Fd;
   /** Becomes readable when the model serves, or has exited. */
   readonly ready: Fd;
+  /** When it has to be, on performance.now()'s clock. */
+  readonly dueMs: number;
+  /** Ends its process, if there is one. */
+  readonly kill: () => void;
 }
 
 let prepared: StartedModel | undefined;
 
 /** Starts a model for the next takeModel of the same spec. It starts while its parent does other work. */
-function prepareModel(spec: string): void {
+function prepareModel(spec: string, startMs = START_MS): void {
   if (prepared?.spec === spec) return;
   if (prepared) drop(prepared);
-  prepared = startModel(spec);
+  prepared = startModel(spec, startMs);
 }
 
 /**
  * Starts a model like prepareModel, and resolves when takeModel no longer has to wait for it: the first one
  * on a machine may have to fetch something. Throws DeviceError.
  */
-export async function modelReady(spec: string): Promise<void> {
-  prepareModel(spec);
-  for (let waitMs = USUAL_START_MS; prepared?.spec === spec && !isReady(prepared, waitMs); waitMs = 0)
+export async function modelReady(spec: string, startMs = START_MS): Promise<void> {
+  prepareModel(spec, startMs);
+  for (let waitMs = USUAL_START_MS; prepared?.spec === spec && !isReady(prepared, waitMs); waitMs = 0) {
+    if (performance.now() >= prepared.dueMs) throw late(prepared);
     await Bun.sleep(LOOK_MS);
+  }
+}
+
+/** Ends a model that has not started. */
+function late(model: StartedModel): DeviceError {
+  if (prepared === model) prepared = undefined;
+  model.kill();
+  drop(model);
+  return new DeviceError(
+    `${model.spec}: the model did not start in time, and was ended; something in it waits for too long`,
+  );
 }
 
 /** Waits until a model serves, prepared or started now. Returns its connected socket. Throws DeviceError. */
-export function takeModel(spec: string): Fd {
-  prepareModel(spec);
+export function takeModel(spec: string, startMs = START_MS): Fd {
+  prepareModel(spec, startMs);
   const taken = prepared!;
   prepared = undefined;
-  if (!isReady(taken, START_LIMIT_MS)) {
-    drop(taken);
-    throw new DeviceError(`${spec}: the model did not start within ${START_LIMIT_MS / 1000} s`);
-  }
+  if (!isReady(taken, Math.max(0, taken.dueMs - performance.now()))) throw late(taken);
   taken.ready[Symbol.dispose]();
   return taken.socket;
 }
@@ -68,12 +80,12 @@ function isReady({ ready }: StartedModel, waitMs: number): boolean {
   return false;
 }
 
-function drop({ socket, ready }: StartedModel): void {
+function drop({ socket, ready }: Pick<StartedModel, "socket" | "ready">): void {
   socket[Symbol.dispose]();
   ready[Symbol.dispose]();
 }
 
-function startModel(spec: string): StartedModel {
+function startModel(spec: string, startMs: number): StartedModel {
   const { file, query } = parseModelSpec(spec);
   const name = spec.split("?")[0]!;
   const words = [String(CHILD_FD), String(CHILD_READY_FD), name, file, query];
@@ -88,9 +100,9 @@ function startModel(spec: string): StartedModel {
       detached: true,
     });
     child.unref();
-    return { spec, socket, ready };
+    return { spec, socket, ready, dueMs: performance.now() + startMs, kill: () => child.kill("SIGKILL") };
   } catch (error) {
-    drop({ spec, socket, ready });
+    drop({ socket, ready });
     throw new DeviceError(`${spec}: the model's process could not be started: ${String(error)}`, {
       cause: error,
     });

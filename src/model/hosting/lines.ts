@@ -1,9 +1,9 @@
 /** Lines of a process's output. One of them says that its model is up; a model may print others. */
 
+import { MAX_LINE_CHARACTERS, MAX_STARTING_LINES } from "../limits.ts";
+
 /** How that line begins. */
 export const UP = "\u0001vfiokit model: ";
-/** A longer line is passed on in pieces. */
-const LONGEST_LINE = 65_536;
 
 /** Calls `take` with each line, until it returns false or the stream ends. */
 export async function eachLine(
@@ -15,11 +15,11 @@ export async function eachLine(
   for await (const bytes of stream) {
     const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
     rest = lines.pop()!;
-    if (rest.length > LONGEST_LINE) {
-      lines.push(rest);
-      rest = "";
-    }
-    for (const line of lines) if (!take(line)) return;
+    for (; rest.length > MAX_LINE_CHARACTERS; rest = rest.slice(MAX_LINE_CHARACTERS))
+      lines.push(rest.slice(0, MAX_LINE_CHARACTERS));
+    for (const line of lines)
+      for (let at = 0; at === 0 || at < line.length; at += MAX_LINE_CHARACTERS)
+        if (!take(line.slice(at, at + MAX_LINE_CHARACTERS))) return;
   }
 }
 
@@ -38,4 +38,25 @@ export function whenUp(
     return true;
   }).finally(() => resolve(undefined));
   return { up, ended };
+}
+
+/** The last lines that a model's process printed before it was up. */
+export interface StartingLines {
+  add(line: string): void;
+  /** Begins with how many are left out, if any are. */
+  all(): string[];
+}
+
+export function startingLines(): StartingLines {
+  const kept: string[] = [];
+  let dropped = 0;
+  return {
+    add(line) {
+      kept.push(line);
+      if (kept.length <= MAX_STARTING_LINES) return;
+      kept.shift();
+      dropped++;
+    },
+    all: () => (dropped > 0 ? [`(${dropped} earlier lines are left out)`, ...kept] : kept),
+  };
 }

@@ -5,6 +5,7 @@
 import { EventFd } from "../../os/eventfd.ts";
 import { loadDefinition, type PreparedModel } from "../definition.ts";
 import type { ModelLog } from "../device-model.ts";
+import { START_MS, STOP_MS } from "../limits.ts";
 import { type ModelSpec, optionMistake } from "../models.ts";
 import type { MessageThreadData, MessageThreadReport } from "./message-thread.ts";
 import { listenPrivately } from "./private-socket.ts";
@@ -43,14 +44,17 @@ export interface RunningModel {
   stop(): void;
 }
 
-/** How long `stop` waits for the model to end before it gives up. */
-const STOP_MS = 1500;
-
 /**
  * Starts the model. Clients may connect once this resolves. Throws SystemError, errors of `prepare`, and Error if the device
- * can't be created.
+ * can't be created, or not in time.
  */
-export async function startModel(
+export function startModel(options: StartOptions, messages?: Worker): Promise<RunningModel> {
+  return startWithin(START_MS, options, messages);
+}
+
+/** startModel with another time to start. */
+export async function startWithin(
+  startMs: number,
   { model, clients, trusting = false, log, notice = () => {} }: StartOptions,
   messages = startMessageThread(model.file),
 ): Promise<RunningModel> {
@@ -61,17 +65,28 @@ export async function startModel(
   };
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
   ended.catch(() => {}); // waiters still get the error; while the model starts there may be none
+  const late = setTimeout(
+    () =>
+      fail(
+        new Error(
+          `${model.file} did not start within ${startMs / 1000} s; something in it waits for too long`,
+        ),
+      ),
+    startMs,
+  );
+  /** Throws what made it fail meanwhile: it ends only after its start. */
+  const unlessFailed = <T>(work: T) => Promise.race([ended as Promise<never>, work]);
   try {
-    const definition = await loadDefinition(model.file);
+    const definition = await unlessFailed(loadDefinition(model.file));
     const mistake = optionMistake(model.query, definition.options);
     if (mistake !== undefined) throw new Error(`${model.file} ${mistake}`);
     const standby = "standby" in clients && clients.standby ? held.use(startStandby(model.file)) : undefined;
     const stop = held.use(new EventFd());
     const prepared: PreparedModel = held.adopt(
-      await definition.prepare({ options: new URLSearchParams(model.query), notice, fail }),
+      await unlessFailed(definition.prepare({ options: new URLSearchParams(model.query), notice, fail })),
       (prepared) => prepared.release(),
     );
-    await Promise.race([ended, undefined]); // throws what failed during prepare
+    await unlessFailed(undefined);
     // If this process ends earlier than the model, it leaves no socket behind.
     const close = () => held.dispose();
     process.once("exit", close);
@@ -103,7 +118,8 @@ export async function startModel(
       fail(new Error("the model's message thread ended unexpectedly")),
     );
     messages.postMessage(data, prepared.transfer ?? []);
-    await Promise.race([ended, created.promise]);
+    await unlessFailed(created.promise);
+    clearTimeout(late);
     let over = false;
     const released = ended.finally(() => {
       over = true;
@@ -126,6 +142,7 @@ export async function startModel(
       },
     };
   } catch (error) {
+    clearTimeout(late);
     release();
     throw error;
   }

@@ -9,12 +9,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findTool } from "../../debian/process.ts";
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
+import { LAST_WORDS_MS, PROCESS_STOP_MS, START_MS } from "../limits.ts";
 import { type ModelSpec, parseModelSpec } from "../models.ts";
-import { eachLine, whenUp } from "./lines.ts";
-
-const STOP_MS = 5000;
-/** How long to wait for its last words after it exits. */
-const LAST_WORDS_MS = 1000;
+import { eachLine, startingLines, whenUp } from "./lines.ts";
 
 /** A model in a process of its own, which ends when this is disposed of. */
 export interface ServedModel extends AsyncDisposable {
@@ -33,11 +30,20 @@ export interface ServeModelOptions {
 /**
  * Starts the server; resolves when it accepts clients. The socket is gone at the end, also if this process is killed.
  * @param model a spec such as "model:./counter.model.ts", or the URL of a model's file, both with options after "?"
- * @throws Error with its output if it does not start
+ * @throws Error with its output if it does not start, within two minutes
  */
-export async function serveModel(
+export function serveModel(
   model: string | URL | ModelSpec,
-  { socketPath = ownPath(), log = console.error }: ServeModelOptions = {},
+  options: ServeModelOptions = {},
+): Promise<ServedModel> {
+  return serveWithin(START_MS, model, options);
+}
+
+/** serveModel with another time to start. */
+export async function serveWithin(
+  startMs: number,
+  model: string | URL | ModelSpec,
+  { socketPath = ownPath(), log = console.error }: ServeModelOptions,
 ): Promise<ServedModel> {
   const { spec, file, query } = specOf(model);
   const program = bunProgram(ownFile("./served-program.ts", import.meta.url));
@@ -46,11 +52,11 @@ export async function serveModel(
     detached: true, // the terminal's Ctrl-C is ours to handle
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const said: string[] = [];
+  const said = startingLines();
   let isUp = false;
   const take = (line: string) => {
     if (isUp) log(`${spec}: ${line}`);
-    else said.push(line);
+    else said.add(line);
   };
   const errors = eachLine(server.stderr, (line) => {
     take(line);
@@ -58,12 +64,21 @@ export async function serveModel(
   });
   const output = whenUp(server.stdout, take);
   const ended = Promise.all([output.ended, errors]);
-  if ((await output.up) === undefined) {
-    await ended;
-    throw new Error(`${spec} did not start: ${said.join("\n").trim()}`);
+  let isLate = false;
+  const late = setTimeout(() => {
+    isLate = true;
+    server.kill("SIGKILL");
+  }, startMs);
+  const up = await output.up;
+  clearTimeout(late);
+  if (up === undefined) {
+    await Promise.race([ended, server.exited.then(() => Bun.sleep(LAST_WORDS_MS))]);
+    if (isLate) rmSync(socketPath, { force: true });
+    const when = isLate ? ` within ${startMs / 1000} s, and was ended` : "";
+    throw new Error(`${spec} did not start${when}: ${said.all().join("\n").trim()}`);
   }
   isUp = true;
-  for (const line of said) log(`${spec}: ${line}`);
+  for (const line of said.all()) log(`${spec}: ${line}`);
   let ending = false;
   void server.exited.then(async (exitCode) => {
     // Its standby shares its standard error, which may therefore stay open.
@@ -78,7 +93,7 @@ export async function serveModel(
     async [Symbol.asyncDispose]() {
       ending = true;
       server.kill("SIGTERM");
-      const late = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
+      const late = setTimeout(() => server.kill("SIGKILL"), PROCESS_STOP_MS);
       await server.exited;
       clearTimeout(late);
       await Promise.race([ended, Bun.sleep(LAST_WORDS_MS)]); // its standby ends a moment later

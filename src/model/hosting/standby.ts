@@ -9,10 +9,8 @@
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import type { Fd } from "../../os/fd.ts";
 import { FdStream, socketPair } from "../../os/socket.ts";
+import { STANDBY_MS } from "../limits.ts";
 import type { ClientKeeper } from "../server.ts";
-
-/** A standby that takes longer than this to receive a client is stuck. */
-const SEND_MS = 500;
 
 /** The model's side: tells the standby when the client changes. `log` gets one line if the standby fails. */
 export class Standby implements ClientKeeper {
@@ -36,7 +34,7 @@ export class Standby implements ClientKeeper {
 
   #send(fds: number[]): void {
     try {
-      this.#control?.send(this.#word, fds, SEND_MS);
+      this.#control?.send(this.#word, fds, STANDBY_MS);
     } catch (error) {
       // The model serves without a standby, too.
       this.#control = undefined;

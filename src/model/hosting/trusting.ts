@@ -5,7 +5,8 @@
  */
 
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
-import { eachLine, whenUp } from "./lines.ts";
+import { LAST_WORDS_MS, PROCESS_STOP_MS, START_MS } from "../limits.ts";
+import { eachLine, startingLines, whenUp } from "./lines.ts";
 import { listenPrivately } from "./private-socket.ts";
 import type { RunningModel, StartOptions } from "./process.ts";
 
@@ -18,7 +19,12 @@ export type TrustingOptions = Omit<StartOptions, "clients" | "trusting"> & {
 const CRASH = "=====";
 
 /** Like startModel; `ended` rejects if the child exits for any reason but truncated memory. */
-export async function startTrustingModel(options: TrustingOptions): Promise<RunningModel> {
+export function startTrustingModel(options: TrustingOptions): Promise<RunningModel> {
+  return startTrustingWithin(START_MS, options);
+}
+
+/** startTrustingModel with another time to start. */
+export async function startTrustingWithin(startMs: number, options: TrustingOptions): Promise<RunningModel> {
   const { clients, log } = options;
   const listener = listenPrivately(clients.socketPath);
   const close = () => {
@@ -28,7 +34,7 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
   process.once("exit", close); // even if it exits before the child has started
   let stopped = false;
   try {
-    let child = await startChild(options, listener.fd.number);
+    let child = await startChild(options, listener.fd.number, startMs);
     const serve = async () => {
       for (;;) {
         await child.exited;
@@ -38,7 +44,7 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
         log(
           "memory that the client shared has gone away, and that killed the model's process; starting another one",
         );
-        child = await startChild(options, listener.fd.number);
+        child = await startChild(options, listener.fd.number, startMs);
         if (stopped) child.stop();
       }
     };
@@ -60,32 +66,40 @@ export async function startTrustingModel(options: TrustingOptions): Promise<Runn
 }
 
 /** Resolves when the child accepts clients. Throws Error with its output if it does not start. */
-async function startChild({ clients, model, log }: TrustingOptions, listenerFd: number) {
+async function startChild({ clients, model, log }: TrustingOptions, listenerFd: number, startMs: number) {
   const program = ownFile("./trusting-child.ts", import.meta.url);
   const words = ["3", model.file, model.query, clients.standby ? "standby" : ""];
   const child = Bun.spawn([...bunProgram(program), ...words], {
     stdio: ["pipe", "pipe", "pipe", listenerFd],
     detached: true, // the terminal's Ctrl-C is for the starting process
   });
-  const said: string[] = [];
+  const said = startingLines();
   let started = false;
   const listening = eachLine(child.stderr, (line) => {
     if (line.startsWith(CRASH)) return false;
     if (started) log(line);
-    else said.push(line);
+    else said.add(line);
     return true;
   });
   const output = whenUp(child.stdout, (line) => {
     if (started) log(line);
-    else said.push(line);
+    else said.add(line);
   });
+  let isLate = false;
+  const late = setTimeout(() => {
+    isLate = true;
+    child.kill("SIGKILL");
+  }, startMs);
   const first = await output.up;
+  clearTimeout(late);
   if (first === undefined) {
-    await listening;
-    throw new Error(said.join("\n") || `the model's process did not start (exit code ${await child.exited})`);
+    const exitCode = await child.exited;
+    await Promise.race([listening, Bun.sleep(LAST_WORDS_MS)]);
+    if (isLate) said.add(`the model did not start within ${startMs / 1000} s, and was ended`);
+    throw new Error(said.all().join("\n") || `the model's process did not start (exit code ${exitCode})`);
   }
   started = true;
-  for (const line of said) log(line); // what it fetched first, or fell back to
+  for (const line of said.all()) log(line); // what it fetched first, or fell back to
   return {
     ...(JSON.parse(first) as Pick<RunningModel, "title" | "about">),
     exited: child.exited,
@@ -96,6 +110,10 @@ async function startChild({ clients, model, log }: TrustingOptions, listenerFd: 
       return child.exitCode;
     },
     /** The child exits when its standard input ends. */
-    stop: () => void child.stdin.end(),
+    stop: () => {
+      void child.stdin.end();
+      const tooLong = setTimeout(() => child.kill("SIGKILL"), PROCESS_STOP_MS);
+      void child.exited.then(() => clearTimeout(tooLong));
+    },
   };
 }

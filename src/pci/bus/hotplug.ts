@@ -1,5 +1,6 @@
 /** Removes devices from the bus and rescans for them, as an FPGA needs when it loads another image. */
 import { existsSync, readdirSync } from "node:fs";
+import { RESCAN_MS } from "../limits.ts";
 import { writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { removeVirtualFunctions } from "./dependents.ts";
@@ -39,7 +40,6 @@ export interface RescanOutcome {
   readonly failure: Error | undefined;
 }
 
-const DEFAULT_TIMEOUT_MS = 10_000;
 /** Time between two rescans. */
 const LOOK_AGAIN_MS = 250;
 
@@ -76,7 +76,7 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
     if (isStillWaiting(error)) throw error;
     failure = error;
   }
-  await lookFor(own, files, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  await lookFor(own, files, options.timeoutMs ?? RESCAN_MS);
   const outcomes: RescanOutcome[] = [];
   for (const of of removed) outcomes.push(await giveBack(of));
   const known = new Set(before.map((of) => of.address));

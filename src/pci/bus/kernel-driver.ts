@@ -6,6 +6,7 @@
 import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Advice, remediesOf } from "../../remedy/remedy.ts";
+import { RELEASE_MS } from "../limits.ts";
 import { codeOf, openAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
 import { type PciFunction, readFunction } from "./functions.ts";
@@ -14,8 +15,6 @@ import { findUses } from "./in-use.ts";
 import { FULL_KERNEL, moduleState } from "./module.ts";
 
 const DRIVERS = "/sys/bus/pci/drivers";
-/** A driver may flush its caches before it releases a function. */
-const LET_GO_MS = 30_000;
 
 /** Cause of an error that leaves the kernel waiting; see {@link isStillWaiting}. */
 const STILL_WAITING = "the kernel still waits";
@@ -180,7 +179,7 @@ async function detach(of: PciFunction, path: string, value: string, what: string
     const child = Bun.spawn(["/bin/sh", "-c", 'printf %s "$0"', value], { stdio: ["ignore", fd, "ignore"] });
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(resolve, LET_GO_MS, "late");
+      timer = setTimeout(resolve, RELEASE_MS, "late");
     });
     const ended = await Promise.race([child.exited, late]);
     clearTimeout(timer);
@@ -190,7 +189,7 @@ async function detach(of: PciFunction, path: string, value: string, what: string
     closeSync(fd);
   }
   throw new BusError(
-    `can't ${what}: the kernel is still waiting after ${LET_GO_MS / 1000} s for its users to release it${uses.length > 0 ? `: ${uses.join("; ")}` : ""}; end them first`,
+    `can't ${what}: the kernel is still waiting after ${RELEASE_MS / 1000} s for its users to release it${uses.length > 0 ? `: ${uses.join("; ")}` : ""}; end them first`,
     {
       cause: STILL_WAITING,
       remedies: [

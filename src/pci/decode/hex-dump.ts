@@ -3,6 +3,7 @@
  * `hexdump -C`, `xxd -g 1` and `od -A x -t x1`, indented or not, or raw bytes.
  */
 import { CONFIG_BYTES } from "../config-offsets.ts";
+import { MAX_DUMP_BYTES } from "../limits.ts";
 
 /** One function of a dump. */
 export interface DumpedFunction {
@@ -36,6 +37,8 @@ const PRINTABLE = /^[\t\n\r\x20-\x7e]*$/;
  * omits become ones, as if the device did not answer. Throws DumpError.
  */
 export function readDump(file: Uint8Array<ArrayBuffer>): DumpedFunction[] {
+  if (file.byteLength > MAX_DUMP_BYTES)
+    throw new DumpError(`it has more than ${MAX_DUMP_BYTES} bytes, which would be 4096 functions; split it`);
   // Dumps are tried first: raw configuration space hardly ever looks like one.
   const text = new TextDecoder("latin1").decode(file);
   const functions = parseDump(text);

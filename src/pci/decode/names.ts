@@ -4,6 +4,7 @@
  * names would cost more than the few searches.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { MAX_NAMES_BYTES } from "../limits.ts";
 
 /** Its path on Debian and on Fedora. */
 const FILES = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"];
@@ -79,11 +80,14 @@ const NEWLINE = 0x0a;
 const TAB = 0x09;
 const HASH = 0x23;
 
-/** A file's bytes after a newline, so that every line has one before it. */
+/** A file's bytes after a newline, so that every line has one before it. Throws Error if it is too large. */
 function readList(file: string): Buffer {
   const fd = openSync(file, "r");
   try {
-    const bytes = Buffer.allocUnsafeSlow(1 + fstatSync(fd).size);
+    const { size } = fstatSync(fd);
+    if (size > MAX_NAMES_BYTES)
+      throw new Error(`${file} has ${size} bytes; at most ${MAX_NAMES_BYTES} are read`);
+    const bytes = Buffer.allocUnsafeSlow(1 + size);
     bytes[0] = NEWLINE;
     return bytes.subarray(0, 1 + readSync(fd, bytes, 1, bytes.length - 1, 0));
   } finally {

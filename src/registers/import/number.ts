@@ -1,7 +1,7 @@
 /** Numbers as IP-XACT and CMSIS-SVD write them. Undefined: an expression, a parameter, or no number at all. */
 
-/** More digits than any register has. */
-const LONGEST = 80;
+import { MAX_BITS, MAX_COUNT, MAX_DIGITS } from "../limits.ts";
+
 const radix = { h: "0x", d: "", o: "0o", b: "0b" } as const;
 const scale = { "": 0n, k: 10n, m: 20n, g: 30n, t: 40n } as const;
 
@@ -18,7 +18,7 @@ export function svdNumber(text: string | undefined): bigint | undefined {
   return scaled(plain(text).replace(/^#/, "0b"));
 }
 
-const plain = (text = "") => (text.length > LONGEST ? "" : text.toLowerCase().replace(/[\s_]|^\+/g, ""));
+const plain = (text = "") => (text.length > MAX_DIGITS ? "" : text.toLowerCase().replace(/[\s_]|^\+/g, ""));
 
 function scaled(digits: string): bigint | undefined {
   const [, number, unit] = /^(0x[\da-f]+|0b[01]+|\d+)([kmgt]?)$/.exec(digits) ?? [];
@@ -34,15 +34,12 @@ function whole(digits: string): bigint | undefined {
   }
 }
 
-/** Of a register, so that no value takes much memory. */
-const MOST_BITS = 65_536n;
-
 /** A number of bits; undefined if no register has so many. */
 export function bitNumber(value: bigint | undefined): number | undefined {
-  return value === undefined || value > MOST_BITS ? undefined : Number(value);
+  return value === undefined || value > MAX_BITS ? undefined : Number(value);
 }
 
-/** A number of elements; undefined beyond 2^32. */
+/** A number of elements; undefined if no array has so many. */
 export function countNumber(value: bigint | undefined): number | undefined {
-  return value === undefined || value > 2n ** 32n ? undefined : Number(value);
+  return value === undefined || value > MAX_COUNT ? undefined : Number(value);
 }

@@ -1,11 +1,7 @@
 /** Places of registers in a table: arrays of several dimensions, and registers that lie over others. */
+import { MAX_IN_ARRAYS, MAX_UNROLLED } from "../limits.ts";
 import { bytesOf, isReadable, isWritable, type Register } from "../table.ts";
 import type { Dim } from "./description.ts";
-
-/** Registers that an array may become, each with a name of its own, where a table has no array for it. */
-const MOST_UNROLLED = 256;
-/** Elements of all arrays of a table. */
-const MOST_ELEMENTS = 262_144;
 
 /** One register of a table, or one of its arrays. */
 export interface Placed {
@@ -21,7 +17,7 @@ export function placeRegister(offset: bigint, dims: readonly Dim[]): Placed[] | 
   const inner = merged.at(-1);
   const isArray = inner !== undefined && inner.labels === undefined;
   const unrolled = isArray ? merged.slice(0, -1) : merged;
-  if (unrolled.reduce((product, { count }) => product * count, 1) > MOST_UNROLLED) return undefined;
+  if (unrolled.reduce((product, { count }) => product * count, 1) > MAX_UNROLLED) return undefined;
   let places: { labels: readonly string[]; offset: bigint }[] = [{ labels: [], offset }];
   for (const { count, strideBytes, labels, merged } of unrolled)
     places = places.flatMap((place) =>
@@ -101,7 +97,7 @@ function spansOf(name: string, order: number, register: Register): Span[] {
 
 /** Counts the elements of a table's arrays, to end before there are too many of them. */
 export function openBudget(): { take(count: number): boolean } {
-  let left = MOST_ELEMENTS;
+  let left = MAX_IN_ARRAYS;
   return {
     take: (count) => {
       if (count > left) return false;

@@ -1,16 +1,16 @@
 /** Reads a register description of any kind that is known. */
+import { MAX_DESCRIPTION_BYTES } from "../limits.ts";
 import { type Description, DescriptionError } from "./description.ts";
 import { readIpXact } from "./ip-xact.ts";
 import { readSvd } from "./svd.ts";
 import { parseXml } from "./xml.ts";
 
-/** Far more than descriptions of whole processors. */
-const MOST_BYTES = 64 * 2 ** 20;
-
 /** IP-XACT or CMSIS-SVD, by its root element. Throws DescriptionError. */
 export function readDescription(bytes: Uint8Array): Description {
-  if (bytes.length > MOST_BYTES)
-    throw new DescriptionError(`it has ${bytes.length} bytes; at most ${MOST_BYTES} are read`);
+  if (bytes.length > MAX_DESCRIPTION_BYTES)
+    throw new DescriptionError(
+      `it has more than ${MAX_DESCRIPTION_BYTES} bytes; descriptions of whole processors have a sixth of that: split it`,
+    );
   const text = decode(bytes);
   if (/^\s*\{/.test(text))
     throw new DescriptionError(`it is JSON, of which no standard describes registers; ${HELP}`);

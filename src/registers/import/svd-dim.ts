@@ -1,10 +1,8 @@
 /** Arrays of CMSIS-SVD: dim, dimIncrement and dimIndex, and %s in names. */
+import { MAX_LABELS } from "../limits.ts";
 import type { Dim } from "./description.ts";
 import { countNumber, svdNumber as number } from "./number.ts";
 import { type Element, textOf } from "./xml.ts";
-
-/** More names than anyone lists. */
-const MOST_LABELS = 4096;
 
 /** Undefined: no array. */
 export function dimOf(element: Element): Dim | "mistake" | undefined {
@@ -25,7 +23,7 @@ function labelsOf(text: string): string[] {
     return text === "" ? [] : text.split(",").map((label) => label.trim());
   const isNumber = /\d/.test(low);
   const [from, to] = isNumber ? [Number(low), Number(high)] : [low.charCodeAt(0), high.charCodeAt(0)];
-  const length = Math.max(0, Math.min(to - from + 1, MOST_LABELS));
+  const length = Math.max(0, Math.min(to - from + 1, MAX_LABELS));
   return Array.from({ length }, (_, i) => (isNumber ? String(from + i) : String.fromCharCode(from + i)));
 }
 

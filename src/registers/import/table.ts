@@ -1,13 +1,11 @@
 /** Makes a register table of described registers. */
+import { MAX_IN_ARRAY } from "../limits.ts";
 import { findMistake } from "../mistake.ts";
 import type { Field, Register, RegisterTable, Width } from "../table.ts";
 import { allBits, type DescribedRegister, type Note, pathName, type Range } from "./description.ts";
 import { convertFields } from "./fields.ts";
 import { uniqueName, upperSnake } from "./name.ts";
 import { findHidden, openBudget, type Placed, placeRegister } from "./place.ts";
-
-/** Registers of one array, as `findMistake` has it. */
-const MOST_IN_ARRAY = 65_536;
 
 /**
  * A table that `findMistake` accepts, with `base` added to each offset. Each `note` is about what the description says and the
@@ -107,8 +105,8 @@ function placed(made: Made, offset: bigint, array: Placed["array"]): Register | 
     return `its offset 0x${offset.toString(16)} is too large`;
   if (offset % bytes !== 0n)
     return `its offset 0x${offset.toString(16)} is no multiple of its ${bytes} bytes`;
-  if (array && (array.count < 1 || array.count > MOST_IN_ARRAY))
-    return `it has ${array.count} elements; an array has from 1 to ${MOST_IN_ARRAY}`;
+  if (array && (array.count < 1 || array.count > MAX_IN_ARRAY))
+    return `it has ${array.count} elements; an array has from 1 to ${MAX_IN_ARRAY}`;
   if (array && (array.stride < bytes || array.stride % bytes !== 0n))
     return `${array.stride} bytes from one element to the next is no multiple of its ${bytes} bytes`;
   return {

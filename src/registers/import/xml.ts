@@ -1,5 +1,6 @@
 /** XML as a tree of elements. The parser reads no external files, and expands no entity that a file defines. */
 import { parseXml as parse, XmlElement } from "@rgrove/parse-xml";
+import { MAX_DEPTH } from "../limits.ts";
 import { DescriptionError } from "./description.ts";
 
 export interface Element {
@@ -16,20 +17,27 @@ export interface Element {
 export function parseXml(text: string): Element {
   try {
     const { root } = parse(text);
-    if (root) return convert(root);
+    if (root) return convert(root, 1);
   } catch (error) {
     // The parser recurses, so elements can be nested too deeply for it.
-    if (error instanceof RangeError) throw new DescriptionError("its elements are nested too deeply");
+    if (error instanceof RangeError || error instanceof TooDeep)
+      throw new DescriptionError(
+        `its elements are nested more than ${MAX_DEPTH} deep; no standard needs that`,
+      );
     const [message = ""] = (error as Error).message.split("\n");
     throw new DescriptionError(`it is not well-formed XML: ${message}`, { cause: error });
   }
   throw new DescriptionError("it has no XML element");
 }
 
-function convert(element: XmlElement): Element {
+class TooDeep extends Error {}
+
+/** Throws TooDeep. */
+function convert(element: XmlElement, depth: number): Element {
+  if (depth > MAX_DEPTH) throw new TooDeep();
   const [prefix, name] = /^(?:(.*):)?(.*)$/s.exec(element.name)!.slice(1);
   const elements = element.children.filter((child) => child instanceof XmlElement);
-  const children = elements.map(convert);
+  const children = elements.map((child) => convert(child, depth + 1));
   const text = children.length > 0 ? "" : element.text.replace(/\s+/g, " ").trim();
   return { name: name!, prefix: prefix ?? "", attributes: element.attributes, children, text };
 }

@@ -6,15 +6,12 @@ import { cached, cachedEntry } from "../../debian/cache.ts";
 import { LibraryError, openLibrary } from "../../os/library.ts";
 import { CodecError, type Engine } from "./engine.ts";
 import { loadLibvpx } from "./libvpx.ts";
+import { FETCH_MS, REACH_MS } from "./limits.ts";
 
 const PACKAGE = "libvpx9";
 const SONAME = "libvpx.so.9";
 /** Minor version of glibc 2 that the package's library requires. */
 const GLIBC_MINOR = 34;
-/** Time for the archive to answer at all. */
-const REACH_MS = 5_000;
-/** Time to fetch it: the archive's index has 10 MB. */
-const FETCH_MS = 60_000;
 
 /** The download's size, for people. */
 export const DOWNLOAD = "1 MB and the archive's index of 10 MB";

@@ -7,6 +7,7 @@ import { receiveMessageOnPort } from "node:worker_threads";
 import type { EventFd } from "../../os/eventfd.ts";
 import { type CodecChannel, Shared } from "./channel.ts";
 import type { CodecJob, CodecOrder, CodecResult } from "./jobs.ts";
+import { MAX_THREADS } from "./limits.ts";
 
 /** The codec's threads, as an endpoint sees them. */
 export interface CodecLink {
@@ -30,9 +31,6 @@ interface Thread extends CodecChannel {
   /** Ids of the jobs not answered yet. */
   readonly unanswered: Set<number>;
 }
-
-/** Most threads at a time; all but one are finishing work of streams that have ended. */
-export const MAX_THREADS = 4;
 
 export class CodecPool implements CodecLink {
   readonly identity: number;

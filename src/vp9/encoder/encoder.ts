@@ -7,6 +7,7 @@ import { EncodeQueue, EncoderEvents } from "./dequeue.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
 import { EncoderStream } from "./encoder-stream.ts";
 import { abortError, invalidState, isAbort, OutputFailed } from "./exceptions.ts";
+import { MAX_IN_FLIGHT } from "./limits.ts";
 import {
   type EncodedChunk,
   type EncodeOptions,
@@ -116,8 +117,8 @@ export class Encoder extends EncoderEvents implements Disposable {
       this.#check("unconfigured", "configured");
       stream = new EncoderStream(config, settingsOf(config));
       inFlight ??= stream.defaultInFlight;
-      if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > 1023)
-        throw new RangeError(`inFlight is ${inFlight}; it must be 1 to 1023`);
+      if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > MAX_IN_FLIGHT)
+        throw new RangeError(`inFlight is ${inFlight}; it must be 1 to ${MAX_IN_FLIGHT}`);
     } catch (error) {
       return Promise.reject(error);
     }

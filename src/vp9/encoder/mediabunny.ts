@@ -7,7 +7,7 @@ import {
   type VideoCodec,
 } from "mediabunny";
 import { deviceReady } from "../../device/open.ts";
-import type { DeviceLimits } from "../driver/limits.ts";
+import type { DeviceLimits } from "../driver/device-limits.ts";
 import type { Encoder } from "./encoder.ts";
 import { configMembers, type EncoderConfig } from "./encoder-config.ts";
 import { DEFAULT_DEVICE, openEncoder } from "./open-encoder.ts";

@@ -2,6 +2,7 @@
 import { EndpointDriver } from "../driver/driver.ts";
 import { Encoder } from "./encoder.ts";
 import { oneOf, refuseUnknown } from "./encoder-config.ts";
+import { FRAME_MS, RECOVER_MS } from "./limits.ts";
 import { type EncoderOptions, optionNames } from "./options.ts";
 import { OwnedDevice } from "./owned-device.ts";
 
@@ -12,7 +13,7 @@ export const DEFAULT_DEVICE = "model:vp9";
 export function openEncoder(options: EncoderOptions): Encoder {
   refuseUnknown("openEncoder's options", options, optionNames);
   oneOf("path", options.path, ["dma", "window"]);
-  const { recover = 3, recoverTimeoutMs = 30_000 } = options;
+  const { recover = 3, recoverTimeoutMs = RECOVER_MS } = options;
   if (!Number.isInteger(recover) || recover < 0)
     throw new RangeError(`recover is ${recover}; it must be a whole number, 0 or more`);
   if (!(recoverTimeoutMs >= 0))
@@ -20,7 +21,7 @@ export function openEncoder(options: EncoderOptions): Encoder {
   if (typeof options.output !== "function")
     throw new TypeError("openEncoder needs output, a function that receives each chunk");
   const spec = options.device ?? DEFAULT_DEVICE;
-  const { timeoutMs = 10_000 } = options;
+  const { timeoutMs = FRAME_MS } = options;
   const owned = typeof spec === "string" ? new OwnedDevice(spec, timeoutMs, recoverTimeoutMs) : undefined;
   const device = typeof spec === "string" ? owned!.device : spec;
   try {

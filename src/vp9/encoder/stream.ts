@@ -1,10 +1,8 @@
 import { deviceReady } from "../../device/open.ts";
 import type { EncoderConfig } from "./encoder-config.ts";
+import { MAX_CHUNKS } from "./limits.ts";
 import { DEFAULT_DEVICE, openEncoder } from "./open-encoder.ts";
 import type { EncodedChunk, EncodeOptions, EncoderOptions, RawFrame } from "./options.ts";
-
-/** Most chunks that wait for their consumer; then frames are held back, too. */
-const MOST_CHUNKS = 64;
 
 /**
  * Encodes frames as they arrive and yields their chunks in order. Ends after the last one, and closes the
@@ -47,7 +45,7 @@ export async function* encodeFrames(
     for (;;) {
       const { value: frame, done } = await iterator.next();
       if (done) break;
-      while (chunks.length >= MOST_CHUNKS && !abandoned) await news.promise;
+      while (chunks.length >= MAX_CHUNKS && !abandoned) await news.promise;
       if (abandoned) return;
       await encoder.encode(frame, { keyFrame: frame.keyFrame });
     }

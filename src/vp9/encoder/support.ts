@@ -2,7 +2,7 @@
 import type { PciDevice } from "../../device/device.ts";
 import { deviceReady, openDevice } from "../../device/open.ts";
 import { type PixelFormat, pixelFormats, profileOf, samplesOf } from "../../pixels/pixel-format.ts";
-import { type DeviceLimits, isWithin, REFERENCE_LIMITS, readLimits } from "../driver/limits.ts";
+import { type DeviceLimits, isWithin, REFERENCE_LIMITS, readLimits } from "../driver/device-limits.ts";
 import type { StreamSettings } from "../driver/stream-settings.ts";
 import {
   configMembers,

@@ -21,6 +21,7 @@ import { writeCompletion } from "./completion-entry.ts";
 import { EndpointFaults } from "./endpoint-faults.ts";
 import { endpointMemory, findFrame } from "./endpoint-memory.ts";
 import { InterruptModeration } from "./interrupt-moderation.ts";
+import { HELD_PIECES, TURN_PIECES } from "./limits.ts";
 import { BadValue, type RegisterName, readStreamSettings } from "./stream-settings.ts";
 import { arrivedWhole, controlsAreValid, parseSubmission, type SubmissionEntry } from "./submission-entry.ts";
 import { type Stream, Submissions, type Submitted } from "./submissions.ts";
@@ -40,12 +41,8 @@ const { WINDOW } = registers.SPACE.fields.CODE.values;
 const MAX_RING_LOG2 = getField(registers.LIMITS.fields.RING_LOG2, registers.LIMITS.reset);
 const MAX_SEGMENTS = 2 ** getField(registers.LIMITS.fields.SEGMENTS_LOG2, registers.LIMITS.reset);
 
-/** Work per turn on submissions, in pieces of frames: a few milliseconds. Messages are answered between turns. */
-const TURN_PIECES = 4096;
 /** The cost of an entry itself, in pieces. */
 const ENTRY_PIECES = 8;
-/** With this many pieces of frames held, further entries stay in their ring until the codec has finished some. */
-const HELD_PIECES = 65_536;
 
 /** What outlasts a reset: the codec may still be working on a frame of the stream before. */
 export class CodecWork {

@@ -220,6 +220,19 @@ function sendWithFds(stream: FdStream, bytes: Uint8Array<ArrayBuffer>, fds: numb
   libc.sendmsg(stream.fd.number, ptr(BigUint64Array.of(0n, 0n, iov!, 1n, controls!, controlBytes!, 0n)), 0);
 }
 
+/** Writes to the client's memory and wants no reply, until the client hangs up. */
+function flood(peer: Peer): void {
+  const write = dmaPayload({ command: Command.DMA_WRITE, address: 2 ** 32, count: 8, dataBytes: 8 });
+  const message = join(u16(1, Command.DMA_WRITE), u32(16 + write.length, NO_REPLY, 0), write);
+  // Many at a time: the client always finds another one.
+  const many = join(...Array<Uint8Array>(4096).fill(message));
+  try {
+    for (;;) peer.stream.send(many);
+  } catch {
+    peer.close();
+  }
+}
+
 const writeSizes: number[] = [];
 
 export const servers = {
@@ -342,6 +355,17 @@ export const servers = {
     );
     peer.reply(request, access(request));
   }),
+  "writes memory for ever": except({
+    [Command.REGION_READ]: (request, peer) => isBar0(request) && flood(peer),
+    [Command.REGION_WRITE]: (request, peer) => {
+      if (!isBar0(request)) return false;
+      peer.reply(request, access(request).subarray(0, 16));
+      return flood(peer);
+    },
+  }),
+  "region information of 2^20 bytes": onBar0(() =>
+    regionInfo(0, MAPPED | RegionFlag.CAPS, REGION_BYTES, { argsz: 2 ** 20 }),
+  ),
 } satisfies Record<string, (peer: Peer) => void>;
 export type ServerName = keyof typeof servers;
 

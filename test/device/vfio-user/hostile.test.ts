@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DeviceError, type PciDevice } from "../../../src/device/device.ts";
+import { SERVE_MS } from "../../../src/device/limits.ts";
 import { openDevice } from "../../../src/device/open.ts";
 import { openFds } from "../../os/open-fds.ts";
 import { dmaRequests, type ServerName } from "./hostile-servers.ts";
@@ -266,6 +267,42 @@ describe("An open device", () => {
         ["a request that no client takes", ENOTSUP],
       ]);
       expect(memory.bytes().every((byte) => byte === 0)).toBe(true);
+    });
+  });
+
+  test("gives up a server that sends requests for ever in place of its answer", () => {
+    withDevice("writes memory for ever", (device, spec) => {
+      using memory = device.allocateDma(4096);
+      const startMs = performance.now();
+      expectError(spec, /^no answer to REGION_READ within 5000 ms;/, () => device.bars[0]!.read32(0));
+      expect(performance.now() - startMs).toBeWithin(5000, 8000);
+      expect(memory.sizeBytes).toBe(4096);
+    });
+  }, 15_000);
+
+  test("leaves the event loop to others while a server sends requests for ever, and so does a wait", async () => {
+    const before = held();
+    const spec = specOf("writes memory for ever");
+    {
+      using device = openDevice(spec, { timeoutMs: 1000 });
+      using _memory = device.allocateDma(4096);
+      const [interrupt] = device.enableInterrupts("msi", 1);
+      device.bars[0]!.write32(0, 1);
+      let turns = 0;
+      for (const endMs = performance.now() + 500; performance.now() < endMs; turns++) await Bun.sleep(1);
+      expect(turns).toBeGreaterThan(5);
+      const startMs = performance.now();
+      expect(interrupt!.wait(50)).toBe(0);
+      expect(performance.now() - startMs).toBeWithin(45, SERVE_MS + 1000);
+      expectError(spec, /^no answer to REGION_READ within 1000 ms;/, () => device.bars[0]!.read32(0));
+    }
+    expect(held()).toEqual(before);
+  });
+
+  test("asks no second time for a region's information that is too long, and can be used on", () => {
+    withDevice("region information of 2^20 bytes", (device) => {
+      expect(device.bars[0]!.sizeBytes).toBe(4096);
+      expect(device.bars[0]!.read32(0)).toBe(0);
     });
   });
 

@@ -101,7 +101,7 @@ describe("is refused, with what it is:", () => {
       '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><device>&x;</device>',
       "entity isn't defined",
     ],
-    ["a deep tree", `${"<a>".repeat(100_000)}${"</a>".repeat(100_000)}`, "nested too deeply"],
+    ["a deep tree", `${"<a>".repeat(100_000)}${"</a>".repeat(100_000)}`, "nested more than 256 deep"],
     ["an unknown encoding", '<?xml version="1.0" encoding="klingon"?><device/>', "it is not text in klingon"],
   ])("%s", (_, text, message) => {
     expect(() => make(text)).toThrow(DescriptionError);

@@ -3,7 +3,8 @@ import { expect, test } from "bun:test";
 import { EventFd } from "../../../src/os/eventfd.ts";
 import { type CodecChannel, codecChannel, Shared } from "../../../src/vp9/codec/channel.ts";
 import type { CodecOrder, CodecResult } from "../../../src/vp9/codec/jobs.ts";
-import { CodecPool, MAX_THREADS } from "../../../src/vp9/codec/pool.ts";
+import { MAX_THREADS } from "../../../src/vp9/codec/limits.ts";
+import { CodecPool } from "../../../src/vp9/codec/pool.ts";
 
 interface Played {
   readonly channel: CodecChannel;
