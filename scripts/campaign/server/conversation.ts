@@ -1,7 +1,8 @@
 /** A connection to a server on which messages are sent many at a time, and each answer is held against its request. */
 import type { Fd } from "../../../src/os/fd.ts";
 import { Disconnected, FdStream } from "../../../src/os/socket.ts";
-import { commandName, HEADER_BYTES, MAX_DATA_BYTES } from "../../../src/protocol/vfio-user.ts";
+import { MAX_DATA_BYTES } from "../../../src/protocol/limits.ts";
+import { commandName, HEADER_BYTES } from "../../../src/protocol/vfio-user.ts";
 import { type Fate, mistakeOf, type Outgoing } from "./messages.ts";
 
 /** How long the server may take for an answer. */

@@ -1,6 +1,7 @@
 /** A client's messages as bytes, and what the server may answer. */
 import { constants } from "node:os";
-import { Command, HEADER_BYTES, MAX_DATA_BYTES } from "../../../src/protocol/vfio-user.ts";
+import { MAX_DATA_BYTES } from "../../../src/protocol/limits.ts";
+import { Command, HEADER_BYTES } from "../../../src/protocol/vfio-user.ts";
 import type { MessageOperation, Request } from "./operations.ts";
 
 /** What becomes of a message: an answer, none, the end of the connection, or one of the first and the last. */

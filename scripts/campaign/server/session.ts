@@ -2,8 +2,9 @@
 import { createMemfd, type Mapping, mapShared } from "../../../src/os/memory.ts";
 import { FdStream } from "../../../src/os/socket.ts";
 import { Config } from "../../../src/pci/config-offsets.ts";
+import { MAX_DATA_BYTES } from "../../../src/protocol/limits.ts";
 import { RegionIndex } from "../../../src/protocol/vfio.ts";
-import { Command, MAX_DATA_BYTES } from "../../../src/protocol/vfio-user.ts";
+import { Command } from "../../../src/protocol/vfio-user.ts";
 import { registers } from "../../../src/vp9/contract/registers.ts";
 import type { Counts } from "../campaign.ts";
 import { concat, pack, sendWithFds } from "../raw-client.ts";
