@@ -43,8 +43,8 @@ export interface PreparedModel<Data = unknown> {
   readonly transfer?: MessagePort[];
   /** Answers the device's messages to the main thread. */
   onAsk?(message: unknown): void;
-  /** Ends its threads and closes its descriptors. */
-  release(): void;
+  /** Ends its threads and closes its descriptors. A promise resolves when none of its threads uses the host's memory any more. */
+  release(): void | Promise<void>;
 }
 
 /** Makes the device in the message thread. `ask` sends a message to the main thread's `onAsk`. */

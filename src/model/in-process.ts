@@ -106,6 +106,8 @@ class InProcessDevice implements PciDevice, WorkingModel {
   readonly #failure: () => Error | undefined;
   readonly #iova = new IovaAllocator([{ first: 0n, last: 2n ** 64n - 1n }]);
   readonly #memories = new Set<MappedDma>();
+  /** Mappings that the driver or the model's threads use. */
+  readonly #mappings = new Set<SharedMapping>();
   readonly #watch = new WakeupWatch(() => this.turn());
   readonly #barMappings = new DisposableStack();
   #timer: Timer | undefined;
@@ -279,7 +281,9 @@ class InProcessDevice implements PciDevice, WorkingModel {
       throw this.#error(`no ${roundedBytes} bytes of addresses below 2^${addressBits} are left`);
     let shared: SharedMapping | undefined;
     try {
-      shared = new SharedMapping(mapAnonymous(roundedBytes), () => {});
+      const mapping = new SharedMapping(mapAnonymous(roundedBytes), () => this.#mappings.delete(mapping));
+      shared = mapping;
+      this.#mappings.add(mapping);
       this.#dma.map(iova, roundedBytes, DmaFlag.READ | DmaFlag.WRITE, shared, 0);
     } catch (error) {
       shared?.release();
@@ -319,6 +323,9 @@ class InProcessDevice implements PciDevice, WorkingModel {
     for (const memory of [...this.#memories]) memory[Symbol.dispose]();
     this.#model[Symbol.dispose]?.();
     this.#barMappings.dispose();
-    this.#prepared.release();
+    // A thread that reads a frame goes on until it has finished that.
+    void Promise.resolve(this.#prepared.release()).then(() => {
+      for (const mapping of this.#mappings) mapping.end();
+    });
   }
 }

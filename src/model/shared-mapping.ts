@@ -29,6 +29,12 @@ export class SharedMapping {
     this.#gone();
   }
 
+  /** Unmaps it although it has users: they are threads that have ended. */
+  end(): void {
+    if (this.#users > 0) this.mapping[Symbol.dispose]();
+    this.#users = 0;
+  }
+
   /** All of it, for one more user, which releases it by disposing of this. */
   share(): Mapping {
     this.hold();

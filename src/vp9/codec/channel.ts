@@ -14,6 +14,13 @@ export function codecChannel(): { readonly ours: CodecChannel; readonly theirs: 
   return { ours: { port: port1, shared }, theirs: { port: port2, shared } };
 }
 
+/** Makes the channel's thread end after the job that it works on, without waiting for that. */
+export function endThread({ shared }: Pick<CodecChannel, "shared">): void {
+  Atomics.store(shared, Shared.ENDED, 1);
+  Atomics.add(shared, Shared.POSTED, 1);
+  Atomics.notify(shared, Shared.POSTED);
+}
+
 /** Words of a channel's shared memory. */
 export const Shared = {
   /** Id of the newest "close": older jobs are answered without work. Stored before that job is posted. */
@@ -24,4 +31,6 @@ export const Shared = {
   POSTED: 2,
   /** 1 from when the thread rings the bell until the message thread takes its results: one ring is for all of them. */
   RUNG: 3,
+  /** 1 when the thread is to end after the job that it works on. */
+  ENDED: 4,
 } as const;

@@ -82,12 +82,15 @@ export async function serveCodecJobs(
   for (;;) {
     // Read before looking: an order that comes in between ends the sleep at once.
     const posted = Atomics.load(shared, Shared.POSTED);
+    if (Atomics.load(shared, Shared.ENDED) === 1) break;
     const received = receiveMessageOnPort(port) as { message: CodecOrder } | undefined;
     if (!received) {
       const woken = Atomics.wait(shared, Shared.POSTED, posted, SLEEP_MS);
       // The event loop has a turn now and then, too.
       if (woken === "timed-out") await Bun.sleep(0);
-    } else if (received.message.kind === "end") return;
+    } else if (received.message.kind === "end") break;
     else await carryOut(received.message);
   }
+  // Its memory is not Bun's, so it would stay when the thread ends.
+  codec?.[Symbol.dispose]();
 }

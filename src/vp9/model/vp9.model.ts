@@ -9,7 +9,7 @@ import { startThread } from "../../model/hosting/workers.ts";
 import { ownFile } from "../../os/bun-program.ts";
 import { EventFd } from "../../os/eventfd.ts";
 import { duplicateFd, Fd } from "../../os/fd.ts";
-import { type CodecChannel, codecChannel } from "../codec/channel.ts";
+import { type CodecChannel, codecChannel, endThread } from "../codec/channel.ts";
 import type { CodecName } from "../codec/engine.ts";
 import { PCI_ID, REGISTER_BYTES, registers, WINDOW_BYTES } from "../contract/registers.ts";
 import type { CodecThreadData, CodecThreadReport } from "./codec-thread.ts";
@@ -27,9 +27,12 @@ interface EndpointData {
 
 interface StartedThread {
   readonly thread: Worker;
+  readonly ended: Promise<void>;
   /** The thread's own descriptor of the bell. */
   readonly bellFd: number;
 }
+
+type ChosenCodec = Omit<CodecThreadData, "bellFd">;
 
 export default defineModel({
   title: "VP9 encoder endpoint",
@@ -39,28 +42,42 @@ export default defineModel({
   faults: faultKinds,
 
   async prepare({ options, notice, fail }): Promise<PreparedModel<EndpointData>> {
-    const threads = new Set<Worker>();
+    /** With the channels of those that take jobs. */
+    const threads = new Map<StartedThread, CodecChannel | undefined>();
     const held = new DisposableStack();
     held.defer(() => {
-      for (const thread of threads) thread.terminate();
+      for (const [{ thread }, channel] of threads) {
+        // One that is working must not keep the process.
+        thread.unref();
+        if (channel) endThread(channel);
+        else thread.terminate();
+      }
     });
     const bellFd = held.use(new EventFd()).fd.number;
     const start = (): StartedThread => {
       const thread = startThread(ownFile("./codec-thread.ts", import.meta.url));
-      threads.add(thread);
       // A thread may ring when the device is closed already: it has a descriptor of its own, until it ends.
       const bell = duplicateFd(bellFd);
+      const { promise: ended, resolve } = Promise.withResolvers<void>();
+      const started = { thread, ended, bellFd: bell.number };
+      threads.set(started, undefined);
       thread.addEventListener("close", () => {
-        threads.delete(thread);
+        threads.delete(started);
         bell[Symbol.dispose]();
+        resolve();
       });
-      return { thread, bellFd: bell.number };
+      return started;
+    };
+    const begin = async (started: StartedThread, data: ChosenCodec, told = (_: string) => {}) => {
+      const found = await beginJobs(started, data, fail, told);
+      if (threads.has(started)) threads.set(started, data.channel);
+      return found;
     };
     try {
       const first = start();
       const { ours, theirs } = codecChannel();
       const codec = (options.get("codec") ?? "auto") as CodecName | "auto";
-      const { name, version } = await begin(first, { codec, channel: theirs }, fail, notice);
+      const { name, version } = await begin(first, { codec, channel: theirs }, notice);
       const data = { bellFd, codec: ours, codecName: name, codecVersion: version };
       return {
         about: version,
@@ -68,8 +85,11 @@ export default defineModel({
         transfer: [ours.port],
         // Starts another codec thread, which takes its jobs from this channel.
         onAsk: (channel) =>
-          void begin(start(), { codec: name, channel: channel as CodecChannel }, fail).catch(fail),
-        release: () => held.dispose(),
+          void begin(start(), { codec: name, channel: channel as CodecChannel }).catch(fail),
+        release: async () => {
+          held.dispose();
+          await Promise.all([...threads.keys()].map(({ ended }) => ended));
+        },
       };
     } catch (error) {
       held.dispose();
@@ -102,9 +122,9 @@ export default defineModel({
  * Sets up a codec thread; resolves to the codec that it found. Rejects with Error if it has none. `fail` is
  * called if the thread fails, also later; `notice` with what it fetches first.
  */
-function begin(
+function beginJobs(
   { thread, bellFd }: StartedThread,
-  data: Omit<CodecThreadData, "bellFd">,
+  data: ChosenCodec,
   fail: (error: Error) => void,
   notice: (line: string) => void = () => {},
 ): Promise<{ name: CodecName; version: string }> {
