@@ -1,7 +1,11 @@
 /** All campaigns. */
-import type { Campaign } from "./campaign.ts";
+import { type Campaign, campaign } from "./campaign.ts";
 import { client } from "./client.ts";
 import { faults } from "./faults.ts";
+import { kills } from "./kills.ts";
 import { server } from "./server.ts";
 
-export const campaigns: readonly Campaign[] = [faults, server, client];
+/** Of 100 runs of `kills`, those that boot a guest. */
+const GUESTS = 2;
+
+export const campaigns: readonly Campaign[] = [faults, server, client, campaign(kills(GUESTS))];
