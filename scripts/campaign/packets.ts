@@ -62,11 +62,20 @@ export function webmPackets(bytes: Buffer): HeldPackets {
   return { packets, cutBytes: bytes.length - at };
 }
 
-/** Throws Error unless `packets` are the first ones of `expected`. */
-export function expectPrefix(packets: readonly Uint8Array[], expected: readonly Uint8Array[]): void {
+/**
+ * Throws Error unless `packets` are the first ones of `expected`.
+ * @param what of a packet must be equal; by default all of it
+ */
+export function expectPrefix(
+  packets: readonly Uint8Array[],
+  expected: readonly Uint8Array[],
+  what: (packet: Uint8Array) => Uint8Array = (packet) => packet,
+): void {
   if (packets.length > expected.length)
     throw new Error(`the output has ${packets.length} packets, of an input of ${expected.length} frames`);
-  const wrong = packets.findIndex((packet, index) => !Buffer.from(packet).equals(expected[index]!));
+  const wrong = packets.findIndex(
+    (packet, index) => !Buffer.from(what(packet)).equals(what(expected[index]!)),
+  );
   if (wrong >= 0) {
     const hex = (bytes: Uint8Array) => Buffer.from(bytes.subarray(0, 32)).toString("hex");
     throw new Error(

@@ -24,6 +24,8 @@ export interface EncodeCase {
   readonly container: "ivf" | "webm";
   /** Of model.ts. */
   readonly standby: boolean;
+  /** How often encode.ts may start its model again, or try the socket of a model.ts that ended, where the next one comes. */
+  readonly recover: 0 | 3;
 }
 
 export interface GuestCase {
@@ -84,6 +86,7 @@ const encodeCase: Arbitrary<EncodeCase> = fc.record({
   codec: fc.constantFrom("null", "null", "libvpx"),
   container: fc.constantFrom("ivf", "ivf", "ivf", "webm"),
   standby: fc.boolean(),
+  recover: fc.constantFrom(0, 3),
 });
 
 const guestCase: Arbitrary<GuestCase> = fc.record({

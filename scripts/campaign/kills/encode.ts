@@ -27,6 +27,13 @@ const NEXT_FRAMES = 20;
 /** A signal that comes when fewer frames than these are left may be too late. */
 const LATE_FRAMES = 1500;
 const CHILD = "hosting/child.ts";
+/** For the next model.ts to take over the socket. */
+const RECOVER_S = 5;
+const LETHAL = ["SIGKILL", "SIGTERM", "SIGINT"] as const;
+
+/** Bytes 8 to 11 of null's packets are the index. */
+const withoutIndex = (packet: Uint8Array) => Buffer.concat([packet.subarray(0, 8), packet.subarray(12)]);
+const nothing = () => new Uint8Array(0);
 
 export async function runEncode(one: EncodeCase, clip: Clip, options: ProgramOptions): Promise<Counts> {
   const { scene, target, codec, container } = one;
@@ -40,8 +47,9 @@ export async function runEncode(one: EncodeCase, clip: Clip, options: ProgramOpt
     child: ["--device", `model:vp9?codec=${codec}&fault=die@1000000`],
     socket: ["--device", `vfio-user:${socket}`],
   }[scene];
+  const recovery = ["--recover", String(one.recover), "--recover-timeout", String(RECOVER_S)];
   const encode = held.use(
-    startProgram("encode.ts", [clip.path, ...device, "--quiet", "-o", output], options),
+    startProgram("encode.ts", [clip.path, ...device, ...recovery, "--quiet", "-o", output], options),
   );
   const encodes = () => (encode.running ? [encode.pid] : []);
   const models = () => {
@@ -63,11 +71,21 @@ export async function runEncode(one: EncodeCase, clip: Clip, options: ProgramOpt
     path: output,
     bytesOf: (frames) => clip.bytesOf(codec, container, frames),
   });
+  const counts: Record<string, number> = {};
+  const ends = server !== undefined && reached(sent, [server.pid], ...LETHAL);
+  const replaced =
+    ends && one.recover > 0 ? await replaceServer(server, sent, serve, socket, counts) : server;
   const exit = await exitOf(encode, "encode.ts", END_MS);
   expectNoCrash(encode.said);
-  const completed = checkExit(exit, encode, sent, scene === "inside" ? [] : [...seen]);
+  // A standby answers as a dead device, and encode.ts does not look for another one behind it.
+  const recovers = one.recover > 0 && !(scene === "socket" && one.standby);
+  const completed = checkExit(exit, encode, sent, scene === "inside" ? [] : [...seen], recovers);
   const left = await checkOutput(
-    { path: output, container, expected: clip.packets[codec], completed },
+    {
+      ...{ path: output, container, completed, expected: clip.packets[codec] },
+      // Behind a recovery the stream begins again: another index in null's packets, a key frame in libvpx's.
+      ...(one.recover > 0 && { comparable: codec === "null" ? withoutIndex : nothing }),
+    },
     options,
   );
   if (exit.code === 0 && left.frames !== FRAMES)
@@ -79,7 +97,13 @@ export async function runEncode(one: EncodeCase, clip: Clip, options: ProgramOpt
   )
     throw new Error(`encode.ts says: ${encode.said}, and the output has ${left.frames} frames`);
   await expectGone(encode, "encode.ts", GONE_MS);
-  const next = server ? await checkServer(server, sent, serve, clip, one, socket, options) : {};
+  if (replaced) {
+    const last =
+      ends && replaced === server ? await replaceServer(server, sent, serve, socket, counts) : replaced;
+    await checkNext(last, clip, one, socket, options);
+    counts["next client served"] = 1;
+    await expectGone(server!, "model.ts, or its standby", GONE_MS);
+  }
   const how = exit.code === null ? `killed by ${exit.signal}` : `exit code ${exit.code}`;
   return {
     [`encode.ts, ${scene}: ${how}`]: 1,
@@ -88,15 +112,23 @@ export async function runEncode(one: EncodeCase, clip: Clip, options: ProgramOpt
       sent.map(({ signal }) => [`sent ${signal}`, sent.filter((s) => s.signal === signal).length]),
     ),
     ...left.counts,
-    ...next,
+    ...counts,
+    ...(exit.code === 0 &&
+      reached(sent, [...seen], "SIGKILL") && { "a killed model, and every frame all the same": 1 }),
   };
 }
 
 /** Throws Error for an exit that the signals do not explain. Returns whether the program could complete its output. */
-function checkExit(exit: Exit, encode: Program, sent: readonly Sent[], models: readonly number[]): boolean {
+function checkExit(
+  exit: Exit,
+  encode: Program,
+  sent: readonly Sent[],
+  models: readonly number[],
+  recovers: boolean,
+): boolean {
   const asked = sent.filter(({ signal, to }) => /TERM|INT/.test(signal) && to.includes(encode.pid));
   const killed = reached(sent, [encode.pid], "SIGKILL");
-  const modelHit = reached(sent, models, "SIGKILL", "SIGTERM", "SIGINT");
+  const modelHit = reached(sent, models, ...LETHAL);
   const wrong = (why: string) =>
     new Error(`${why}: ${JSON.stringify(exit)} after ${JSON.stringify(sent)}: ${encode.said}`);
   if (exit.signal === "SIGKILL" && killed) return false;
@@ -106,7 +138,13 @@ function checkExit(exit: Exit, encode: Program, sent: readonly Sent[], models: r
     throw wrong("a signal ended it that should not");
   }
   if (exit.code === 130 && asked.length > 0) return asked.length === 1 || !encode.said.includes("again");
-  if (exit.code === 1 && modelHit) return true;
+  if (exit.code === 1 && modelHit) {
+    // Until the stream runs there is nothing to recover.
+    const [first] = sent.filter((one) => reached([one], models, ...LETHAL));
+    if (recovers && first!.outputBytes > 0 && asked.length === 0)
+      throw wrong("a lost model was not recovered");
+    return true;
+  }
   if (exit.code !== 0) throw wrong("an exit code that the signals do not explain");
   const ignored = asked.find(({ outputBytes }) => outputBytes < (FRAMES - LATE_FRAMES) * 12);
   if (ignored) throw wrong(`${ignored.signal} was ignored`);
@@ -134,55 +172,48 @@ async function startModel(
   }
 }
 
-/** The model's own end, what it leaves, and that the next client, of it or of the next model on its socket, is served. */
-async function checkServer(
-  first: Program,
+/** The model's own end and what it leaves; then the next model on its socket. */
+async function replaceServer(
+  server: Program,
   sent: readonly Sent[],
   serve: () => Promise<Program>,
+  socket: string,
+  counts: Record<string, number>,
+): Promise<Program> {
+  if (!reached(sent, [server.pid], ...LETHAL)) throw new Error(`model.ts ended by itself: ${server.said}`);
+  const { code, signal } = await exitOf(server, "model.ts", END_MS);
+  expectNoCrash(server.said);
+  const killed = reached(sent, [server.pid], "SIGKILL") && signal === "SIGKILL";
+  if (!killed && code !== 0) throw new Error(`model.ts ended with ${code ?? signal}: ${server.said}`);
+  const isLeft = lstatSync(socket, { throwIfNoEntry: false }) !== undefined;
+  if (isLeft && !killed) throw new Error("model.ts ended, and left its socket");
+  const next = await serve();
+  if (isLeft) counts["left, and taken over by the next run: the socket of a killed model.ts"] = 1;
+  return next;
+}
+
+/** That the next client is served, and that the model leaves nothing at its end. */
+async function checkNext(
+  server: Program,
   clip: Clip,
   { codec }: EncodeCase,
   socket: string,
   options: ProgramOptions,
-): Promise<Counts> {
-  const counts: Record<string, number> = {};
-  let server = first;
-  if (reached(sent, [first.pid], "SIGKILL", "SIGTERM", "SIGINT")) {
-    const { code, signal } = await exitOf(first, "model.ts", END_MS);
-    const killed = reached(sent, [first.pid], "SIGKILL") && signal === "SIGKILL";
-    if (!killed && code !== 0) throw new Error(`model.ts ended with ${code ?? signal}: ${first.said}`);
-    const isLeft = lstatSync(socket, { throwIfNoEntry: false }) !== undefined;
-    if (isLeft && !killed) throw new Error("model.ts ended, and left its socket");
-    if (isLeft) counts["left: the socket of a killed model.ts"] = 1;
-    await expectGone(first, "model.ts", GONE_MS);
-    server = await serve();
-    if (isLeft) counts["left sockets taken over by the next model.ts"] = 1;
-  } else if (!first.running) throw new Error(`model.ts ended by itself: ${first.said}`);
-  expectNoCrash(first.said);
+): Promise<void> {
   const output = join(options.folder, "next.ivf");
-  const words = [
-    clip.path,
-    "--device",
-    `vfio-user:${socket}`,
-    "--frames",
-    String(NEXT_FRAMES),
-    "--quiet",
-    "-o",
-    output,
-  ];
+  const frames = ["--frames", String(NEXT_FRAMES), "--recover", "0"];
+  const words = [clip.path, "--device", `vfio-user:${socket}`, ...frames, "--quiet", "-o", output];
   await using next = startProgram("encode.ts", words, options);
   const { code } = await exitOf(next, "the next encode.ts", END_MS);
   if (code !== 0) throw new Error(`the next encode.ts has exit code ${code}: ${next.said}; ${server.said}`);
   const expected = clip.packets[codec].slice(0, NEXT_FRAMES);
-  const { frames } = await checkOutput(
-    { path: output, container: "ivf", expected, completed: true },
-    options,
-  );
-  if (frames !== NEXT_FRAMES) throw new Error(`the next encode.ts has ${frames} of ${NEXT_FRAMES} frames`);
+  const left = await checkOutput({ path: output, container: "ivf", expected, completed: true }, options);
+  if (left.frames !== NEXT_FRAMES)
+    throw new Error(`the next encode.ts has ${left.frames} of ${NEXT_FRAMES} frames`);
   process.kill(server.pid, "SIGTERM");
   const last = await exitOf(server, "model.ts", END_MS);
   if (last.code !== 0)
     throw new Error(`model.ts ended with ${JSON.stringify(last)} after SIGTERM: ${server.said}`);
   await expectGone(server, "model.ts", GONE_MS);
   if (readdirSync(options.folder).includes("model.sock")) throw new Error("model.ts left its socket");
-  return { ...counts, "next client served": 1 };
 }
