@@ -16,19 +16,19 @@ const SAMPLES = 10;
 /** Throws what opening the campaign throws. A failed run is part of the result. */
 export async function carryOut(
   campaign: Campaign,
-  { runs = campaign.runs, seed, path, signal, onRun }: CarryOutOptions,
+  { runs = campaign.runs, seed, path: only, signal, onRun }: CarryOutOptions,
 ): Promise<CampaignResult> {
   const startMs = performance.now();
   const counts: Record<string, number> = {};
   const samples: { runs: number; figures: Counts }[] = [];
   let done = 0;
-  /** From then on fast-check looks for a shorter case. */
-  let failed = false;
+  /** The last case that failed. From the first one on fast-check looks for a shorter one. */
+  let failed: { readonly one: unknown; readonly error: unknown } | undefined;
   await using rig = await campaign.open();
   const sampleEvery = Math.max(1, Math.floor(runs / SAMPLES));
   const property = asyncProperty(campaign.cases, async (one) => {
     const counted = await within(campaign.limitMs, rig.run(one)).catch((error) => {
-      failed = true;
+      failed = { one, error };
       throw error;
     });
     if (failed) return;
@@ -40,27 +40,31 @@ export async function carryOut(
   });
   const parameters: Parameters<[unknown]> = {
     ...{ numRuns: runs, seed },
-    ...(path !== undefined && { path, endOnFailure: true }),
+    ...(only !== undefined && { path: only, endOnFailure: true }),
   };
   // Ctrl-C ends it after the run under way; fast-check itself knows time limits only.
   const stoppable = property.beforeEach(() => {
     if (signal?.aborted) throw new Stopped();
   });
-  const details = await check(stoppable, parameters);
+  const details = await check(stoppable, parameters).catch((error) => {
+    if (error instanceof Stopped) return undefined;
+    throw error;
+  });
   const result = {
     ...{ name: campaign.name, about: campaign.about, seed, runs: done },
     seconds: Math.round((performance.now() - startMs) / 1000),
     ...{ counts, samples },
   };
-  const { errorInstance: error } = details;
-  if (!details.failed || error instanceof Stopped) return result;
-  const found = details.counterexamplePath ?? "";
+  if (!failed) return result;
+  const command = `bun run campaign.ts ${campaign.name} --seed ${seed}`;
+  const path = details?.counterexamplePath;
   return {
     ...result,
     failure: {
-      case: stringify(details.counterexample?.[0]),
-      error: wordError(error),
-      command: `bun run campaign.ts ${campaign.name} --seed ${seed} --path ${found}`,
+      case: stringify(failed.one),
+      error: wordError(failed.error),
+      // Stopped while it looked for a shorter one, it only knows the run.
+      command: path ? `${command} --path ${path}` : `${command} --runs ${done + 1}`,
     },
   };
 }

@@ -9,4 +9,10 @@ import { server } from "./server.ts";
 /** Of 100 runs of `kills`, those that boot a guest. */
 const GUESTS = 2;
 
-export const campaigns: readonly Campaign[] = [faults, server, client, campaign(inputs), campaign(kills(GUESTS))];
+export const campaigns: readonly Campaign[] = [
+  faults,
+  server,
+  client,
+  campaign(inputs),
+  campaign(kills(GUESTS)),
+];
