@@ -30,6 +30,8 @@ const LINE_LIMIT = 4096;
 const MOST_BYTES = 16 * 1024 * 1024;
 /** The model's. */
 const MOST_SIDE = 4096;
+/** Of frame lines: they are read byte by byte. */
+const MOST_LINE_BYTES = 64 * 1024;
 const NOTHING: Reading = { frames: [], whole: false, fits: true };
 
 export function makeContent(one: InputCase): Content {
@@ -67,7 +69,8 @@ function makeY4m(one: Y4mCase, frames: number): Content {
     height: height.fine ? Number(height.text.slice(1)) : 16,
   };
   const sizeBytes = rawFormats[format](size.width, size.height);
-  const parts = pictures(sizeBytes, frames).map((picture, index) => [
+  const lines = Math.floor(MOST_LINE_BYTES / frameLine.text.length);
+  const parts = pictures(sizeBytes, Math.min(frames, lines)).map((picture, index) => [
     Buffer.from(`${index === wrongFrame ? "WRONG" : frameLine.text}\n`),
     picture,
   ]);
