@@ -100,7 +100,7 @@ async function run(one: FaultCase, references: References): Promise<Counts> {
 }
 
 /** See scripts/campaign.ts. */
-export const faults: Campaign = campaign({
+export const faultsCampaign: Campaign = campaign({
   name: "faults",
   about: "Encode on a model that injects one or two faults, and compare every packet",
   runs: 2000,

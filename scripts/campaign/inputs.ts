@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Campaign, Counts, Rig } from "./campaign.ts";
+import { type Campaign, type Counts, campaign, type Rig } from "./campaign.ts";
 import { type InputCase, inputCases } from "./inputs/case.ts";
 import { makeContent } from "./inputs/content.ts";
 import { type Destination, type Disks, openDestination } from "./inputs/destination.ts";
@@ -25,14 +25,14 @@ const BEGIN_MS = 20_000;
 /** From opening a file until its size is known. */
 const LOOKED_MS = 20;
 
-export const inputs: Campaign<InputCase> = {
+export const inputsCampaign: Campaign = campaign({
   name: "inputs",
   about: "y4m and raw video, in order or not, from and to everywhere: exit codes, messages, packets",
   runs: 1000,
   limitMs: 90_000,
   cases: inputCases,
   open,
-};
+});
 
 async function open(): Promise<Rig<InputCase>> {
   const home = mkdtempSync(join(tmpdir(), "vfiokit-inputs-"));

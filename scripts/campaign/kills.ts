@@ -6,7 +6,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Campaign, Rig } from "./campaign.ts";
+import { type Campaign, campaign, type Rig } from "./campaign.ts";
 import { type KillCase, killCases } from "./kills/case.ts";
 import { makeClip } from "./kills/clip.ts";
 import { runEncode } from "./kills/encode.ts";
@@ -17,15 +17,15 @@ import { ownFigures, until } from "./program.ts";
 const CLEARED_MS = 10_000;
 
 /** @param guests how many of 100 runs boot a guest */
-export function kills(guests: number): Campaign<KillCase> {
-  return {
+export function killsCampaign(guests: number): Campaign {
+  return campaign({
     name: "kills",
     about: "signals to encode.ts, its model, model.ts, guest.ts and QEMU at any moment; nothing may be left",
     runs: 500,
     limitMs: 150_000,
     cases: killCases(guests),
     open,
-  };
+  });
 }
 
 async function open(): Promise<Rig<KillCase>> {

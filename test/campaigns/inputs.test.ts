@@ -1,12 +1,11 @@
 /** A part of the campaign `inputs`. */
 import { expect, test } from "bun:test";
-import { campaign } from "../../scripts/campaign/campaign.ts";
 import { carryOut } from "../../scripts/campaign/carry-out.ts";
 import { origins } from "../../scripts/campaign/inputs/case.ts";
-import { inputs } from "../../scripts/campaign/inputs.ts";
+import { inputsCampaign } from "../../scripts/campaign/inputs.ts";
 
 test("y4m and raw video from and to everywhere end with the right exit code, words and packets", async () => {
-  const { failure, counts } = await carryOut(campaign(inputs), { runs: 100, seed: 1 });
+  const { failure, counts } = await carryOut(inputsCampaign, { runs: 100, seed: 1 });
   expect(failure).toBeUndefined();
   const exercised = Object.keys(counts).sort().join("\n");
   for (const code of [0, 1, 2, 3, 4]) expect(exercised).toContain(`exit code ${code}`);

@@ -1,13 +1,12 @@
 /** A part of the campaign `kills`, without guests, which take as long as ten other runs: test/guest/killing.test.ts has them. */
 import { expect, test } from "bun:test";
-import { campaign } from "../../scripts/campaign/campaign.ts";
 import { carryOut } from "../../scripts/campaign/carry-out.ts";
-import { kills } from "../../scripts/campaign/kills.ts";
+import { killsCampaign } from "../../scripts/campaign/kills.ts";
 
 const GUESTS = 0;
 
 test("signals at any moment lose no whole frame, and leave nothing that the next run does not clear", async () => {
-  const { failure, counts } = await carryOut(campaign(kills(GUESTS)), { runs: 24, seed: 1 });
+  const { failure, counts } = await carryOut(killsCampaign(GUESTS), { runs: 24, seed: 1 });
   expect(failure).toBeUndefined();
   const exercised = Object.keys(counts).sort().join("\n");
   for (const what of [
