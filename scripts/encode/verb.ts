@@ -19,6 +19,7 @@ import { notesOn, toldOf } from "./notes.ts";
 import { formatNames, inputOptions, readOptions } from "./options.ts";
 import { Interrupted, Outcome } from "./outcome.ts";
 import { isOwnModel, openOwnModel } from "./own-model.ts";
+import { repair, unfinishedNotes } from "./repair.ts";
 import { settingArgs, vpxencAnswers } from "./settings.ts";
 
 function progressLine(
@@ -151,6 +152,11 @@ const verbArgs = {
     options: [...codecNames, "help"],
     description: `The software model's codec (default: the first available of ${automaticNames.join(", ")}); help shows what each is here`,
   },
+  repair: {
+    type: "string",
+    valueHint: "FILE",
+    description: "Complete an .ivf whose encoding was killed, in place; encodes nothing",
+  },
   json: { type: "boolean", default: false, description: "Print one JSON object instead of the summary" },
   quiet: { type: "boolean", default: false, description: "Print errors only" },
 } satisfies ArgsDef;
@@ -180,6 +186,7 @@ Exit codes: 0 done, 1 device, 2 usage, 3 input, 4 output, 130 interrupted.`,
   args: verbArgs,
   async run({ args }) {
     if (args.codec === "help") return printCodecs(args.json);
+    if (args.repair !== undefined) process.exit(await repair(args.repair, args, verbArgs));
     const outcome = new Outcome(args);
     try {
       await encode(args, outcome);
@@ -237,7 +244,14 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
   const progress = openProgress(outcome.talks);
   const startMs = performance.now();
   try {
-    outcome.report = await encodeFile(source, () => openPacketWriter(output, video, input, container), {
+    const openWriter = async () => {
+      const notes = unfinishedNotes(output);
+      const writer = await openPacketWriter(output, video, input, container);
+      outcome.notes = [...outcome.notes, ...notes];
+      outcome.inform(notes);
+      return writer;
+    };
+    outcome.report = await encodeFile(source, openWriter, {
       encoder: { device: own ?? spec, path, inFlight, timeoutMs, recover, recoverTimeoutMs },
       config,
       frames,

@@ -9,8 +9,11 @@ import type { Packet, PacketWriter } from "./packet.ts";
 import { PacketFile } from "./packet-file.ts";
 import { type Rational, toTicks, type VideoFormat } from "./video.ts";
 
-const HEADER_BYTES = 32;
-const FRAME_HEADER_BYTES = 12;
+export const IVF_MAGIC = "DKIF";
+export const HEADER_BYTES = 32;
+export const FRAME_HEADER_BYTES = 12;
+/** Where the header has its own size (u16), the video's width (u16) and height (u16), and the frame count (u32). */
+export const HEADER_FIELDS = { headerBytes: 6, width: 12, height: 14, frameCount: 24 } as const;
 
 /**
  * Writes VP9 as IVF into a newly opened file. Closing fills in the frame count; in a pipe it stays 0, as with
@@ -33,14 +36,14 @@ export async function ivfWriter(file: OutputFile, video: VideoFormat): Promise<P
 function header({ width, height, timebase }: VideoFormat, frameCount: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(HEADER_BYTES));
   const bytes = new Uint8Array(view.buffer);
-  bytes.set(new TextEncoder().encode("DKIF"), 0);
-  view.setUint16(6, HEADER_BYTES, true);
+  bytes.set(new TextEncoder().encode(IVF_MAGIC), 0);
+  view.setUint16(HEADER_FIELDS.headerBytes, HEADER_BYTES, true);
   bytes.set(new TextEncoder().encode("VP90"), 8);
-  view.setUint16(12, width, true);
-  view.setUint16(14, height, true);
+  view.setUint16(HEADER_FIELDS.width, width, true);
+  view.setUint16(HEADER_FIELDS.height, height, true);
   view.setUint32(16, timebase.den, true);
   view.setUint32(20, timebase.num, true);
-  view.setUint32(24, frameCount, true);
+  view.setUint32(HEADER_FIELDS.frameCount, frameCount, true);
   return bytes;
 }
 

@@ -62,6 +62,8 @@ export async function openPacketWriter(
 ): Promise<PacketWriter> {
   const writer = writerFor(output, container);
   checkSize(video, quoted(output));
+  // Before an existing file is emptied: loading takes a while, in which the caller may be told to end.
+  if (writer === webmWriter) await import("mediabunny");
   const file = await OutputFile.open(output, notSameAs);
   try {
     return await writer(file, video);

@@ -10,6 +10,7 @@ import { POLLIN, POLLOUT, poll } from "./poll.ts";
 const AF_UNIX = 1;
 const SHUT_RDWR = 2;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
@@ -70,6 +71,21 @@ export function listenUnix(path: string): Fd {
     throw error;
   }
   return fd;
+}
+
+/**
+ * Whether a process still has the socket of this path, bound or listening, which does not notice it. False for one that its
+ * process left behind, and for a path that is no socket's. Throws SystemError.
+ */
+export function isBound(path: string): boolean {
+  const address = socketAddress(path);
+  // A socket of another type can't connect: EPROTOTYPE. The kernel looks for the owner before it compares types.
+  using probe = new Fd(check(libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "create a UNIX socket"));
+  if (retryInterrupted(() => libc.connect(probe.number, ptr(address), address.length)) >= 0) return true;
+  const errno = lastErrno();
+  if (errno === constants.errno.EPROTOTYPE) return true;
+  if (errno === constants.errno.ECONNREFUSED || errno === constants.errno.ENOENT) return false;
+  throw new SystemError(`look for the owner of ${path}`, errno);
 }
 
 /** Waits for the next connection of a listening socket and accepts it. Throws SystemError. */

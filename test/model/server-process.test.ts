@@ -49,15 +49,28 @@ test("a path that is taken is refused with exit code 1, the reason, the cure, an
   const second = await run("--socket", server.path, "--codec=null");
   expect(second.exitCode).toBe(1);
   expect(second.text).toContain(`${server.path}: EADDRINUSE`);
-  expect(second.text).toContain(`rm ${server.path}`);
+  expect(second.text).toContain("is serving there; end it, or choose another path");
   using client = server.connect().agree();
   expect(client.read32(7, 0)).toBe(0x7022_10ee);
-  // So is the socket that a killed model leaves behind.
-  server.kill("SIGKILL");
-  await server.exited;
-  expect(existsSync(server.path)).toBe(true);
+  // Also while it serves that client.
   expect((await run("--socket", server.path, "--codec=null")).exitCode).toBe(1);
-  expect(existsSync(server.path)).toBe(true);
+  expect(client.read32(7, 0)).toBe(0x7022_10ee);
+}, 30_000);
+
+test("a socket that a killed model left behind is taken over by the next model on that path", async () => {
+  await using killed = await startServer("--codec=null");
+  killed.kill("SIGKILL");
+  await killed.exited;
+  expect(statSync(killed.path).isSocket()).toBe(true);
+  await using next = await startServerAt(killed.path, "--codec=null");
+  expect(statSync(next.path).mode & 0o777).toBe(0o600);
+  {
+    using client = next.connect().agree();
+    expect(client.read32(7, 0)).toBe(0x7022_10ee);
+  }
+  next.kill("SIGTERM");
+  expect(await next.exited).toBe(0);
+  expect(existsSync(next.path)).toBe(false);
 }, 30_000);
 
 test("a server that ends removes its own socket, and not that of another one which took its path over", async () => {

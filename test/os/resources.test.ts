@@ -1,6 +1,6 @@
 import { ptr } from "bun:ffi";
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { errnoName, SystemError } from "../../src/os/errno.ts";
@@ -16,6 +16,7 @@ import {
   connectUnix,
   Disconnected,
   FdStream,
+  isBound,
   listenUnix,
   SocketTimeout,
   socketPair,
@@ -191,6 +192,9 @@ test("a named socket takes connections, and a name too long for the kernel is re
     expect([...got]).toEqual([9, 9, 9]);
     expect(() => listenUnix(path)).toThrow("EADDRINUSE");
     expect(() => connectUnix(join(folder, "x".repeat(120)))).toThrow("the kernel accepts at most 107");
+    expect([isBound(path), isBound(join(folder, "none"))]).toEqual([true, false]);
+    listener[Symbol.dispose]();
+    expect([existsSync(path), isBound(path)]).toEqual([true, false]);
   } finally {
     rmSync(folder, { recursive: true });
   }

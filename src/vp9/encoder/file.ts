@@ -11,6 +11,9 @@ import type { EncoderOptions, EncoderStatistics } from "./options.ts";
 import { PacketSink } from "./packet-sink.ts";
 import { countChunk, type EncodeReport, emptyReport, Pace, type Portions, Stopwatch } from "./report.ts";
 
+/** How long an output may still take to be opened after the encoding's end. */
+const OPENED_MS = 500;
+
 /** Options for `encodeFile`. */
 export interface EncodeFileOptions {
   readonly encoder: Omit<EncoderOptions, "output" | "error">;
@@ -105,10 +108,15 @@ export async function encodeFile(
       return false;
     }
   };
-  /** Opens the output. A FIFO waits for its reader; the end of the encoding ends that wait. */
+  /**
+   * Opens the output. A FIFO waits for its reader; the end of the encoding ends that wait, a moment later: a file that is
+   * emptied already must be completed, too.
+   */
   const openOutput = async (): Promise<void> => {
     try {
-      const writer = await untilAborted(openWriter(), end.signal);
+      const opening = openWriter();
+      const writer =
+        (await untilAborted(opening, end.signal)) ?? (await Promise.race([opening, Bun.sleep(OPENED_MS)]));
       if (writer) sink.open(writer);
     } catch (error) {
       sink.fail(error);
