@@ -9,8 +9,10 @@ import { type Session, sessions } from "./server/operations.ts";
 import { carryOutSession } from "./server/session.ts";
 import { warmUp } from "./server/warm-up.ts";
 
-/** How long the server may take to close what it opened for a session. */
-const CLOSE_MS = 1000;
+/** How long the server may take to close what it opened for a session: on a busy machine a thread's end takes seconds. */
+const CLOSE_MS = 10_000;
+/** Each look is a client, of which the server's event loop has to tell: it must get to what it closes, too. */
+const LOOK_MS = 20;
 
 /** A server's lines about errors that no client may cause. */
 const INTERNAL =
@@ -81,7 +83,7 @@ function checkServer({ model, files }: Served): void {
   for (const deadlineMs = performance.now() + CLOSE_MS; after !== before; ) {
     if (performance.now() > deadlineMs)
       throw new Error(`the server had open:\n${before}\nand after the session:\n${after}`);
-    Bun.sleepSync(2);
+    Bun.sleepSync(LOOK_MS);
     after = filesWhileServing(model).toSorted().join("\n");
   }
   const said = model.newLines();
