@@ -20,6 +20,8 @@ export interface FindAgainOptions extends OpenOptions {
   readonly limitMs: number;
   /** Whether a function of this machine's bus was reached through vfio-pci, to which it is then bound again. */
   readonly byVfio: boolean;
+  /** Whether a device that was opened answers. One that does not is closed, and looked for again. */
+  readonly answers: (device: PciDevice) => boolean;
   /** Whether it is still wanted, asked each time before it is looked for. */
   readonly isWanted: () => boolean;
 }
@@ -34,7 +36,7 @@ const RESCAN_MS = 1000;
  */
 export async function findAgain(
   spec: string,
-  { limitMs, byVfio, isWanted, ...options }: FindAgainOptions,
+  { limitMs, byVfio, answers, isWanted, ...options }: FindAgainOptions,
 ): Promise<PciDevice | undefined> {
   const address = addressOf(spec);
   const startMs = performance.now();
@@ -47,7 +49,7 @@ export async function findAgain(
         await lookFor(address);
       }
       if (address !== undefined && byVfio) await bindAgain(address);
-      if (isWanted()) return openDevice(spec, options);
+      if (isWanted()) return openAnswering(spec, options, answers);
     } catch (error) {
       if (!(error instanceof DeviceError || error instanceof BusError)) throw error;
       if (performance.now() - startMs >= limitMs)
@@ -61,6 +63,22 @@ export async function findAgain(
     await Bun.sleep(LOOK_AGAIN_MS);
   }
   return undefined;
+}
+
+/** Throws DeviceError, also if the device does not answer. */
+function openAnswering(
+  spec: string,
+  options: OpenOptions,
+  answers: (device: PciDevice) => boolean,
+): PciDevice {
+  const device = openDevice(spec, options);
+  try {
+    if (answers(device)) return device;
+    throw new DeviceError(`${spec}: it is there, but reads as all ones`, { silent: true });
+  } catch (error) {
+    device[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /** Makes the kernel look for a function that is not there, or does not answer. Throws BusError. */

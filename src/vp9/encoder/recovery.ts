@@ -54,12 +54,12 @@ export class Recovery {
     return error instanceof EncoderError || error instanceof DeviceError;
   }
 
-  /** Resets the device, or finds it again if it is gone; then it goes on with the frames that it had. */
+  /** Resets the device; if that does not help, opens it again, wherever it is. Then it goes on with the frames that it had. */
   async #restart(isWanted: () => boolean): Promise<void> {
     try {
       return await this.#driver.restart();
     } catch (error) {
-      if (!this.#owned || !(error instanceof DeviceError)) throw error;
+      if (!this.#owned) throw error;
     }
     this.#driver.leave();
     const device = await this.#owned.findAgain(isWanted);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { encodeWithFaults, timestampOf } from "../../../scripts/campaign/fault-run.ts";
 import { DeviceError, type EncodedChunk, openDevice, openEncoder } from "../../../src/index.ts";
 import { serveModel } from "../../../src/model/hosting/served.ts";
+import { startServerAt } from "../../model/rig.ts";
 import { config, frames } from "./rig.ts";
 
 setDefaultTimeout(30_000);
@@ -231,4 +232,26 @@ test("a frame that is encoded as the device fails does not overtake those that a
       Array.from({ length: 9 }, (_, i) => timestampOf(i)),
     );
   }
+});
+
+test("a standby that answers for a killed server, all ones, is left for the next server", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "vfiokit-recover-"));
+  const path = join(folder.path, "vp9.sock");
+  const options = ["--codec=null", "--standby"];
+  await using first = await startServerAt(path, ...options);
+  const chunks: EncodedChunk[] = [];
+  using encoder = openEncoder({ device: `vfio-user:${path}`, output: (chunk) => void chunks.push(chunk) });
+  await encoder.configure(config);
+  for (const frame of frames.slice(0, 4)) await encoder.encode(frame);
+  await encoder.flush();
+  first.kill("SIGKILL");
+  await first.exited;
+  const rest = (async () => {
+    for (const frame of frames.slice(4)) await encoder.encode(frame);
+    await encoder.flush();
+  })();
+  await Bun.sleep(500);
+  await using _second = await startServerAt(path, ...options);
+  await rest;
+  expect(chunks.map(({ timestamp }) => timestamp)).toEqual(frames.map(({ timestamp }) => timestamp));
 });
