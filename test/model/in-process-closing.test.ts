@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
+import { encodeWithFaults } from "../../scripts/campaign/fault-run.ts";
 import { openModel } from "../../src/exports/model.ts";
 import { openEncoder } from "../../src/index.ts";
 import vp9 from "../../src/vp9/model/vp9.model.ts";
@@ -29,4 +30,27 @@ test("a model in this process that is closed while its codec works: the thread e
   await until(() => workers() < during.workers, "the codec's thread to end");
   await until(() => descriptors() <= before, "its descriptors to be closed");
   expect(during.descriptors).toBeGreaterThan(before);
+});
+
+test("a model in this process gives back its codec's memory, and that of the frames that it read", async () => {
+  const rss = () => process.memoryUsage().rss / 2 ** 20;
+  const round = () =>
+    encodeWithFaults({
+      ...{
+        codec: "libvpx",
+        path: "dma",
+        inFlight: 4,
+        frames: 8,
+        keys: [],
+        model: "here",
+        recover: 1,
+        seed: 0,
+      },
+      faults: [{ kind: "corrupt", at: 3, forMs: 0 }],
+    });
+  for (let i = 0; i < 10; i++) await round();
+  const before = rss();
+  for (let i = 0; i < 30; i++) await round();
+  // It was 3 MiB a round.
+  expect(rss() - before).toBeLessThan(40);
 });

@@ -77,9 +77,7 @@ export async function runEncode(one: EncodeCase, clip: Clip, options: ProgramOpt
     ends && one.recover > 0 ? await replaceServer(server, sent, serve, socket, counts) : server;
   const exit = await exitOf(encode, "encode.ts", END_MS);
   expectNoCrash(encode.said);
-  // A standby answers as a dead device, and encode.ts does not look for another one behind it.
-  const recovers = one.recover > 0 && !(scene === "socket" && one.standby);
-  const completed = checkExit(exit, encode, sent, scene === "inside" ? [] : [...seen], recovers);
+  const completed = checkExit(exit, encode, sent, scene === "inside" ? [] : [...seen], one.recover > 0);
   const left = await checkOutput(
     {
       ...{ path: output, container, completed, expected: clip.packets[codec] },
