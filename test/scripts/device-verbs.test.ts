@@ -42,10 +42,10 @@ describe("on the encoder's model", () => {
       "0x0000002c  0x10ee\n0x0000002e  0x0007\n",
     );
     expect(await output("peek", MODEL, "0:0", "--count", "6")).toBe(
-      "0x00000000  45395056 00010001 0003ffff 10001000\n0x00000010  00000d0a 00800000\n",
+      "0x00000000  45395056 00010002 0003ffff 10001000\n0x00000010  00000d0a 00800000\n",
     );
     expect(await output("peek", MODEL, "0:0", "--width", "8", "--count", "5")).toBe(
-      "0x00000000  56 50 39 45 01\n",
+      "0x00000000  56 50 39 45 02\n",
     );
   });
 
@@ -55,7 +55,7 @@ describe("on the encoder's model", () => {
       space: "BAR0",
       offset: 0,
       width: 64,
-      values: ["0x0001000145395056", "0x100010000003ffff"],
+      values: ["0x0001000245395056", "0x100010000003ffff"],
       answers: true,
     });
     expect(await json("peek", MODEL, "config:0")).toEqual({
@@ -126,7 +126,7 @@ describe("on the encoder's model", () => {
     expect(lines).toHaveLength(66);
     expect(lines.slice(0, 3)).toEqual([
       "0x000  MAGIC              0x45395056  1161384022",
-      "0x004  VERSION            0x00010001  MINOR=1 MAJOR=1",
+      "0x004  VERSION            0x00010002  MINOR=2 MAJOR=1",
       "0x008  CAPS               0x0003ffff  WINDOW+ DMA+ SCATTER_GATHER+ MODERATION+ I420+ NV12+ CBR+ VBR+ CQ+ Q+ SETTINGS+ FRAME_CONTROL+ TEMPORAL_LAYERS+ I422+ I440+ I444+ BITS_10+ BITS_12+",
     ]);
     expect(lines).toContain("0x040  COMMAND            write-only");
@@ -162,7 +162,7 @@ describe("on the encoder's model", () => {
 
   test("regs shows words where a range or another BAR is asked for", async () => {
     expect(await output("regs", MODEL, "--offset", "4", "--bytes", "8")).toBe(
-      "0x00000004  0x00010001\n0x00000008  0x0003ffff\n",
+      "0x00000004  0x00010002\n0x00000008  0x0003ffff\n",
     );
     const { exitCode, stdout, stderr } = await run("regs", MODEL, "--bar=1", "--json");
     expect(exitCode).toBe(0);
