@@ -1,12 +1,20 @@
 /** Injected faults, as the registers and the rings show them. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { PciDevice } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/index.ts";
 import { parseFaults } from "../../../src/model/fault-injection.ts";
+import { completionCheck, submissionCheck } from "../../../src/vp9/contract/check.ts";
 import { MAGIC } from "../../../src/vp9/contract/registers.ts";
+import {
+  COMPLETION_BYTES,
+  Completion,
+  SUBMISSION_BYTES,
+  Submission,
+  SubmitFlag,
+} from "../../../src/vp9/contract/rings.ts";
 import { endpointFaultKinds } from "../../../src/vp9/model/faults.ts";
 import { LIMIT_MS, PROGRAM, type Server, startServer, until } from "../../model/rig.ts";
-import { Rig, States } from "./stream-rig.ts";
+import { Place, Rig, States } from "./stream-rig.ts";
 
 const ALL_ONES = 0xffff_ffff;
 
@@ -189,4 +197,81 @@ test("the program refuses such a list, too, with exit code 1 and no socket", asy
     1,
     expect.stringContaining('unknown fault "x@1"'),
   ]);
+});
+
+describe("a fault of one frame's completion:", () => {
+  test.each([
+    ["repeat@2", [0, 1, 1, 2]],
+    ["swap@2", [0, 2, 1]],
+  ])("%s", async (fault, tags) => {
+    using faulty = await open(fault);
+    const { rig } = faulty;
+    for (let i = 0; i < 3; i++) rig.fill();
+    rig.ring();
+    const seen = [];
+    for (const _ of tags) seen.push((await rig.complete()).tag);
+    expect(seen).toEqual(tags);
+  });
+
+  test.each([
+    ["wrong-length@2", { status: "OK", packetBytes: 17 }],
+    ["zero-length@2", { status: "OK", packetBytes: 0 }],
+    ["codec-error@2", { status: "CODEC_FAILED", packetBytes: 0 }],
+  ])("%s", async (fault, expected) => {
+    using faulty = await open(fault);
+    const { rig } = faulty;
+    expect(await rig.outcome()).toMatchObject({ status: "OK", packetBytes: 16 });
+    expect(await rig.outcome()).toMatchObject(expected);
+    await rig.expectWorking();
+  });
+
+  test("flip-completion: its CHECK is wrong", async () => {
+    using faulty = await open("flip-completion@2");
+    const { rig } = faulty;
+    for (let i = 0; i < 3; i++) rig.fill({ output: rig.iova(Place.OUTPUT + 64 * i) });
+    rig.ring();
+    await until("three completions", () => rig.regs.CQ_TAIL.read() === 3);
+    const areRight = [0, 1, 2].map((i) => {
+      const entry = rig.get(Place.CQ + i * COMPLETION_BYTES, COMPLETION_BYTES);
+      const check = completionCheck(entry, [rig.get(Place.OUTPUT + 64 * i, 16)]);
+      return new DataView(entry.buffer).getUint32(Completion.CHECK, true) === check;
+    });
+    expect(areRight).toEqual([true, false, true]);
+  });
+});
+
+test("flip-submission: the next submission is refused, if it has a CHECK", async () => {
+  using faulty = await open("flip-submission@1");
+  const { rig } = faulty;
+  expect((await rig.outcome()).status).toBe("OK");
+  rig.fill({ flags: SubmitFlag.CHECK });
+  const entry = rig.get(Place.SQ + SUBMISSION_BYTES, SUBMISSION_BYTES);
+  new DataView(entry.buffer).setUint32(Submission.CHECK, submissionCheck(entry), true);
+  rig.put(Place.SQ + SUBMISSION_BYTES, entry);
+  rig.ring();
+  expect((await rig.complete()).status).toBe("BAD_CHECK");
+  await rig.expectWorking();
+});
+
+test("full-queue: no submission is taken, for its time", async () => {
+  using faulty = await open("full-queue@1=200");
+  const { rig } = faulty;
+  expect((await rig.outcome()).status).toBe("OK");
+  rig.submit();
+  await Bun.sleep(50);
+  expect([rig.regs.SQ_HEAD.read(), rig.regs.CQ_TAIL.read()]).toEqual([1, 1]);
+  await Bun.sleep(200);
+  expect((await rig.outcome()).status).toBe("OK");
+});
+
+test("slow: a frame takes 100 times as long as the codec works on it", async () => {
+  const device = openDevice("model:vp9?codec=libvpx&fault=slow@1");
+  const rig = new Rig(device);
+  await rig.run();
+  await rig.outcome();
+  const startMs = performance.now();
+  const { busyUs } = await rig.outcome();
+  expect(performance.now() - startMs).toBeGreaterThan((99 * busyUs) / 1000);
+  rig[Symbol.dispose]();
+  device[Symbol.dispose]();
 });
