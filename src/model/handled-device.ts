@@ -12,7 +12,7 @@ import {
   type Wakeup,
 } from "./device-model.ts";
 import { type Fault, type FaultKinds, FaultPlan } from "./fault-injection.ts";
-import { MAX_VIEW_BYTES } from "./limits.ts";
+import { MAX_READ_BYTES, MAX_VIEW_BYTES } from "./limits.ts";
 import { SharedMemoryBar } from "./memory-bar.ts";
 import type { BarDescriptions, ModelDescription, ModelDevice, ModelHandlers } from "./model-description.ts";
 import { MsixBar } from "./msix-bar.ts";
@@ -334,6 +334,8 @@ export class HandledDevice implements DeviceModel {
         return config.busMaster;
       },
       readMemory: (address, sizeBytes) => {
+        if (!(sizeBytes <= MAX_READ_BYTES))
+          throw new RangeError(`a DMA read of ${sizeBytes} bytes; one reads at most ${MAX_READ_BYTES}`);
         if (!mayMaster("a DMA read")) return undefined;
         const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
         return logged(isMapped() && dma.read(address, bytes)) ? bytes : undefined;

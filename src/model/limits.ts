@@ -17,6 +17,8 @@ export const MAX_KEPT = 4096;
 export const MAX_KEPT_BYTES = 16 * MAX_DATA_BYTES;
 /** Bytes that one access moves where a model runs in this process. Larger transfers go in pieces. */
 export const MAX_ACCESS_BYTES = 65_536;
+/** Bytes that a model reads of the host's memory at once: a driver may choose the number. More: RangeError, before any is taken. */
+export const MAX_READ_BYTES = 2 ** 28;
 /** Bytes of a BAR's memory that a model can have as one array: Bun's arrays have no more. Larger: RangeError; holdBar gives parts. */
 export const MAX_VIEW_BYTES = 2 ** 32;
 /**

@@ -143,7 +143,7 @@ export interface ModelDevice<T extends RegisterTable = RegisterTable> {
   reset(): void;
   /** Whether the device may access the host's memory. */
   readonly busMaster: boolean;
-  /** Copies from the host's memory. Undefined if an address is not mapped, or bus mastering is off. */
+  /** Copies from the host's memory. Undefined if an address is not mapped, or bus mastering is off. Throws RangeError above 256 MiB. */
   readMemory(address: number, sizeBytes: number): Uint8Array<ArrayBuffer> | undefined;
   /** Copies to the host's memory, after all earlier copies: the host sees them in this order. False if an address is not mapped for writing, or bus mastering is off. */
   writeMemory(address: number, bytes: Uint8Array): boolean;

@@ -236,3 +236,19 @@ test("a transfer to a model in this process that is longer than one access goes 
   bar.copyOut(0, got);
   expect(Bun.hash.crc32(got)).toBe(Bun.hash.crc32(twice));
 });
+
+test("a DMA read whose size a driver chose too large is refused before memory is taken for it", async () => {
+  const lines: string[] = [];
+  const reader = defineModel({
+    title: "reader",
+    id: { vendor: 0x1234, device: 0xbead },
+    bars: [{ registers: { SIZE: { offset: 0, mode: "wo", reset: 0, about: "Reads so many bytes" } } }],
+    create: (device) => ({ SIZE: { write: (size) => void device.readMemory(0, size) } }),
+  });
+  using device = await openModel(reader, { log: (line) => void lines.push(line) });
+  using _memory = device.allocateDma(4096);
+  const before = process.memoryUsage().rss;
+  expect(() => device.bars[0]!.write32(0, 0xffff_ffff)).toThrow("EIO");
+  expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 27);
+  expect(lines.join()).toContain("a DMA read of 4294967295 bytes; one reads at most 268435456");
+});
