@@ -1,5 +1,6 @@
 /** Faults that the encoder's model injects: the driver recovers, and no frame is lost, wrong or twice. */
 import { array, constantFrom, integer, record, uniqueArray } from "fast-check";
+import { listFaultKinds } from "../../src/model/fault-injection.ts";
 import { endpointFaultKinds } from "../../src/vp9/model/faults.ts";
 import { type Campaign, type Counts, campaign } from "./campaign.ts";
 import {
@@ -15,7 +16,10 @@ const MOST_FRAMES = 24;
 const ENOUGH = 6;
 
 const kinds = Object.keys(endpointFaultKinds.kinds);
-const needsTime = (kind: string): boolean => endpointFaultKinds.kinds[kind]?.delays ?? false;
+const timed = new Set(
+  listFaultKinds(endpointFaultKinds).flatMap(([form]) => /^(.*)@N=MS$/.exec(form)?.[1] ?? []),
+);
+const needsTime = (kind: string): boolean => timed.has(kind);
 
 const fault = record({
   kind: constantFrom(...kinds),

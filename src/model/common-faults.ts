@@ -4,7 +4,7 @@ import type { FaultKinds, FaultPlan, Strikes } from "./fault-injection.ts";
 const kindsOf = (event: string) => ({
   "drop-interrupt": { about: `the interrupt of ${event} N is not raised` },
   "spurious-interrupt": { about: `at ${event} N one interrupt more is raised, for no reason` },
-  "storm-interrupt": { about: `from ${event} N on interrupts are raised all the time`, delays: true },
+  "storm-interrupt": { about: `from ${event} N on interrupts are raised all the time`, needsTime: true },
   die: { about: `the model is killed at ${event} N` },
   ones: {
     about: `from ${event} N on every register reads as all ones, as when the link is down, until the device is reset`,
@@ -44,6 +44,7 @@ export class CommonFaults {
   /** Configuration space can't be read. */
   configFails = false;
   #unmapped = false;
+  #storming = false;
 
   constructor(plan: FaultPlan<string>, device: FaultyDevice) {
     this.#plan = plan;
@@ -52,7 +53,7 @@ export class CommonFaults {
 
   /** Ends what lasts until a reset. */
   reset(): void {
-    this.silent = this.configFails = this.#unmapped = false;
+    this.silent = this.configFails = this.#unmapped = this.#storming = false;
   }
 
   takeDelayMs(): number {
@@ -89,7 +90,7 @@ export class CommonFaults {
     // When the handler that counts this event has ended: it goes on with what it has.
     if (struck.has("self-reset")) device.after(0, () => device.reset());
     const stormMs = struck.get("storm-interrupt");
-    if (stormMs !== undefined) this.#storm(performance.now() + stormMs);
+    if (stormMs !== undefined && !this.#storming) this.#storm(performance.now() + stormMs);
     return struck;
   }
 
@@ -99,6 +100,7 @@ export class CommonFaults {
 
   #storm(untilMs: number): void {
     for (let i = 0; i < STORM_INTERRUPTS; i++) this.#device.raise();
-    if (performance.now() < untilMs) this.#device.after(STORM_MS, () => this.#storm(untilMs));
+    this.#storming = performance.now() < untilMs;
+    if (this.#storming) this.#device.after(STORM_MS, () => this.#storm(untilMs));
   }
 }

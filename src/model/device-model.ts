@@ -20,6 +20,8 @@ export interface DeviceModel extends Partial<Disposable> {
   admit(): void;
   /** Resets to the power-on state, except configuration space, which the server resets. */
   reset(): void;
+  /** Unmaps memory of BARs that threads had which have ended, after dispose. */
+  endRanges?(): void;
   /** Descriptors to poll besides the client's socket. */
   readonly wakeups: readonly Wakeup[];
   /** When to call `onTime` next, on performance.now()'s clock; infinity for never. */

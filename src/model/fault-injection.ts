@@ -4,9 +4,19 @@
 export interface FaultKinds<Kind extends string> {
   /** What is counted: "frame". */
   readonly event: string;
-  /** A kind that `delays` does so for MS milliseconds, "KIND@N=MS", which it can't do without. */
-  readonly kinds: Readonly<Record<Kind, { readonly about: string; readonly delays?: boolean }>>;
+  readonly kinds: Readonly<Record<Kind, FaultKind>>;
 }
+
+/** What a fault does. */
+export interface FaultKind {
+  readonly about: string;
+  /** It can't do without its milliseconds: "KIND@N=MS". */
+  readonly needsTime?: boolean;
+  /** It delays its event by them, for `takeDelayMs`. */
+  readonly delays?: boolean;
+}
+
+const isTimed = ({ needsTime, delays }: FaultKind): boolean => (needsTime || delays) ?? false;
 
 /** One fault to inject. */
 export interface Fault<Kind extends string> {
@@ -27,8 +37,8 @@ export const faultForms = (event: string): string =>
 export function listFaultKinds<Kind extends string>({
   kinds,
 }: FaultKinds<Kind>): [form: string, about: string][] {
-  const entries = Object.entries<{ about: string; delays?: boolean }>(kinds);
-  return entries.map(([kind, { about, delays }]) => [`${kind}@N${delays ? "=MS" : ""}`, about]);
+  const entries = Object.entries<FaultKind>(kinds);
+  return entries.map(([kind, of]) => [`${kind}@N${isTimed(of) ? "=MS" : ""}`, of.about]);
 }
 
 /** Parses a list such as "stall@3=200,corrupt@0.01,seed=7". Throws Error naming the invalid part. */
@@ -47,7 +57,7 @@ function parseFault<Kind extends string>(part: string, known: FaultKinds<Kind>):
   const form = /^([a-z-]+)@([1-9]\d{0,9}|0\.\d{1,9})(?:=(\d{1,7}))?$/;
   const [, kind = "", at, forMs] = form.exec(part) ?? [];
   const isKnown = Object.hasOwn(known.kinds, kind);
-  const needsTime = isKnown && (known.kinds[kind as Kind].delays ?? false);
+  const needsTime = isKnown && isTimed(known.kinds[kind as Kind]);
   if (isKnown && !(needsTime && forMs === undefined))
     return { kind: kind as Kind, at: Number(at), forMs: Number(forMs ?? 0) };
   const lines = listFaultKinds(known).map(([form, about]) => `\n  ${form}  ${about}`);
@@ -73,7 +83,7 @@ export class FaultPlan<Kind extends string> {
   /** `known`: for the kinds that delay. */
   constructor(faults: readonly Fault<Kind>[], known?: FaultKinds<Kind>) {
     this.#faults = faults.map((fault, i) => ({ fault, random: randomNumbers(fault.seed + i), untilMs: 0 }));
-    const kinds = Object.entries<{ delays?: boolean }>(known?.kinds ?? {});
+    const kinds = Object.entries<FaultKind>(known?.kinds ?? {});
     this.#delays = new Set(kinds.filter(([, { delays }]) => delays).map(([kind]) => kind));
   }
 

@@ -120,6 +120,10 @@ export class HandledDevice implements DeviceModel {
     for (const memory of this.#memories) memory?.[Symbol.dispose]();
   }
 
+  endRanges(): void {
+    for (const memory of this.#memories) memory?.endRanges();
+  }
+
   nextTimeMs(): number {
     let nextMs = Number.POSITIVE_INFINITY;
     for (const { dueMs } of this.#timers) nextMs = Math.min(nextMs, dueMs);

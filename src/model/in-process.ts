@@ -325,7 +325,8 @@ class InProcessDevice implements PciDevice, WorkingModel {
     this.#barMappings.dispose();
     // A thread that reads a frame goes on until it has finished that.
     void Promise.resolve(this.#prepared.release()).then(() => {
-      for (const mapping of this.#mappings) mapping.end();
+      for (const mapping of [...this.#mappings]) mapping.endRanges();
+      this.#model.endRanges?.();
     });
   }
 }

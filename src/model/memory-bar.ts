@@ -12,6 +12,9 @@ export class SharedMemoryBar implements MemoryBar, Disposable {
   #mapping: SharedMapping | undefined;
 
   /** `name` is the memfd's. Throws SystemError. */
+  /** All that is mapped still, also for ranges of earlier memory. */
+  readonly #mapped = new Set<SharedMapping>();
+
   constructor(name: string, sizeBytes: number) {
     this.#name = name;
     this.sizeBytes = sizeBytes;
@@ -22,7 +25,10 @@ export class SharedMemoryBar implements MemoryBar, Disposable {
   renew(): void {
     const fd = createMemfd(this.#name, this.sizeBytes);
     try {
-      const mapping = new SharedMapping(mapShared(fd.number, this.sizeBytes), () => {});
+      const mapping = new SharedMapping(mapShared(fd.number, this.sizeBytes), () =>
+        this.#mapped.delete(mapping),
+      );
+      this.#mapped.add(mapping);
       this.#mapping?.release();
       this.#mapping = mapping;
     } catch (error) {
@@ -37,6 +43,11 @@ export class SharedMemoryBar implements MemoryBar, Disposable {
     this.#mapping?.release();
     this.#mapping = undefined;
     this.#fd[Symbol.dispose]();
+  }
+
+  /** Unmaps what ranges still hold, after dispose. */
+  endRanges(): void {
+    for (const mapping of [...this.#mapped]) mapping.endRanges();
   }
 
   get fd(): number {

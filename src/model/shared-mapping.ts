@@ -12,6 +12,8 @@ export class SharedMapping {
   readonly mapping: Mapping;
   readonly #gone: () => void;
   #users = 1;
+  /** Those of them that have all of it. */
+  #sharers = 0;
 
   /** Calls `gone` when it is unmapped. */
   constructor(mapping: Mapping, gone: () => void) {
@@ -24,21 +26,24 @@ export class SharedMapping {
   }
 
   release(): void {
-    if (--this.#users > 0) return;
+    if (this.#users === 0 || --this.#users > 0) return;
     this.mapping[Symbol.dispose]();
     this.#gone();
   }
 
-  /** Unmaps it although it has users: they are threads that have ended. */
-  end(): void {
-    if (this.#users > 0) this.mapping[Symbol.dispose]();
-    this.#users = 0;
+  /** Takes it from the users of its parts, which are threads that have ended. */
+  endRanges(): void {
+    while (this.#users > this.#sharers) this.release();
   }
 
   /** All of it, for one more user, which releases it by disposing of this. */
   share(): Mapping {
     this.hold();
-    return new Mapping(this.mapping.address, this.mapping.sizeBytes, () => this.release());
+    this.#sharers++;
+    return new Mapping(this.mapping.address, this.mapping.sizeBytes, () => {
+      this.#sharers--;
+      this.release();
+    });
   }
 
   /** A part of it, which counts as one more user. */

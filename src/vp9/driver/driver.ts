@@ -62,12 +62,18 @@ export class EndpointDriver implements Disposable {
   missedInterrupts = 0;
   /** Time spent on taking completions and their packets. */
   collectMs = 0;
+  /** Called when the kernel wants the device back, which waitForCompletion and restart throw, too. */
+  onRequest: (error: DeviceError) => void = () => {};
 
   /** Checks that the device is the endpoint, and resets it. Throws EncoderError, DeviceError. */
   constructor(device: PciDevice, timeoutMs: number) {
     this.#endpoint = identify(device);
     this.#timeoutMs = timeoutMs;
-    this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.RESET });
+    this.#command("RESET");
+  }
+
+  #command(name: keyof typeof registers.COMMAND.fields.CODE.values): void {
+    this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values[name] });
   }
 
   get #device(): PciDevice {
@@ -138,7 +144,7 @@ export class EndpointDriver implements Disposable {
     this.#writeRings(memory);
     if (this.#interrupt) this.#registers.IRQ_ENABLE.writeFields({ COMPLETION: 1 });
     this.#submitted = 0;
-    this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.START });
+    this.#command("START");
     const deadline = performance.now() + this.#timeoutMs;
     // If the stream is stopped during this wait, the caller that stops it reports that.
     while (this.#running === stream) {
@@ -168,7 +174,7 @@ export class EndpointDriver implements Disposable {
     const device = this.#device;
     if (path === "dma" && !this.#interrupt && device.interruptCount("msi") > 0)
       this.#interrupt = device.enableInterrupts("msi", 1)[0];
-    this.#removal ??= new RemovalRequest(device);
+    this.#removal ??= new RemovalRequest(device, (error) => this.onRequest(error));
   }
 
   /** The stream's state. Throws EncoderError if it failed or the device is gone. */
@@ -192,9 +198,20 @@ export class EndpointDriver implements Disposable {
     await this.#goOn(stream);
   }
 
+  /** Whether the device was left and not replaced. */
+  get isLeft(): boolean {
+    return this.#isLeft;
+  }
+
   /** Lets go of a device that is gone: closing it leaves the frames in memory. Nothing but moveTo and stop may follow. */
   leave(): void {
     if (this.#isLeft) return;
+    try {
+      // A device that only is to be removed still works, and must not reach memory that is unmapped.
+      this.#halt();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+    }
     if (this.#running) this.#left.push(this.#running.memory.detach());
     this.#isLeft = true;
     this.#disarm();
@@ -204,6 +221,8 @@ export class EndpointDriver implements Disposable {
   async moveTo(device: PciDevice): Promise<void> {
     this.#endpoint = identify(device);
     this.#isLeft = false;
+    // Opening it need not have reset it, and it may be the one that was left.
+    this.#command("RESET");
     const stream = this.#running;
     if (!stream) return;
     const before = stream.memory;
@@ -259,8 +278,9 @@ export class EndpointDriver implements Disposable {
 
   #submit(submitted: SubmittedFrame): void {
     const { memory, ring } = this.#stream;
-    if (submitted.tag !== FLUSH_TAG) memory.carryFrame(submitted.tag);
+    // First: what fails from here on is submitted again by a restart.
     ring.expect(submitted);
+    if (submitted.tag !== FLUSH_TAG) memory.carryFrame(submitted.tag);
     this.#writer.write(memory, this.#submitted, submitted, this.#endpoint.hasCheck);
     this.#submitted = (this.#submitted + 1) >>> 0;
     // The entry must be in memory before the device is told of it.
@@ -314,9 +334,8 @@ export class EndpointDriver implements Disposable {
 
   #timeOut(): EncoderError {
     const state = valueName(STATE, this.#state());
-    const taken = this.#registers.SQ_HEAD.read();
     return new EncoderError(
-      `${this.#device.spec}: waited ${this.#timeoutMs} ms for a completion of ${this.#stream.ring.waitingFor}; the device is ${state}, has taken ${taken} of ${this.#submitted} submissions and completed ${this.#registers.CQ_TAIL.read()}: it hangs, or its codec is slower than this limit`,
+      `${this.#device.spec}: waited ${this.#timeoutMs} ms for a completion of ${this.#stream.ring.waitingFor}; the device is ${state}, has taken ${this.#registers.SQ_HEAD.read()} of ${this.#submitted} submissions and completed ${this.#registers.CQ_TAIL.read()}: it hangs, or its codec is slower than this limit`,
     );
   }
 
@@ -333,16 +352,20 @@ export class EndpointDriver implements Disposable {
     return completed;
   }
 
+  /** Ends the stream on the device. */
+  #halt(): void {
+    this.#command("STOP");
+    // A read flushes the posted write: afterwards the device no longer touches the memory.
+    this.#registers.STATUS.read();
+  }
+
   /** Ends the stream and drops the frames under way. */
   stop(): void {
     const stream = this.#running;
     if (!stream) return;
     this.#running = undefined;
     try {
-      if (this.#isLeft) return;
-      this.#registers.COMMAND.writeFields({ CODE: registers.COMMAND.fields.CODE.values.STOP });
-      // A read flushes the posted write: afterwards the device no longer touches the memory.
-      this.#registers.STATUS.read();
+      if (!this.#isLeft) this.#halt();
     } finally {
       stream.memory[Symbol.dispose]();
       for (const memory of this.#left.splice(0)) memory[Symbol.dispose]();

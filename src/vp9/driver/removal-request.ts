@@ -4,25 +4,25 @@ import { DeviceError, type Interrupt, type PciDevice } from "../../device/device
 export class RemovalRequest implements Disposable {
   readonly #device: PciDevice;
   readonly #interrupt: Interrupt | undefined;
-  #isMade = false;
+  #request: DeviceError | undefined;
 
-  /** A device that can't be requested never is. Throws DeviceError. */
-  constructor(device: PciDevice) {
+  /** A device that can't be requested never is. `onRequest` is called on the event loop. Throws DeviceError. */
+  constructor(device: PciDevice, onRequest: (error: DeviceError) => void) {
     this.#device = device;
     if (device.interruptCount("req") === 0) return;
     this.#interrupt = device.enableInterrupts("req", 1)[0]!;
-    // The event loop looks for it, so that frames don't wait for a look.
     void this.#interrupt.waitAsync(Number.POSITIVE_INFINITY).then((count) => {
-      this.#isMade = count > 0;
+      if (count === 0) return;
+      this.#request = new DeviceError(
+        `${this.#device.spec}: the kernel wants the device back: it is being removed, or gets another driver`,
+      );
+      onRequest(this.#request);
     });
   }
 
   /** Throws DeviceError if the kernel waits for this process to close the device. */
   check(): void {
-    if (this.#isMade)
-      throw new DeviceError(
-        `${this.#device.spec}: the kernel wants the device back: it is being removed, or gets another driver`,
-      );
+    if (this.#request) throw this.#request;
   }
 
   /** Throws DeviceError. */

@@ -74,7 +74,9 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.addEventListener("dequeue", (event) => this.ondequeue?.(event));
     this.#options = options;
     this.#driver = driver;
-    this.#recovery = new Recovery(driver, owned, options.recover ?? 3);
+    this.#recovery = new Recovery(driver, owned, options.recover ?? 3, () => this.#state !== "closed");
+    // While frames are under way, #collect finds it.
+    driver.onRequest = (error) => void (this.#collecting || this.#recover(error, this.#epoch));
     this.#owned = owned;
   }
 
@@ -139,6 +141,7 @@ export class Encoder extends EncoderEvents implements Disposable {
     const epoch = this.#epoch;
     try {
       if (this.#running) await (await this.#startFlush(this.#running)).promise;
+      await this.#recovery.ready();
       this.#checkSince(epoch);
       this.#running?.end(new EncoderError("the encoder was reconfigured while this call waited for memory"));
       this.#running = undefined;
@@ -299,7 +302,7 @@ export class Encoder extends EncoderEvents implements Disposable {
     return this.#stream!;
   }
 
-  /** Throws the reason if all was dropped since. */
+  /** Throws what dropped all since. */
   #checkSince(epoch: number): void {
     if (epoch !== this.#epoch) throw this.#dropped;
   }
@@ -332,10 +335,7 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.#collecting = false;
   }
 
-  /**
-   * Makes the device go on after a failure, or fails the encoder, at once where no recovery can help: no chunk comes after a
-   * failure. Returns what the encoder failed with.
-   */
+  /** Makes the device go on after a failure, or fails the encoder, without a wait if nothing can help; returns with what. */
   async #recover(error: unknown, epoch: number): Promise<Error | undefined> {
     if (!this.#recovery.mayHelp(error)) return this.#fail(error);
     const isWanted = () => epoch === this.#epoch;
@@ -370,8 +370,8 @@ export class Encoder extends EncoderEvents implements Disposable {
   #rescue(): void {
     try {
       while (this.#deliverNext());
-    } catch {
-      // The failure being handled is the one to report.
+    } catch (error) {
+      if (error instanceof OutputFailed) this.#fail(error.cause);
     }
   }
 

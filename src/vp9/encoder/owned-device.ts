@@ -33,8 +33,11 @@ export class OwnedDevice implements Disposable {
     this.#device[Symbol.dispose]();
     const options = { ...this.#options, limitMs: this.#findMs, byVfio, answers, isWanted };
     const found = await findAgain(this.#spec, options);
-    if (found) this.#device = found;
-    return found;
+    if (!found) return undefined;
+    this.#device = found;
+    if (isWanted()) return found;
+    found[Symbol.dispose]();
+    return undefined;
   }
 
   [Symbol.dispose](): void {

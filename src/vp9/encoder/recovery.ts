@@ -9,15 +9,20 @@ import type { OwnedDevice } from "./owned-device.ts";
 export class Recovery {
   readonly #driver: EndpointDriver;
   readonly #owned: OwnedDevice | undefined;
+  readonly #isOpen: () => boolean;
   readonly #most: number;
   readonly #reasons: string[] = [];
   #attempts = 0;
   #underWay: Promise<unknown> | undefined;
 
-  /** At most `most` recoveries. A device that is gone can be found again only if it is `owned`. */
-  constructor(driver: EndpointDriver, owned: OwnedDevice | undefined, most: number) {
+  /**
+   * At most `most` recoveries. A device that is gone can be found again only if it is `owned`: for the frames that it had, or for
+   * the next stream while the encoder `isOpen`.
+   */
+  constructor(driver: EndpointDriver, owned: OwnedDevice | undefined, most: number, isOpen: () => boolean) {
     this.#driver = driver;
     this.#owned = owned;
+    this.#isOpen = isOpen;
     this.#most = most;
   }
 
@@ -62,8 +67,18 @@ export class Recovery {
       if (!this.#owned) throw error;
     }
     this.#driver.leave();
-    const device = await this.#owned.findAgain(isWanted);
+    await this.#replace(this.#owned, isWanted);
+  }
+
+  async #replace(owned: OwnedDevice, isWanted: () => boolean): Promise<void> {
+    const device = await owned.findAgain(isWanted);
     if (device) await this.#driver.moveTo(device);
+  }
+
+  /** Resolves when the device can take a new stream. Throws DeviceLost, and what moveTo throws. */
+  async ready(): Promise<void> {
+    while (this.#underWay) await this.#underWay;
+    if (this.#owned && this.#driver.isLeft) await this.#replace(this.#owned, this.#isOpen);
   }
 
   async #attempt(error: unknown, isWanted: () => boolean): Promise<unknown> {
@@ -74,7 +89,7 @@ export class Recovery {
       reasons.push(failure.message);
       try {
         await this.#restart(isWanted);
-        this.#reasons.push(...reasons);
+        if (isWanted()) this.#reasons.push(...reasons);
         return undefined;
       } catch (again) {
         failure = again;

@@ -33,8 +33,10 @@ self.onmessage = async ({ data }: MessageEvent<CodecThreadData>) => {
     // The driver sets the device up in this time, and then waits until the stream is open.
     (await loadEngine(name)).warmUp?.();
     await serveCodecJobs(name, data.channel, new EventFd(new Fd(data.bellFd)));
-    process.exit();
   } catch (error) {
     report({ error: error instanceof Error ? error.message : String(error) });
+    // The report is sent when the event loop turns.
+    await Bun.sleep(0);
   }
+  process.exit();
 };

@@ -128,11 +128,18 @@ function beginJobs(
   fail: (error: Error) => void,
   notice: (line: string) => void = () => {},
 ): Promise<{ name: CodecName; version: string }> {
+  let hasBegun = false;
   return new Promise((resolve, reject) => {
     thread.onmessage = ({ data: report }: MessageEvent<CodecThreadReport>) => {
       if ("notice" in report) notice(report.notice);
-      else if ("error" in report) reject(new Error(report.error));
-      else resolve(report);
+      else if ("error" in report) {
+        const error = new Error(report.error);
+        reject(error);
+        if (hasBegun) fail(error);
+      } else {
+        hasBegun = true;
+        resolve(report);
+      }
     };
     thread.onerror = (event) => {
       const error = new Error(`a codec thread failed: ${event.message}`);
