@@ -48,7 +48,10 @@ class References {
     const known = this.#known.get(name);
     if (known) return known;
     const clean = { codec, keys, path, inFlight: 4, frames: MOST_FRAMES, recover: 0, seed: 0 };
-    const made = encodeWithFaults({ ...clean, model: "here", faults: [] }, start);
+    const made = encodeWithFaults({ ...clean, model: "here", faults: [] }, start).then((run) => {
+      if (run.error) throw new Error("an encoding without a fault failed", { cause: run.error });
+      return run;
+    });
     this.#known.set(name, made);
     return made;
   }

@@ -142,6 +142,7 @@ export class HostileServer implements Disposable {
     const fds = (reply.files ?? []).map((kind) => this.#files.get(kind));
     for (let i = 0; i < draft.times; i++) {
       const sent = leaveAfter === undefined ? bytes : bytes.subarray(0, leaveAfter);
+      if (sent.byteLength === 0) continue;
       if (fds.length > 16) sendWithFds(this.#stream.fd, sent, fds);
       else this.#sendInPieces(sent, fds, draft);
     }
