@@ -39,7 +39,7 @@ const HEIGHT = 64;
 const FRAME_BYTES = (WIDTH * HEIGHT * 3) / 2;
 const FRAME_US = 40_000;
 /** Only a device that hangs takes so long, but a busy machine may, too: then a run recovers once more than it has to. */
-const TIMEOUT_MS = 1000;
+const TIMEOUT_MS = 3000;
 /** For an encoding without a fault, which must not fail on a busy machine either. */
 const PATIENT_MS = 60_000;
 
