@@ -14,11 +14,16 @@ export function codecChannel(): { readonly ours: CodecChannel; readonly theirs: 
   return { ours: { port: port1, shared }, theirs: { port: port2, shared } };
 }
 
-/** Makes the channel's thread end after the job that it works on, without waiting for that. */
-export function endThread({ shared }: Pick<CodecChannel, "shared">): void {
-  Atomics.store(shared, Shared.ENDED, 1);
+/** Wakes the channel's thread, which then looks for what is new. */
+export function wakeThread({ shared }: Pick<CodecChannel, "shared">): void {
   Atomics.add(shared, Shared.POSTED, 1);
   Atomics.notify(shared, Shared.POSTED);
+}
+
+/** Makes the channel's thread end after the job that it works on, without waiting for that. */
+export function endThread(channel: Pick<CodecChannel, "shared">): void {
+  Atomics.store(channel.shared, Shared.ENDED, 1);
+  wakeThread(channel);
 }
 
 /** Words of a channel's shared memory. */
@@ -27,7 +32,7 @@ export const Shared = {
   CANCELLED: 0,
   /** Id of the last job that the thread has begun. Stored before it checks whether the job is cancelled. */
   BEGUN: 1,
-  /** Orders posted, modulo 2^32: the thread sleeps on it. Raised after each is posted. */
+  /** Jobs posted, and the order to end, modulo 2^32: the thread sleeps on it. Raised after each. */
   POSTED: 2,
   /** 1 from when the thread rings the bell until the message thread takes its results: one ring is for all of them. */
   RUNG: 3,

@@ -21,9 +21,6 @@ export type CodecJob =
   /** Drops the codec. Jobs with a smaller id that have not begun are answered, but not run. */
   | { readonly kind: "close"; readonly id: number };
 
-/** Messages to a codec thread; "end" is not answered. */
-export type CodecOrder = CodecJob | { readonly kind: "end" };
-
 export interface CodecResult {
   readonly id: number;
   readonly packets: readonly CodecPacket[];

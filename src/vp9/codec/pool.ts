@@ -5,8 +5,8 @@
  */
 import { receiveMessageOnPort } from "node:worker_threads";
 import type { EventFd } from "../../os/eventfd.ts";
-import { type CodecChannel, Shared } from "./channel.ts";
-import type { CodecJob, CodecOrder, CodecResult } from "./jobs.ts";
+import { type CodecChannel, endThread, Shared, wakeThread } from "./channel.ts";
+import type { CodecJob, CodecResult } from "./jobs.ts";
 import { MAX_THREADS } from "./limits.ts";
 
 /** The codec's threads, as an endpoint sees them. */
@@ -67,7 +67,7 @@ export class CodecPool implements CodecLink {
     if (!thread) return undefined;
     Atomics.store(thread.shared, Shared.CANCELLED, id);
     const begun = Atomics.load(thread.shared, Shared.BEGUN);
-    order(thread, { kind: "close", id });
+    postJob(thread, { kind: "close", id });
     return thread.unanswered.has(begun) ? begun : undefined;
   }
 
@@ -104,7 +104,7 @@ export class CodecPool implements CodecLink {
   /** Ends idle threads, but keeps at least one thread. */
   #endIdle(): void {
     for (let idle = this.#idle(); idle && this.#threads.length > 1; idle = this.#idle()) {
-      order(idle, { kind: "end" });
+      endThread(idle);
       this.#threads = this.#threads.filter((thread) => thread !== idle);
     }
   }
@@ -116,11 +116,10 @@ function withJobs(channel: CodecChannel): Thread {
 
 function send(thread: Thread, job: CodecWork): void {
   thread.unanswered.add(job.id);
-  order(thread, job);
+  postJob(thread, job);
 }
 
-function order({ port, shared }: Thread, what: CodecOrder): void {
-  port.postMessage(what);
-  Atomics.add(shared, Shared.POSTED, 1);
-  Atomics.notify(shared, Shared.POSTED);
+function postJob(thread: Thread, job: CodecJob): void {
+  thread.port.postMessage(job);
+  wakeThread(thread);
 }

@@ -6,13 +6,13 @@ import type { EventFd } from "../../os/eventfd.ts";
 import { copyMemory } from "../../os/memory.ts";
 import { type CodecChannel, Shared } from "./channel.ts";
 import { type Codec, type CodecName, type CodecPacket, openCodec } from "./codec.ts";
-import type { CodecJob, CodecOrder, CodecResult } from "./jobs.ts";
+import type { CodecJob, CodecResult } from "./jobs.ts";
 
 /** How long the thread sleeps at a time while it has no job. */
 const SLEEP_MS = 1000;
 
 /**
- * Runs jobs until it receives "end". The thread sleeps in Atomics.wait while it has none, and takes the next one
+ * Runs jobs until it is told to end (Shared.ENDED). The thread sleeps in Atomics.wait while it has none, and takes the next one
  * itself when it has finished one: waking an event loop for each frame costs as much as encoding a small one.
  */
 export async function serveCodecJobs(
@@ -80,16 +80,15 @@ export async function serveCodecJobs(
   };
 
   for (;;) {
-    // Read before looking: an order that comes in between ends the sleep at once.
+    // Read before looking: a job that comes in between ends the sleep at once.
     const posted = Atomics.load(shared, Shared.POSTED);
     if (Atomics.load(shared, Shared.ENDED) === 1) break;
-    const received = receiveMessageOnPort(port) as { message: CodecOrder } | undefined;
+    const received = receiveMessageOnPort(port) as { message: CodecJob } | undefined;
     if (!received) {
       const woken = Atomics.wait(shared, Shared.POSTED, posted, SLEEP_MS);
       // The event loop has a turn now and then, too.
       if (woken === "timed-out") await Bun.sleep(0);
-    } else if (received.message.kind === "end") break;
-    else await carryOut(received.message);
+    } else await carryOut(received.message);
   }
   // Its memory is not Bun's, so it would stay when the thread ends.
   codec?.[Symbol.dispose]();

@@ -2,21 +2,21 @@
 import { expect, test } from "bun:test";
 import { EventFd } from "../../../src/os/eventfd.ts";
 import { type CodecChannel, codecChannel, Shared } from "../../../src/vp9/codec/channel.ts";
-import type { CodecOrder, CodecResult } from "../../../src/vp9/codec/jobs.ts";
+import type { CodecJob, CodecResult } from "../../../src/vp9/codec/jobs.ts";
 import { MAX_THREADS } from "../../../src/vp9/codec/limits.ts";
 import { CodecPool } from "../../../src/vp9/codec/pool.ts";
 
 interface Played {
   readonly channel: CodecChannel;
-  readonly orders: CodecOrder[];
+  readonly orders: (CodecJob["kind"] | "end")[];
 }
 
 function open() {
   const threads: Played[] = [];
   const start = () => {
     const { ours, theirs } = codecChannel();
-    const orders: CodecOrder[] = [];
-    theirs.port.onmessage = ({ data }: { data: CodecOrder }) => void orders.push(data);
+    const orders: Played["orders"] = [];
+    theirs.port.onmessage = ({ data }: { data: CodecJob }) => void orders.push(data.kind);
     threads.push({ channel: theirs, orders });
     return ours;
   };
@@ -35,7 +35,10 @@ function open() {
     /** What each thread was told, once the messages are there; what it has taken is forgotten. */
     told: async () => {
       await Bun.sleep(20);
-      return threads.map(({ orders }) => orders.splice(0).map(({ kind }) => kind));
+      return threads.map(({ channel: { shared }, orders }) => {
+        if (Atomics.exchange(shared, Shared.ENDED, 0) === 1) orders.push("end");
+        return orders.splice(0);
+      });
     },
     begin: (thread: number, id: number) => Atomics.store(threads[thread]!.channel.shared, Shared.BEGUN, id),
     answer: async (thread: number, ...ids: number[]) => {
