@@ -1,5 +1,6 @@
 /** Looks for a device that was lost while it was open. */
 import { existsSync } from "node:fs";
+import { canonicalAddress } from "../pci/bus/address.ts";
 import { writeAttribute } from "../pci/bus/attribute.ts";
 import { bind } from "../pci/bus/binding.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
@@ -10,6 +11,7 @@ import { isSilent, readAnswer } from "../pci/bus/presence.ts";
 import { DeviceError, type OpenOptions, type PciDevice } from "./device.ts";
 import { deviceReady, openDevice } from "./open.ts";
 import { addressOf } from "./pci.ts";
+import { checkPresent, whyBarsSilent } from "./silence.ts";
 
 /** It did not come back in time. */
 export class DeviceLost extends DeviceError {}
@@ -20,8 +22,6 @@ export interface FindAgainOptions extends OpenOptions {
   readonly limitMs: number;
   /** Whether a function of this machine's bus was reached through vfio-pci, to which it is then bound again. */
   readonly byVfio: boolean;
-  /** Whether a device that was opened answers. One that does not is closed, and looked for again. */
-  readonly answers: (device: PciDevice) => boolean;
   /** Whether it is still wanted, asked each time before it is looked for. */
   readonly isWanted: () => boolean;
 }
@@ -36,9 +36,10 @@ const RESCAN_MS = 1000;
  */
 export async function findAgain(
   spec: string,
-  { limitMs, byVfio, answers, isWanted, ...options }: FindAgainOptions,
+  { limitMs, byVfio, isWanted, ...options }: FindAgainOptions,
 ): Promise<PciDevice | undefined> {
-  const address = addressOf(spec);
+  const typed = addressOf(spec);
+  const address = typed && canonicalAddress(typed);
   const startMs = performance.now();
   let rescannedMs = startMs;
   while (isWanted()) {
@@ -49,7 +50,7 @@ export async function findAgain(
         await lookFor(address);
       }
       if (address !== undefined && byVfio) await bindAgain(address);
-      if (isWanted()) return openAnswering(spec, options, answers);
+      if (isWanted()) return openAnswering(spec, options);
     } catch (error) {
       if (!(error instanceof DeviceError || error instanceof BusError)) throw error;
       if (performance.now() - startMs >= limitMs)
@@ -66,15 +67,13 @@ export async function findAgain(
 }
 
 /** Throws DeviceError, also if the device does not answer. */
-function openAnswering(
-  spec: string,
-  options: OpenOptions,
-  answers: (device: PciDevice) => boolean,
-): PciDevice {
+function openAnswering(spec: string, options: OpenOptions): PciDevice {
   const device = openDevice(spec, options);
   try {
-    if (answers(device)) return device;
-    throw new DeviceError(`${spec}: it is there, but reads as all ones`, { silent: true });
+    checkPresent(device);
+    const why = whyBarsSilent(device);
+    if (!why) return device;
+    throw new DeviceError(`${spec}: ${why.text}`, { silent: true, remedies: why.remedies });
   } catch (error) {
     device[Symbol.dispose]();
     throw error;

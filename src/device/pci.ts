@@ -1,5 +1,5 @@
 /** Opens a function of this machine's PCI bus through the best backend that works. */
-import { canonicalAddress, isAddress } from "../pci/bus/address.ts";
+import { isAddress } from "../pci/bus/address.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
 import { openConfigFile } from "../pci/bus/config-file.ts";
 import { type PciFunction, readFunction } from "../pci/bus/functions.ts";
@@ -16,13 +16,13 @@ const SPEC = /^(?:(vfio|sysfs):)?(.*)$/;
 
 /** Whether a spec names a function of this machine's PCI bus. */
 export function isPciSpec(spec: string): boolean {
-  return isAddress(SPEC.exec(spec)?.[2] ?? "");
+  return addressOf(spec) !== undefined;
 }
 
-/** The address in a spec that names a function of this machine's PCI bus. */
+/** The address in a spec that names a function of this machine's PCI bus, as it is written there. */
 export function addressOf(spec: string): string | undefined {
   const address = SPEC.exec(spec)?.[2] ?? "";
-  return isAddress(address) ? canonicalAddress(address) : undefined;
+  return isAddress(address) ? address : undefined;
 }
 
 /** Throws DeviceError. */

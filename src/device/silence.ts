@@ -5,7 +5,7 @@
 import { Config, isSilentCommand } from "../pci/config-offsets.ts";
 import type { Advice } from "../remedy/remedy.ts";
 import { DeviceError, type PciDevice, type Region } from "./device.ts";
-import { isPciSpec } from "./pci.ts";
+import { addressOf } from "./pci.ts";
 
 type Opened = Pick<PciDevice, "spec" | "config" | "bars">;
 
@@ -16,9 +16,10 @@ export function whySilent({ spec, config }: Pick<Opened, "spec" | "config">): Ad
   if (!isSilentCommand(config.read16(Config.COMMAND))) return undefined;
   const text =
     "its configuration space reads as all ones: it no longer answers (link down, powered off, or being programmed)";
-  if (!isPciSpec(spec)) return { text: `${text}; check its server`, remedies: [] };
+  const address = addressOf(spec);
+  if (address === undefined) return { text: `${text}; check its server`, remedies: [] };
   const does = "finds it again once it is back";
-  return { text, remedies: [{ verb: "rescan", args: [addressOf(spec)], does }] };
+  return { text, remedies: [{ verb: "rescan", args: [address], does }] };
 }
 
 /**
@@ -38,8 +39,9 @@ export function whyBarsSilent({ spec, bars }: Opened, space?: number): Advice | 
   }
   if (silent.length === 0) return undefined;
   const text = `its configuration space answers, but the first word of BAR${silent.join(" and BAR")} is all ones: the logic behind it is dead, in reset or being programmed`;
-  if (!isPciSpec(spec)) return { text, remedies: [] };
-  return { text, remedies: [{ verb: "doctor", args: [addressOf(spec)], does: "examines it" }] };
+  const address = addressOf(spec);
+  if (address === undefined) return { text, remedies: [] };
+  return { text, remedies: [{ verb: "doctor", args: [address], does: "examines it" }] };
 }
 
 /** Undefined if there is none, or it can't be read this way. */
@@ -52,8 +54,6 @@ function firstWord(bar: Region): number | undefined {
     throw error;
   }
 }
-
-const addressOf = (spec: string) => spec.replace(/^(vfio|sysfs):/, "");
 
 /** Throws DeviceError if the device does not answer. The answer follows all earlier writes, so they have arrived. */
 export function checkPresent(device: Opened): void {

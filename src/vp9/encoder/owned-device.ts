@@ -2,11 +2,6 @@
 import type { PciDevice } from "../../device/device.ts";
 import { findAgain } from "../../device/find-again.ts";
 import { openDevice } from "../../device/open.ts";
-import { registers } from "../contract/registers.ts";
-
-/** Whether a device's first register does not read as all ones. */
-const answers = ({ bars }: PciDevice): boolean =>
-  bars[0]?.sizeBytes ? bars[0].read32(registers.MAGIC.offset) !== 0xffff_ffff : true;
 
 export class OwnedDevice implements Disposable {
   readonly #spec: string;
@@ -31,7 +26,7 @@ export class OwnedDevice implements Disposable {
   async findAgain(isWanted: () => boolean): Promise<PciDevice | undefined> {
     const byVfio = this.#device.hasDma;
     this.#device[Symbol.dispose]();
-    const options = { ...this.#options, limitMs: this.#findMs, byVfio, answers, isWanted };
+    const options = { ...this.#options, limitMs: this.#findMs, byVfio, isWanted };
     const found = await findAgain(this.#spec, options);
     if (!found) return undefined;
     this.#device = found;
