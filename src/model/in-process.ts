@@ -16,7 +16,7 @@ import { type MappedArea, openRegion, type RegionTransfers } from "../device/reg
 import { fence } from "../os/access.ts";
 import { errnoName } from "../os/errno.ts";
 import { alignmentOf, mapAnonymous, mapShared, PAGE_SIZE } from "../os/memory.ts";
-import { POLLIN, poll } from "../os/poll.ts";
+import { MOST_MS, POLLIN, poll } from "../os/poll.ts";
 import { CONFIG_BYTES, Command, Config } from "../pci/config-offsets.ts";
 import { type ConfigSpace, openConfigSpace } from "../pci/config-space.ts";
 import { BARS, DmaFlag, IrqIndex, IrqSet, RegionIndex } from "../protocol/vfio.ts";
@@ -50,8 +50,6 @@ const irqIndexOf: Readonly<Record<InterruptKind, number>> = {
 };
 /** How often descriptors that a model waits for are looked at, if the event loop can't wait for them. */
 const LOOK_MS = 1;
-/** A timer of the event loop waits no longer. */
-const MOST_MS = 2 ** 31 - 1;
 
 /** Opens a model as a device. Throws what the model's `prepare` throws, RangeError: it has no such option. */
 export async function openModel<Data>(

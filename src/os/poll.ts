@@ -14,8 +14,11 @@ export interface PollEntry {
 
 /** `struct pollfd`, poll(2): i32 fd, i16 events, i16 revents. */
 const POLLFD_BYTES = 8;
-/** The largest timeout, an int: after it, callers find that their time has not come. */
-const MOST_MS = 2 ** 31 - 1;
+/**
+ * The longest time that poll(2) and the event loop's timers can wait, an int in milliseconds. poll's callers find that their time
+ * has not come; a timer that is longer, or infinite, would be due at once.
+ */
+export const MOST_MS = 2 ** 31 - 1;
 let table = new DataView(new ArrayBuffer(8 * POLLFD_BYTES));
 
 /**

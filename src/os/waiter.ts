@@ -1,5 +1,4 @@
-/** The longest timer of the event loop. */
-const MOST_MS = 2 ** 31 - 1;
+import { MOST_MS } from "./poll.ts";
 
 /** One waiter at a time on Bun's event loop, with a time limit. */
 export class Waiter {
@@ -15,7 +14,6 @@ export class Waiter {
   async wait(timeoutMs: number): Promise<void> {
     if (this.#wake) throw new Error(`another waiter is already waiting for this ${this.#of}`);
     await new Promise<void>((resolve) => {
-      // A timer of the event loop that is longer, or infinite, would be due at once.
       const timer = timeoutMs <= MOST_MS ? setTimeout(resolve, timeoutMs) : undefined;
       this.#wake = () => {
         clearTimeout(timer);
