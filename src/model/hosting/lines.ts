@@ -40,6 +40,22 @@ export function whenUp(
   return { up, ended };
 }
 
+/** Waits for `up` of a process, which is killed if that takes longer than `startMs`; `isLate` says so. */
+export async function upWithin(
+  startMs: number,
+  process: Pick<Bun.Subprocess, "kill">,
+  up: Promise<string | undefined>,
+): Promise<{ readonly line: string | undefined; readonly isLate: boolean }> {
+  let isLate = false;
+  const late = setTimeout(() => {
+    isLate = true;
+    process.kill("SIGKILL");
+  }, startMs);
+  const line = await up;
+  clearTimeout(late);
+  return { line, isLate };
+}
+
 /** The last lines that a model's process printed before it was up. */
 export interface StartingLines {
   add(line: string): void;

@@ -74,7 +74,7 @@ export async function startWithin(
       ),
     startMs,
   );
-  /** Throws what made it fail meanwhile: it ends only after its start. */
+  /** Throws the failure of a start that fails during the work. */
   const unlessFailed = <T>(work: T) => Promise.race([ended as Promise<never>, work]);
   try {
     const definition = await unlessFailed(loadDefinition(model.file));

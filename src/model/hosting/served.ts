@@ -11,7 +11,7 @@ import { findTool } from "../../debian/process.ts";
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import { LAST_WORDS_MS, PROCESS_STOP_MS, START_MS } from "../limits.ts";
 import { type ModelSpec, parseModelSpec } from "../models.ts";
-import { eachLine, startingLines, whenUp } from "./lines.ts";
+import { eachLine, startingLines, upWithin, whenUp } from "./lines.ts";
 
 /** A model in a process of its own, which ends when this is disposed of. */
 export interface ServedModel extends AsyncDisposable {
@@ -64,14 +64,8 @@ export async function serveWithin(
   });
   const output = whenUp(server.stdout, take);
   const ended = Promise.all([output.ended, errors]);
-  let isLate = false;
-  const late = setTimeout(() => {
-    isLate = true;
-    server.kill("SIGKILL");
-  }, startMs);
-  const up = await output.up;
-  clearTimeout(late);
-  if (up === undefined) {
+  const { line, isLate } = await upWithin(startMs, server, output.up);
+  if (line === undefined) {
     await Promise.race([ended, server.exited.then(() => Bun.sleep(LAST_WORDS_MS))]);
     if (isLate) rmSync(socketPath, { force: true });
     const when = isLate ? ` within ${startMs / 1000} s, and was ended` : "";

@@ -6,7 +6,7 @@
 
 import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import { LAST_WORDS_MS, PROCESS_STOP_MS, START_MS } from "../limits.ts";
-import { eachLine, startingLines, whenUp } from "./lines.ts";
+import { eachLine, startingLines, upWithin, whenUp } from "./lines.ts";
 import { listenPrivately } from "./private-socket.ts";
 import type { RunningModel, StartOptions } from "./process.ts";
 
@@ -85,14 +85,8 @@ async function startChild({ clients, model, log }: TrustingOptions, listenerFd: 
     if (started) log(line);
     else said.add(line);
   });
-  let isLate = false;
-  const late = setTimeout(() => {
-    isLate = true;
-    child.kill("SIGKILL");
-  }, startMs);
-  const first = await output.up;
-  clearTimeout(late);
-  if (first === undefined) {
+  const { line, isLate } = await upWithin(startMs, child, output.up);
+  if (line === undefined) {
     const exitCode = await child.exited;
     await Promise.race([listening, Bun.sleep(LAST_WORDS_MS)]);
     if (isLate) said.add(`the model did not start within ${startMs / 1000} s, and was ended`);
@@ -101,7 +95,7 @@ async function startChild({ clients, model, log }: TrustingOptions, listenerFd: 
   started = true;
   for (const line of said.all()) log(line); // what it fetched first, or fell back to
   return {
-    ...(JSON.parse(first) as Pick<RunningModel, "title" | "about">),
+    ...(JSON.parse(line) as Pick<RunningModel, "title" | "about">),
     exited: child.exited,
     get signalCode() {
       return child.signalCode;
