@@ -31,6 +31,17 @@ export interface FaultyDevice {
   reset(): void;
 }
 
+/** Turns something on for the milliseconds of a strike, if there is one: until a reset if they are 0. */
+export function lasting(
+  device: Pick<FaultyDevice, "after">,
+  forMs: number | undefined,
+  turn: (isOn: boolean) => void,
+): void {
+  if (forMs === undefined) return;
+  turn(true);
+  if (forMs > 0) device.after(forMs, () => turn(false));
+}
+
 /** How often a storm raises its interrupts, and how many at a time: an eventfd counts them all. */
 const STORM_MS = 1;
 const STORM_INTERRUPTS = 50;
@@ -73,18 +84,8 @@ export class CommonFaults {
     if (struck.size === 0) return struck;
     const device = this.#device;
     if (struck.has("die")) device.die();
-    if (struck.has("ones")) {
-      this.silent = true;
-      this.#endAfter(struck.get("ones")!, () => {
-        this.silent = false;
-      });
-    }
-    if (struck.has("config-error")) {
-      this.configFails = true;
-      this.#endAfter(struck.get("config-error")!, () => {
-        this.configFails = false;
-      });
-    }
+    lasting(device, struck.get("ones"), (isOn) => (this.silent = isOn));
+    lasting(device, struck.get("config-error"), (isOn) => (this.configFails = isOn));
     if (struck.has("unmapped-dma")) this.#unmapped = true;
     if (struck.has("spurious-interrupt")) device.raise();
     // When the handler that counts this event has ended: it goes on with what it has.
@@ -92,10 +93,6 @@ export class CommonFaults {
     const stormMs = struck.get("storm-interrupt");
     if (stormMs !== undefined && !this.#storming) this.#storm(performance.now() + stormMs);
     return struck;
-  }
-
-  #endAfter(forMs: number, end: () => void): void {
-    if (forMs > 0) this.#device.after(forMs, end);
   }
 
   #storm(untilMs: number): void {

@@ -1,4 +1,5 @@
 /** Carries out the endpoint's injected faults: what it does to submissions and completions. */
+import { lasting } from "../../model/common-faults.ts";
 import type { ModelDevice } from "../../model/model-description.ts";
 import type { registers } from "../contract/registers.ts";
 import { CompletionStatus } from "../contract/rings.ts";
@@ -47,9 +48,10 @@ export class EndpointFaults {
   complete(entry: CompletionEntry, isFrame: boolean): Completed {
     const struck = isFrame ? this.#device.strike() : undefined;
     const strikes = (kind: string) => struck?.has(kind) ?? false;
-    for (const kind of ENDINGS) this.#lasting(struck?.get(kind), (is) => (this.#dead = is));
-    this.#lasting(struck?.get("slow"), (is) => (this.#isSlow = is));
-    this.#lasting(struck?.get("full-queue"), (is) => (this.takesSubmissions = !is));
+    const device = this.#device;
+    for (const kind of ENDINGS) lasting(device, struck?.get(kind), (isOn) => (this.#dead = isOn));
+    lasting(device, struck?.get("slow"), (isOn) => (this.#isSlow = isOn));
+    lasting(device, struck?.get("full-queue"), (isOn) => (this.takesSubmissions = !isOn));
     if (strikes("flip-submission")) this.#flipsSubmission = true;
     if (this.#dead) return { entries: [], isAnnounced: false };
     const isAnnounced = !strikes("drop-interrupt");
@@ -61,13 +63,6 @@ export class EndpointFaults {
     const entries = [one, ...(this.#overtaken ? [this.#overtaken] : []), ...(strikes("repeat") ? [one] : [])];
     this.#overtaken = undefined;
     return { entries, isAnnounced };
-  }
-
-  /** Turns something on for the time of a strike, if there is one. */
-  #lasting(forMs: number | undefined, turn: (on: boolean) => void): void {
-    if (forMs === undefined) return;
-    turn(true);
-    if (forMs > 0) this.#device.after(forMs, () => turn(false));
   }
 }
 
