@@ -1,7 +1,13 @@
 /** encode.ts --repair FILE: completes an IVF whose encoding was killed. */
 import { realpathSync } from "node:fs";
 import type { ArgsDef } from "citty";
-import { completeIvf, examineIvf, type IvfExtent, isWhole } from "../../src/media/ivf-repair.ts";
+import {
+  completeIvf,
+  examineIvf,
+  examineUnfinishedIvf,
+  type IvfExtent,
+  isWhole,
+} from "../../src/media/ivf-repair.ts";
 import { MediaError, quoted, shellWord } from "../../src/media/media-error.ts";
 import { describeHolder, findHolders } from "../../src/pci/bus/holders.ts";
 import { ExitCode } from "../cli/exit-code.ts";
@@ -79,12 +85,12 @@ function refuseHeld(file: string): void {
   );
 }
 
-/** Says that an encoding which was not finished is about to be overwritten; call it before that. Empty if there is none. */
+/** A note if the output that is about to be overwritten is of an encoding that was not finished; else none. */
 export function unfinishedNotes(output: string): string[] {
   if (output === "-") return [];
   try {
-    const { frames, headerFrames } = examineIvf(output);
-    if (frames === 0 || headerFrames !== 0) return [];
+    const { frames = 0 } = examineUnfinishedIvf(output) ?? {};
+    if (frames === 0) return [];
     const held = frames === 1 ? "1 frame" : `${frames} frames`;
     return [
       `${quoted(output)} was there, of an encoding that was not finished: ${held}, which --repair ${shellWord(output)} would have kept`,

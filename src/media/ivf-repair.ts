@@ -46,12 +46,16 @@ export function isWhole({ frames, headerFrames, cutBytes }: IvfExtent): boolean 
  *   cutting it could lose whole frames
  */
 export function examineIvf(path: string): IvfExtent {
-  const file = openRegular(path, constants.O_RDONLY);
-  try {
-    return examine(file);
-  } finally {
-    closeSync(file.fd);
-  }
+  using file = openRegular(path, constants.O_RDONLY);
+  return examine(file);
+}
+
+/** The same of an IVF whose header has no frames yet. Undefined for a finished one, of which only the header is read. */
+export function examineUnfinishedIvf(path: string): IvfExtent | undefined {
+  using file = openRegular(path, constants.O_RDONLY);
+  const header = bytesAt(file, 0, HEADER_BYTES);
+  const isFinished = header.length === HEADER_BYTES && header.readUInt32LE(HEADER_FIELDS.frameCount) !== 0;
+  return isFinished ? undefined : examine(file);
 }
 
 /**
@@ -60,7 +64,7 @@ export function examineIvf(path: string): IvfExtent {
  * @throws MediaError if the file can't be written, or has another size than then
  */
 export function completeIvf(path: string, { frames, wholeBytes, cutBytes }: IvfExtent): void {
-  const file = openRegular(path, constants.O_RDWR);
+  using file = openRegular(path, constants.O_RDWR);
   try {
     if (file.sizeBytes !== wholeBytes + cutBytes)
       throw new MediaError(
@@ -73,12 +77,10 @@ export function completeIvf(path: string, { frames, wholeBytes, cutBytes }: IvfE
     fsyncSync(file.fd);
   } catch (error) {
     throw error instanceof MediaError ? error : ioError(`write ${file.name}`, error);
-  } finally {
-    closeSync(file.fd);
   }
 }
 
-interface RegularFile {
+interface RegularFile extends Disposable {
   readonly fd: number;
   /** For messages. */
   readonly name: string;
@@ -92,7 +94,10 @@ function openRegular(path: string, flags: number): RegularFile {
     // Not opened to find out: opening a FIFO waits, and opening a device may do something.
     if (statSync(path).isFile()) fd = openSync(path, flags | constants.O_NONBLOCK);
     const stat = fd === undefined ? undefined : fstatSync(fd);
-    if (fd !== undefined && stat?.isFile()) return { fd, name, sizeBytes: stat.size };
+    if (fd !== undefined && stat?.isFile()) {
+      const opened = fd;
+      return { fd, name, sizeBytes: stat.size, [Symbol.dispose]: () => closeSync(opened) };
+    }
   } catch (error) {
     if (fd !== undefined) closeSync(fd);
     throw ioError(`open ${name}`, error);
