@@ -34,7 +34,7 @@ test("elements that are nested too deeply are refused", () => {
   expect(() => parseXml(deep(MAX_DEPTH + 1))).toThrow(`nested more than ${MAX_DEPTH} deep`);
 });
 
-test("a number that is too long or too large is none", () => {
+test("a number that is too long or too large is refused", () => {
   expect([ipXactNumber, svdNumber].map((number) => number("1".repeat(MAX_DIGITS)))).not.toContain(undefined);
   expect([ipXactNumber, svdNumber].map((number) => number("1".repeat(MAX_DIGITS + 1)))).toEqual([
     undefined,
@@ -57,7 +57,7 @@ test("the elements of an array with too many names are counted", () => {
   expect([labelsOf(MAX_LABELS), labelsOf(MAX_LABELS + 1)]).toEqual([MAX_LABELS, undefined]);
 });
 
-test("an array that would become too many registers is none, and so is what exceeds all arrays together", () => {
+test("an array of too many registers is refused, and so are arrays with too many together", () => {
   const named = (count: number) =>
     placeRegister(0n, [{ count, strideBytes: 4n, labels: Array.from({ length: count }, (_, i) => `N${i}`) }]);
   expect([named(MAX_UNROLLED)?.length, named(MAX_UNROLLED + 1)]).toEqual([MAX_UNROLLED, undefined]);

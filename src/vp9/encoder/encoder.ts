@@ -26,7 +26,7 @@ import { checkConfig, type EncoderSupport, isConfigSupported, settingsOf } from 
  * not. Each gives a promise, which rejects where WebCodecs throws; only reset and close are done when they return.
  */
 export class Encoder extends EncoderEvents implements Disposable {
-  readonly #options: EncoderOptions & { readonly path: TransferPath };
+  readonly #options: EncoderOptions & { readonly path: TransferPath; readonly recover: number };
   readonly #driver: EndpointDriver;
   readonly #owned: OwnedDevice | undefined;
   #state: "unconfigured" | "configured" | "closed" = "unconfigured";
@@ -66,7 +66,7 @@ export class Encoder extends EncoderEvents implements Disposable {
 
   /** Use openEncoder. */
   constructor(
-    options: EncoderOptions & { readonly path: TransferPath },
+    options: EncoderOptions & { readonly path: TransferPath; readonly recover: number },
     driver: EndpointDriver,
     owned: OwnedDevice | undefined,
   ) {
@@ -74,7 +74,7 @@ export class Encoder extends EncoderEvents implements Disposable {
     this.addEventListener("dequeue", (event) => this.ondequeue?.(event));
     this.#options = options;
     this.#driver = driver;
-    this.#recovery = new Recovery(driver, owned, options.recover ?? 3, () => this.#state !== "closed");
+    this.#recovery = new Recovery(driver, owned, options.recover, () => this.#state !== "closed");
     // While frames are under way, #collect finds it.
     driver.onRequest = (error) => void (this.#collecting || this.#recover(error, this.#epoch));
     this.#owned = owned;

@@ -5,6 +5,8 @@
  * largest frames. Then EncoderError, or a recovery if there is one.
  */
 export const FRAME_MS = 10_000;
+/** Recoveries of an encoder, if openEncoder is given no number. The failure after them is the encoder's. */
+export const RECOVERIES = 3;
 /**
  * Milliseconds for a lost device to come back, if openEncoder is given no other: a card that gets another image takes some seconds.
  * Then EncoderError.

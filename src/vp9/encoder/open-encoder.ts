@@ -2,7 +2,7 @@
 import { EndpointDriver } from "../driver/driver.ts";
 import { Encoder } from "./encoder.ts";
 import { oneOf, refuseUnknown } from "./encoder-config.ts";
-import { FRAME_MS, RECOVER_MS } from "./limits.ts";
+import { FRAME_MS, RECOVER_MS, RECOVERIES } from "./limits.ts";
 import { type EncoderOptions, optionNames } from "./options.ts";
 import { OwnedDevice } from "./owned-device.ts";
 
@@ -13,7 +13,7 @@ export const DEFAULT_DEVICE = "model:vp9";
 export function openEncoder(options: EncoderOptions): Encoder {
   refuseUnknown("openEncoder's options", options, optionNames);
   oneOf("path", options.path, ["dma", "window"]);
-  const { recover = 3, recoverTimeoutMs = RECOVER_MS } = options;
+  const { recover = RECOVERIES, recoverTimeoutMs = RECOVER_MS } = options;
   if (!Number.isInteger(recover) || recover < 0)
     throw new RangeError(`recover is ${recover}; it must be a whole number, 0 or more`);
   if (!(recoverTimeoutMs >= 0))
@@ -26,7 +26,7 @@ export function openEncoder(options: EncoderOptions): Encoder {
   const device = typeof spec === "string" ? owned!.device : spec;
   try {
     const path = options.path ?? (device.hasDma ? "dma" : "window");
-    return new Encoder({ ...options, path }, new EndpointDriver(device, timeoutMs), owned);
+    return new Encoder({ ...options, path, recover }, new EndpointDriver(device, timeoutMs), owned);
   } catch (error) {
     owned?.[Symbol.dispose]();
     throw error;

@@ -82,6 +82,16 @@ test("several failures need as many recoveries; one more ends the encoding, as a
   expect([none.recoveries, none.chunks.length]).toEqual([[], 2]);
 });
 
+test("a fourth failure ends an encoder that was given no number", async () => {
+  using device = openDevice("model:vp9?codec=null&fault=corrupt@1=60000");
+  using encoder = openEncoder({ device, output: () => {}, error: () => {} });
+  await encoder.configure(config);
+  await expect(encoder.encode(frames[0]!).then(() => encoder.flush())).rejects.toThrow(
+    "the device or its memory is corrupt",
+  );
+  expect(encoder.statistics.recoveries).toHaveLength(3);
+});
+
 test("a device that the caller has opened is not opened again", async () => {
   const { error, chunks } = await encode(frames, { faults: "die@5", recover: 3 });
   expect(String(error)).toContain("the server disconnected");
