@@ -1,6 +1,9 @@
 /** Carries a campaign out: its runs one after the other, until one fails. */
+
+import { join } from "node:path";
 import { asyncProperty, check, type Parameters, stringify } from "fast-check";
 import type { Campaign, CampaignResult, Counts } from "./campaign.ts";
+import { within } from "./program.ts";
 
 export interface CarryOutOptions {
   readonly runs?: number | undefined;
@@ -12,6 +15,7 @@ export interface CarryOutOptions {
 }
 
 const SAMPLES = 10;
+const ROOT = join(import.meta.dir, "../../");
 
 /** Throws what opening the campaign throws. A failed run is part of the result. */
 export async function carryOut(
@@ -29,7 +33,8 @@ export async function carryOut(
   const property = asyncProperty(campaign.cases, async (one) => {
     // fast-check knows no other end than a time limit.
     if (signal?.aborted) return;
-    const counted = await within(campaign.limitMs, rig.run(one)).catch((error) => {
+    const hangs = () => `the run did not end within ${campaign.limitMs} ms: it hangs`;
+    const counted = await within(rig.run(one), campaign.limitMs, hangs).catch((error) => {
       failed = true;
       throw error;
     });
@@ -73,23 +78,9 @@ export async function carryOut(
   };
 }
 
-/** With its stack, and what caused it. */
+/** With its stack, in which files are named from the clone's root on, and what caused it. */
 function wordError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const words = error.stack ?? error.message;
+  const words = (error.stack ?? error.message).replaceAll(ROOT, "");
   return error.cause === undefined ? words : `${words}\nbecause of: ${wordError(error.cause)}`;
-}
-
-/** The result of a run, or a failure if it does not end in time: then it is lost, and so is what it holds. */
-async function within<T>(limitMs: number, run: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error(`the run did not end within ${limitMs} ms: it hangs`)),
-    limitMs,
-  );
-  try {
-    return await Promise.race([run, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

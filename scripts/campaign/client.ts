@@ -12,6 +12,7 @@ import { faultLists, type TimedFault } from "./client/faults.ts";
 import { HostileServer } from "./client/hostile-server.ts";
 import { type Report, type Script, scripts } from "./client/script.ts";
 import { openFds } from "./open-files.ts";
+import { residentKiB } from "./processes.ts";
 import { Files } from "./server/files.ts";
 
 /** How long a client may take to start. */
@@ -120,12 +121,11 @@ class ClientRig implements Rig<ClientCase> {
 
   figures(): Figures {
     const { pid } = this.#start().child;
-    const status = readFileSync(`/proc/${pid}/status`, "latin1");
     return {
       "own descriptors": openFds("self"),
       descriptors: openFds(pid),
       mappings: readFileSync(`/proc/${pid}/maps`, "latin1").split("\n").length,
-      "resident KiB": Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]),
+      "resident KiB": residentKiB(pid),
     };
   }
 

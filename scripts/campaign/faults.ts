@@ -57,7 +57,7 @@ class References {
   }
 }
 
-/** How many times the chunks begin anew. Throws Error: one that no encoding without a fault gives. */
+/** How many streams the chunks are of. Throws Error for a chunk that no encoding without a fault gives. */
 async function countStarts(one: FaultCase, run: FaultRun, references: References): Promise<number> {
   let starts = 1;
   let at = 0;

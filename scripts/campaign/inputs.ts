@@ -120,7 +120,7 @@ async function begun(program: Program, input: string, destination: Destination):
   else await Bun.sleep(LOOKED_MS);
 }
 
-/** An existing file counts once it is begun anew. */
+/** 0 for an existing file until its bytes change. */
 function sizeOf({ name, before }: Destination): number {
   const size = statSync(name, { throwIfNoEntry: false })?.size ?? 0;
   return before !== undefined && readFileSync(name).equals(before) ? 0 : size;

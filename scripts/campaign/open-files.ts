@@ -11,7 +11,7 @@ export function openFiles(pid: number | "self"): string[] {
       const file = readlinkSync(`${folder}/${fd}`);
       return /^\/proc\/\d+\/statm$/.test(file) ? [] : [file];
     } catch {
-      return []; // closed meanwhile
+      return []; // it was closed between the two calls
     }
   });
 }

@@ -1,6 +1,7 @@
 /** Programs of vfiokit as processes, for campaigns: every process of one is found again, and none is left behind. */
-import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { openFds } from "./open-files.ts";
+import { commandOf, processesWith } from "./processes.ts";
 
 /** A variable that every process of a program inherits, and by which it is found. */
 const MARK = "VFIOKIT_CAMPAIGN_RUN";
@@ -52,7 +53,7 @@ export function startProgram(verb: string, words: readonly string[], options: Pr
     for await (const bytes of child.stderr) said += decoder.decode(bytes, { stream: true });
   })();
   read.catch(() => {});
-  const find = (part = "") => marked(mark).filter((pid) => commandOf(pid).includes(part));
+  const find = (part = "") => processesWith(`${MARK}=${mark}`).filter((pid) => commandOf(pid).includes(part));
   return {
     pid: child.pid,
     exited: child.exited.then(async () => {
@@ -132,27 +133,7 @@ export function expectNoCrash(said: string): void {
 /** Descriptors and memory of this process, which must not grow with the runs. */
 export function ownFigures() {
   return {
-    descriptors: readdirSync("/proc/self/fd").length,
+    descriptors: openFds("self"),
     "MiB of memory": Math.round(process.memoryUsage.rss() / 2 ** 20),
   };
-}
-
-function marked(mark: string): number[] {
-  const line = `${MARK}=${mark}`;
-  return readdirSync("/proc")
-    .map(Number)
-    .filter((pid) => pid > 0 && procFile(pid, "environ").split("\0").includes(line));
-}
-
-function commandOf(pid: number): string {
-  return procFile(pid, "cmdline").replaceAll("\0", " ");
-}
-
-/** Empty for a process that is gone, which may happen at any moment. */
-function procFile(pid: number, name: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, "latin1");
-  } catch {
-    return "";
-  }
 }

@@ -1,8 +1,8 @@
 /** Sessions of clients that send anything to a served model. */
-import { readFileSync } from "node:fs";
 import { RegionIndex } from "../../src/protocol/vfio.ts";
 import { type Campaign, type Counts, campaign, type Figures, type Rig } from "./campaign.ts";
 import { openFiles } from "./open-files.ts";
+import { residentKiB } from "./processes.ts";
 import { RawClient } from "./raw-client.ts";
 import { type ModelName, modelNames, models, ServedModel } from "./server/models.ts";
 import { type Session, sessions } from "./server/operations.ts";
@@ -65,8 +65,7 @@ class ServerRig implements Rig<Session> {
     for (const name of modelNames) {
       const { model } = await this.#start(name);
       figures[`${name}: descriptors`] = filesWhileServing(model).length;
-      const status = readFileSync(`/proc/${model.pid}/status`, "latin1");
-      figures[`${name}: resident KiB`] = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
+      figures[`${name}: resident KiB`] = residentKiB(model.pid);
     }
     return figures;
   }

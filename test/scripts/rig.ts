@@ -1,6 +1,7 @@
 /** Runs scripts as users do: `bun run encode.ts ...` from the repository, with `bun` found as npx finds it. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { commandOf, processesWith } from "../../scripts/campaign/processes.ts";
 
 export const ROOT = resolve(import.meta.dir, "../..");
 /** `bun` comes from node_modules/.bin, as under npx; the other programs from the system. */
@@ -90,23 +91,4 @@ export async function until(condition: () => boolean, what: string, limitMs = 20
 
 export function sizeOf(file: string): number {
   return existsSync(file) ? Bun.file(file).size : -1;
-}
-
-function processesWith(variable: string): number[] {
-  return readdirSync("/proc")
-    .map(Number)
-    .filter((pid) => pid > 0 && procFile(pid, "environ").split("\0").includes(variable));
-}
-
-function commandOf(pid: number): string {
-  return procFile(pid, "cmdline").replaceAll("\0", " ");
-}
-
-/** Empty for a process that is gone, which may happen at any moment. */
-function procFile(pid: number, name: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, "latin1");
-  } catch {
-    return "";
-  }
 }

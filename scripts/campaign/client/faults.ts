@@ -231,7 +231,7 @@ const timedFaults: Arbitrary<TimedFault> = oneof(
   },
 );
 
-/** A region's file that the server then shortens: whoever maps it dies of an access. */
+/** A region's file that the server then shortens: an access to a mapping of it would end the client. */
 const pulledFiles: Arbitrary<TimedFault[]> = record({
   index: nat(2),
   file: constantFrom<FileKind>("loose", "growing", "sealed", "odd size"),

@@ -177,7 +177,7 @@ export class Conversation implements Disposable {
     this.write(answer.bytes);
   }
 
-  /** Throws what is not the end of the connection, and that end if nothing that was sent allows it. */
+  /** Takes the end of the connection, if a sent message allows it. Throws Error otherwise, and other errors as they are. */
   #end(error: unknown): void {
     const code = (error as { readonly code?: string }).code;
     if (!(error instanceof Disconnected) && code !== "ECONNRESET" && code !== "EPIPE") throw error;

@@ -1,5 +1,7 @@
 /** What a process and those that it has started hold: proc(5). */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { openFds } from "../open-files.ts";
+import { procFile, residentKiB } from "../processes.ts";
 
 export interface Held {
   readonly processes: number;
@@ -21,33 +23,16 @@ export function heldBy(pid: number): Held {
 function familyOf(pid: number): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
-    parents.set(Number(name), numberIn(`/proc/${name}/status`, /^PPid:\s+(\d+)$/m));
+    parents.set(Number(name), Number(/^PPid:\s+(\d+)$/m.exec(procFile(Number(name), "status"))?.[1]));
   const family = [pid];
   for (const one of family) for (const [child, parent] of parents) if (parent === one) family.push(child);
   return family;
 }
 
-const residentKiB = (pid: number) => numberIn(`/proc/${pid}/status`, /^VmRSS:\s+(\d+) kB$/m);
-
-/** Without /proc/PID/statm, which Bun's garbage collector opens for a moment on threads of its own. */
+/** 0 for a process that has ended. */
 function descriptorsOf(pid: number): number {
   try {
-    return readdirSync(`/proc/${pid}/fd`).filter((fd) => {
-      try {
-        return !/^\/proc\/\d+\/statm$/.test(readlinkSync(`/proc/${pid}/fd/${fd}`));
-      } catch {
-        return false; // closed meanwhile
-      }
-    }).length;
-  } catch {
-    return 0; // it has ended
-  }
-}
-
-/** 0 if the process has ended. */
-function numberIn(path: string, pattern: RegExp): number {
-  try {
-    return Number(pattern.exec(readFileSync(path, "latin1"))?.[1] ?? 0);
+    return openFds(pid);
   } catch {
     return 0;
   }
