@@ -26,7 +26,9 @@ export class SharedMapping {
   }
 
   release(): void {
-    if (this.#users === 0 || --this.#users > 0) return;
+    if (this.#users === 0) return;
+    this.#users--;
+    if (this.#users > 0) return;
     this.mapping[Symbol.dispose]();
     this.#gone();
   }
