@@ -339,8 +339,7 @@ export class Encoder extends EncoderEvents implements Disposable {
   async #recover(error: unknown, epoch: number): Promise<Error | undefined> {
     if (!this.#recovery.mayHelp(error)) return this.#fail(error);
     const isWanted = () => epoch === this.#epoch;
-    const failure = await this.#recovery.from(error, isWanted);
-    return failure === undefined || !isWanted() ? undefined : this.#fail(failure);
+    return await this.#recovery.from(error, isWanted, (failure) => this.#fail(failure));
   }
 
   /** Takes and delivers the next completion, in one turn; false if there is none. Throws as the driver's take. */

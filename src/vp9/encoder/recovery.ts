@@ -13,7 +13,7 @@ export class Recovery {
   readonly #most: number;
   readonly #reasons: string[] = [];
   #attempts = 0;
-  #underWay: Promise<unknown> | undefined;
+  #underWay: Promise<Error | undefined> | undefined;
 
   /**
    * At most `most` recoveries. A device that is gone can be found again only if it is `owned`: for the frames that it had, or for
@@ -40,12 +40,19 @@ export class Recovery {
   }
 
   /**
-   * Makes the device go on after this failure, which several may report. Returns the failure that ended the attempts, if they
-   * did not help. `isWanted`: whether its stream is still the one to go on with.
+   * Makes the device go on after this failure, which several may report. If the attempts do not help, `fail` is called with the
+   * failure that ended them before those who wait for `underWay` go on, and what it gives is returned. `isWanted`: whether its
+   * stream is still the one to go on with.
    */
-  async from(error: unknown, isWanted: () => boolean): Promise<unknown> {
+  async from(
+    error: unknown,
+    isWanted: () => boolean,
+    fail: (failure: unknown) => Error,
+  ): Promise<Error | undefined> {
     if (this.#underWay) return await this.#underWay;
-    this.#underWay = this.#attempt(error, isWanted);
+    this.#underWay = this.#attempt(error, isWanted).then((failure) =>
+      failure === undefined || !isWanted() ? undefined : fail(failure),
+    );
     try {
       return await this.#underWay;
     } finally {

@@ -78,6 +78,31 @@ test("after a reset during the search for a device the next configure waits for 
   expect(encoder.statistics.recoveries).toEqual([]);
 });
 
+test("calls that wait for a device which is not found hear of its loss, and touch nothing of it", async () => {
+  for (const path of ["dma", "window"] as const) {
+    await using folder = await mkdtempDisposable(join(tmpdir(), "vfiokit-recover-"));
+    const socketPath = join(folder.path, "vp9.sock");
+    const server = await serveModel("model:vp9?codec=null&fault=wedge@1", { socketPath, log: () => {} });
+    const errors: Error[] = [];
+    using encoder = openEncoder({
+      ...{ device: `vfio-user:${socketPath}`, path, recoverTimeoutMs: 1000 },
+      output: () => {},
+      error: (error) => void errors.push(error),
+    });
+    await encoder.configure(config);
+    await encoder.encode(frames[0]!);
+    await server[Symbol.asyncDispose]();
+    await Bun.sleep(300);
+    // These find the recovery under way.
+    const ends = await Promise.allSettled([encoder.encode(frames[1]!), encoder.flush()]);
+    const lost = expect.stringContaining("did not come back within 1000 ms");
+    const reason = expect.objectContaining({ message: lost });
+    const rejected = { status: "rejected", reason } as const;
+    expect(ends).toEqual([rejected, rejected]);
+    expect(errors).toEqual([reason]);
+  }
+});
+
 test("memory that was detached stays until it is disposed of, also that of a model in this process", async () => {
   const device = await openModel(vp9, { options: { codec: "null" }, log: () => {} });
   const memory = device.allocateDma(4096);
