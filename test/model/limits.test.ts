@@ -152,8 +152,10 @@ test("of what a model prints before it fails the last lines are told", async () 
     () => new Error("it started"),
     (error: Error) => error,
   );
-  expect(error.message).toMatch(/\(\d+ earlier lines are left out\)/);
-  expect(error.message).not.toContain("line 5\n");
+  const dropped = Number(/ did not start: \((\d+) earlier lines are left out\)\n/.exec(error.message)?.[1]);
+  // The thread that handles messages loads the file, too, and may print some or all of the lines before the process ends.
+  expect(dropped).toBeGreaterThan(MAX_STARTING_LINES);
+  expect(dropped).toBeLessThan(3 * MAX_STARTING_LINES + 10);
   expect(error.message).toContain(`line ${2 * MAX_STARTING_LINES - 1}\n`);
   expect(error.message.split("\n").length).toBeLessThan(MAX_STARTING_LINES + 5);
 });
