@@ -43,7 +43,7 @@ const hidden: Record<string, readonly string[]> = {
     "src/doctor",
   ],
   "src/model": ["src/doctor", "src/media"],
-  "src/guest": ["src/os", "src/pci", "src/registers", "src/protocol", "src/media", "src/doctor"],
+  "src/guest": ["src/pci", "src/registers", "src/protocol", "src/media", "src/doctor"],
   "src/vp9/contract": ["src/os", "src/debian", "src/device", "src/media", "src/model", "src/guest"],
   "src/vp9/driver": ["src/os", "src/debian", "src/model", "src/guest"],
   "src/vp9/encoder": ["src/os", "src/debian", "src/model", "src/guest"],

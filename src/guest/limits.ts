@@ -34,3 +34,5 @@ export const MAX_KEPT_CHARACTERS = 65_536;
 export const MAX_SHOWN_LINES = 50;
 /** Bytes of a kernel's unpacked image: Debian's have 70 MB. A larger one is left for QEMU to start as it is. */
 export const MAX_KERNEL_BYTES = 512 * 2 ** 20;
+/** Milliseconds for a guest's temporary folder to be locked by the process that made it. Then, without a lock, it is a leftover. */
+export const SCRATCH_LEFT_MS = 10_000;

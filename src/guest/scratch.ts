@@ -1,8 +1,10 @@
 /** A guest's folder of this machine. */
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Fd, O_RDONLY, openFile, tryLock } from "../os/fd.ts";
 import { removeFolder } from "./files.ts";
+import { SCRATCH_LEFT_MS } from "./limits.ts";
 
 export interface ScratchFolder extends AsyncDisposable {
   readonly path: string;
@@ -11,9 +13,18 @@ export interface ScratchFolder extends AsyncDisposable {
 /** A guest may leave folders that their owner may not enter; find unlocks each before it looks into it. */
 const REMOVE = `cat; find "$1" -type d -exec chmod u+rwx {} \\; ; rm -rf "$1"`;
 
-/** A new temporary folder. It is removed even if this process is killed: by a shell, whose standard input then ends. */
+const PREFIX = "vfiokit-guest-";
+/** With the six letters or digits of mkdtemp. */
+const NAME = /^vfiokit-guest-\w{6}$/;
+
+/**
+ * A new temporary folder. It is removed even if this process is killed: by a shell, whose standard input then ends. If both are
+ * killed, the next call removes it.
+ */
 export function openScratchFolder(): ScratchFolder {
-  const path = mkdtempSync(join(tmpdir(), "vfiokit-guest-"));
+  removeLeft();
+  const path = mkdtempSync(join(tmpdir(), PREFIX));
+  const lock = lockIfFree(path);
   const keeper = Bun.spawn(["sh", "-c", REMOVE, "sh", path], {
     cwd: "/",
     detached: true, // what kills this process's group spares it
@@ -23,8 +34,34 @@ export function openScratchFolder(): ScratchFolder {
     path,
     async [Symbol.asyncDispose]() {
       removeFolder(path);
+      lock?.[Symbol.dispose]();
       await keeper.stdin.end();
       await keeper.exited;
     },
   };
+}
+
+/** Its lock, which ends with this process; undefined if another process has it, or the file system has no locks. */
+function lockIfFree(path: string): Fd | undefined {
+  let lock: Fd | undefined;
+  try {
+    lock = openFile(path, O_RDONLY);
+    if (tryLock(lock, `lock ${path}`)) return lock;
+  } catch {}
+  lock?.[Symbol.dispose]();
+  return undefined;
+}
+
+/** Removes folders whose process is gone. Another user's can't be removed, and stay. */
+function removeLeft(): void {
+  for (const name of readdirSync(tmpdir())) {
+    if (!NAME.test(name)) continue;
+    const path = join(tmpdir(), name);
+    try {
+      // A younger one may not be locked yet.
+      if (Date.now() - statSync(path).mtimeMs < SCRATCH_LEFT_MS) continue;
+      using lock = lockIfFree(path);
+      if (lock) removeFolder(path);
+    } catch {}
+  }
 }

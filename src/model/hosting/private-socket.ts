@@ -43,7 +43,7 @@ export function listenPrivately(path: string): PrivateSocket {
 }
 
 /** Whether the path is a socket's that no process has any more. Throws SystemError. */
-function isLeftBehind(path: string): boolean {
+export function isLeftBehind(path: string): boolean {
   return look(path)?.isSocket() === true && !isBound(path);
 }
 

@@ -3,7 +3,7 @@
  * guest, or any other client that takes a socket's path.
  */
 import { randomBytes } from "node:crypto";
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,7 @@ import { bunProgram, ownFile } from "../../os/bun-program.ts";
 import { LAST_WORDS_MS, PROCESS_STOP_MS, START_MS } from "../limits.ts";
 import { type ModelSpec, parseModelSpec } from "../models.ts";
 import { eachLine, startingLines, upWithin, whenUp } from "./lines.ts";
+import { isLeftBehind } from "./private-socket.ts";
 
 /** A model in a process of its own, which ends when this is disposed of. */
 export interface ServedModel extends AsyncDisposable {
@@ -96,8 +97,18 @@ export async function serveWithin(
   };
 }
 
-/** A path that nothing has yet, and short enough for a socket. */
-const ownPath = () => join(tmpdir(), `vfiokit-model-${randomBytes(8).toString("hex")}.sock`);
+/** A path that nothing has yet, and short enough for a socket. Sockets of servers that were killed with their starters are removed. */
+function ownPath(): string {
+  for (const name of readdirSync(tmpdir()))
+    if (/^vfiokit-model-[\da-f]{16}\.sock$/.test(name)) removeIfLeft(join(tmpdir(), name));
+  return join(tmpdir(), `vfiokit-model-${randomBytes(8).toString("hex")}.sock`);
+}
+
+function removeIfLeft(path: string): void {
+  try {
+    if (isLeftBehind(path)) rmSync(path, { force: true });
+  } catch {} // another user's
+}
 
 function specOf(model: string | URL | ModelSpec): ModelSpec {
   if (typeof model === "string") return parseModelSpec(model);
