@@ -81,6 +81,8 @@ const exceeded: Readonly<Record<string, Readonly<Record<string, Exceeded>>>> = {
     ],
   },
   "src/device": {
+    MAX_IOVA_RANGES: { reason: "the kernel decides, and no IOMMU here has more than five" },
+    KEEP_MS: { reason: "only a process that hangs in the kernel while it ends takes longer" },
     REPLY_MS: [servers, "gives up a server that sends requests for ever in place of its answer"],
     SERVE_MS: [
       servers,

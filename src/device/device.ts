@@ -22,6 +22,12 @@ export interface OpenOptions {
    * does. Slow; it tests servers. Default: true.
    */
   readonly shareMemory?: boolean;
+  /**
+   * "physical" gives a function of this machine's bus that no IOMMU guards DMA memory by its physical address: through
+   * uio_pci_generic, or VFIO in noiommu mode. It can then write to any memory of the machine, so it has to be asked for, here or
+   * by `?dma=physical` after the address.
+   */
+  readonly dma?: "physical" | undefined;
 }
 
 /** An open PCI function. Dispose turns bus mastering off and releases all that is still open. */

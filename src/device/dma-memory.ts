@@ -1,7 +1,13 @@
 import { read32, write32, write64 } from "../os/access.ts";
 import { SystemError } from "../os/errno.ts";
 import type { Mapping } from "../os/memory.ts";
-import { DeviceError, type DmaMemory } from "./device.ts";
+import { DeviceError, type DmaMemory, type DmaOptions } from "./device.ts";
+
+/** Allocates memory for a device. Dispose takes all of it back, and throws the first SystemError. */
+export interface DmaMemories extends Disposable {
+  /** Throws DeviceError: no such memory is left, it may not stay locked, or it has no address that the device can use. */
+  allocate(sizeBytes: number, options?: DmaOptions): DmaMemory;
+}
 
 /** Memory of this process that a device accesses at `iova`. `unmapThere` removes the device's mapping. */
 export class MappedDma implements DmaMemory {

@@ -32,3 +32,10 @@ export const MAX_CAPABILITIES = 48;
  * (ENOSPC), which is a SystemError.
  */
 export const MAX_DEPENDENTS = 1024;
+/** Ranges of addresses that an IOMMU maps, read from iommufd: an x86 machine has about five. More is a SystemError (EMSGSIZE). */
+export const MAX_IOVA_RANGES = 256;
+/**
+ * Milliseconds that the memory of a process which had physical addresses is kept after it was killed: until its files are closed,
+ * which takes it milliseconds. Then the pages go back to the kernel.
+ */
+export const KEEP_MS = 10_000;

@@ -13,7 +13,8 @@ export class UnknownSpec extends DeviceError {}
 /**
  * Opens a device by its spec:
  * - `0000:00:09.0`: a function of this machine, through VFIO if vfio-pci drives it, else through sysfs. The
- *   prefix `vfio:` or `sysfs:` selects one of them.
+ *   prefix `vfio:`, `iommufd:` (VFIO by the function's own node) or `sysfs:` selects one of them; `?dma=physical`
+ *   at the end is OpenOptions.dma.
  * - `vfio-user:/path/to.sock`: any vfio-user server.
  * - `NAME:...`: a registered scheme (registerScheme), e.g. `model:NAME`, a software model in a child process.
  *
@@ -25,7 +26,7 @@ export function openDevice(spec: string, options: OpenOptions = {}): PciDevice {
   const scheme = schemeOf(spec);
   if (scheme) return scheme.open(spec, options);
   if (spec.startsWith("vfio-user:")) return connect(spec, options);
-  if (isPciSpec(spec)) return openPci(spec);
+  if (isPciSpec(spec)) return openPci(spec, options);
   const examples = [
     "an address such as 0000:00:09.0",
     "vfio-user:/path/to.sock for a server",

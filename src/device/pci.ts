@@ -6,13 +6,14 @@ import { type PciFunction, readFunction } from "../pci/bus/functions.ts";
 import { isVfioDriver } from "../pci/bus/group.ts";
 import { listIommus } from "../pci/bus/iommu.ts";
 import type { Advice } from "../remedy/remedy.ts";
-import { type ConfigSpace, DeviceError, type PciDevice } from "./device.ts";
+import { type ConfigSpace, DeviceError, type OpenOptions, type PciDevice } from "./device.ts";
 import { lockFunction } from "./lock.ts";
 import { ASKED_FOR, openSysfs } from "./sysfs/device.ts";
 import { openVfio } from "./vfio/device.ts";
+import { isByNodeOnly, openByGroup, openByNode, openWithoutIommu } from "./vfio/handle.ts";
 
-/** `0000:00:09.0` leaves the choice of backend to us; the prefixes `vfio:` and `sysfs:` select one. */
-const SPEC = /^(?:(vfio|sysfs):)?(.*)$/;
+/** `0000:00:09.0` leaves the choice of backend to us; the prefixes select one. */
+const SPEC = /^(?:(vfio|iommufd|sysfs):)?([^?]*)(\?dma=physical)?$/;
 
 /** Whether a spec names a function of this machine's PCI bus. */
 export function isPciSpec(spec: string): boolean {
@@ -26,14 +27,20 @@ export function addressOf(spec: string): string | undefined {
 }
 
 /** Throws DeviceError. */
-export function openPci(spec: string): PciDevice {
-  const { way, pci } = look(spec);
-  const noVfio = whyNotVfio(pci);
-  if (way === "vfio" && noVfio !== undefined)
+export function openPci(spec: string, options: Pick<OpenOptions, "dma"> = {}): PciDevice {
+  const { way, pci, isPhysical } = look(spec);
+  const dma = isPhysical ? "physical" : options.dma;
+  const noVfio = whyNotVfio(pci, dma);
+  if ((way === "vfio" || way === "iommufd") && noVfio !== undefined)
     throw new DeviceError(`${spec}: VFIO can't be used: ${noVfio.text}`, { remedies: noVfio.remedies });
-  if (way === "sysfs") return openSysfs(pci, ASKED_FOR, spec);
-  if (noVfio === undefined) return openVfio(pci, pci.iommuGroup!.number, spec);
-  return openSysfs(pci, noVfio, spec);
+  if (way === "sysfs") return openSysfs(pci, ASKED_FOR, { spec, dma });
+  if (noVfio !== undefined) return openSysfs(pci, noVfio, { spec, dma });
+  if (pci.iommuGroup?.noiommu) return openVfio(pci, openWithoutIommu, spec);
+  if (dma === "physical")
+    throw new DeviceError(
+      `${spec}: physical addresses were asked for, but an IOMMU translates for ${pci.address}: open it without them`,
+    );
+  return openVfio(pci, way === "iommufd" || isByNodeOnly(pci) ? openByNode : openByGroup, spec);
 }
 
 /**
@@ -43,7 +50,8 @@ export function openPci(spec: string): PciDevice {
  */
 export function openPciConfig(spec: string, mode: "r" | "r+"): (ConfigSpace & Disposable) | undefined {
   const { way, pci } = look(spec);
-  if (way === "vfio" || (way === undefined && whyNotVfio(pci) === undefined)) return undefined;
+  if (way === "vfio" || way === "iommufd" || (way === undefined && whyNotVfio(pci) === undefined))
+    return undefined;
   using held = new DisposableStack();
   if (mode === "r+") held.use(lockFunction(pci, spec));
   try {
@@ -55,10 +63,10 @@ export function openPciConfig(spec: string, mode: "r" | "r+"): (ConfigSpace & Di
   }
 }
 
-function look(spec: string): { way: string | undefined; pci: PciFunction } {
-  const [, way, address] = SPEC.exec(spec) ?? [];
+function look(spec: string): { way: string | undefined; pci: PciFunction; isPhysical: boolean } {
+  const [, way, address, query] = SPEC.exec(spec) ?? [];
   try {
-    return { way, pci: readFunction(address!) };
+    return { way, pci: readFunction(address!), isPhysical: query !== undefined };
   } catch (error) {
     throw asDeviceError(error, spec);
   }
@@ -68,12 +76,15 @@ function asDeviceError(error: unknown, spec: string): unknown {
   return error instanceof BusError ? new DeviceError(`${spec}: ${error.message}`, { cause: error }) : error;
 }
 
-/** Undefined if vfio-pci drives the function behind an IOMMU. */
-function whyNotVfio({ address, driver, iommuGroup, isBridge }: PciFunction): Advice | undefined {
+/** Undefined if vfio-pci drives the function behind an IOMMU, or without one, which has to be asked for. */
+function whyNotVfio(
+  { address, driver, iommuGroup, isBridge }: PciFunction,
+  dma?: OpenOptions["dma"],
+): Advice | undefined {
   if (isBridge) return { text: "it is a bridge, which VFIO does not support", remedies: [] };
-  if (iommuGroup?.noiommu)
+  if (iommuGroup?.noiommu && dma !== "physical")
     return {
-      text: "VFIO has it in noiommu mode, which vfiokit does not support: any device could then write anywhere",
+      text: `VFIO has it in noiommu mode, in which it can write to any memory of the machine; if you trust it with that, open ${address}?dma=physical`,
       remedies: [],
     };
   // Behind some IOMMUs (Arm's SMMUv3) a function joins its group only when a driver binds to it.

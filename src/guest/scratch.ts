@@ -13,9 +13,9 @@ export interface ScratchFolder extends AsyncDisposable {
 /** A guest may leave folders that their owner may not enter; find unlocks each before it looks into it. */
 const REMOVE = `cat; find "$1" -type d -exec chmod u+rwx {} \\; ; rm -rf "$1"`;
 
-const PREFIX = "vfiokit-guest-";
-/** With the six letters or digits of mkdtemp. */
-const NAME = /^vfiokit-guest-\w{6}$/;
+const PREFIX = "vfiokit-guest.";
+/** With the six letters or digits of mkdtemp. Earlier versions, which lock none, had a hyphen before them. */
+const NAME = /^vfiokit-guest\.\w{6}$/;
 
 /**
  * A new temporary folder. It is removed even if this process is killed: by a shell, whose standard input then ends. If both are

@@ -19,6 +19,7 @@ export const libc = dlopen("libc.so.6", {
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "ptr" },
   munmap: { args: ["ptr", "u64"], returns: "i32" },
   mprotect: { args: ["ptr", "u64", "i32"], returns: "i32" },
+  mlock: { args: ["ptr", "u64"], returns: "i32" },
   madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
   memmove: { args: ["ptr", "ptr", "u64"], returns: "ptr" },
   memfd_create: { args: ["cstring", "u32"], returns: "i32" },

@@ -178,9 +178,9 @@ export function keepsItsPages(fd: Fd): boolean {
 /** FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, linux/falloc.h. */
 const PUNCH_HOLE = 0x03;
 
-/** Zeroes a memfd, including where it is mapped, and frees its pages. Throws SystemError. */
-export function clearMemfd(fd: Fd, sizeBytes: number): void {
-  check(libc.fallocate(fd.number, PUNCH_HOLE, 0, sizeBytes), `clear ${sizeBytes} bytes of a memfd`);
+/** Zeroes a part of a memfd, including where it is mapped, and frees its pages. Throws SystemError. */
+export function clearMemfd(fd: Fd, sizeBytes: number, offset = 0): void {
+  check(libc.fallocate(fd.number, PUNCH_HOLE, offset, sizeBytes), `clear ${sizeBytes} bytes of a memfd`);
 }
 
 /** A view of ordinary RAM. The owner keeps the address mapped as long as the view is used. */

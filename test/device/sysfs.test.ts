@@ -58,7 +58,7 @@ test.each<[string, Partial<PciFunction>, Advice, string, Remedy[]]>([
     [{ verb: "peek", args: [ADDRESS, "config:0"], does: "reads its configuration space" }],
   ],
 ])("where %s the message says why, and the remedies what helps", (_, of, why, message, remedies) => {
-  const error = thrown(() => openSysfs({ ...card, ...of }, why, ADDRESS));
+  const error = thrown(() => openSysfs({ ...card, ...of }, why, { spec: ADDRESS }));
   expect([error.message, error.remedies]).toEqual([`${ADDRESS}: ${message}`, remedies]);
 });
 

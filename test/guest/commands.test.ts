@@ -207,7 +207,7 @@ test(
     if (TMPDIR === undefined) delete process.env.TMPDIR;
     else process.env.TMPDIR = TMPDIR;
     const pending = failureOf(guest.run(["sleep", "7777"]));
-    const files = () => [...new Bun.Glob("vfiokit-guest-*").scanSync({ cwd: folder, onlyFiles: false })];
+    const files = () => [...new Bun.Glob("vfiokit-guest.*").scanSync({ cwd: folder, onlyFiles: false })];
     expect(files().length).toBe(1);
     await guest[Symbol.asyncDispose]();
     await guest[Symbol.asyncDispose]();

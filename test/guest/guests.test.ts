@@ -1,7 +1,9 @@
 /** Boots guests with devices that no one here wrote, and runs the tests of test/guest/inside in them. */
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { GuestOptions } from "../../src/guest/options.ts";
 import { runGuest } from "../../src/guest/run-guest.ts";
+import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 600_000;
 /** Network cards that have less than a page of registers. */
@@ -12,6 +14,8 @@ const PAIR = [
   "edu,bus=root,addr=0.0,multifunction=on",
   "edu,bus=root,addr=0.1",
 ];
+/** Writes to memory again and again. */
+const WRITER = `model:${join(import.meta.dir, "../model/models/writer.model.ts")}`;
 
 /** Runs test files in a guest; what they print is printed. All of their tests must have run and passed. */
 async function runInside(
@@ -77,6 +81,18 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   test(
     "without one: the story through sysfs, INTx through uio_pci_generic",
     () => runInside({ arch, iommu: false, devices: ["edu", ...CARDS] }, 13, "true", "sysfs", "bus-no-iommu"),
+    TIMEOUT_MS,
+  );
+
+  test(
+    "without one: DMA by physical addresses, and SIGKILL in the middle of it",
+    () =>
+      runInside(
+        { arch, iommu: false, hugepages: 8, devices: ["edu,dma_mask=0xffffffff", WRITER] },
+        7,
+        "true",
+        "physical",
+      ),
     TIMEOUT_MS,
   );
 });

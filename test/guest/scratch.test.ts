@@ -16,9 +16,9 @@ const age = (path: string) => {
 };
 
 test("a folder whose process and its helper were killed is removed by the next guest; one in use stays", async () => {
-  const left = mkdtempSync(join(tmpdir(), "vfiokit-guest-"));
+  const left = mkdtempSync(join(tmpdir(), "vfiokit-guest."));
   mkdirSync(join(left, "locked"), { mode: 0 });
-  const young = mkdtempSync(join(tmpdir(), "vfiokit-guest-"));
+  const young = mkdtempSync(join(tmpdir(), "vfiokit-guest."));
   await using others = await mkdtempDisposable(join(tmpdir(), "vfiokit-guest-test-"));
   await using used = openScratchFolder();
   for (const path of [left, used.path, others.path]) age(path);

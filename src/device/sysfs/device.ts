@@ -1,7 +1,7 @@
 /**
  * A PCI device through its files in sysfs, where VFIO is unavailable: resourceN for BARs, `config` for
- * configuration space, /dev/uioN for INTx. Documentation/PCI/sysfs-pci.rst. There is no DMA, because nothing
- * here restricts what memory the device reaches.
+ * configuration space, /dev/uioN for INTx. Documentation/PCI/sysfs-pci.rst. Nothing here restricts what memory the device
+ * reaches, so there is DMA only if it is asked for.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, O_RDWR, openFile } from "../../os/fd.ts";
 import { mapShared, PAGE_SIZE } from "../../os/memory.ts";
-import { writeAttribute } from "../../pci/bus/attribute.ts";
+import { readAttribute, writeAttribute } from "../../pci/bus/attribute.ts";
 import { BusError } from "../../pci/bus/bus-error.ts";
 import { type ConfigFile, openConfigFile } from "../../pci/bus/config-file.ts";
 import { changeCommand } from "../../pci/bus/enable.ts";
@@ -24,38 +24,52 @@ import {
   type ConfigSpace,
   DeviceError,
   type DmaMemory,
+  type DmaOptions,
   type Interrupt,
   type InterruptKind,
+  type OpenOptions,
   type PciDevice,
   type Region,
 } from "../device.ts";
 import { fileTransfers } from "../file-transfers.ts";
 import { lockFunction } from "../lock.ts";
+import { PhysicalMemories } from "../physical/memories.ts";
 import { openRegion, type RegionTransfers } from "../region.ts";
-import { findUio, UioInterrupt } from "./uio.ts";
+import { findUio, openUio, UioInterrupt } from "./uio.ts";
+
+export interface SysfsOptions extends Pick<OpenOptions, "dma"> {
+  readonly spec: string;
+}
 
 /** Why sysfs is used although VFIO may work. */
 export const ASKED_FOR: Advice = { text: "it was asked for", remedies: [] };
 const TURN_IOMMU_ON: Remedy = { verb: "doctor", args: [], does: "shows how" };
 
 /** Opens a function that has no driver, or uio_pci_generic. `why` is why not VFIO. Throws DeviceError. */
-export function openSysfs(pci: PciFunction, why: Advice, spec: string): PciDevice {
+export function openSysfs(pci: PciFunction, why: Advice, { spec, dma }: SysfsOptions): PciDevice {
   if (pci.driver !== undefined && pci.driver !== "uio_pci_generic") {
     const { text, remedies } = whoKeepsIt(pci, pci.driver, why);
     throw new DeviceError(`${spec}: ${text}`, { remedies });
   }
+  if (dma === "physical") checkPhysical(pci, spec);
   using held = new DisposableStack();
   held.use(lockFunction(pci, spec));
   try {
     const config = held.use(openConfigFile(pci, "r+"));
     const has = (flag: bigint) => pci.resources.slice(0, BARS).some(({ flags }) => (flags & flag) !== 0n);
-    const decode = { io: has(ResourceFlag.IO), memory: has(ResourceFlag.MEMORY), busMaster: false };
+    const decode = {
+      io: has(ResourceFlag.IO),
+      memory: has(ResourceFlag.MEMORY),
+      busMaster: dma === "physical",
+    };
     changeCommand(pci, decode, true);
-    const device = new SysfsDevice(pci, why, spec, config, held);
+    const memories = dma === "physical" ? new PhysicalMemories(spec) : undefined;
+    const device = new SysfsDevice(pci, why, spec, { config, memories, held });
     device.own(held.move());
     return device;
   } catch (error) {
-    if (error instanceof BusError) throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
+    if (error instanceof BusError || error instanceof SystemError)
+      throw new DeviceError(`${spec}: ${error.message}`, { cause: error });
     throw error;
   }
 }
@@ -87,27 +101,55 @@ const bindUio = (address: string): Remedy => ({
   args: [address, "--driver", "uio_pci_generic"],
 });
 
+/** Throws DeviceError if physical addresses would not work, or bus mastering outlive this process. */
+function checkPhysical(pci: PciFunction, spec: string): void {
+  const group = pci.iommuGroup?.number;
+  if (group !== undefined && readAttribute(`/sys/kernel/iommu_groups/${group}/type`) !== "identity")
+    throw new DeviceError(
+      `${spec}: physical addresses do not reach memory: an IOMMU translates for ${pci.address}; use VFIO`,
+      { remedies: [{ verb: "bind", args: [pci.address] }] },
+    );
+  if (findUio(pci) === undefined)
+    throw new DeviceError(
+      `${spec}: DMA by physical addresses needs uio_pci_generic, which ends it when this process ends, however it does`,
+      { remedies: [bindUio(pci.address)] },
+    );
+}
+
+interface SysfsParts {
+  readonly config: ConfigFile;
+  readonly memories: PhysicalMemories | undefined;
+  readonly held: DisposableStack;
+}
+
 class SysfsDevice implements PciDevice {
   readonly spec: string;
-  readonly hasDma = false;
   readonly reachedBy: string;
+  readonly hasDma: boolean;
   readonly config: ConfigSpace;
   readonly bars: readonly Region[];
   readonly #pci: PciFunction;
   readonly #why: Advice;
   #held: DisposableStack | undefined;
   readonly #uio: string | undefined;
+  /** Once it is needed. */
+  #uioFd: Fd | undefined;
+  readonly #memories: PhysicalMemories | undefined;
   #intx: UioInterrupt | undefined;
   #closed = false;
 
   /** Adds what it opens to `held`. */
-  constructor(pci: PciFunction, why: Advice, spec: string, config: ConfigFile, held: DisposableStack) {
+  constructor(pci: PciFunction, why: Advice, spec: string, { config, memories, held }: SysfsParts) {
     this.spec = spec;
-    this.reachedBy = `sysfs, since ${why.text}`;
+    const by = memories ? "sysfs and uio_pci_generic, DMA by physical addresses" : "sysfs";
+    this.reachedBy = `${by}, since ${why.text}`;
+    this.hasDma = memories !== undefined;
+    this.#memories = memories;
     this.config = config;
     this.#pci = pci;
     this.#why = why;
     this.#uio = findUio(pci);
+    if (memories && this.#uio !== undefined) this.#uioFd = held.use(openUio(this.#uio));
     this.bars = Array.from({ length: BARS }, (_, index) => this.#openBar(index, held));
   }
 
@@ -180,7 +222,8 @@ class SysfsDevice implements PciDevice {
     }
     try {
       this.#intx?.[Symbol.dispose]();
-      this.#intx = new UioInterrupt(this.#uio);
+      this.#uioFd ??= this.#held!.use(openUio(this.#uio));
+      this.#intx = new UioInterrupt(this.#uio, this.#uioFd);
       this.unmaskIntx();
       return [this.#intx];
     } catch (error) {
@@ -211,13 +254,15 @@ class SysfsDevice implements PciDevice {
     }
   }
 
-  allocateDma(): DmaMemory {
+  allocateDma(sizeBytes: number, options?: DmaOptions): DmaMemory {
+    if (this.#closed) throw new DeviceError(`${this.spec}: the device is already closed`);
+    if (this.#memories) return this.#memories.allocate(sizeBytes, options);
     if (!isBeyondVfio(this.#pci))
       throw new DeviceError(`${this.spec}: DMA needs VFIO, which was not used because ${this.#why.text}`, {
         remedies: this.#why.remedies,
       });
     throw new DeviceError(
-      `${this.spec}: DMA is not available through sysfs, where no IOMMU limits what the device can reach; use the memory in its BARs, or turn the IOMMU on and use VFIO`,
+      `${this.spec}: DMA is not available through sysfs, where no IOMMU limits what the device can reach; use the memory in its BARs, turn the IOMMU on and use VFIO, or, with a device that you trust with all memory, open ${this.#pci.address}?dma=physical`,
       { remedies: [TURN_IOMMU_ON] },
     );
   }
@@ -242,6 +287,7 @@ class SysfsDevice implements PciDevice {
     if (this.#closed) return;
     this.#closed = true;
     using _held = this.#held;
+    using _memories = this.#memories;
     using _intx = this.#intx;
     try {
       this.#changeCommand((command) => command & ~Command.BUS_MASTER);

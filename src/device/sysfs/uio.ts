@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { SystemError } from "../../os/errno.ts";
-import { type Fd, O_NONBLOCK, O_RDWR, openFile, readAt } from "../../os/fd.ts";
+import { duplicateFd, type Fd, O_NONBLOCK, O_RDWR, openFile, readAt } from "../../os/fd.ts";
 import { takeWithin } from "../../os/poll.ts";
 import { readAttribute } from "../../pci/bus/attribute.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
@@ -21,6 +21,11 @@ export function findUio({ path }: PciFunction): string | undefined {
   }
 }
 
+/** Opens a uio device for good: closing any descriptor of it that was opened turns bus mastering off. Throws SystemError. */
+export function openUio(path: string): Fd {
+  return openFile(path, O_RDWR | O_NONBLOCK);
+}
+
 /** A read returns the number of interrupts since the driver was bound, as u32. */
 export class UioInterrupt implements Interrupt {
   readonly #fd: Fd;
@@ -28,11 +33,11 @@ export class UioInterrupt implements Interrupt {
   readonly #count = new DataView(new ArrayBuffer(4));
   #seen: number;
 
-  /** Throws SystemError. */
-  constructor(path: string) {
+  /** `uio` is the device's descriptor, which stays open. Throws SystemError. */
+  constructor(path: string, uio: Fd) {
     this.#path = path;
     this.#seen = Number(readAttribute(`/sys/class/uio/${basename(path)}/event`) ?? 0);
-    this.#fd = openFile(path, O_RDWR | O_NONBLOCK);
+    this.#fd = duplicateFd(uio.number);
   }
 
   take(): number {

@@ -14,14 +14,29 @@ export const Vfio = {
   DEVICE_RESET: 0x3b6f,
   DEVICE_GET_PCI_HOT_RESET_INFO: 0x3b70,
   DEVICE_PCI_HOT_RESET: 0x3b71,
+  DEVICE_BIND_IOMMUFD: 0x3b76,
+  DEVICE_ATTACH_IOMMUFD_PT: 0x3b77,
   IOMMU_GET_INFO: 0x3b70,
   IOMMU_MAP_DMA: 0x3b71,
   IOMMU_UNMAP_DMA: 0x3b72,
 } as const;
 
+/** The ioctls of /dev/iommu: _IO(';', 0x80 + n) in linux/iommufd.h. */
+export const Iommufd = {
+  DESTROY: 0x3b80,
+  IOAS_ALLOC: 0x3b81,
+  IOAS_IOVA_RANGES: 0x3b84,
+  IOAS_MAP: 0x3b85,
+  IOAS_UNMAP: 0x3b86,
+} as const;
+/** Flags of IOAS_MAP: at the given IOVA, for the device to write, and to read. */
+export const IoasMap = { FIXED_IOVA: 1, WRITEABLE: 2, READABLE: 4 } as const;
+
 export const API_VERSION = 0;
 /** VFIO_TYPE1v2_IOMMU */
 export const TYPE1V2 = 3;
+/** VFIO_NOIOMMU_IOMMU */
+export const NOIOMMU = 8;
 export const GroupFlag = { VIABLE: 1 } as const;
 /** Capabilities of VFIO_IOMMU_GET_INFO. */
 export const IommuCapability = { IOVA_RANGE: 1, DMA_AVAILABLE: 3 } as const;

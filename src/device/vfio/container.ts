@@ -1,11 +1,11 @@
-/** A VFIO container: one IOMMU address space, type1v2. */
+/** A VFIO container: one IOMMU address space, type1v2, or none in noiommu mode. */
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
 import type { Mapping } from "../../os/memory.ts";
 import { DmaFlag, findCapability } from "../../protocol/vfio.ts";
 import { DeviceError } from "../device.ts";
 import type { IovaRange } from "../iova.ts";
-import { API_VERSION, IommuCapability, TYPE1V2, Vfio } from "./abi.ts";
+import { API_VERSION, IommuCapability, NOIOMMU, TYPE1V2, Vfio } from "./abi.ts";
 import { readStructure } from "./structure.ts";
 
 const PATH = "/dev/vfio/vfio";
@@ -24,11 +24,15 @@ export interface IommuInfo {
   readonly mappingsLeft: number | undefined;
 }
 
+const names = { [TYPE1V2]: "type1v2", [NOIOMMU]: "noiommu" };
+
 export class Container implements Disposable {
   readonly fd: Fd;
+  readonly #type: keyof typeof names;
 
   /** Throws DeviceError. */
-  constructor(spec: string) {
+  constructor(spec: string, type: keyof typeof names) {
+    this.#type = type;
     try {
       this.fd = openFile(PATH, O_RDWR);
     } catch (error) {
@@ -39,10 +43,10 @@ export class Container implements Disposable {
     }
     try {
       const version = ioctl(this.fd, Vfio.GET_API_VERSION, 0, `${PATH}: read the version`);
-      const type1 = ioctl(this.fd, Vfio.CHECK_EXTENSION, TYPE1V2, `${PATH}: look for type1v2`);
-      if (version !== API_VERSION || type1 === 0) {
+      const has = ioctl(this.fd, Vfio.CHECK_EXTENSION, type, `${PATH}: look for ${names[type]}`);
+      if (version !== API_VERSION || has === 0) {
         throw new DeviceError(
-          `${spec}: ${PATH} has version ${version} and ${type1 ? "a" : "no"} type1v2 IOMMU; version 0 with one is needed: modprobe vfio_iommu_type1`,
+          `${spec}: ${PATH} has version ${version} and ${has ? "a" : "no"} ${names[type]} IOMMU; version 0 with one is needed: ${type === TYPE1V2 ? "modprobe vfio_iommu_type1" : "a kernel with VFIO_NOIOMMU, whose mode is on"}`,
         );
       }
     } catch (error) {
@@ -51,9 +55,16 @@ export class Container implements Disposable {
     }
   }
 
+  /** Throws SystemError. */
+  add(group: Fd, node: string): void {
+    const fd = new DataView(new ArrayBuffer(4));
+    fd.setInt32(0, this.fd.number, true);
+    ioctl(group, Vfio.GROUP_SET_CONTAINER, fd, `${node}: put the group into a container`);
+  }
+
   /** The container must already have a group. Throws SystemError. */
   setIommu(): void {
-    ioctl(this.fd, Vfio.SET_IOMMU, TYPE1V2, `${PATH}: set the type1v2 IOMMU`);
+    ioctl(this.fd, Vfio.SET_IOMMU, this.#type, `${PATH}: set the ${names[this.#type]} IOMMU`);
   }
 
   /** `struct vfio_iommu_type1_info`: u32 argsz, flags, u64 page sizes, u32 first capability. Throws SystemError. */

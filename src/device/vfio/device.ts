@@ -14,24 +14,22 @@ import {
   type PciDevice,
   type Region,
 } from "../device.ts";
+import type { DmaMemories } from "../dma-memory.ts";
 import { lockFunction } from "../lock.ts";
 import { openRegion } from "../region.ts";
 import { Vfio } from "./abi.ts";
-import { MappedMemories } from "./dma.ts";
-import { type Group, openGroup } from "./group.ts";
+import type { openByGroup, VfioHandle } from "./handle.ts";
 import { hotReset } from "./hot-reset.ts";
 import { Irqs } from "./irqs.ts";
 import { findMsixTable } from "./msix-table.ts";
 import { mapRegion, readRegionInfo, regionTransfers } from "./regions.ts";
 
-/** Opens a function that vfio-pci drives. Throws DeviceError. */
-export function openVfio(pci: PciFunction, groupNumber: number, spec: string): PciDevice {
+/** Opens a function that vfio-pci drives: `open` is openByGroup or openByNode. Throws DeviceError. */
+export function openVfio(pci: PciFunction, open: typeof openByGroup, spec: string): PciDevice {
   using held = new DisposableStack();
   held.use(lockFunction(pci, spec));
-  const group = held.use(openGroup(groupNumber, pci.address, spec));
   try {
-    const fd = held.use(group.openDevice(pci.address));
-    const device = new VfioDevice(pci.address, spec, group, fd, held);
+    const device = new VfioDevice(pci.address, spec, open(pci, spec, held), held);
     device.enable();
     device.own(held.move());
     return device;
@@ -55,15 +53,16 @@ class VfioDevice implements PciDevice {
   readonly #address: string;
   readonly #fd: Fd;
   readonly #irqs: Irqs;
-  readonly #memories: MappedMemories;
+  readonly #memories: DmaMemories;
   #held: DisposableStack | undefined;
   readonly #canReset: boolean;
   #closed = false;
 
   /** Adds its mappings to `held`. Throws SystemError, VfioFormatError. */
-  constructor(address: string, spec: string, group: Group, fd: Fd, held: DisposableStack) {
+  constructor(address: string, spec: string, { fd, reachedBy, memories }: VfioHandle, held: DisposableStack) {
     this.spec = spec;
-    this.reachedBy = `VFIO, IOMMU group ${group.number}`;
+    this.reachedBy = reachedBy;
+    this.#memories = memories;
     this.#address = address;
     this.#fd = fd;
     // struct vfio_device_info: u32 argsz, flags, regions, interrupt indices.
@@ -72,7 +71,6 @@ class VfioDevice implements PciDevice {
     ioctl(fd, Vfio.DEVICE_GET_INFO, info, `${address}: read the device's information`);
     this.#canReset = (info.getUint32(4, true) & DeviceFlag.RESET) !== 0;
     this.#irqs = new Irqs(fd, info.getUint32(12, true));
-    this.#memories = new MappedMemories(group, spec);
 
     const config = readRegionInfo(fd, RegionIndex.CONFIG);
     const configTransfers = regionTransfers(fd, "configuration space", config.fileOffset, spec);

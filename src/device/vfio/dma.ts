@@ -1,11 +1,11 @@
-/** Memory of this process, pinned and mapped through the IOMMU for the devices of a group. */
+/** Memory of this process, pinned and mapped through the IOMMU. */
 import { existsSync, readFileSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
 import { alignmentOf, type Mapping, mapAnonymous, PAGE_SIZE } from "../../os/memory.ts";
 import { DeviceError, type DmaMemory, type DmaOptions } from "../device.ts";
-import { MappedDma } from "../dma-memory.ts";
-import type { Group } from "./group.ts";
+import { type DmaMemories, MappedDma } from "../dma-memory.ts";
 import { lockableBytes } from "./memlock.ts";
+import type { DmaSpace } from "./space.ts";
 
 const MIB = 2 ** 20;
 const HUGE_PAGES = [1024 * MIB, 2 * MIB];
@@ -23,13 +23,13 @@ function tooMuch({ message }: SystemError, sizeBytes: number): string {
     : `${message}: the kernel has no memory left for it`;
 }
 
-export class MappedMemories implements Disposable {
-  readonly #group: Group;
+export class MappedMemories implements DmaMemories {
+  readonly #space: DmaSpace;
   readonly #spec: string;
   readonly #live = new Set<MappedDma>();
 
-  constructor(group: Group, spec: string) {
-    this.#group = group;
+  constructor(space: DmaSpace, spec: string) {
+    this.#space = space;
     this.#spec = spec;
   }
 
@@ -52,19 +52,20 @@ export class MappedMemories implements Disposable {
   }
 
   #allocateIn(pageBytes: number, sizeBytes: number, addressBits: number | undefined): DmaMemory {
-    const { container, iova: addresses } = this.#group;
+    const space = this.#space;
+    const { addresses } = space;
     const memory = this.#memory(roundUp(sizeBytes, pageBytes), pageBytes);
     const take = (alignment: number) => addresses.allocate(memory.sizeBytes, alignment, addressBits);
     const iova = take(alignmentOf(memory.sizeBytes, pageBytes)) ?? take(pageBytes);
     try {
       if (iova === undefined) {
         const hex = (address: bigint) => `0x${address.toString(16)}`;
-        const ranges = container.info().ranges.map(({ first, last }) => `${hex(first)}-${hex(last)}`);
+        const ranges = space.ranges().map(({ first, last }) => `${hex(first)}-${hex(last)}`);
         throw this.#error(
           `no ${memory.sizeBytes} bytes of addresses${addressBits === undefined ? "" : ` below 2^${addressBits}`} are left; the IOMMU maps ${ranges.join(", ")}`,
         );
       }
-      container.map(memory, iova);
+      space.map(memory, iova);
     } catch (error) {
       memory[Symbol.dispose]();
       if (iova !== undefined) addresses.free(iova);
@@ -72,12 +73,12 @@ export class MappedMemories implements Disposable {
       throw this.#error(
         error.code === "ENOMEM"
           ? tooMuch(error, memory.sizeBytes)
-          : `${error.message}: ${this.#whyNot(error.code)}`,
+          : `${error.message}: ${space.whyNot(error.code)}`,
       );
     }
     const dma = new MappedDma(iova, memory, pageBytes, () => {
       this.#live.delete(dma);
-      container.unmap(iova, dma.sizeBytes);
+      space.unmap(iova, dma.sizeBytes);
       addresses.free(iova);
     });
     this.#live.add(dma);
@@ -107,14 +108,6 @@ export class MappedMemories implements Disposable {
         `${error.message}: there are not that many free pages of this size; echo ${enough} > ${pool}/nr_hugepages`,
       );
     }
-  }
-
-  #whyNot(code: string): string {
-    const { mappingsLeft } = this.#group.container.info();
-    if (code === "ENOSPC")
-      return `the container accepts only ${mappingsLeft ?? 0} more mappings; as root: echo N > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit, and open the device again`;
-    if (code === "EEXIST") return "these addresses are mapped already";
-    return "the IOMMU can't map it";
   }
 
   #error(text: string): DeviceError {

@@ -1,12 +1,14 @@
 /** A VFIO group in its own container, opened once per process and shared by the group's devices. */
 import { SystemError } from "../../os/errno.ts";
 import { Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
+import type { Mapping } from "../../os/memory.ts";
 import { judgeGroup } from "../../pci/bus/group.ts";
 import { DeviceError } from "../device.ts";
-import { IovaAllocator } from "../iova.ts";
+import { IovaAllocator, type IovaRange } from "../iova.ts";
 import { whoHolds } from "../lock.ts";
-import { GroupFlag, Vfio } from "./abi.ts";
+import { GroupFlag, TYPE1V2, Vfio } from "./abi.ts";
 import { Container } from "./container.ts";
+import type { DmaSpace } from "./space.ts";
 
 const open = new Map<number, Group>();
 
@@ -23,24 +25,21 @@ export function openGroup(number: number, address: string, spec: string): Group 
   return group;
 }
 
-export class Group implements Disposable {
+export class Group implements DmaSpace, Disposable {
   readonly number: number;
   readonly container: Container;
-  readonly iova: IovaAllocator;
+  readonly addresses: IovaAllocator;
   readonly fd: Fd;
   users = 0;
 
   constructor(number: number, address: string, spec: string) {
     this.number = number;
-    this.fd = openGroupFile(number, address, spec);
+    this.fd = openGroupNode(`/dev/vfio/${number}`, address, spec);
     let container: Container | undefined;
     try {
       this.#checkViable(spec);
-      container = new Container(spec);
-      const fd = new DataView(new ArrayBuffer(4));
-      fd.setInt32(0, container.fd.number, true);
-      const what = `/dev/vfio/${number}: put the group into a container`;
-      ioctl(this.fd, Vfio.GROUP_SET_CONTAINER, fd, what);
+      container = new Container(spec, TYPE1V2);
+      container.add(this.fd, `/dev/vfio/${number}`);
       try {
         container.setIommu();
       } catch (error) {
@@ -50,7 +49,7 @@ export class Group implements Disposable {
           { cause: error },
         );
       }
-      this.iova = new IovaAllocator(container.info().ranges);
+      this.addresses = new IovaAllocator(container.info().ranges);
       this.container = container;
     } catch (error) {
       container?.[Symbol.dispose]();
@@ -77,11 +76,27 @@ export class Group implements Disposable {
 
   /** The device's descriptor. Throws SystemError. */
   openDevice(address: string): Fd {
-    const name = new Uint8Array(new ArrayBuffer(address.length + 1));
-    new TextEncoder().encodeInto(address, name);
-    return new Fd(
-      ioctl(this.fd, Vfio.GROUP_GET_DEVICE_FD, name, `/dev/vfio/${this.number}: open ${address}`),
-    );
+    return openGroupDevice(this.fd, `/dev/vfio/${this.number}`, address);
+  }
+
+  ranges(): readonly IovaRange[] {
+    return this.container.info().ranges;
+  }
+
+  map(mapping: Mapping, iova: number): void {
+    this.container.map(mapping, iova);
+  }
+
+  unmap(iova: number, sizeBytes: number): void {
+    this.container.unmap(iova, sizeBytes);
+  }
+
+  whyNot(code: string): string {
+    const { mappingsLeft } = this.container.info();
+    if (code === "ENOSPC")
+      return `the container accepts only ${mappingsLeft ?? 0} more mappings; as root: echo N > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit, and open the device again`;
+    if (code === "EEXIST") return "these addresses are mapped already";
+    return "the IOMMU can't map it";
   }
 
   /** Removes one user; the last one closes the group. */
@@ -93,8 +108,15 @@ export class Group implements Disposable {
   }
 }
 
-function openGroupFile(number: number, address: string, spec: string): Fd {
-  const path = `/dev/vfio/${number}`;
+/** The device's descriptor. Throws SystemError. */
+export function openGroupDevice(group: Fd, node: string, address: string): Fd {
+  const name = new Uint8Array(new ArrayBuffer(address.length + 1));
+  new TextEncoder().encodeInto(address, name);
+  return new Fd(ioctl(group, Vfio.GROUP_GET_DEVICE_FD, name, `${node}: open ${address}`));
+}
+
+/** Throws DeviceError. */
+export function openGroupNode(path: string, address: string, spec: string): Fd {
   try {
     return openFile(path, O_RDWR);
   } catch (error) {

@@ -8,8 +8,12 @@ import { openGroups } from "./group.ts";
 
 /** `struct vfio_pci_hot_reset_info` without its devices: u32 argsz, flags, count. */
 const INFO_BYTES = 12;
-/** `struct vfio_pci_dependent_device`: u32 group, u16 segment, u8 bus, u8 device and function. */
+/** `struct vfio_pci_dependent_device`: u32 group or, with iommufd, device id, u16 segment, u8 bus, u8 device and function. */
 const DEPENDENT_BYTES = 8;
+/** VFIO_PCI_HOT_RESET_FLAG_DEV_ID: the ids are iommufd's. */
+const BY_DEVICE_ID = 1;
+/** VFIO_PCI_DEVID_NOT_OWNED: this process's iommufd does not have it. */
+const NOT_OWNED = 0xffff_ffff;
 
 /**
  * Throws DeviceError if no slot or bus reset is possible, or if it would reset a device of a group that this
@@ -17,16 +21,19 @@ const DEPENDENT_BYTES = 8;
  */
 export function hotReset(device: Fd, spec: string): void {
   const groups = openGroups();
-  const all = dependents(device, spec);
-  const others = all.filter((dependent) => !groups.has(dependent.group));
+  const { byDeviceId, all } = dependents(device, spec);
+  const isOurs = ({ id }: Dependent) => (byDeviceId ? id !== NOT_OWNED : groups.has(id));
+  const others = all.filter((dependent) => !isOurs(dependent));
   if (others.length > 0) {
-    const list = others.map(({ address, group }) => `${address} (group ${group})`).join(", ");
+    const list = others
+      .map(({ address, id }) => (byDeviceId ? address : `${address} (group ${id})`))
+      .join(", ");
     throw new DeviceError(
       `${spec}: it can't be reset alone, and a reset of its bus would also reset ${list}, which this process has not opened`,
     );
   }
-  // struct vfio_pci_hot_reset: u32 argsz, flags, count; i32 group descriptors.
-  const affected = [...new Set(all.map(({ group }) => group))];
+  // struct vfio_pci_hot_reset: u32 argsz, flags, count; i32 group descriptors. Without any, iommufd says whose they are.
+  const affected = byDeviceId ? [] : [...new Set(all.map(({ id }) => id))];
   const request = new DataView(new ArrayBuffer(12 + 4 * affected.length));
   request.setUint32(0, request.byteLength, true);
   request.setUint32(8, affected.length, true);
@@ -35,7 +42,12 @@ export function hotReset(device: Fd, spec: string): void {
   ioctl(device, Vfio.DEVICE_PCI_HOT_RESET, request, "reset the device's bus");
 }
 
-function dependents(device: Fd, spec: string): { address: string; group: number }[] {
+interface Dependent {
+  readonly address: string;
+  readonly id: number;
+}
+
+function dependents(device: Fd, spec: string): { byDeviceId: boolean; all: Dependent[] } {
   const info = new DataView(new ArrayBuffer(INFO_BYTES + MAX_DEPENDENTS * DEPENDENT_BYTES));
   info.setUint32(0, info.byteLength, true);
   try {
@@ -50,7 +62,7 @@ function dependents(device: Fd, spec: string): { address: string; group: number 
   }
   const count = Math.min(info.getUint32(8, true), MAX_DEPENDENTS);
   const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
-  return Array.from({ length: count }, (_, i) => {
+  const all = Array.from({ length: count }, (_, i) => {
     const at = INFO_BYTES + i * DEPENDENT_BYTES;
     const [segment, bus, devfn] = [
       info.getUint16(at + 4, true),
@@ -58,6 +70,7 @@ function dependents(device: Fd, spec: string): { address: string; group: number 
       info.getUint8(at + 7),
     ];
     const address = `${hex(segment, 4)}:${hex(bus, 2)}:${hex(devfn >> 3, 2)}.${devfn & 7}`;
-    return { address, group: info.getUint32(at, true) };
+    return { address, id: info.getUint32(at, true) };
   });
+  return { byDeviceId: (info.getUint32(4, true) & BY_DEVICE_ID) !== 0, all };
 }

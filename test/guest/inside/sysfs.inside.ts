@@ -85,7 +85,7 @@ test("what only VFIO can do is refused with the reason", () => {
     `vfio:${address}: VFIO can't be used: ${NO_IOMMU}; bun run doctor.ts shows which`,
   );
   expect(messageOf(() => device.allocateDma(4096))).toBe(
-    `${address}: DMA is not available through sysfs, where no IOMMU limits what the device can reach; use the memory in its BARs, or turn the IOMMU on and use VFIO; bun run doctor.ts shows how`,
+    `${address}: DMA is not available through sysfs, where no IOMMU limits what the device can reach; use the memory in its BARs, turn the IOMMU on and use VFIO, or, with a device that you trust with all memory, open ${address}?dma=physical; bun run doctor.ts shows how`,
   );
   expect(messageOf(() => device.enableInterrupts("msi", 1))).toBe(
     `${address}: 1 msi interrupts are not available: sysfs has INTx only (one vector, with uio_pci_generic); the others need VFIO, which was not used because ${NO_IOMMU}; bun run doctor.ts shows which`,

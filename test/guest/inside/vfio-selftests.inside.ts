@@ -121,12 +121,12 @@ describe.each(["edu", "nvme"] as const)("%s", (kind) => {
     ["1 GiB pages", GIB],
   ])("dma_map_unmap: %s are mapped and unmapped whole", (_, pageBytes) => {
     using memory = mapAnonymous(pageBytes, pageBytes);
-    const iova = group.iova.allocate(pageBytes, pageBytes)!;
+    const iova = group.addresses.allocate(pageBytes, pageBytes)!;
     expect(iova % pageBytes).toBe(0);
     group.container.map(memory, iova);
     expect(group.container.unmap(iova, pageBytes)).toBe(pageBytes);
     expect(group.container.unmap(iova, pageBytes)).toBe(0);
-    group.iova.free(iova);
+    group.addresses.free(iova);
   });
 
   describe("at the last address that the IOMMU translates", () => {

@@ -1,0 +1,104 @@
+/** The two ways in which VFIO hands a function to a process: by its group, and by a node of its own with iommufd. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { SystemError } from "../../os/errno.ts";
+import { type Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
+import { listFolder } from "../../pci/bus/attribute.ts";
+import type { PciFunction } from "../../pci/bus/functions.ts";
+import { groupNode } from "../../pci/bus/group.ts";
+import { DeviceError } from "../device.ts";
+import type { DmaMemories } from "../dma-memory.ts";
+import { whoHolds } from "../lock.ts";
+import { PhysicalMemories } from "../physical/memories.ts";
+import { NOIOMMU, Vfio } from "./abi.ts";
+import { Container } from "./container.ts";
+import { MappedMemories } from "./dma.ts";
+import { openGroup, openGroupDevice, openGroupNode } from "./group.ts";
+import { openIoas } from "./iommufd.ts";
+
+/** A function that VFIO gave to this process. */
+export interface VfioHandle {
+  readonly fd: Fd;
+  readonly reachedBy: string;
+  readonly memories: DmaMemories;
+}
+
+/** The function's own node, where the kernel has one (VFIO_DEVICE_CDEV): /dev/vfio/devices/vfioN. */
+export function deviceNode({ path }: Pick<PciFunction, "path">): string | undefined {
+  const [name] = listFolder(join(path, "vfio-dev"));
+  const node = `/dev/vfio/devices/${name}`;
+  return name !== undefined && existsSync(node) ? node : undefined;
+}
+
+/** Whether a function can be had by its node alone: the kernel has no groups (VFIO_GROUP), or this container lacks its group's. */
+export function isByNodeOnly(pci: PciFunction): boolean {
+  return (
+    pci.iommuGroup !== undefined && !existsSync(groupNode(pci.iommuGroup)) && deviceNode(pci) !== undefined
+  );
+}
+
+/** By its group, which has a container with a type 1 IOMMU. Adds what it opens to `held`. Throws DeviceError, SystemError. */
+export function openByGroup(
+  { address, iommuGroup }: PciFunction,
+  spec: string,
+  held: DisposableStack,
+): VfioHandle {
+  const group = held.use(openGroup(iommuGroup!.number, address, spec));
+  const fd = held.use(group.openDevice(address));
+  return { fd, reachedBy: `VFIO, IOMMU group ${group.number}`, memories: new MappedMemories(group, spec) };
+}
+
+/**
+ * By its group in noiommu mode, whose memory has physical addresses. The kernel turns bus mastering off when the descriptor is closed.
+ * Adds what it opens to `held`. Throws DeviceError, SystemError.
+ */
+export function openWithoutIommu(
+  { address, iommuGroup }: PciFunction,
+  spec: string,
+  held: DisposableStack,
+): VfioHandle {
+  const node = groupNode(iommuGroup!);
+  const memories = held.use(new PhysicalMemories(spec));
+  const group = held.use(openGroupNode(node, address, spec));
+  const container = held.use(new Container(spec, NOIOMMU));
+  container.add(group, node);
+  container.setIommu();
+  const fd = held.use(openGroupDevice(group, node, address));
+  return { fd, reachedBy: `VFIO in noiommu mode, ${node}, DMA by physical addresses`, memories };
+}
+
+/** By its node and iommufd. Adds what it opens to `held`. Throws DeviceError, SystemError. */
+export function openByNode(pci: PciFunction, spec: string, held: DisposableStack): VfioHandle {
+  const node = deviceNode(pci);
+  if (node === undefined)
+    throw new DeviceError(
+      `${spec}: iommufd can't be used: ${pci.address} has no node in /dev/vfio/devices: the kernel was built without VFIO_DEVICE_CDEV, or, in a container, the node was not passed in; open it as ${pci.address}, by its group`,
+    );
+  const ioas = held.use(openIoas(pci.iommuGroup!.number, spec));
+  const fd = held.use(openNode(node, spec));
+  // struct vfio_device_bind_iommufd: u32 argsz, flags, i32 iommufd, u32 device id.
+  const bind = new DataView(new ArrayBuffer(16));
+  bind.setUint32(0, 16, true);
+  bind.setInt32(8, ioas.fdNumber, true);
+  ioctl(fd, Vfio.DEVICE_BIND_IOMMUFD, bind, `${node}: bind it to iommufd`);
+  // struct vfio_device_attach_iommufd_pt: u32 argsz, flags, id of the address space.
+  const attach = new DataView(new ArrayBuffer(12));
+  attach.setUint32(0, 12, true);
+  attach.setUint32(8, ioas.id, true);
+  ioctl(fd, Vfio.DEVICE_ATTACH_IOMMUFD_PT, attach, `${node}: attach it to an address space`);
+  return { fd, reachedBy: `VFIO, iommufd, ${node}`, memories: new MappedMemories(ioas, spec) };
+}
+
+function openNode(node: string, spec: string): Fd {
+  try {
+    return openFile(node, O_RDWR);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const why = {
+      EACCES: `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${node}`,
+      EPERM: "the kernel refuses it; run as root",
+      EBUSY: `it is in use by ${whoHolds(node)}; end that first`,
+    }[error.code];
+    throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, { cause: error });
+  }
+}
