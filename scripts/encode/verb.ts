@@ -14,7 +14,7 @@ import { clock, openProgress } from "../cli/progress.ts";
 import { runVerb } from "../cli/usage.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { codecTable, printCodecs } from "./codecs.ts";
-import { chooseDevice, windowHint } from "./device.ts";
+import { chooseDevice, dmaNotes, windowHint } from "./device.ts";
 import { notesOn, toldOf } from "./notes.ts";
 import { formatNames, inputOptions, readOptions } from "./options.ts";
 import { Interrupted, Outcome } from "./outcome.ts";
@@ -63,6 +63,12 @@ const verbArgs = {
     type: "enum",
     options: ["dma", "window"],
     description: "How frames reach the device (default: dma if there is an IOMMU, else window)",
+  },
+  dma: {
+    type: "enum",
+    options: ["physical"],
+    description:
+      "DMA without an IOMMU, through uio_pci_generic: the device can then write to any memory of the machine",
   },
   "in-flight": {
     type: "string",
@@ -222,7 +228,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
     throw new UsageError(
       `--${described} describes an input, and none is given: name the file, or - for standard input`,
     );
-  const { spec, why } = chooseDevice(args.device, args.codec);
+  const { spec, why } = chooseDevice(args.device, args.codec, args.dma as "physical" | undefined);
   outcome.device = spec;
 
   outcome.exitCode = ExitCode.INPUT;
@@ -260,7 +266,7 @@ async function encode(args: ParsedArgs<typeof verbArgs>, outcome: Outcome): Prom
       signal: interrupted,
       onStart: ({ codec, path: taken }) => {
         const way = path === undefined && taken === "window" ? windowHint(spec) : "";
-        outcome.notes = notesOn(source, config, codec, input ?? "", isIn);
+        outcome.notes = [...dmaNotes(spec), ...notesOn(source, config, codec, input ?? "", isIn)];
         outcome.inform([...(why ? [`${why} (${codec}${way})`] : []), ...outcome.notes]);
       },
       onProgress: (report) => progress.update(() => progressLine(report, source, { frames, skip }, startMs)),

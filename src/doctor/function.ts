@@ -64,7 +64,7 @@ function driver(facts: FunctionFacts): Finding {
     return finding(check, "not applicable", `a bridge, with ${name ?? "no driver"}`);
   if (isVfioDriver(name)) return finding(check, "ok", `${name}`);
   if (name === "uio_pci_generic") {
-    const text = "uio_pci_generic: legacy interrupts only, and nothing protects memory from its DMA";
+    const text = `uio_pci_generic: legacy interrupts only; DMA if it is opened as ${facts.function.address}?dma=physical, and nothing protects memory from it`;
     return facts.beyondVfio
       ? finding(check, "ok", text)
       : finding(check, "warning", text, ...bindCommand(facts));

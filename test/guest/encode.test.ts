@@ -128,18 +128,27 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   );
 
   test(
-    "through sysfs alone, with no IOMMU, no VFIO and no interrupt, the window is taken and the bytes are the host's",
+    "through sysfs alone, with no IOMMU, no VFIO and no interrupt, the window is taken, or DMA by physical addresses, and the bytes are the host's",
     async () => {
       const { text, file } = await inGuest(
         { arch, iommu: false },
-        [encode("small", "small.ivf"), encode("large", "large.ivf").replace(" --json", "")],
-        ["small.ivf", "large.ivf"],
+        [
+          encode("small", "small.ivf"),
+          encode("large", "large.ivf").replace(" --json", ""),
+          "bun run bind.ts 00:01.0 --driver uio_pci_generic",
+          encode("large", "physical.ivf", "--dma physical").replace(" --json", ""),
+        ],
+        ["small.ivf", "large.ivf", "physical.ivf"],
       );
       expect(file("small.ivf").equals(readFileSync(join(folder, "host-small.ivf")))).toBe(true);
       expect(file("large.ivf").equals(readFileSync(join(folder, "host-large.ivf")))).toBe(true);
       expect(text).toContain('"path":"window"');
       expect(text).toMatch(
-        /found a card, 0000:00:01\.0; using it \(libvpx [\d.]+, frames through its window\)/,
+        /found a card, 0000:00:01\.0; using it \(libvpx [\d.]+, frames through its window; with a device that you trust with all memory, --dma physical works without an IOMMU\)/,
+      );
+      expect(file("physical.ivf").equals(readFileSync(join(folder, "host-large.ivf")))).toBe(true);
+      expect(text).toMatch(
+        /using it \(libvpx [\d.]+\)\n.*DMA by physical addresses: the device can write to any memory of this machine/,
       );
     },
     TIMEOUT_MS,
