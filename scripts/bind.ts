@@ -38,6 +38,12 @@ Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
       default: false,
       description: "Also bind the rest of its IOMMU group",
     },
+    noiommu: {
+      type: "boolean",
+      default: false,
+      description:
+        "By VFIO without an IOMMU: the device can then write to any memory of the machine; release.ts takes it back",
+    },
     force: { type: "boolean", default: false, description: "Bind even if the function is in use" },
     "dry-run": { type: "boolean", default: false, description: "Show what would happen; change nothing" },
     json: jsonArg,
@@ -45,11 +51,11 @@ Exit codes: 0 bound, 1 not bound (with --dry-run: would not be), 2 usage.`,
   run: ({ args }) =>
     endWith(async () => {
       const address = functionAddress(args.address);
-      const { driver, group, force } = args;
+      const { driver, group, force, noiommu } = args;
       const dryRun = args["dry-run"];
       const plan = dryRun
-        ? planBind(address, driver, { group })
-        : await bind(address, driver, { group, force });
+        ? planBind(address, driver, { group, noiommu })
+        : await bind(address, driver, { group, force, noiommu });
       const refused = dryRun && plan.uses.length > 0 && !force;
       if (args.json) {
         const { changes, uses, members } = plan;

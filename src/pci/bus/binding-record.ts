@@ -14,6 +14,8 @@ const FOLDER = "/run/vfiokit/bindings";
 export interface BindingRecord extends DriverState {
   /** The driver that `bind` gave the function to; null for none. See {@link isCurrent}. */
   readonly boundTo: string | null;
+  /** Whether `bind` turned VFIO's noiommu mode on for it, which `release` turns off. */
+  readonly noiommu?: boolean;
 }
 
 /**
@@ -85,11 +87,11 @@ function parse(text: string): BindingRecord | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { driver, driverOverride, boundTo } = value as Record<string, unknown>;
+  const { driver, driverOverride, boundTo, noiommu } = value as Record<string, unknown>;
   const isName = (name: unknown): name is string | null =>
     name === null || (typeof name === "string" && /^[\w-]+$/.test(name));
   return isName(driver) && isName(driverOverride) && isName(boundTo)
-    ? { driver, driverOverride, boundTo }
+    ? { driver, driverOverride, boundTo, noiommu: noiommu === true }
     : undefined;
 }
 

@@ -9,10 +9,10 @@ import {
   writeRecord,
 } from "./binding-record.ts";
 import { BusError } from "./bus-error.ts";
-import { listAddresses, readFunction } from "./functions.ts";
+import { listAddresses, type PciFunction, readFunction } from "./functions.ts";
 import { type GroupMember, isForUserSpace, isVfioDriver, judgeGroup } from "./group.ts";
 import { findUses, findUsesBehind } from "./in-use.ts";
-import { isBeyondVfio } from "./iommu.ts";
+import { isBeyondVfio, listIommus, noiommuMode, setNoiommuMode } from "./iommu.ts";
 import {
   attach,
   type DriverState,
@@ -35,6 +35,11 @@ export interface BindOptions {
   readonly group?: boolean;
   /** Even if it is in use. */
   readonly force?: boolean;
+  /**
+   * By VFIO without an IOMMU: the device can then write to any memory of the machine, and the kernel is tainted once it is opened.
+   * Turns VFIO's noiommu mode on, until `release`.
+   */
+  readonly noiommu?: boolean;
 }
 
 /** A change of one function's driver, made or planned. */
@@ -58,14 +63,15 @@ export interface BindPlan {
 export function planBind(
   address: string,
   driver = DEFAULT_DRIVER,
-  { group = false }: Pick<BindOptions, "group"> = {},
+  { group = false, noiommu = false }: Pick<BindOptions, "group" | "noiommu"> = {},
 ): BindPlan {
   const of = readFunction(address);
   if (of.isBridge)
     throw new BusError(
       `${of.address} is a bridge, which ${driver} does not support: bind the functions behind it; the bridge may stay in their group as it is`,
     );
-  if (isVfioDriver(driver) && isBeyondVfio(of))
+  if (noiommu) checkNoiommu(of, driver);
+  else if (isVfioDriver(driver) && isBeyondVfio(of))
     throw new BusError(
       `${of.address} can't be bound to ${driver}: it is in no IOMMU group, because the IOMMU is off or absent`,
       {
@@ -96,6 +102,23 @@ export function planBind(
   };
 }
 
+/** Throws BusError if VFIO can't have the function without an IOMMU. */
+function checkNoiommu({ address, iommuGroup }: PciFunction, driver: string): void {
+  const refused = (why: string) => new BusError(`${address} can't be bound in noiommu mode: ${why}`);
+  if (!isVfioDriver(driver)) throw refused(`that is a mode of VFIO, not of ${driver}`);
+  if (listIommus().length > 0 || (iommuGroup && !iommuGroup.noiommu))
+    throw refused("this machine has an IOMMU, so VFIO works without that mode");
+  if (noiommuMode() === undefined)
+    throw new BusError(
+      `${address} can't be bound in noiommu mode: this kernel was built without it (CONFIG_VFIO_NOIOMMU), or vfio is not loaded: modprobe vfio-pci`,
+      {
+        remedies: [
+          { verb: "bind", args: [address, "--driver", "uio_pci_generic"], does: "works without it" },
+        ],
+      },
+    );
+}
+
 /**
  * Binds a function to a driver for user space and records the driver it had. On failure it puts everything
  * back. Returns what it did, and the group afterwards. Throws BusError: without root, without the driver, if
@@ -114,7 +137,10 @@ export async function bind(
   for (const { address } of plan.changes)
     requireRights(readFunction(address), "driver_override", `bind ${address}`);
   const done: { address: string; had: DriverState; record: BindingRecord | undefined }[] = [];
+  const turnsOn = options.noiommu === true && noiommuMode() === false;
+  const noiommu = turnsOn || (options.noiommu === true && isNoiommuOurs());
   try {
+    if (turnsOn) setNoiommuMode(true);
     for (const change of plan.changes) {
       const of = readFunction(change.address);
       const record = readRecord(of.address);
@@ -125,24 +151,31 @@ export async function bind(
         driver: origin.driver,
         driverOverride: origin.driverOverride,
         boundTo: change.to,
+        noiommu,
       });
       done.push({ address: of.address, had, record });
       if (change.to === null) await unbind(of.address);
       else await attach(of.address, change.to);
     }
   } catch (error) {
-    throw await undo(done, error);
+    const failure = await undo(done, error);
+    if (turnsOn) setNoiommuMode(false);
+    throw failure;
   }
   const { iommuGroup } = readFunction(address);
   return { ...plan, members: iommuGroup ? judgeGroup(iommuGroup) : [] };
 }
 
+/** Whether {@link bind} turned noiommu mode on, and a function needs it still. */
+const isNoiommuOurs = () => recordedAddresses().some((address) => readRecord(address)?.noiommu === true);
+
 /** The command line that does this by force. */
-function forcedWords(address: string, driver: string, { group }: BindOptions): string[] {
+function forcedWords(address: string, driver: string, { group, noiommu }: BindOptions): string[] {
   return [
     address,
     ...(driver === DEFAULT_DRIVER ? [] : ["--driver", driver]),
     ...(group ? ["--group"] : []),
+    ...(noiommu ? ["--noiommu"] : []),
     "--force",
   ];
 }
@@ -200,6 +233,7 @@ export async function release(
     if (readFunction(of.address).driver === undefined) probe(of.address);
   }
   removeRecord(of.address);
+  if (record?.noiommu && !isNoiommuOurs()) setNoiommuMode(false);
   return { address: of.address, from, to: readFunction(of.address).driver ?? null };
 }
 

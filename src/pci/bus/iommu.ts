@@ -1,5 +1,5 @@
 /** Whether the kernel drives an IOMMU on this machine, and whether VFIO works without one. */
-import { listFolder, readAttribute } from "./attribute.ts";
+import { listFolder, readAttribute, writeAttribute } from "./attribute.ts";
 import type { PciFunction } from "./functions.ts";
 
 /**
@@ -10,9 +10,16 @@ export function listIommus(): string[] {
   return listFolder("/sys/class/iommu").sort();
 }
 
+const NOIOMMU_MODE = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+
+/** Turns VFIO's noiommu mode on or off, for functions that are bound afterwards. Throws BusError. */
+export function setNoiommuMode(on: boolean): void {
+  writeAttribute(NOIOMMU_MODE, on ? "Y" : "N", `turn VFIO's noiommu mode ${on ? "on" : "off"}`);
+}
+
 /** Whether VFIO's noiommu mode is on; undefined if the kernel lacks it or VFIO is not loaded. */
 export function noiommuMode(): boolean | undefined {
-  const mode = readAttribute("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+  const mode = readAttribute(NOIOMMU_MODE);
   return mode === undefined ? undefined : mode === "Y";
 }
 
