@@ -63,13 +63,13 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   );
 
   test(
-    "with an IOMMU: list, bind, release, rescan, enable and doctor, 50 times over, and nothing is left; virtual functions, lockdown",
+    "with an IOMMU: list, bind, release, rescan, enable, config and doctor, 50 times over, and nothing is left; virtual functions, lockdown",
     () =>
       runInside(
         { arch, devices: ["edu", "nvme", "e1000e", "igb", ...PAIR] },
-        38,
+        49,
         "true",
-        ...["bus", "bus-dependents", "bus-lockdown"],
+        ...["bus", "bus-config", "bus-dependents", "bus-lockdown"],
       ),
     TIMEOUT_MS,
   );
