@@ -38,6 +38,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   peek: { about: "Read registers, once and with the exact width", run: () => import("../peek.ts") },
   poke: { about: "Write registers, once and with the exact width", run: () => import("../poke.ts") },
+  config: { about: "Read and write configuration space by name", run: () => import("../config.ts") },
   irq: { about: "Wait for interrupts, count them, measure latency", run: () => import("../irq.ts") },
   reset: { about: "Reset a device", run: () => import("../reset.ts") },
   model: {

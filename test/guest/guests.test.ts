@@ -79,6 +79,12 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   );
 
   test(
+    "with an IOMMU: config on a bridge, with the kernel's drivers, through VFIO, and without privileges",
+    () => runInside({ arch, devices: ["edu", "e1000e", ...PAIR] }, 11, "true", "config"),
+    TIMEOUT_MS,
+  );
+
+  test(
     "without one: the story through sysfs, INTx through uio_pci_generic",
     () => runInside({ arch, iommu: false, devices: ["edu", ...CARDS] }, 13, "true", "sysfs", "bus-no-iommu"),
     TIMEOUT_MS,

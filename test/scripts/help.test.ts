@@ -45,6 +45,7 @@ describe("--help", () => {
     ["encode.ts", "[OPTIONS] --output OUT [INPUT]"],
     ["peek.ts", "[OPTIONS] <SPEC> <PLACE>"],
     ["poke.ts", "[OPTIONS] <SPEC> <PLACE> [VALUES...]"],
+    ["config.ts", "[OPTIONS] <SPEC> [OPERATIONS...]"],
     ["regs.ts", "[OPTIONS] <SPEC> [NAMES...]"],
     ["registers.ts", "[OPTIONS] <FILE>"],
     ["irq.ts", "[OPTIONS] <SPEC>"],

@@ -167,11 +167,6 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
   const pin = scope.read(Config.INTERRUPT_PIN, 1);
   const rom = decodeRom(scope, known[6]);
   const cardBus = headerType === 2;
-  const tables = [
-    command,
-    status,
-    ...(headerType === 1 ? [secondaryStatus, bridgeControl] : cardBus ? cardBusRegisters : []),
-  ];
   // A CardBus bridge has it beyond the 64 bytes that anyone may read.
   const subsystemAt = cardBus ? CardBusConfig.SUBSYSTEM_VENDOR_ID : Config.SUBSYSTEM_VENDOR_ID;
   return {
@@ -186,7 +181,7 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
     classCode: scope.bits(Config.REVISION, 8, 31),
     headerType,
     multiFunction: scope.bits(Config.CACHE_LINE_SIZE, 23) === 1,
-    registers: tables.flatMap((table) => decodeRegister(table, scope) ?? []),
+    registers: headerLayouts(headerType).flatMap((table) => decodeRegister(table, scope) ?? []),
     cacheLineBytes: scope.read(Config.CACHE_LINE_SIZE, 1) * 4,
     latencyTimer: scope.read(Config.LATENCY_TIMER, 1),
     ...(bist & 0x80 && { bist: { running: (bist & 0x40) !== 0, code: bist & 0xf } }),
@@ -206,6 +201,12 @@ export function decodeHeader(bytes: Uint8Array, known: readonly KnownRegion[] = 
 export function silentHeader(bytes: Uint8Array): DecodedHeader {
   const { bist: _, ...header } = decodeHeader(bytes);
   return { ...header, registers: [], interruptPin: null };
+}
+
+/** Registers of a header of this type whose fields are known. */
+export function headerLayouts(headerType: number): readonly RegisterLayout[] {
+  if (headerType === 1) return [command, status, secondaryStatus, bridgeControl];
+  return headerType === 2 ? [command, status, ...cardBusRegisters] : [command, status];
 }
 
 const PINS = ["", "A", "B", "C", "D"];

@@ -1,7 +1,10 @@
 /** What the documents show at a root prompt is what the commands print in this guest. */
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+
+/** A document has many commands, and each starts Bun in an emulated machine. */
+setDefaultTimeout(240_000);
 
 const root = join(import.meta.dir, "../../..");
 const work = join(root, "work");

@@ -38,6 +38,26 @@ export interface DecodedCapability {
   readonly lines: readonly string[];
 }
 
+/** The name for programs. */
+export function nameOf({ name, title }: CapabilityLayout): string {
+  return name ?? title.replace(/(:| <\?>| \[\w+\])$/, "");
+}
+
+function partsOf({ heading, registers = [] }: CapabilityLayout, scope: Scope) {
+  return {
+    heading: typeof heading === "function" ? heading(scope) : heading,
+    below: typeof registers === "function" ? registers(scope) : registers,
+  };
+}
+
+/** The registers that a capability has in this function. Reads only what decides that. */
+export function registersOf(layout: CapabilityLayout, scope: Scope): RegisterLayout[] {
+  const { heading, below } = partsOf(layout, scope);
+  return [...(heading ? [heading] : []), ...below].filter(
+    ({ offset, sizeBytes, when }) => scope.has(offset, sizeBytes) && when?.(scope) !== false,
+  );
+}
+
 /** Decodes a capability's registers; gives their structured form, the title's line and the lines below. */
 export function decodeLayout(
   layout: CapabilityLayout,
@@ -45,7 +65,7 @@ export function decodeLayout(
 ): { readonly registers: DecodedRegister[]; readonly lines: string[] } {
   const registers: DecodedRegister[] = [];
   const lines = [layout.title];
-  const heading = typeof layout.heading === "function" ? layout.heading(scope) : layout.heading;
+  const { heading, below } = partsOf(layout, scope);
   const headed = heading && decodeRegister(heading, scope);
   if (headed) {
     registers.push(headed);
@@ -54,7 +74,6 @@ export function decodeLayout(
     lines.push(...rest.map((line) => `\t\t${line}`));
   }
   lines.push(...(layout.notes?.(scope) ?? []).map((note) => `\t${note}`));
-  const below = typeof layout.registers === "function" ? layout.registers(scope) : (layout.registers ?? []);
   for (const register of below) {
     const decoded = decodeRegister(register, scope);
     if (!decoded) continue;

@@ -1,3 +1,9 @@
+/** Bytes of configuration space: an array of them, or a device that is read on demand. */
+export interface Octets {
+  readonly byteLength: number;
+  at(offset: number): number | undefined;
+}
+
 /**
  * Configuration space as one capability sees it. The bytes are untrusted: reads beyond them give zeros, and a
  * caller that must know checks `has` first. All registers are little-endian.
@@ -24,10 +30,10 @@ export interface Scope {
 /** Facts from a function's header and earlier capabilities, for later ones. */
 export type ScopeFacts = Pick<Scope, "vendor" | "device" | "headerType" | "portType" | "hasMemoryBar">;
 
-export function scopeAt(bytes: Uint8Array, base: number, facts: ScopeFacts): Scope {
+export function scopeAt(bytes: Octets, base: number, facts: ScopeFacts): Scope {
   const has = (offset: number, sizeBytes: number) =>
     offset >= 0 && base + offset + sizeBytes <= bytes.byteLength;
-  const byte = (offset: number) => (has(offset, 1) ? bytes[base + offset]! : 0);
+  const byte = (offset: number) => (has(offset, 1) ? bytes.at(base + offset)! : 0);
   const read = (offset: number, sizeBytes: 1 | 2 | 4) => {
     let value = 0;
     for (let i = sizeBytes - 1; i >= 0; i--) value = value * 256 + byte(offset + i);

@@ -4,8 +4,8 @@
  */
 import { CapabilityId } from "../../config-offsets.ts";
 import type { CapabilityLayout, CapabilityTable, DecodedCapability } from "./capability.ts";
-import { decodeLayout } from "./capability.ts";
-import { type ScopeFacts, scopeAt } from "./scope.ts";
+import { decodeLayout, nameOf } from "./capability.ts";
+import { type Octets, type ScopeFacts, scopeAt } from "./scope.ts";
 import { extendedCapabilities, standardCapabilities } from "./table.ts";
 
 const HEADER_BYTES = 0x40;
@@ -13,18 +13,21 @@ const STANDARD_BYTES = 0x100;
 /** Most bytes shown of a capability. */
 const SHOWN_BYTES = 256;
 
-interface ListEntry {
+/** A capability in one of the lists. */
+export interface ListEntry {
   readonly offset: number;
   readonly id: number;
+  /** Only an extended capability has one. */
   readonly version?: number;
+  /** Why the list ends here, if it is broken. */
   readonly problem?: string;
 }
 
 /** The list that the byte at `pointer` starts. */
-function standardList(bytes: Uint8Array, pointer: number): ListEntry[] {
+function standardList(bytes: Octets, pointer: number): ListEntry[] {
   const entries: ListEntry[] = [];
   // The low two bits are reserved.
-  let offset = bytes[pointer]! & ~3;
+  let offset = bytes.at(pointer)! & ~3;
   while (offset !== 0) {
     if (offset < HEADER_BYTES) {
       entries.push({ offset, id: 0, problem: "points into the header" });
@@ -34,22 +37,22 @@ function standardList(bytes: Uint8Array, pointer: number): ListEntry[] {
       entries.push({ offset, id: 0, problem: "not readable" });
       break;
     }
-    const id = bytes[offset]!;
+    const id = bytes.at(offset)!;
     const looped = entries.some((entry) => entry.offset === offset);
     if (looped || id === 0xff) {
       entries.push({ offset, id, problem: looped ? "chain looped" : "chain broken" });
       break;
     }
     entries.push({ offset, id });
-    offset = bytes[offset + 1]! & ~3;
+    offset = bytes.at(offset + 1)! & ~3;
   }
   return entries;
 }
 
 /** The list that starts at 0x100; empty if zeros or ones are there. */
-function extendedList(bytes: Uint8Array): ListEntry[] {
+function extendedList(bytes: Octets): ListEntry[] {
   const entries: ListEntry[] = [];
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const octet = (at: number) => bytes.at(at)!;
   let offset = STANDARD_BYTES;
   while (offset !== 0) {
     if (offset < STANDARD_BYTES) {
@@ -57,17 +60,28 @@ function extendedList(bytes: Uint8Array): ListEntry[] {
       break;
     }
     if (offset + 4 > bytes.byteLength) break;
-    const header = view.getUint32(offset, true);
-    if (header === 0 || header === 0xffff_ffff) break;
-    const entry = { offset, id: header & 0xffff, version: (header >>> 16) & 0xf };
+    const id = octet(offset) | (octet(offset + 1) << 8);
+    const upper = octet(offset + 2) | (octet(offset + 3) << 8);
+    if ((id === 0 && upper === 0) || (id === 0xffff && upper === 0xffff)) break;
+    const entry = { offset, id, version: upper & 0xf };
     if (entries.some((earlier) => earlier.offset === entry.offset)) {
       entries.push({ ...entry, problem: "chain looped" });
       break;
     }
     entries.push(entry);
-    offset = (header >>> 20) & ~3;
+    offset = (upper >>> 4) & ~3;
   }
   return entries;
+}
+
+/** Both lists, and the Device/Port Type. `pointer` is the offset of the header's list pointer; undefined if it has no list. */
+export function listCapabilities(bytes: Octets, pointer: number | undefined) {
+  const standard = pointer === undefined ? [] : standardList(bytes, pointer);
+  const express = standard.find((entry) => entry.id === CapabilityId.EXPRESS && !entry.problem);
+  const portType = express && (bytes.at(express.offset + 2)! >>> 4) & 0xf;
+  const hasExtended = express || standard.some((entry) => entry.id === CapabilityId.PCI_X);
+  const extended = hasExtended ? extendedList(bytes) : [];
+  return { standard, extended, portType };
 }
 
 /** Decodes all capabilities. `pointer` is the offset of the header's list pointer; undefined if it has no list. */
@@ -76,11 +90,7 @@ export function decodeCapabilities(
   pointer: number | undefined,
   header: Omit<ScopeFacts, "portType">,
 ): DecodedCapability[] {
-  const standard = pointer === undefined ? [] : standardList(bytes, pointer);
-  const express = standard.find((entry) => entry.id === CapabilityId.EXPRESS && !entry.problem);
-  const portType = express && (bytes[express.offset + 2]! >>> 4) & 0xf;
-  const hasExtended = express || standard.some((entry) => entry.id === CapabilityId.PCI_X);
-  const extended = hasExtended ? extendedList(bytes) : [];
+  const { standard, extended, portType } = listCapabilities(bytes, pointer);
   const starts = [...standard, ...extended].map((entry) => entry.offset);
 
   const decode = (entry: ListEntry, table: CapabilityTable): DecodedCapability => {
@@ -104,7 +114,7 @@ export function decodeCapabilities(
     const shown = opaqueBytes > 0 ? capabilityBytes(bytes, offset, opaqueBytes, starts) : undefined;
     return {
       ...where,
-      name: layout.name ?? layout.title.replace(/(:| <\?>| \[\w+\])$/, ""),
+      name: nameOf(layout),
       registers,
       ...(shown && { bytes: shown.toHex() }),
       lines: [
