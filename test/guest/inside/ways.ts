@@ -5,16 +5,24 @@
 
 import { identify } from "../../../docs/drivers/nvme.ts";
 import { openEdu } from "../../../examples/edu/edu.ts";
-import { openDevice } from "../../../src/index.ts";
+import { openDevice, type PciDevice } from "../../../src/index.ts";
+import { openModel } from "../../../src/model/in-process.ts";
 import "../../../src/schemes.ts";
 import { join } from "node:path";
 
 const encode = join(import.meta.dir, "../../../scripts/encode.ts");
 const [clip = "", ...ways] = process.argv.slice(2);
 
+/** A model runs in this process, as encode.ts runs the encoder's. */
+async function open(spec: string): Promise<PciDevice> {
+  if (!spec.startsWith("model:")) return openDevice(spec);
+  const { default: definition } = await import(spec.slice("model:".length));
+  return openModel(definition, { log: () => {} });
+}
+
 /** Both ways through its DMA unit, or its registers where there is no DMA. */
-function driveEdu(spec: string): string {
-  using device = openDevice(spec);
+async function driveEdu(spec: string): Promise<string> {
+  using device = await open(spec);
   const edu = openEdu(device);
   if (edu.factorial(10) !== 3_628_800) throw new Error(`10! is ${edu.factorial(10)}`);
   if (!device.hasDma) return `registers, ${device.reachedBy}`;
@@ -28,8 +36,8 @@ function driveEdu(spec: string): string {
   return `DMA, ${device.reachedBy}`;
 }
 
-function driveNvme(spec: string): string {
-  using device = openDevice(spec);
+async function driveNvme(spec: string): Promise<string> {
+  using device = await open(spec);
   return `${identify(device).model}, ${device.reachedBy}`;
 }
 
