@@ -31,3 +31,4 @@ export {
 export { type GroupMember, groupNode, isForUserSpace, isVfioDriver, judgeGroup } from "../pci/bus/group.ts";
 export { type Fate, type RescanOptions, type RescanOutcome, rescan } from "../pci/bus/hotplug.ts";
 export { findUses } from "../pci/bus/in-use.ts";
+export { resetMethods, withResetMethod } from "../pci/bus/reset-method.ts";
