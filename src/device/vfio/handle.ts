@@ -80,7 +80,14 @@ export function openByNode(pci: PciFunction, spec: string, held: DisposableStack
   const bind = new DataView(new ArrayBuffer(16));
   bind.setUint32(0, 16, true);
   bind.setInt32(8, ioas.fdNumber, true);
-  ioctl(fd, Vfio.DEVICE_BIND_IOMMUFD, bind, `${node}: bind it to iommufd`);
+  try {
+    ioctl(fd, Vfio.DEVICE_BIND_IOMMUFD, bind, `${node}: bind it to iommufd`);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    // Unlike a group's node, the device's can be opened by several; one of them can have the device.
+    const why = error.code === "EINVAL" ? `: it is in use by ${whoHolds(node)}; end that first` : "";
+    throw new DeviceError(`${spec}: ${error.message}${why}`, { cause: error });
+  }
   // struct vfio_device_attach_iommufd_pt: u32 argsz, flags, id of the address space.
   const attach = new DataView(new ArrayBuffer(12));
   attach.setUint32(0, 12, true);
