@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -18,10 +19,12 @@ import { run } from "../debian/process.ts";
 import { type Arch, arches, hostArch } from "./arch.ts";
 import bunPackages from "./bun-packages.json" with { type: "json" };
 import {
+  BUILT_IN,
   bootModules,
   collectModules,
   deviceModules,
   diskModules,
+  groupModules,
   modulesAlias,
   modulesDep,
 } from "./modules.ts";
@@ -35,8 +38,8 @@ type Log = (line: string) => void;
 
 const qemuPackages = ["qemu-system-x86", "qemu-system-arm", "libslirp0", "virtiofsd"];
 const guestPackages = ["busybox-static", "libgcc-s1", "pciutils"];
-const modules = [...bootModules, ...deviceModules, ...diskModules];
-/** What modprobe reads, by name. */
+const optionalModules = [...groupModules, ...deviceModules, ...diskModules];
+/** What modprobe reads, by name. It also reads the list of modules that are built in. */
 const indexes = { "modules.dep": modulesDep, "modules.alias": modulesAlias };
 
 /** A hash that changes when the contents of a cache entry change. */
@@ -79,7 +82,7 @@ export interface Kernel {
   release: string;
   /** The file that QEMU boots. */
   image: string;
-  /** Folder of uncompressed modules, with modules.dep and modules.alias. */
+  /** Folder of uncompressed modules, with modules.dep, modules.alias and modules.builtin. */
   modules: string;
 }
 
@@ -91,7 +94,7 @@ export async function fetchKernel(arch: Arch, wanted: string, log: Log): Promise
   const isFile = wanted.endsWith(".deb");
   const identity = isFile ? (await hashOf(wanted, "sha256", "hex")).slice(0, 12) : wanted;
   const entry = await cached(
-    `kernel-${identity}-${arch}-${recipe(modules, Object.keys(indexes))}`,
+    `kernel-${identity}-${arch}-${recipe(bootModules, optionalModules, Object.keys(indexes), BUILT_IN)}`,
     async (folder) => {
       const tree = join(folder, "tree");
       if (isFile) await run(["dpkg-deb", "--extract", resolve(wanted), tree]);
@@ -148,7 +151,8 @@ async function takeKernel(tree: string, into: string): Promise<string> {
   mkdirSync(join(into, "modules"), { recursive: true });
   renameSync(image, join(into, "vmlinuz"));
   writeFileSync(join(into, "release"), release);
-  const collected = await collectModules(folder, modules);
+  const collected = await collectModules(folder, bootModules, optionalModules);
+  copyFileSync(join(folder, BUILT_IN), join(into, "modules", BUILT_IN));
   for (const { name, data } of collected) writeFileSync(join(into, "modules", `${name}.ko`), data);
   for (const [name, textOf] of Object.entries(indexes))
     writeFileSync(join(into, "modules", name), textOf(collected));

@@ -31,9 +31,11 @@ share() { # share TYPE NAME OPTIONS PLACE: mounts a folder of the host
 }
 # The drivers for user space bind nothing by themselves; the kernel's own drivers of the devices do. Loading them takes a
 # while, and nothing waits for them before the end.
-modprobe -a vfio-pci vfio_iommu_type1 uio_pci_generic &
-modprobe -a virtio-iommu 9pnet_virtio 9p overlay || exit
-modprobe -q virtiofs # unless it is built in
+{
+  modprobe -a vfio-pci uio_pci_generic
+  modprobe -q vfio_iommu_type1 # unless the kernel has no groups
+} &
+modprobe -a virtio-iommu 9pnet_virtio 9p overlay virtiofs || exit
 share virtiofs guest rw /run/guest || exit
 . /run/guest/settings # bun, folders, work, program, link, target
 read_only=ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose

@@ -3,19 +3,22 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { run } from "../debian/process.ts";
 
-/** Modules of every guest: file systems for the shares, then drivers for devices used from user space. */
+/** Modules of every guest: for the shares, behind an IOMMU, too, then drivers for devices used from user space. */
 export const bootModules = [
+  "virtio-iommu",
   "virtiofs",
   "9pnet_virtio",
   "9p",
   "overlay",
   "vfio-pci",
-  "vfio_iommu_type1",
   "uio_pci_generic",
 ];
 
+/** The IOMMU driver of VFIO's groups. A kernel with iommufd may do without both. */
+export const groupModules = ["vfio_iommu_type1"];
+
 /** Drivers that the guest loads when it finds their devices, as a stock one does. */
-export const deviceModules = ["nvme", "igb", "e1000e", "virtio-iommu"];
+export const deviceModules = ["nvme", "igb", "e1000e"];
 
 /** A file system for disks, and what it needs for its default names. */
 export const diskModules = ["vfat", "nls_cp437", "nls_ascii"];
@@ -28,19 +31,27 @@ export interface KernelModule {
   depends: string[];
 }
 
+/** In lib/modules/VERSION: the modules that are built in. */
+export const BUILT_IN = "modules.builtin";
+
 /**
  * Collects modules by name with their dependencies, each after its dependencies.
  * @param folder lib/modules/VERSION of a kernel package
- * @throws Error if the kernel has one of them neither as a module nor built in
+ * @param optional modules that the kernel may lack
+ * @throws Error if the kernel has one of the others neither as a module nor built in
  */
-export async function collectModules(folder: string, names: readonly string[]): Promise<KernelModule[]> {
+export async function collectModules(
+  folder: string,
+  names: readonly string[],
+  optional: readonly string[],
+): Promise<KernelModule[]> {
   const files = new Map<string, string>();
   for (const path of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     const [, stem] = /([^/]+)\.ko(?:\.xz)?$/.exec(path) ?? [];
     if (stem !== undefined) files.set(canonical(stem), join(folder, path));
   }
   const builtIn = new Set(
-    readFileSync(join(folder, "modules.builtin"), "utf8")
+    readFileSync(join(folder, BUILT_IN), "utf8")
       .split("\n")
       .map((line) => canonical(basename(line, ".ko"))),
   );
@@ -58,6 +69,7 @@ export async function collectModules(folder: string, names: readonly string[]): 
     collected.set(key, { name: basename(path).replace(/\.ko(\.xz)?$/, ""), data, depends });
   }
   for (const name of names) await collect(name);
+  for (const name of optional) if (files.has(canonical(name))) await collect(name);
   return [...collected.values()];
 }
 

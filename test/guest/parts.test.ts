@@ -1,5 +1,8 @@
 /** What guests are made with, piece by piece; boot.test.ts has them whole. */
 import { expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { ArgsDef } from "citty";
 import { splitCommandLine } from "../../scripts/cli/command-line.ts";
 import { mirrorOf } from "../../src/debian/archive.ts";
@@ -14,7 +17,7 @@ import {
 } from "../../src/guest/devices.ts";
 import { MAX_KERNEL_BYTES } from "../../src/guest/limits.ts";
 import { markedStream } from "../../src/guest/marked-stream.ts";
-import { modulesAlias, modulesDep } from "../../src/guest/modules.ts";
+import { collectModules, modulesAlias, modulesDep } from "../../src/guest/modules.ts";
 import { unpackKernel } from "../../src/guest/vmlinux.ts";
 import "../../src/schemes.ts";
 
@@ -151,6 +154,22 @@ test("modules.dep names what a module needs, the last to load first", () => {
     "vfio-pci.ko: vfio-pci-core.ko irqbypass.ko vfio.ko",
     "",
   ]);
+});
+
+test("of a kernel's modules a guest gets those that are not built in; only some may be missing", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "vfiokit-modules-"));
+  try {
+    mkdirSync(join(folder, "kernel"));
+    writeFileSync(join(folder, "kernel/my_disk.ko"), "\0depends=built-in\0");
+    writeFileSync(join(folder, "modules.builtin"), "kernel/drivers/built_in.ko\n");
+    const namesOf = async (needed: string[], optional: string[]) =>
+      (await collectModules(folder, needed, optional)).map(({ name }) => name);
+    expect(await namesOf(["built-in"], ["built-in", "none"])).toEqual([]);
+    expect(await namesOf(["built-in"], ["my-disk"])).toEqual(["my_disk"]);
+    await expect(namesOf(["none"], [])).rejects.toThrow(`the kernel in ${folder} has no module none`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 const args = {
