@@ -5,7 +5,7 @@ import { writeAttribute } from "../pci/bus/attribute.ts";
 import { bind } from "../pci/bus/binding.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
 import { readFunction } from "../pci/bus/functions.ts";
-import { isVfioDriver } from "../pci/bus/group.ts";
+import { isForUserSpace } from "../pci/bus/group.ts";
 import { rescan } from "../pci/bus/hotplug.ts";
 import { isSilent, readAnswer } from "../pci/bus/presence.ts";
 import { DeviceError, type OpenOptions, type PciDevice } from "./device.ts";
@@ -20,8 +20,8 @@ export class DeviceLost extends DeviceError {}
 export interface FindAgainOptions extends OpenOptions {
   /** How long to look for it, in milliseconds. */
   readonly limitMs: number;
-  /** Whether a function of this machine's bus was reached through vfio-pci, to which it is then bound again. */
-  readonly byVfio: boolean;
+  /** The driver for user space that a function of this machine's bus had, to which it is then bound again: userDriverOf. */
+  readonly driver: string | undefined;
   /** Whether it is still wanted, asked each time before it is looked for. */
   readonly isWanted: () => boolean;
 }
@@ -36,7 +36,7 @@ const RESCAN_MS = 1000;
  */
 export async function findAgain(
   spec: string,
-  { limitMs, byVfio, isWanted, ...options }: FindAgainOptions,
+  { limitMs, driver, isWanted, ...options }: FindAgainOptions,
 ): Promise<PciDevice | undefined> {
   const typed = addressOf(spec);
   const address = typed && canonicalAddress(typed);
@@ -49,7 +49,7 @@ export async function findAgain(
         rescannedMs = performance.now();
         await lookFor(address);
       }
-      if (address !== undefined && byVfio) await bindAgain(address);
+      if (address !== undefined && driver !== undefined) await bindAgain(address, driver);
       if (isWanted()) return openAnswering(spec, options);
     } catch (error) {
       if (!(error instanceof DeviceError || error instanceof BusError)) throw error;
@@ -89,6 +89,14 @@ async function lookFor(address: string): Promise<void> {
 }
 
 /** Throws BusError: it is not there, or can't be bound. */
-async function bindAgain(address: string): Promise<void> {
-  if (!isVfioDriver(readFunction(address).driver)) await bind(address);
+async function bindAgain(address: string, driver: string): Promise<void> {
+  if (readFunction(address).driver !== driver) await bind(address, driver);
+}
+
+/** The driver for user space that a function of this machine's bus has; undefined if it has another or none, or for another device. */
+export function userDriverOf(spec: string): string | undefined {
+  const address = addressOf(spec);
+  if (address === undefined) return undefined;
+  const { driver } = readFunction(address);
+  return isForUserSpace(driver) ? driver : undefined;
 }

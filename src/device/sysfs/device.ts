@@ -57,14 +57,11 @@ export function openSysfs(pci: PciFunction, why: Advice, { spec, dma }: SysfsOpt
   try {
     const config = held.use(openConfigFile(pci, "r+"));
     const has = (flag: bigint) => pci.resources.slice(0, BARS).some(({ flags }) => (flags & flag) !== 0n);
-    const decode = {
-      io: has(ResourceFlag.IO),
-      memory: has(ResourceFlag.MEMORY),
-      busMaster: dma === "physical",
-    };
+    const decode = { io: has(ResourceFlag.IO), memory: has(ResourceFlag.MEMORY), busMaster: false };
     changeCommand(pci, decode, true);
     const memories = dma === "physical" ? new PhysicalMemories(spec) : undefined;
     const device = new SysfsDevice(pci, why, spec, { config, memories, held });
+    if (memories) letMaster(pci);
     device.own(held.move());
     return device;
   } catch (error) {
@@ -114,6 +111,13 @@ function checkPhysical(pci: PciFunction, spec: string): void {
       `${spec}: DMA by physical addresses needs uio_pci_generic, which ends it when this process ends, however it does`,
       { remedies: [bindUio(pci.address)] },
     );
+}
+
+/** Turns bus mastering on. A device that can be reset is reset first: it may go on with what a process that was killed began. */
+function letMaster(pci: PciFunction): void {
+  const file = join(pci.path, "reset");
+  if (existsSync(file)) writeAttribute(file, "1", `reset ${pci.address}`);
+  changeCommand(pci, { io: false, memory: false, busMaster: true }, true);
 }
 
 interface SysfsParts {

@@ -1,12 +1,13 @@
 /** The device that an encoder has opened itself, and so can open again. */
 import type { PciDevice } from "../../device/device.ts";
-import { findAgain } from "../../device/find-again.ts";
+import { findAgain, userDriverOf } from "../../device/find-again.ts";
 import { openDevice } from "../../device/open.ts";
 
 export class OwnedDevice implements Disposable {
   readonly #spec: string;
   readonly #options: { readonly timeoutMs: number; readonly postWrites: true };
   readonly #findMs: number;
+  readonly #driver: string | undefined;
   #device: PciDevice;
 
   /** `findMs`: how long to look for it once it is lost. Throws DeviceError. */
@@ -16,6 +17,7 @@ export class OwnedDevice implements Disposable {
     this.#options = { timeoutMs, postWrites: true };
     this.#findMs = findMs;
     this.#device = openDevice(spec, this.#options);
+    this.#driver = userDriverOf(spec);
   }
 
   get device(): PciDevice {
@@ -24,9 +26,8 @@ export class OwnedDevice implements Disposable {
 
   /** Closes the device and opens it again. Undefined if it is wanted no longer. Throws DeviceLost. */
   async findAgain(isWanted: () => boolean): Promise<PciDevice | undefined> {
-    const byVfio = this.#device.hasDma;
     this.#device[Symbol.dispose]();
-    const options = { ...this.#options, limitMs: this.#findMs, byVfio, isWanted };
+    const options = { ...this.#options, limitMs: this.#findMs, driver: this.#driver, isWanted };
     const found = await findAgain(this.#spec, options);
     if (!found) return undefined;
     this.#device = found;

@@ -128,6 +128,15 @@ test("after SIGKILL in the middle of DMA the device is off before its memory is 
   driver.kill("SIGKILL");
   expect(Buffer.from((await heard.read()).value!).toString()).toBe("left alone\n");
   expect(masters()).toBe(false);
+  await taker.exited;
+  {
+    // The next process finds a device that has forgotten the address.
+    using device = openDevice(`${writer!.address}?dma=physical`);
+    const memories = Array.from({ length: pages }, () => device.allocateDma(HUGE_PAGE));
+    expect(device.bars[0]!.read32(8)).toBe(0);
+    await Bun.sleep(200);
+    expect(memories.map((memory) => memory.read32(0))).toEqual(memories.map(() => 0));
+  }
   config[Symbol.dispose]();
   await release(writer!.address, { force: false });
 }, 120_000);
