@@ -86,6 +86,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "release",
     "rescan",
     "reset",
+    "resetMethods",
+    "withResetMethod",
   ],
   "./decode": ["DumpError", "decodeConfig", "describe", "doesAnswer", "openNames", "readDump"],
   "./doctor": ["BusError", "examine", "examineFunction", "examineSystem", "gatherFunction", "gatherSystem"],
