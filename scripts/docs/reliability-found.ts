@@ -104,4 +104,11 @@ export const found: readonly Found[] = [
     fix: "Campaign kills: signals to encode.ts, its model, model.ts and guests; a model takes over the socket that a killed one left",
     test: "model/server-process.test.ts",
   },
+  {
+    by: "kills",
+    command: "bun run campaign.ts kills --seed 15",
+    wrong: "guest.ts, killed with all its processes, left its folder for good",
+    fix: "Folders and sockets that a guest or a model left, killed with its helper, are removed by the next one",
+    test: "guest/scratch.test.ts",
+  },
 ];
