@@ -97,6 +97,11 @@ async function bindAgain(address: string, driver: string): Promise<void> {
 export function userDriverOf(spec: string): string | undefined {
   const address = addressOf(spec);
   if (address === undefined) return undefined;
-  const { driver } = readFunction(address);
-  return isForUserSpace(driver) ? driver : undefined;
+  try {
+    const { driver } = readFunction(address);
+    return isForUserSpace(driver) ? driver : undefined;
+  } catch (error) {
+    if (error instanceof BusError) return undefined; // it has just gone away
+    throw error;
+  }
 }

@@ -29,9 +29,9 @@ export function lockFunction({ address, path }: PciFunction, spec: string): Fd {
   );
 }
 
-/** The processes that have a file open, for a message: "process 4711 (dd)". */
-export function whoHolds(path: string): string {
-  const holders = findHolders(new Set([path]));
+/** The processes that have one of these files open, for a message: "process 4711 (dd)". */
+export function whoHolds(...paths: readonly string[]): string {
+  const holders = findHolders(new Set(paths));
   const others = holders.filter(({ pid }) => pid !== process.pid);
   if (others.length > 0) return others.map(describeHolder).join(", ");
   return holders.length > 0 ? "this process itself" : "a process that this user can't see";

@@ -35,6 +35,8 @@ export function openPci(spec: string, options: Pick<OpenOptions, "dma"> = {}): P
     throw new DeviceError(`${spec}: VFIO can't be used: ${noVfio.text}`, { remedies: noVfio.remedies });
   if (way === "sysfs") return openSysfs(pci, ASKED_FOR, { spec, dma });
   if (noVfio !== undefined) return openSysfs(pci, noVfio, { spec, dma });
+  if (pci.iommuGroup?.noiommu && way === "iommufd")
+    throw new DeviceError(`${spec}: iommufd has nothing without an IOMMU; open ${pci.address}?dma=physical`);
   if (pci.iommuGroup?.noiommu) return openVfio(pci, openWithoutIommu, spec);
   if (dma === "physical")
     throw new DeviceError(

@@ -1,8 +1,8 @@
 /** A guest's folder of this machine. */
-import { mkdtempSync, readdirSync, statSync } from "node:fs";
+import { constants, lstatSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Fd, O_RDONLY, openFile, tryLock } from "../os/fd.ts";
+import { type Fd, openFile, tryLock } from "../os/fd.ts";
 import { removeFolder } from "./files.ts";
 import { SCRATCH_LEFT_MS } from "./limits.ts";
 
@@ -45,7 +45,8 @@ export function openScratchFolder(): ScratchFolder {
 function lockIfFree(path: string): Fd | undefined {
   let lock: Fd | undefined;
   try {
-    lock = openFile(path, O_RDONLY);
+    // Another user may have put a link or a pipe there.
+    lock = openFile(path, constants.O_DIRECTORY | constants.O_NOFOLLOW);
     if (tryLock(lock, `lock ${path}`)) return lock;
   } catch {}
   lock?.[Symbol.dispose]();
@@ -59,7 +60,8 @@ function removeLeft(): void {
     const path = join(tmpdir(), name);
     try {
       // A younger one may not be locked yet.
-      if (Date.now() - statSync(path).mtimeMs < SCRATCH_LEFT_MS) continue;
+      const { uid, mtimeMs } = lstatSync(path);
+      if (uid !== process.getuid?.() || Date.now() - mtimeMs < SCRATCH_LEFT_MS) continue;
       using lock = lockIfFree(path);
       if (lock) removeFolder(path);
     } catch {}

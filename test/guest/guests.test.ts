@@ -14,6 +14,8 @@ const PAIR = [
   "edu,bus=root,addr=0.0,multifunction=on",
   "edu,bus=root,addr=0.1",
 ];
+/** A controller that is alone on its bus. */
+const PORT = ["pcie-root-port,id=above,chassis=2", "nvme,bus=above,serial=below"];
 /** Writes to memory again and again. */
 const WRITER = `model:${join(import.meta.dir, "../model/models/writer.model.ts")}`;
 
@@ -71,7 +73,7 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
     () =>
       runInside(
         { arch, devices: ["edu", "nvme", "e1000e", "igb", ...PAIR] },
-        39,
+        38,
         "true",
         ...["bus", "bus-dependents", "bus-lockdown"],
       ),
@@ -91,13 +93,13 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   );
 
   test(
-    "without one: DMA by physical addresses, and SIGKILL in the middle of it",
+    "without one: DMA by physical addresses, SIGKILL in the middle of it, and the kernel's ways to reset",
     () =>
       runInside(
-        { arch, iommu: false, hugepages: 8, devices: ["edu,dma_mask=0xffffffff", WRITER] },
-        7,
+        { arch, iommu: false, hugepages: 16, devices: ["edu,dma_mask=0xffffffff", WRITER, ...PORT] },
+        8,
         "true",
-        "physical",
+        ...["physical", "reset-method"],
       ),
     TIMEOUT_MS,
   );

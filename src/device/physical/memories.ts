@@ -65,21 +65,28 @@ export class PhysicalMemories implements DmaMemories {
   /** Takes free pages until `count` of them follow each other in memory, and gives the others back. */
   #take(file: Fd, count: number, addressBits: number): Page[] {
     const taken: Page[] = [];
-    for (let pages = count; ; pages = Math.max(1, Math.floor(pages / 2))) {
-      const more = this.#fill(file, pages);
-      taken.push(...more);
-      const run = findRun(taken, count, 2 ** Math.min(addressBits, 53));
-      if (!run && (more.length > 0 || pages > 1)) continue;
-      const wanted = new Set(run);
-      for (const page of taken) if (!wanted.has(page)) clearMemfd(file, HUGE_PAGE, page.offset);
-      if (run) return run;
-      throw this.#error(this.#whyNone(taken.length, count, addressBits));
+    const first = this.#end;
+    try {
+      for (let pages = count; ; pages = Math.max(1, Math.floor(pages / 2))) {
+        const more = this.#fill(file, pages);
+        taken.push(...more);
+        const run = findRun(taken, count, 2 ** Math.min(addressBits, 53));
+        if (!run && (more.length > 0 || pages > 1)) continue;
+        if (!run) throw this.#error(this.#whyNone(taken.length, count, addressBits));
+        const wanted = new Set(run);
+        for (const page of taken) if (!wanted.has(page)) clearMemfd(file, HUGE_PAGE, page.offset);
+        return run;
+      }
+    } catch (error) {
+      if (this.#end > first) clearMemfd(file, this.#end - first, first);
+      throw error;
     }
   }
 
   /** New pages of the file, and where they are; none if not so many are free. */
   #fill(file: Fd, pages: number): Page[] {
     const first = this.#end;
+    this.#end += pages * HUGE_PAGE;
     try {
       fillHugeFile(file, first, pages);
     } catch (error) {
@@ -87,7 +94,6 @@ export class PhysicalMemories implements DmaMemories {
       clearMemfd(file, pages * HUGE_PAGE, first);
       return [];
     }
-    this.#end += pages * HUGE_PAGE;
     const offsets = Array.from({ length: pages }, (_, i) => first + i * HUGE_PAGE);
     using mapping = mapHugePages(file, offsets);
     return this.#physical(mapping).map((physical, i) => ({ offset: offsets[i]!, physical }));
@@ -136,8 +142,10 @@ export class PhysicalMemories implements DmaMemories {
   }
 
   #whyNone(taken: number, count: number, addressBits: number): string {
-    const free = Number(readFileSync(`${POOL}/free_hugepages`, "latin1"));
-    const total = Number(readFileSync(`${POOL}/nr_hugepages`, "latin1"));
+    const pages = (name: string) => Number(readFileSync(`${POOL}/${name}`, "latin1"));
+    // Others have reserved some of the free ones.
+    const free = Math.max(0, pages("free_hugepages") - pages("resv_hugepages"));
+    const total = pages("nr_hugepages");
     const where = addressBits < 53 ? ` below 2^${addressBits}` : "";
     if (taken < count)
       return `${count} huge pages are needed, and ${free} are free: as root: echo ${total + count - free} > ${POOL}/nr_hugepages`;

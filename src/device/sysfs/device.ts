@@ -224,6 +224,7 @@ class SysfsDevice implements PciDevice {
         remedies,
       });
     }
+    if (this.#closed) throw new DeviceError(`${this.spec}: the device is already closed`);
     try {
       this.#intx?.[Symbol.dispose]();
       this.#uioFd ??= this.#held!.use(openUio(this.#uio));
@@ -290,8 +291,9 @@ class SysfsDevice implements PciDevice {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    using _held = this.#held;
+    // Its memory goes last: if bus mastering can't be turned off here, closing the uio device does.
     using _memories = this.#memories;
+    using _held = this.#held;
     using _intx = this.#intx;
     try {
       this.#changeCommand((command) => command & ~Command.BUS_MASTER);

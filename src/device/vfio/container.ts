@@ -8,13 +8,14 @@ import type { IovaRange } from "../iova.ts";
 import { API_VERSION, IommuCapability, NOIOMMU, TYPE1V2, Vfio } from "./abi.ts";
 import { readStructure } from "./structure.ts";
 
-const PATH = "/dev/vfio/vfio";
+/** The node that makes containers. */
+export const CONTAINER = "/dev/vfio/vfio";
 const INFO_BYTES = 24;
 
 const advice: Readonly<Record<string, string>> = {
   ENOENT: "VFIO is not loaded: modprobe vfio-pci",
   ENODEV: "VFIO is not loaded: modprobe vfio-pci",
-  EACCES: `this user may not open it: run as root, or chmod 0666 ${PATH} (the groups have permissions of their own)`,
+  EACCES: `this user may not open it: run as root, or chmod 0666 ${CONTAINER} (the groups have permissions of their own)`,
 };
 
 export interface IommuInfo {
@@ -34,7 +35,7 @@ export class Container implements Disposable {
   constructor(spec: string, type: keyof typeof names) {
     this.#type = type;
     try {
-      this.fd = openFile(PATH, O_RDWR);
+      this.fd = openFile(CONTAINER, O_RDWR);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "VFIO can't be used"}`, {
@@ -42,11 +43,11 @@ export class Container implements Disposable {
       });
     }
     try {
-      const version = ioctl(this.fd, Vfio.GET_API_VERSION, 0, `${PATH}: read the version`);
-      const has = ioctl(this.fd, Vfio.CHECK_EXTENSION, type, `${PATH}: look for ${names[type]}`);
+      const version = ioctl(this.fd, Vfio.GET_API_VERSION, 0, `${CONTAINER}: read the version`);
+      const has = ioctl(this.fd, Vfio.CHECK_EXTENSION, type, `${CONTAINER}: look for ${names[type]}`);
       if (version !== API_VERSION || has === 0) {
         throw new DeviceError(
-          `${spec}: ${PATH} has version ${version} and ${has ? "a" : "no"} ${names[type]} IOMMU; version 0 with one is needed: ${type === TYPE1V2 ? "modprobe vfio_iommu_type1" : "a kernel with VFIO_NOIOMMU, whose mode is on"}`,
+          `${spec}: ${CONTAINER} has version ${version} and ${has ? "a" : "no"} ${names[type]} IOMMU; version 0 with one is needed: ${type === TYPE1V2 ? "modprobe vfio_iommu_type1" : "a kernel with VFIO_NOIOMMU, whose mode is on"}`,
         );
       }
     } catch (error) {
@@ -64,12 +65,12 @@ export class Container implements Disposable {
 
   /** The container must already have a group. Throws SystemError. */
   setIommu(): void {
-    ioctl(this.fd, Vfio.SET_IOMMU, this.#type, `${PATH}: set the ${names[this.#type]} IOMMU`);
+    ioctl(this.fd, Vfio.SET_IOMMU, this.#type, `${CONTAINER}: set the ${names[this.#type]} IOMMU`);
   }
 
   /** `struct vfio_iommu_type1_info`: u32 argsz, flags, u64 page sizes, u32 first capability. Throws SystemError. */
   info(): IommuInfo {
-    const what = `${PATH}: read the IOMMU's information`;
+    const what = `${CONTAINER}: read the IOMMU's information`;
     const info = readStructure(this.fd, Vfio.IOMMU_GET_INFO, INFO_BYTES, what);
     const first = info.getUint32(16, true);
     const available = findCapability(info, first, INFO_BYTES, IommuCapability.DMA_AVAILABLE);
@@ -87,7 +88,7 @@ export class Container implements Disposable {
     request.setBigUint64(8, BigInt(mapping.address), true);
     request.setBigUint64(16, BigInt(iova), true);
     request.setBigUint64(24, BigInt(mapping.sizeBytes), true);
-    const what = `${PATH}: map ${mapping.sizeBytes} bytes for DMA at 0x${iova.toString(16)}`;
+    const what = `${CONTAINER}: map ${mapping.sizeBytes} bytes for DMA at 0x${iova.toString(16)}`;
     ioctl(this.fd, Vfio.IOMMU_MAP_DMA, request, what);
   }
 
@@ -97,7 +98,7 @@ export class Container implements Disposable {
     request.setUint32(0, 24, true);
     request.setBigUint64(8, BigInt(iova), true);
     request.setBigUint64(16, BigInt(sizeBytes), true);
-    const what = `${PATH}: unmap ${sizeBytes} bytes at 0x${iova.toString(16)}`;
+    const what = `${CONTAINER}: unmap ${sizeBytes} bytes at 0x${iova.toString(16)}`;
     ioctl(this.fd, Vfio.IOMMU_UNMAP_DMA, request, what);
     return Number(request.getBigUint64(16, true));
   }

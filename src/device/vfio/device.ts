@@ -18,6 +18,7 @@ import type { DmaMemories } from "../dma-memory.ts";
 import { lockFunction } from "../lock.ts";
 import { openRegion } from "../region.ts";
 import { Vfio } from "./abi.ts";
+import type { OpenGroup } from "./group.ts";
 import type { openByGroup, VfioHandle } from "./handle.ts";
 import { hotReset } from "./hot-reset.ts";
 import { Irqs } from "./irqs.ts";
@@ -54,13 +55,16 @@ class VfioDevice implements PciDevice {
   readonly #fd: Fd;
   readonly #irqs: Irqs;
   readonly #memories: DmaMemories;
+  readonly #ownGroup: OpenGroup | undefined;
   #held: DisposableStack | undefined;
   readonly #canReset: boolean;
   #closed = false;
 
   /** Adds its mappings to `held`. Throws SystemError, VfioFormatError. */
-  constructor(address: string, spec: string, { fd, reachedBy, memories }: VfioHandle, held: DisposableStack) {
+  constructor(address: string, spec: string, handle: VfioHandle, held: DisposableStack) {
+    const { fd, reachedBy, memories, ownGroup } = handle;
     this.spec = spec;
+    this.#ownGroup = ownGroup;
     this.reachedBy = reachedBy;
     this.#memories = memories;
     this.#address = address;
@@ -133,7 +137,7 @@ class VfioDevice implements PciDevice {
   reset(): void {
     this.#guard(() => {
       if (this.#canReset) ioctl(this.#fd, Vfio.DEVICE_RESET, 0, `reset ${this.#address}`);
-      else hotReset(this.#fd, this.spec);
+      else hotReset(this.#fd, this.spec, this.#ownGroup);
     });
     this.enable();
   }
@@ -158,7 +162,9 @@ class VfioDevice implements PciDevice {
         if (!isSilentCommand(command)) config.write16(Config.COMMAND, command & ~Command.BUS_MASTER);
       },
       () => this.#irqs[Symbol.dispose](),
-      () => this.#memories[Symbol.dispose](),
+      () => {
+        if (!this.#ownGroup) this.#memories[Symbol.dispose]();
+      },
     ];
     for (const step of steps) {
       try {

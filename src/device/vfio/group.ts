@@ -2,13 +2,20 @@
 import { SystemError } from "../../os/errno.ts";
 import { Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
 import type { Mapping } from "../../os/memory.ts";
-import { judgeGroup } from "../../pci/bus/group.ts";
+import { groupMembers, type IommuGroup } from "../../pci/bus/functions.ts";
+import { deviceNode, groupNode, judgeGroup } from "../../pci/bus/group.ts";
 import { DeviceError } from "../device.ts";
 import { IovaAllocator, type IovaRange } from "../iova.ts";
 import { whoHolds } from "../lock.ts";
 import { GroupFlag, TYPE1V2, Vfio } from "./abi.ts";
 import { Container } from "./container.ts";
 import type { DmaSpace } from "./space.ts";
+
+/** A group that this process has open. */
+export interface OpenGroup {
+  readonly number: number;
+  readonly fd: Fd;
+}
 
 const open = new Map<number, Group>();
 
@@ -34,7 +41,7 @@ export class Group implements DmaSpace, Disposable {
 
   constructor(number: number, address: string, spec: string) {
     this.number = number;
-    this.fd = openGroupNode(`/dev/vfio/${number}`, address, spec);
+    this.fd = openGroupNode({ number, noiommu: false }, address, spec);
     let container: Container | undefined;
     try {
       this.#checkViable(spec);
@@ -116,7 +123,8 @@ export function openGroupDevice(group: Fd, node: string, address: string): Fd {
 }
 
 /** Throws DeviceError. */
-export function openGroupNode(path: string, address: string, spec: string): Fd {
+export function openGroupNode({ number, noiommu }: IommuGroup, address: string, spec: string): Fd {
+  const path = groupNode({ number, noiommu });
   try {
     return openFile(path, O_RDWR);
   } catch (error) {
@@ -125,8 +133,13 @@ export function openGroupNode(path: string, address: string, spec: string): Fd {
       ENOENT: `vfio-pci has ${address}, but the group's node does not exist: in a container, pass in ${path} and /dev/vfio/vfio; otherwise udev has not created it yet`,
       EACCES: `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${path}`,
       EPERM: "the kernel refuses it; run as root",
-      EBUSY: `the group is in use by ${whoHolds(path)}; end that first`,
+      EBUSY: `the group is in use by ${whoHolds(path, ...memberNodes(number))}; end that first`,
     }[error.code];
     throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, { cause: error });
   }
+}
+
+/** The members' own nodes, by which iommufd has them. */
+function memberNodes(number: number): string[] {
+  return groupMembers({ number, noiommu: false }).flatMap((member) => deviceNode(member) ?? []);
 }

@@ -1,40 +1,35 @@
 /** The two ways in which VFIO hands a function to a process: by its group, and by a node of its own with iommufd. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
-import { listFolder } from "../../pci/bus/attribute.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
-import { groupNode } from "../../pci/bus/group.ts";
+import { deviceNode, groupNode } from "../../pci/bus/group.ts";
 import { DeviceError } from "../device.ts";
 import type { DmaMemories } from "../dma-memory.ts";
 import { whoHolds } from "../lock.ts";
 import { PhysicalMemories } from "../physical/memories.ts";
 import { NOIOMMU, Vfio } from "./abi.ts";
-import { Container } from "./container.ts";
+import { CONTAINER, Container } from "./container.ts";
 import { MappedMemories } from "./dma.ts";
-import { openGroup, openGroupDevice, openGroupNode } from "./group.ts";
-import { openIoas } from "./iommufd.ts";
+import { type OpenGroup, openGroup, openGroupDevice, openGroupNode } from "./group.ts";
+import { IOMMUFD, openIoas } from "./iommufd.ts";
 
 /** A function that VFIO gave to this process. */
 export interface VfioHandle {
   readonly fd: Fd;
   readonly reachedBy: string;
   readonly memories: DmaMemories;
+  /** In noiommu mode: its group. The memories then outlive the descriptor, whose close ends the device's accesses. */
+  readonly ownGroup?: OpenGroup;
 }
 
-/** The function's own node, where the kernel has one (VFIO_DEVICE_CDEV): /dev/vfio/devices/vfioN. */
-export function deviceNode({ path }: Pick<PciFunction, "path">): string | undefined {
-  const [name] = listFolder(join(path, "vfio-dev"));
-  const node = `/dev/vfio/devices/${name}`;
-  return name !== undefined && existsSync(node) ? node : undefined;
-}
-
-/** Whether a function can be had by its node alone: the kernel has no groups (VFIO_GROUP), or this container lacks its group's. */
+/**
+ * Whether a function can be had by its node alone: the kernel has no groups (VFIO_GROUP) or no containers for them, or this machine's
+ * container was given the one node and not the others.
+ */
 export function isByNodeOnly(pci: PciFunction): boolean {
-  return (
-    pci.iommuGroup !== undefined && !existsSync(groupNode(pci.iommuGroup)) && deviceNode(pci) !== undefined
-  );
+  if (pci.iommuGroup === undefined || deviceNode(pci) === undefined || !existsSync(IOMMUFD)) return false;
+  return !existsSync(groupNode(pci.iommuGroup)) || !existsSync(CONTAINER);
 }
 
 /** By its group, which has a container with a type 1 IOMMU. Adds what it opens to `held`. Throws DeviceError, SystemError. */
@@ -59,12 +54,13 @@ export function openWithoutIommu(
 ): VfioHandle {
   const node = groupNode(iommuGroup!);
   const memories = held.use(new PhysicalMemories(spec));
-  const group = held.use(openGroupNode(node, address, spec));
+  const group = held.use(openGroupNode(iommuGroup!, address, spec));
   const container = held.use(new Container(spec, NOIOMMU));
   container.add(group, node);
   container.setIommu();
   const fd = held.use(openGroupDevice(group, node, address));
-  return { fd, reachedBy: `VFIO in noiommu mode, ${node}, DMA by physical addresses`, memories };
+  const reachedBy = `VFIO in noiommu mode, ${node}, DMA by physical addresses`;
+  return { fd, reachedBy, memories, ownGroup: { number: iommuGroup!.number, fd: group } };
 }
 
 /** By its node and iommufd. Adds what it opens to `held`. Throws DeviceError, SystemError. */
@@ -85,7 +81,12 @@ export function openByNode(pci: PciFunction, spec: string, held: DisposableStack
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     // Unlike a group's node, the device's can be opened by several; one of them can have the device.
-    const why = error.code === "EINVAL" ? `: it is in use by ${whoHolds(node)}; end that first` : "";
+    fd[Symbol.dispose](); // or this process would be one that has it
+    // EINVAL: another process has bound it. EBUSY: one has the group.
+    const inUse = error.code === "EINVAL" || error.code === "EBUSY";
+    const why = inUse
+      ? `: it is in use by ${whoHolds(node, groupNode(pci.iommuGroup!))}; end that first`
+      : "";
     throw new DeviceError(`${spec}: ${error.message}${why}`, { cause: error });
   }
   // struct vfio_device_attach_iommufd_pt: u32 argsz, flags, id of the address space.

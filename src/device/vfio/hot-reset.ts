@@ -4,7 +4,7 @@ import { type Fd, ioctl } from "../../os/fd.ts";
 import { DeviceError } from "../device.ts";
 import { MAX_DEPENDENTS } from "../limits.ts";
 import { Vfio } from "./abi.ts";
-import { openGroups } from "./group.ts";
+import { type OpenGroup, openGroups } from "./group.ts";
 
 /** `struct vfio_pci_hot_reset_info` without its devices: u32 argsz, flags, count. */
 const INFO_BYTES = 12;
@@ -19,8 +19,9 @@ const NOT_OWNED = 0xffff_ffff;
  * Throws DeviceError if no slot or bus reset is possible, or if it would reset a device of a group that this
  * process has not opened; SystemError if the kernel refuses.
  */
-export function hotReset(device: Fd, spec: string): void {
-  const groups = openGroups();
+export function hotReset(device: Fd, spec: string, own: OpenGroup | undefined): void {
+  const groups = new Map<number, OpenGroup>(openGroups());
+  if (own) groups.set(own.number, own);
   const { byDeviceId, all } = dependents(device, spec);
   const isOurs = ({ id }: Dependent) => (byDeviceId ? id !== NOT_OWNED : groups.has(id));
   const others = all.filter((dependent) => !isOurs(dependent));

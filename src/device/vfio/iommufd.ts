@@ -9,14 +9,16 @@ import { MAX_IOVA_RANGES } from "../limits.ts";
 import { IoasMap, Iommufd } from "./abi.ts";
 import type { DmaSpace } from "./space.ts";
 
-const PATH = "/dev/iommu";
+/** The node of iommufd. */
+export const IOMMUFD = "/dev/iommu";
 /** `struct iommu_iova_range`: u64 first and last address. */
 const RANGE_BYTES = 16;
 
 const advice: Readonly<Record<string, string>> = {
-  ENOENT: "this kernel has no iommufd, or it is not loaded: modprobe iommufd",
+  ENOENT:
+    "in a container, pass it in; otherwise this kernel has no iommufd, or it is not loaded: modprobe iommufd",
   ENODEV: "iommufd is not loaded: modprobe iommufd",
-  EACCES: `this user may not open it: run as root, or chmod 0666 ${PATH} (the devices have permissions of their own)`,
+  EACCES: `this user may not open it: run as root, or chmod 0666 ${IOMMUFD} (the devices have permissions of their own)`,
 };
 
 /** The descriptor that all devices of this process are bound to: the kernel resets a bus only if one descriptor has all of it. */
@@ -27,7 +29,7 @@ class Context {
 
   constructor(spec: string) {
     try {
-      this.fd = openFile(PATH, O_RDWR);
+      this.fd = openFile(IOMMUFD, O_RDWR);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "iommufd can't be used"}`, {
@@ -74,7 +76,7 @@ export class Ioas implements DmaSpace, Disposable {
     this.#group = group;
     const request = new DataView(new ArrayBuffer(12));
     request.setUint32(0, 12, true);
-    ioctl(context.fd, Iommufd.IOAS_ALLOC, request, `${PATH}: allocate an address space`);
+    ioctl(context.fd, Iommufd.IOAS_ALLOC, request, `${IOMMUFD}: allocate an address space`);
     this.id = request.getUint32(8, true);
   }
 
@@ -97,7 +99,12 @@ export class Ioas implements DmaSpace, Disposable {
     request.setUint32(4, this.id, true);
     request.setUint32(8, MAX_IOVA_RANGES, true);
     request.setBigUint64(16, BigInt(ptr(ranges)), true);
-    ioctl(this.#context.fd, Iommufd.IOAS_IOVA_RANGES, request, `${PATH}: read which addresses can be mapped`);
+    ioctl(
+      this.#context.fd,
+      Iommufd.IOAS_IOVA_RANGES,
+      request,
+      `${IOMMUFD}: read which addresses can be mapped`,
+    );
     return Array.from({ length: Math.min(request.getUint32(8, true), MAX_IOVA_RANGES) }, (_, i) => ({
       first: ranges.getBigUint64(i * RANGE_BYTES, true),
       last: ranges.getBigUint64(i * RANGE_BYTES + 8, true),
@@ -113,7 +120,7 @@ export class Ioas implements DmaSpace, Disposable {
     request.setBigUint64(16, BigInt(mapping.address), true);
     request.setBigUint64(24, BigInt(mapping.sizeBytes), true);
     request.setBigUint64(32, BigInt(iova), true);
-    const what = `${PATH}: map ${mapping.sizeBytes} bytes for DMA at 0x${iova.toString(16)}`;
+    const what = `${IOMMUFD}: map ${mapping.sizeBytes} bytes for DMA at 0x${iova.toString(16)}`;
     ioctl(this.#context.fd, Iommufd.IOAS_MAP, request, what);
   }
 
@@ -128,7 +135,7 @@ export class Ioas implements DmaSpace, Disposable {
       this.#context.fd,
       Iommufd.IOAS_UNMAP,
       request,
-      `${PATH}: unmap ${sizeBytes} bytes at 0x${iova.toString(16)}`,
+      `${IOMMUFD}: unmap ${sizeBytes} bytes at 0x${iova.toString(16)}`,
     );
     return Number(request.getBigUint64(16, true));
   }
@@ -145,7 +152,7 @@ export class Ioas implements DmaSpace, Disposable {
     request.setUint32(0, 8, true);
     request.setUint32(4, this.id, true);
     try {
-      ioctl(this.#context.fd, Iommufd.DESTROY, request, `${PATH}: free an address space`);
+      ioctl(this.#context.fd, Iommufd.DESTROY, request, `${IOMMUFD}: free an address space`);
     } finally {
       closeUnused(this.#context);
     }

@@ -137,7 +137,7 @@ export async function bind(
   for (const { address } of plan.changes)
     requireRights(readFunction(address), "driver_override", `bind ${address}`);
   const done: { address: string; had: DriverState; record: BindingRecord | undefined }[] = [];
-  const turnsOn = options.noiommu === true && noiommuMode() === false;
+  const turnsOn = options.noiommu === true && noiommuMode() === false && plan.changes.length > 0;
   const noiommu = turnsOn || (options.noiommu === true && isNoiommuOurs());
   try {
     if (turnsOn) setNoiommuMode(true);
@@ -151,7 +151,7 @@ export async function bind(
         driver: origin.driver,
         driverOverride: origin.driverOverride,
         boundTo: change.to,
-        noiommu,
+        noiommu: noiommu || record?.noiommu === true,
       });
       done.push({ address: of.address, had, record });
       if (change.to === null) await unbind(of.address);
@@ -159,7 +159,7 @@ export async function bind(
     }
   } catch (error) {
     const failure = await undo(done, error);
-    if (turnsOn) setNoiommuMode(false);
+    if (turnsOn) leaveNoiommu();
     throw failure;
   }
   const { iommuGroup } = readFunction(address);
@@ -167,7 +167,26 @@ export async function bind(
 }
 
 /** Whether {@link bind} turned noiommu mode on, and a function needs it still. */
-const isNoiommuOurs = () => recordedAddresses().some((address) => readRecord(address)?.noiommu === true);
+const isNoiommuOurs = () => recordedAddresses().some(wantsNoiommu);
+
+function wantsNoiommu(address: string): boolean {
+  try {
+    return readRecord(address)?.noiommu === true;
+  } catch (error) {
+    if (error instanceof BusError) return false; // a broken record of another function
+    throw error;
+  }
+}
+
+/** Turns noiommu mode off again, unless a function still needs it. */
+function leaveNoiommu(): void {
+  if (isNoiommuOurs() || noiommuMode() !== true) return;
+  try {
+    setNoiommuMode(false);
+  } catch (error) {
+    if (!(error instanceof BusError)) throw error; // what was asked for is done, or has failed for a reason of its own
+  }
+}
 
 /** The command line that does this by force. */
 function forcedWords(address: string, driver: string, { group, noiommu }: BindOptions): string[] {
@@ -233,7 +252,7 @@ export async function release(
     if (readFunction(of.address).driver === undefined) probe(of.address);
   }
   removeRecord(of.address);
-  if (record?.noiommu && !isNoiommuOurs()) setNoiommuMode(false);
+  if (record?.noiommu) leaveNoiommu();
   return { address: of.address, from, to: readFunction(of.address).driver ?? null };
 }
 
@@ -245,7 +264,9 @@ export function boundAddresses(): string[] {
   const present = new Set(listAddresses());
   return recordedAddresses().filter((address) => {
     if (present.has(address)) return true;
+    const noiommu = wantsNoiommu(address);
     removeRecord(address);
+    if (noiommu) leaveNoiommu();
     return false;
   });
 }

@@ -1,4 +1,7 @@
 /** An IOMMU group. VFIO hands out all of its functions or none, because the hardware can't isolate them. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { listFolder } from "./attribute.ts";
 import { groupMembers, type IommuGroup, type PciFunction } from "./functions.ts";
 
 /** A function of an IOMMU group, and whether it keeps VFIO from using the group. */
@@ -40,4 +43,11 @@ function judge({ driver, isBridge }: PciFunction): Pick<GroupMember, "viable" | 
 /** The device node that opens a group. */
 export function groupNode({ number, noiommu }: IommuGroup): string {
   return `/dev/vfio/${noiommu ? "noiommu-" : ""}${number}`;
+}
+
+/** The function's own node, where the kernel has one (VFIO_DEVICE_CDEV): /dev/vfio/devices/vfioN. */
+export function deviceNode({ path }: Pick<PciFunction, "path">): string | undefined {
+  const [name] = listFolder(join(path, "vfio-dev"));
+  const node = `/dev/vfio/devices/${name}`;
+  return name !== undefined && existsSync(node) ? node : undefined;
 }

@@ -28,6 +28,6 @@ export function withResetMethod<T>(address: string, method: string, work: () => 
   try {
     return work();
   } finally {
-    writeAttribute(file, allowed.join(","), `allow the other ways to reset ${address}`);
+    writeAttribute(file, allowed.join(" "), `allow the other ways to reset ${address}`);
   }
 }

@@ -580,19 +580,3 @@ test("50 rounds of bind, enable, rescan and release leave nothing behind", async
   expect(state()).toEqual(before);
   expect(basename(readFunction(edu).path)).toBe(edu);
 }, 180_000);
-
-describe("reset by a method", () => {
-  test("the kernel's methods are shown, one of them is used alone, and all are allowed again", async () => {
-    await bind(nvme);
-    const methods = attribute(nvme, "reset_method").split(" ");
-    expect(methods).toContain("flr");
-    expect(lines(await verb("reset", nvme, "--methods"))).toEqual(methods);
-    const by = await verb("reset", nvme, "--method", "flr", "--json");
-    expect(JSON.parse(by.stdout)).toMatchObject({ before: "1b36:0010", after: "1b36:0010" });
-    expect(attribute(nvme, "reset_method").split(" ")).toEqual(methods);
-    expect(await verb("reset", nvme, "--method", "acpi")).toEqual(
-      failed(`${nvme} can't be reset by acpi, but by ${methods.join(", ")}`),
-    );
-    await release(nvme);
-  });
-});

@@ -6,7 +6,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { openEdu } from "../../../examples/edu/edu.ts";
 import { Vfio } from "../../../src/device/vfio/abi.ts";
-import { deviceNode } from "../../../src/device/vfio/handle.ts";
 import { type Ioas, openIoas } from "../../../src/device/vfio/iommufd.ts";
 import { openDevice } from "../../../src/index.ts";
 import { SystemError } from "../../../src/os/errno.ts";
@@ -14,6 +13,7 @@ import { type Fd, ioctl, O_RDWR, openFile } from "../../../src/os/fd.ts";
 import { mapAnonymous } from "../../../src/os/memory.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { listFunctions, type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
+import { deviceNode } from "../../../src/pci/bus/group.ts";
 import { addressesOf, bindTo, messageOf } from "./rig.ts";
 
 const KIB = 2 ** 10;
