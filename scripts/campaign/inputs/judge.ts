@@ -45,9 +45,12 @@ function expectedOf(one: InputCase, content: Content, origin: Origin, destinatio
 }
 
 /** How the input may be read: one way, or more if it changes in the meantime. */
-function readingsOf({ from }: InputCase, content: Content, { versions }: Origin): Reading[] {
+function readingsOf(one: InputCase, content: Content, { versions }: Origin): Reading[] {
+  const { from } = one;
   const [first, last] = versions.map((bytes) => content.reading(bytes));
-  if (first === undefined) return [{ frames: [], whole: false, fits: true }];
+  // Zeros are no y4m, whatever size the case's y4m has.
+  const isNoY4m = from === "/dev/zero" && one.content.kind === "y4m";
+  if (first === undefined || isNoY4m) return [{ frames: [], whole: false, fits: true }];
   if (from === "/dev/zero")
     return [{ ...first, frames: first.frames.slice(0, ENDLESS_FRAMES), whole: first.frames.length > 0 }];
   return last === undefined ? [first] : [first, last];
