@@ -91,7 +91,7 @@ function parse(text: string): BindingRecord | undefined {
   const isName = (name: unknown): name is string | null =>
     name === null || (typeof name === "string" && /^[\w-]+$/.test(name));
   return isName(driver) && isName(driverOverride) && isName(boundTo)
-    ? { driver, driverOverride, boundTo, noiommu: noiommu === true }
+    ? { driver, driverOverride, boundTo, ...(noiommu === true && { noiommu }) }
     : undefined;
 }
 

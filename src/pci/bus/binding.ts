@@ -151,7 +151,7 @@ export async function bind(
         driver: origin.driver,
         driverOverride: origin.driverOverride,
         boundTo: change.to,
-        noiommu: noiommu || record?.noiommu === true,
+        ...((noiommu || record?.noiommu) && { noiommu: true }),
       });
       done.push({ address: of.address, had, record });
       if (change.to === null) await unbind(of.address);
