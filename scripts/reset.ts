@@ -62,7 +62,7 @@ does not answer.`,
 function onThisBus(spec: string): string {
   const address = addressOf(spec);
   if (address === undefined)
-    throw new UsageError(`only functions of this machine's bus have methods; ${spec} is none`);
+    throw new UsageError(`only functions of this machine's bus have methods, and ${spec} is not one`);
   return address;
 }
 

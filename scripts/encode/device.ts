@@ -1,12 +1,10 @@
 /** Chooses the device that encodes, and says why if the user did not choose it. */
-import { isPciSpec } from "../../src/device/pci.ts";
+import { isPciSpec, PHYSICAL } from "../../src/device/pci.ts";
 import { findFunctions } from "../../src/pci/bus/functions.ts";
 import { listIommus } from "../../src/pci/bus/iommu.ts";
 import { PCI_ID } from "../../src/vp9/contract/registers.ts";
 import { wordCommand } from "../cli/remedy.ts";
 import { UsageError } from "../cli/usage-error.ts";
-
-const PHYSICAL = "?dma=physical";
 
 export interface ChosenDevice {
   readonly spec: string;

@@ -15,6 +15,9 @@ import { isByNodeOnly, openByGroup, openByNode, openWithoutIommu } from "./vfio/
 /** `0000:00:09.0` leaves the choice of backend to us; the prefixes select one. */
 const SPEC = /^(?:(vfio|iommufd|sysfs):)?([^?]*)(\?dma=physical)?$/;
 
+/** At a spec's end, what OpenOptions.dma "physical" is. */
+export const PHYSICAL = "?dma=physical";
+
 /** Whether a spec names a function of this machine's PCI bus. */
 export function isPciSpec(spec: string): boolean {
   return addressOf(spec) !== undefined;

@@ -15,7 +15,7 @@ test("a run is found in whatever order the kernel gave its pages, the lowest fir
   expect(run(at(7), 1)).toEqual([7]);
 });
 
-test("there is none in pages that do not follow each other, in too few, and in none", () => {
+test("pages that do not follow each other have no run, and neither have too few", () => {
   expect(run(at(1, 3, 5, 7), 2)).toBeUndefined();
   expect(run(at(1, 2), 3)).toBeUndefined();
   expect(run([], 1)).toBeUndefined();

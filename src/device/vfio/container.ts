@@ -1,11 +1,11 @@
 /** A VFIO container: one IOMMU address space, type1v2, or none in noiommu mode. */
-import { SystemError } from "../../os/errno.ts";
-import { type Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
+import { type Fd, ioctl } from "../../os/fd.ts";
 import type { Mapping } from "../../os/memory.ts";
 import { DmaFlag, findCapability } from "../../protocol/vfio.ts";
 import { DeviceError } from "../device.ts";
 import type { IovaRange } from "../iova.ts";
 import { API_VERSION, IommuCapability, NOIOMMU, TYPE1V2, Vfio } from "./abi.ts";
+import { openNode } from "./node.ts";
 import { readStructure } from "./structure.ts";
 
 /** The node that makes containers. */
@@ -34,14 +34,7 @@ export class Container implements Disposable {
   /** Throws DeviceError. */
   constructor(spec: string, type: keyof typeof names) {
     this.#type = type;
-    try {
-      this.fd = openFile(CONTAINER, O_RDWR);
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "VFIO can't be used"}`, {
-        cause: error,
-      });
-    }
+    this.fd = openNode(CONTAINER, spec, (code) => advice[code] ?? "VFIO can't be used");
     try {
       const version = ioctl(this.fd, Vfio.GET_API_VERSION, 0, `${CONTAINER}: read the version`);
       const has = ioctl(this.fd, Vfio.CHECK_EXTENSION, type, `${CONTAINER}: look for ${names[type]}`);

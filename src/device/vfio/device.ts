@@ -25,7 +25,7 @@ import { Irqs } from "./irqs.ts";
 import { findMsixTable } from "./msix-table.ts";
 import { mapRegion, readRegionInfo, regionTransfers } from "./regions.ts";
 
-/** Opens a function that vfio-pci drives: `open` is openByGroup or openByNode. Throws DeviceError. */
+/** Opens a function that vfio-pci drives: `open` is openByGroup, openByNode or openWithoutIommu. Throws DeviceError. */
 export function openVfio(pci: PciFunction, open: typeof openByGroup, spec: string): PciDevice {
   using held = new DisposableStack();
   held.use(lockFunction(pci, spec));

@@ -1,6 +1,6 @@
 /** A VFIO group in its own container, opened once per process and shared by the group's devices. */
 import { SystemError } from "../../os/errno.ts";
-import { Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
+import { Fd, ioctl } from "../../os/fd.ts";
 import type { Mapping } from "../../os/memory.ts";
 import { groupMembers, type IommuGroup } from "../../pci/bus/functions.ts";
 import { deviceNode, groupNode, judgeGroup } from "../../pci/bus/group.ts";
@@ -9,6 +9,7 @@ import { IovaAllocator, type IovaRange } from "../iova.ts";
 import { whoHolds } from "../lock.ts";
 import { GroupFlag, TYPE1V2, Vfio } from "./abi.ts";
 import { Container } from "./container.ts";
+import { openNode, whyRefused } from "./node.ts";
 import type { DmaSpace } from "./space.ts";
 
 /** A group that this process has open. */
@@ -125,18 +126,11 @@ export function openGroupDevice(group: Fd, node: string, address: string): Fd {
 /** Throws DeviceError. */
 export function openGroupNode({ number, noiommu }: IommuGroup, address: string, spec: string): Fd {
   const path = groupNode({ number, noiommu });
-  try {
-    return openFile(path, O_RDWR);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const why = {
-      ENOENT: `vfio-pci has ${address}, but the group's node does not exist: in a container, pass in ${path} and /dev/vfio/vfio; otherwise udev has not created it yet`,
-      EACCES: `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${path}`,
-      EPERM: "the kernel refuses it; run as root",
-      EBUSY: `the group is in use by ${whoHolds(path, ...memberNodes(number))}; end that first`,
-    }[error.code];
-    throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, { cause: error });
-  }
+  return openNode(path, spec, (code) =>
+    code === "ENOENT"
+      ? `vfio-pci has ${address}, but the group's node does not exist: in a container, pass in ${path} and /dev/vfio/vfio; otherwise udev has not created it yet`
+      : whyRefused(code, path, () => `the group is in use by ${whoHolds(path, ...memberNodes(number))}`),
+  );
 }
 
 /** The members' own nodes, by which iommufd has them. */

@@ -1,7 +1,7 @@
 /** The two ways in which VFIO hands a function to a process: by its group, and by a node of its own with iommufd. */
 import { existsSync } from "node:fs";
 import { SystemError } from "../../os/errno.ts";
-import { type Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
+import { type Fd, ioctl } from "../../os/fd.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import { deviceNode, groupNode } from "../../pci/bus/group.ts";
 import { DeviceError } from "../device.ts";
@@ -13,6 +13,7 @@ import { CONTAINER, Container } from "./container.ts";
 import { MappedMemories } from "./dma.ts";
 import { type OpenGroup, openGroup, openGroupDevice, openGroupNode } from "./group.ts";
 import { IOMMUFD, openIoas } from "./iommufd.ts";
+import { openNode, whyRefused } from "./node.ts";
 
 /** A function that VFIO gave to this process. */
 export interface VfioHandle {
@@ -71,7 +72,8 @@ export function openByNode(pci: PciFunction, spec: string, held: DisposableStack
       `${spec}: iommufd can't be used: ${pci.address} has no node in /dev/vfio/devices: the kernel was built without VFIO_DEVICE_CDEV, or, in a container, the node was not passed in; open it as ${pci.address}, by its group`,
     );
   const ioas = held.use(openIoas(pci.iommuGroup!.number, spec));
-  const fd = held.use(openNode(node, spec));
+  const whyNot = (code: string) => whyRefused(code, node, () => `it is in use by ${whoHolds(node)}`);
+  const fd = held.use(openNode(node, spec, whyNot));
   // struct vfio_device_bind_iommufd: u32 argsz, flags, i32 iommufd, u32 device id.
   const bind = new DataView(new ArrayBuffer(16));
   bind.setUint32(0, 16, true);
@@ -95,18 +97,4 @@ export function openByNode(pci: PciFunction, spec: string, held: DisposableStack
   attach.setUint32(8, ioas.id, true);
   ioctl(fd, Vfio.DEVICE_ATTACH_IOMMUFD_PT, attach, `${node}: attach it to an address space`);
   return { fd, reachedBy: `VFIO, iommufd, ${node}`, memories: new MappedMemories(ioas, spec) };
-}
-
-function openNode(node: string, spec: string): Fd {
-  try {
-    return openFile(node, O_RDWR);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const why = {
-      EACCES: `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${node}`,
-      EPERM: "the kernel refuses it; run as root",
-      EBUSY: `it is in use by ${whoHolds(node)}; end that first`,
-    }[error.code];
-    throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, { cause: error });
-  }
 }

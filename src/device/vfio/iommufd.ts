@@ -1,12 +1,11 @@
 /** The kernel's iommufd: Documentation/userspace-api/iommufd.rst and linux/iommufd.h. */
 import { ptr } from "bun:ffi";
-import { SystemError } from "../../os/errno.ts";
-import { type Fd, ioctl, O_RDWR, openFile } from "../../os/fd.ts";
+import { type Fd, ioctl } from "../../os/fd.ts";
 import type { Mapping } from "../../os/memory.ts";
-import { DeviceError } from "../device.ts";
 import { IovaAllocator, type IovaRange } from "../iova.ts";
 import { MAX_IOVA_RANGES } from "../limits.ts";
 import { IoasMap, Iommufd } from "./abi.ts";
+import { openNode } from "./node.ts";
 import type { DmaSpace } from "./space.ts";
 
 /** The node of iommufd. */
@@ -28,14 +27,7 @@ class Context {
   readonly spaces = new Map<number, Ioas>();
 
   constructor(spec: string) {
-    try {
-      this.fd = openFile(IOMMUFD, O_RDWR);
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      throw new DeviceError(`${spec}: ${error.message}: ${advice[error.code] ?? "iommufd can't be used"}`, {
-        cause: error,
-      });
-    }
+    this.fd = openNode(IOMMUFD, spec, (code) => advice[code] ?? "iommufd can't be used");
   }
 }
 

@@ -8,13 +8,12 @@ import { openEdu } from "../../../examples/edu/edu.ts";
 import { Vfio } from "../../../src/device/vfio/abi.ts";
 import { type Ioas, openIoas } from "../../../src/device/vfio/iommufd.ts";
 import { openDevice } from "../../../src/index.ts";
-import { SystemError } from "../../../src/os/errno.ts";
 import { type Fd, ioctl, O_RDWR, openFile } from "../../../src/os/fd.ts";
 import { mapAnonymous } from "../../../src/os/memory.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { listFunctions, type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
 import { deviceNode } from "../../../src/pci/bus/group.ts";
-import { addressesOf, bindTo, messageOf } from "./rig.ts";
+import { addressesOf, bindTo, errnoOf, messageOf } from "./rig.ts";
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -22,15 +21,6 @@ const GIB = 2 ** 30;
 const PAGE = 4 * KIB;
 /** VFIO_DEVICE_DETACH_IOMMUFD_PT */
 const DETACH = 0x3b78;
-
-const errnoOf = (call: () => unknown): string | undefined => {
-  try {
-    call();
-  } catch (error) {
-    return error instanceof SystemError ? error.code : String(error);
-  }
-  return undefined;
-};
 
 let pci: PciFunction;
 let ioas: Ioas;

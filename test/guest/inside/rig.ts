@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import { wordError } from "../../../scripts/cli/remedy.ts";
 import { DeviceError } from "../../../src/index.ts";
+import { SystemError } from "../../../src/os/errno.ts";
 import { bind } from "../../../src/pci/bus/binding.ts";
 import { listFunctions } from "../../../src/pci/bus/functions.ts";
 
@@ -41,4 +42,14 @@ export function rejection(call: Promise<unknown>): Promise<string | undefined> {
     () => undefined,
     (error) => wordError(error),
   );
+}
+
+/** The errno's name of the SystemError that a call throws; undefined where it throws none. */
+export function errnoOf(call: () => unknown): string | undefined {
+  try {
+    call();
+  } catch (error) {
+    return error instanceof SystemError ? error.code : String(error);
+  }
+  return undefined;
 }

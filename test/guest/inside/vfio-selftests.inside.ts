@@ -7,13 +7,12 @@ import { Vfio } from "../../../src/device/vfio/abi.ts";
 import { type Group, openGroup } from "../../../src/device/vfio/group.ts";
 import { readRegionInfo } from "../../../src/device/vfio/regions.ts";
 import { openDevice, type PciDevice } from "../../../src/index.ts";
-import { SystemError } from "../../../src/os/errno.ts";
 import { EventFd } from "../../../src/os/eventfd.ts";
 import { type Fd, ioctl, readAt, writeAt } from "../../../src/os/fd.ts";
 import { mapAnonymous } from "../../../src/os/memory.ts";
 import { type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
 import { BARS, DMA_UNMAP_ALL, IrqIndex, IrqSet, RegionIndex } from "../../../src/protocol/vfio.ts";
-import { addressesOf, bindTo } from "./rig.ts";
+import { addressesOf, bindTo, errnoOf } from "./rig.ts";
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -22,15 +21,6 @@ const COMMAND = 0x04;
 const BUS_MASTER = 0x0004;
 /** The original's limit, so that no IOMMU runs out of entries. */
 const MAX_VECTORS = 16;
-
-const errnoOf = (call: () => unknown): string | undefined => {
-  try {
-    call();
-  } catch (error) {
-    return error instanceof SystemError ? error.code : String(error);
-  }
-  return undefined;
-};
 
 describe.each(["edu", "nvme"] as const)("%s", (kind) => {
   let pci: PciFunction;

@@ -1,0 +1,22 @@
+import { SystemError } from "../../os/errno.ts";
+import { type Fd, O_RDWR, openFile } from "../../os/fd.ts";
+import { DeviceError } from "../device.ts";
+
+/** Opens one of VFIO's or iommufd's nodes. `whyNot` gives the likely cause of an errno's name. Throws DeviceError. */
+export function openNode(path: string, spec: string, whyNot: (code: string) => string | undefined): Fd {
+  try {
+    return openFile(path, O_RDWR);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const why = whyNot(error.code);
+    throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, { cause: error });
+  }
+}
+
+/** The likely cause of an errno's name, for nodes that one process at a time can have; `inUse` says who has it. */
+export function whyRefused(code: string, path: string, inUse: () => string): string | undefined {
+  if (code === "EACCES")
+    return `this user may not open it; run as root, or as root: chown ${process.getuid?.()} ${path}`;
+  if (code === "EPERM") return "the kernel refuses it; run as root";
+  return code === "EBUSY" ? `${inUse()}; end that first` : undefined;
+}
