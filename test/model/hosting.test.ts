@@ -1,6 +1,6 @@
 /** Hosting a model that anybody may have written: what it prints, and what fails while it starts. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { openDevice } from "../../src/index.ts";
 import { startModel } from "../../src/model/hosting/process.ts";
 import { serveModel } from "../../src/model/hosting/served.ts";
@@ -114,6 +114,34 @@ test("a model that failed is told to whoever waits for its end, also when nobody
   await expect(startModel({ model: parseModelSpec(`model:dead${query}`), clients, log })).rejects.toThrow(
     "failed at once",
   );
+});
+
+test("a model that fails while its thread is busy has ended only when the thread has: it uses descriptors by number", async () => {
+  const door = import.meta.resolve("../../src/exports/model.ts");
+  const file = `${folder.path}/occupied.model.ts`;
+  writeFileSync(
+    file,
+    `import { defineModel } from ${JSON.stringify(door)};
+     const table = { A: { offset: 0, mode: "rw", about: "" } };
+     export default defineModel({ title: "occupied", id: { vendor: 0x1234, device: 2 }, bars: [{ registers: table }],
+       create: (device) => { device.after(0, () => Bun.sleepSync(900)); return {}; },
+       async prepare({ fail }) { setTimeout(() => fail(new Error("failed at work")), 500);
+         return { about: "", data: undefined, release() {} }; } });`,
+  );
+  const threads = () =>
+    readdirSync("/proc/self/task").filter((id) => {
+      try {
+        return readFileSync(`/proc/self/task/${id}/comm`, "latin1").startsWith("Worker");
+      } catch {
+        return false; // it ended in between
+      }
+    }).length;
+  const before = threads();
+  const clients = { socketPath: socketPath("occupied") };
+  const started = await startModel({ model: parseModelSpec(`model:${file}`), clients, log });
+  expect(threads()).toBe(before + 1);
+  await expect(started.ended).rejects.toThrow("failed at work");
+  expect(threads()).toBe(before);
 });
 
 test("models that come and go in one process leave no descriptor", async () => {

@@ -59,9 +59,17 @@ export async function startWithin(
   messages = startMessageThread(model.file),
 ): Promise<RunningModel> {
   const held = new DisposableStack();
-  const release = () => {
+  const threadEnd = new Promise((resolve) => messages.addEventListener("close", resolve));
+  let stopThread = (): void => {};
+  /** Descriptors go when the thread has ended: it would use whatever has their numbers next. */
+  const release = async () => {
+    stopThread();
     messages.terminate();
-    held.dispose();
+    const released = threadEnd.then(() => held.dispose());
+    const timer = Promise.withResolvers<void>();
+    const tooLate = setTimeout(timer.resolve, STOP_MS);
+    await Promise.race([released, timer.promise]);
+    clearTimeout(tooLate);
   };
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
   ended.catch(() => {}); // waiters still get the error; while the model starts there may be none
@@ -82,6 +90,7 @@ export async function startWithin(
     if (mistake !== undefined) throw new Error(`${model.file} ${mistake}`);
     const standby = "standby" in clients && clients.standby ? held.use(startStandby(model.file)) : undefined;
     const stop = held.use(new EventFd());
+    stopThread = () => stop.signal();
     const prepared: PreparedModel = held.adopt(
       await unlessFailed(definition.prepare({ options: new URLSearchParams(model.query), notice, fail })),
       (prepared) => prepared.release(),
@@ -123,7 +132,7 @@ export async function startWithin(
     let over = false;
     const released = ended.finally(() => {
       over = true;
-      release();
+      return release();
     });
     released.catch(() => {}); // as above
     return {
@@ -143,7 +152,7 @@ export async function startWithin(
     };
   } catch (error) {
     clearTimeout(late);
-    release();
+    await release();
     throw error;
   }
 }
