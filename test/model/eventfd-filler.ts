@@ -1,19 +1,19 @@
 /**
- * Fills the blocking eventfd that it has as descriptor 3 and empties it, as fast as it can, until it is killed. It
- * is a process: a thread that waits in a write could not be ended, and would use whatever has the number next.
+ * For each byte that comes on descriptor 4: fills the empty blocking eventfd that is descriptor 3, some time later,
+ * and gives the byte back. A process, since a thread that waits in a write could not be ended.
  */
 import { ptr } from "bun:ffi";
 import { libc } from "../../src/os/libc.ts";
-import { POLLOUT, poll } from "../../src/os/poll.ts";
 
-const FD = 3;
-// Room is left for what others add meanwhile: a write that finds none waits for good.
-const much = new BigUint64Array(new ArrayBuffer(8)).fill(2n ** 64n - 256n);
-const one = new BigUint64Array(new ArrayBuffer(8)).fill(1n);
-const got = new BigUint64Array(new ArrayBuffer(8));
-console.log("filling");
-for (;;) {
-  libc.write(FD, ptr(much), 8);
-  while (poll([{ fd: FD, events: POLLOUT }], 0)[0] === POLLOUT) libc.write(FD, ptr(one), 8);
-  libc.read(FD, ptr(got), 8);
+const [EVENT, TURNS] = [3, 4];
+/** Within which a signal comes, after the byte. */
+const WITHIN_NS = 400_000;
+
+const full = new BigUint64Array(new ArrayBuffer(8)).fill(2n ** 64n - 2n);
+const turn = new Uint8Array(new ArrayBuffer(1));
+while (Number(libc.read(TURNS, ptr(turn), 1)) === 1) {
+  const end = Bun.nanoseconds() + Math.random() * WITHIN_NS;
+  while (Bun.nanoseconds() < end);
+  libc.write(EVENT, ptr(full), 8);
+  libc.write(TURNS, ptr(turn), 1);
 }

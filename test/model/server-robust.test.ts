@@ -6,6 +6,7 @@ import { EventFd } from "../../src/os/eventfd.ts";
 import { Fd, O_NONBLOCK, O_RDONLY, O_RDWR, openFile } from "../../src/os/fd.ts";
 import { libc } from "../../src/os/libc.ts";
 import { createMemfd, mapShared } from "../../src/os/memory.ts";
+import { POLLIN, poll } from "../../src/os/poll.ts";
 import { socketPair } from "../../src/os/socket.ts";
 import { Config } from "../../src/pci/config-offsets.ts";
 import { IrqIndex, RegionIndex } from "../../src/protocol/vfio.ts";
@@ -178,13 +179,24 @@ test("a client that fills a blocking eventfd again and again, just when it is si
   using event = blockingEventFd();
   expect(arm(client, event.fd.number)).toBe(0);
   const program = new URL("eventfd-filler.ts", import.meta.url).pathname;
-  await using filler = Bun.spawn([process.execPath, program], {
-    stdio: ["ignore", "pipe", "inherit", event.fd.number],
+  const [ours, theirs] = socketPair();
+  using turns = ours;
+  await using _filler = Bun.spawn([process.execPath, program], {
+    stdio: ["ignore", "ignore", "inherit", event.fd.number, theirs.number],
   });
-  const said = filler.stdout.getReader();
-  await said.read();
-  for (let i = 0; i < 5000; i++)
+  theirs[Symbol.dispose]();
+  const turn = new Uint8Array(new ArrayBuffer(1));
+  const readable = (fd: Fd, waitMs: number) =>
+    poll([{ fd: fd.number, events: POLLIN }], waitMs)[0] === POLLIN;
+  for (let i = 0; i < 2000; i++) {
+    if (readable(event.fd, 0)) event.take();
+    expect(libc.write(turns.number, ptr(turn), 1)).toBe(1);
     client.request(Command.DEVICE_SET_IRQS, pack("44444", 20, 0x21, IrqIndex.MSI, 0, 1));
+    // If it was signalled first, it can't be filled before it is emptied again.
+    if (!readable(turns, 1)) event.take();
+    expect(readable(turns, 5000)).toBe(true);
+    expect(libc.read(turns.number, ptr(turn), 1)).toBe(1);
+  }
   expectUsable(client);
 }, 30_000);
 
