@@ -13,6 +13,19 @@ import type { Side } from "./penalty-result.ts";
 /** Where a guest has the clip: in its own memory, or in the folder that it shares with the host. */
 export type InputPlace = "memory" | "share";
 
+/** How a guest drives its device. The host's way is always DMA by vfio-user. */
+export type Way = keyof typeof ways;
+
+const ways = {
+  vfio: { iommu: true, bind: [], options: ["--path=dma"] },
+  physical: {
+    iommu: false,
+    bind: ["--driver", "uio_pci_generic"],
+    options: ["--path=dma", "--dma=physical"],
+  },
+  window: { iommu: false, bind: undefined, options: ["--path=window"] },
+} as const;
+
 export interface PenaltySide extends AsyncDisposable {
   /** Undefined for the host. */
   readonly facts: GuestFacts | undefined;
@@ -24,7 +37,8 @@ export interface PenaltyJob {
   /** A file of the host. */
   readonly clip: string;
   readonly place: InputPlace;
-  /** Options of encode.ts, without its device. */
+  readonly way: Way;
+  /** Options of encode.ts, without its device and the way to it. */
   readonly settings: readonly string[];
 }
 
@@ -41,7 +55,7 @@ async function openHost({ clip, settings }: PenaltyJob): Promise<PenaltySide> {
   return {
     facts: undefined,
     async encode(output) {
-      const words = [clip, ...settings, `--device=${model.spec}`, "-o", output];
+      const words = [clip, ...settings, "--path=dma", `--device=${model.spec}`, "-o", output];
       return JSON.parse(await outputOf([...encode, ...words])) as EncodeReport;
     },
     [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
@@ -50,10 +64,12 @@ async function openHost({ clip, settings }: PenaltyJob): Promise<PenaltySide> {
 
 async function openGuest(arch: Exclude<Side, "host">, job: PenaltyJob): Promise<PenaltySide> {
   const { clip, place, settings } = job;
+  const { iommu, bind, options } = ways[job.way];
   await using held = new AsyncDisposableStack();
   const guest = held.use(
     await bootGuest({
       arch,
+      iommu,
       memoryMib: MEMORY_MIB,
       hugepages: 64,
       devices: ["model:vp9"],
@@ -71,14 +87,15 @@ async function openGuest(arch: Exclude<Side, "host">, job: PenaltyJob): Promise<
   const shared = await guest.put(clip);
   const folder = place === "memory" ? "/tmp" : guest.work;
   if (place === "memory") await said("mv", shared, folder);
-  await said("bun", "run", "bind.ts", DEVICE);
+  if (bind) await said("bun", "run", "bind.ts", DEVICE, ...bind);
   const guestLife = held.move();
   return {
     facts: guest,
     async encode(output) {
       const name = basename(output);
       const [from, to] = [join(folder, basename(clip)), join(folder, name)];
-      const report = await said("bun", "run", "encode.ts", from, ...settings, "-o", to);
+      const words = [from, ...settings, ...options, "-o", to];
+      const report = await said("bun", "run", "encode.ts", ...words);
       if (place === "memory") await said("cp", to, guest.work);
       await guest.take(output);
       return JSON.parse(report) as EncodeReport;
