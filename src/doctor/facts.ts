@@ -29,6 +29,8 @@ export interface SystemFacts {
   readonly modules: Readonly<Record<"vfio-pci" | "vfio_iommu_type1" | "uio_pci_generic", ModuleState>>;
   /** /dev/vfio/vfio. */
   readonly container: Opened;
+  /** /dev/iommu. */
+  readonly iommufd: Opened;
   /** Bytes that this process may still pin for DMA; infinity without a limit. */
   readonly memlockBytes: number;
   /** enable_unsafe_noiommu_mode; undefined if the kernel lacks it. */
@@ -49,7 +51,7 @@ export interface SystemFacts {
 export interface FunctionFacts {
   readonly function: PciFunction;
   readonly members: readonly GroupMember[];
-  /** Its group's node, if VFIO's driver is bound. */
+  /** The node that opens it, if VFIO's driver is bound: its group's, or its own where there are no groups. */
   readonly node:
     | { readonly path: string; readonly opened: Opened; readonly holders: readonly Holder[] }
     | undefined;

@@ -4,12 +4,15 @@
  */
 import { closeSync, constants, existsSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { CONTAINER } from "../device/vfio/container.ts";
+import { isByNodeOnly } from "../device/vfio/handle.ts";
+import { IOMMUFD } from "../device/vfio/iommufd.ts";
 import { lockableBytes } from "../device/vfio/memlock.ts";
 import { codeOf, readAttribute } from "../pci/bus/attribute.ts";
 import { readRecord } from "../pci/bus/binding-record.ts";
 import { BusError } from "../pci/bus/bus-error.ts";
 import type { PciFunction } from "../pci/bus/functions.ts";
-import { groupNode, isVfioDriver, judgeGroup } from "../pci/bus/group.ts";
+import { deviceNode, groupNode, isVfioDriver, judgeGroup } from "../pci/bus/group.ts";
 import { findHolders } from "../pci/bus/holders.ts";
 import { findUses } from "../pci/bus/in-use.ts";
 import { isBeyondVfio, listIommus, noiommuMode } from "../pci/bus/iommu.ts";
@@ -38,7 +41,8 @@ export function gatherSystem(): SystemFacts {
       vfio_iommu_type1: moduleState("vfio_iommu_type1"),
       uio_pci_generic: moduleState("uio_pci_generic"),
     },
-    container: tryOpen("/dev/vfio/vfio"),
+    container: tryOpen(CONTAINER),
+    iommufd: tryOpen(IOMMUFD),
     memlockBytes: lockableBytes(),
     noiommu: noiommuMode(),
     lockdown: lockdownMode(),
@@ -60,7 +64,8 @@ function lockdownMode(): string | undefined {
  */
 export function gatherFunction(of: PciFunction, ask: boolean): FunctionFacts {
   const { iommuGroup: group } = of;
-  const path = group && isVfioDriver(of.driver) ? groupNode(group) : undefined;
+  const path =
+    group && isVfioDriver(of.driver) ? (isByNodeOnly(of) ? deviceNode(of) : groupNode(group)) : undefined;
   const holders = path === undefined ? [] : findHolders(new Set([path]));
   return {
     function: of,

@@ -15,7 +15,7 @@ export function examineSystem(facts: SystemFacts): Finding[] {
     iommu(facts),
     interruptRemapping(facts),
     module(facts, "vfio-pci", "VFIO can't be used"),
-    module(facts, "vfio_iommu_type1", "VFIO can't map memory for DMA"),
+    type1(facts),
     container(facts),
     memlock(facts),
     noiommu(facts),
@@ -116,9 +116,19 @@ function byState(name: string, state: ModuleState, without: string): Finding {
   return finding(name, "problem", `this kernel does not have it: ${without}`, FULL_KERNEL);
 }
 
-function container({ container: opened, modules }: SystemFacts): Finding {
+/** Groups and their containers need it. A kernel without them (VFIO_GROUP) has iommufd, and vfio-pci a node for each device. */
+function type1(facts: SystemFacts): Finding {
+  const name = "vfio_iommu_type1";
+  if (facts.modules[name] === "absent" && facts.iommufd === "ok")
+    return finding(name, "not applicable", "iommufd (/dev/iommu) maps memory for DMA in this kernel");
+  return module(facts, name, "VFIO can't map memory for DMA");
+}
+
+function container({ container: opened, iommufd, modules }: SystemFacts): Finding {
   const check = "/dev/vfio/vfio";
   if (opened === "ok") return finding(check, "ok", "can be opened");
+  if (opened === "ENOENT" && iommufd === "ok")
+    return finding(check, "not applicable", "this kernel has no groups: devices are opened with /dev/iommu");
   if (opened === "ENOENT")
     return modules["vfio-pci"] === "loaded"
       ? finding(

@@ -16,6 +16,7 @@ const healthy: SystemFacts = {
   unsafeInterrupts: false,
   modules: { "vfio-pci": "loaded", vfio_iommu_type1: "loaded", uio_pci_generic: "loaded" },
   container: "ok",
+  iommufd: "ENOENT",
   memlockBytes: Number.POSITIVE_INFINITY,
   noiommu: undefined,
   lockdown: "none",
@@ -175,6 +176,14 @@ test("a kernel without vfio-pci is not told to load it", () => {
   expect(system({ ...healthy, modules, container: "ENOENT" }, "/dev/vfio/vfio").fix).toBe(
     "install the distribution's full kernel, or its package of extra modules",
   );
+});
+
+test("a kernel without groups, but with iommufd, lacks nothing", () => {
+  const modules = { ...healthy.modules, vfio_iommu_type1: "absent" } as const;
+  const facts: SystemFacts = { ...healthy, modules, container: "ENOENT", iommufd: "ok" };
+  expect(system(facts, "/dev/vfio/vfio").verdict).toBe("not applicable");
+  expect(system(facts, "vfio_iommu_type1").verdict).toBe("not applicable");
+  expect(system({ ...facts, iommufd: "EACCES" }, "vfio_iommu_type1").verdict).toBe("problem");
 });
 
 describe("a function", () => {
