@@ -5,7 +5,7 @@ import nvme from "../../examples/nvme/nvme.model.ts";
 import { registers } from "../../examples/nvme/registers.ts";
 import { Status } from "../../examples/nvme/transfer.ts";
 import { openModel } from "../../src/exports/model.ts";
-import { type DmaMemory, openRegisters, type PciDevice } from "../../src/index.ts";
+import { type DmaMemory, type Interrupt, openRegisters, type PciDevice } from "../../src/index.ts";
 import {
   type Command,
   createCompletionQueue,
@@ -160,13 +160,37 @@ describe("with a pair of queues", () => {
     );
   });
 
+  /** Lets the model work until a vector has struck so often: what takes it longer than a turn goes on between accesses. */
+  const struck = (vector: Interrupt, count: number) => {
+    let got = vector.take();
+    for (const deadline = performance.now() + 20_000; got < count && performance.now() < deadline; ) {
+      expect(io(device).CSTS.read()).toBe(1);
+      got += vector.take();
+    }
+    return got;
+  };
+
+  /** Takes so many completions as they come. */
+  const taken = (pair: QueuePair, count: number) => {
+    const got = pair.take();
+    for (const deadline = performance.now() + 20_000; got.length < count && performance.now() < deadline; ) {
+      expect(io(device).CSTS.read()).toBe(1);
+      got.push(...pair.take());
+    }
+    return got;
+  };
+
   test("it waits for room in the completion queue", () => {
     const flush = { opcode: Io.FLUSH, namespace: 1 };
+    const vector = device.enableInterrupts("msix", 2)[1]!;
     queues.submit(...Array.from({ length: 10 }, () => flush));
     queues.submit(...Array.from({ length: 5 }, () => flush));
+    expect(struck(vector, 15)).toBe(15);
     // Its 15 completions are all that there is room for: more commands stay where they are.
     queues.submit(...Array.from({ length: 10 }, () => flush));
+    for (let i = 0; i < 100; i++) expect(io(device).CSTS.read()).toBe(1);
     expect(queues.take().map(({ id }) => id)).toEqual(Array.from({ length: 15 }, (_, i) => i + 1));
+    expect(struck(vector, 10)).toBe(10);
     expect(queues.take().map(({ id }) => id)).toEqual(Array.from({ length: 10 }, (_, i) => i + 16));
   });
 
@@ -201,12 +225,9 @@ describe("with a pair of queues", () => {
     const prp2 = writeList(0, memory.iova + PAGE, 255);
     const interrupt = device.enableInterrupts("msix", 3)[2]!;
     long.submit(...Array.from({ length: 200 }, () => onBlocks(Io.READ, 0, 2048, memory.iova, prp2)));
-    let done = interrupt.take();
-    expect(done).toBeLessThan(200);
-    for (const deadline = performance.now() + 20_000; done < 200 && performance.now() < deadline; ) {
-      expect(io(device).CSTS.read()).toBe(1);
-      done += interrupt.take();
-    }
+    const first = interrupt.take();
+    expect(first).toBeLessThan(200);
+    expect(first + struck(interrupt, 200 - first)).toBe(200);
     expect(long.take().length).toBe(200);
     expect(queues.run({ opcode: Io.FLUSH, namespace: 1 }).status).toBe(0);
   });
@@ -316,7 +337,7 @@ describe("with a pair of queues", () => {
 
   test("requests for events are held, up to four, and an abort says that it aborts nothing", () => {
     admin.submit(...Array.from({ length: 5 }, () => ({ opcode: 0x0c })));
-    expect(admin.take().map(({ status }) => status)).toEqual([Status.EVENT_LIMIT_EXCEEDED]);
+    expect(taken(admin, 1).map(({ status }) => status)).toEqual([Status.EVENT_LIMIT_EXCEEDED]);
     expect(admin.run({ opcode: 0x08, dwords: [0] })).toMatchObject({ status: 0, result: 1 });
   });
 
@@ -334,7 +355,7 @@ describe("with a pair of queues", () => {
     for (const index of [8, 9, 300]) ring(device, index, 1);
     expect(queues.take()).toEqual([]);
     queues.submit(...Array.from({ length: 10 }, () => onBlocks(Io.READ, 0, 1, memory.iova)));
-    expect(queues.take().map(({ status }) => status)).toEqual(Array(10).fill(0));
+    expect(taken(queues, 10).map(({ status }) => status)).toEqual(Array(10).fill(0));
     expect(admin.run({ opcode: 0, dwords: [1] }).status).toBe(0);
     queues.submit(onBlocks(Io.READ, 0, 1, memory.iova));
     expect(queues.take()).toEqual([]);
