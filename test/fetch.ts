@@ -1,8 +1,9 @@
-/** Fetches into the cache folder what the tests would fetch, so that none of them waits for it: for test/setup.sh. */
+/** Fetches into the cache folder, and compiles, what the tests would, so that none of them waits for it: for test/setup.sh. */
 
 import { DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "../src/guest/assets.ts";
 import { fetchLibvpx } from "../src/vp9/codec/debian.ts";
 import { fetchMusl } from "./guest/musl.ts";
+import { testKernels } from "./kernel/kernels.ts";
 import { fetchRelease } from "./vp9/codec/releases.ts";
 
 await fetchQemu(console.log);
@@ -14,3 +15,4 @@ for (const arch of ["x86_64", "aarch64"] as const) {
 }
 for (const arch of ["amd64", "arm64"] as const) await fetchLibvpx(arch, console.log);
 for (const suite of ["bookworm", "trixie"] as const) await fetchRelease(suite);
+await testKernels(console.log);

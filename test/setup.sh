@@ -20,10 +20,18 @@ need setpriv util-linux
 need flock util-linux
 need x86_64-linux-gnu-ld binutils-x86-64-linux-gnu # musl's C++ library for the guests
 need aarch64-linux-gnu-ld binutils-aarch64-linux-gnu
+need make make # kernels for the guests are compiled
+need flex flex
+need bison bison
+need bc bc
+[ -e /usr/include/gelf.h ] || missing+=(libelf-dev)
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
-if [ "$(uname -m)" = x86_64 ]; then # the other architecture, emulated
+if [ "$(uname -m)" = x86_64 ]; then # the other architecture: compiled for, and emulated
+  need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
   need qemu-aarch64-static qemu-user-static
   [ -e /usr/aarch64-linux-gnu/lib/libc.so.6 ] || missing+=(libc6-arm64-cross)
+else
+  need x86_64-linux-gnu-gcc gcc-x86-64-linux-gnu
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   packages=$(printf '%s\n' "${missing[@]}" | sort -u | tr '\n' ' ')

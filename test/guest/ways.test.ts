@@ -8,6 +8,7 @@ import type { Arch } from "../../src/guest/arch.ts";
 import { runGuest } from "../../src/guest/run-guest.ts";
 import { serveModel } from "../../src/model/hosting/served.ts";
 import { listFunctions } from "../../src/pci/bus/functions.ts";
+import { testKernel } from "../kernel/kernels.ts";
 import "../../src/schemes.ts";
 
 const TIMEOUT_MS = 300_000;
@@ -17,23 +18,44 @@ const bind = (driver: string) =>
   [1, 2, 3].map((slot) => `bun run bind.ts 00:0${slot}.0 ${driver} > /dev/null`).join(" && ");
 const functions = (prefix = "", suffix = "") =>
   [1, 2, 3].map((slot) => `${prefix}0000:00:0${slot}.0${suffix}`).join(",");
+/** The mode is off when the last function that needs it is released. */
+const noiommuMode = (on: string) =>
+  `test $(cat /sys/module/vfio/parameters/enable_unsafe_noiommu_mode) = ${on}`;
+const releaseFromNoiommu = `bun run release.ts 00:01.0 && ${noiommuMode("Y")} && bun run release.ts 00:02.0 && ${noiommuMode("Y")} && bun run release.ts 00:03.0 && ${noiommuMode("N")}`;
 
 /** A machine that a guest is, how its devices are bound, and by which ways they are driven then. */
 const machines = [
   {
     about: "an IOMMU, Debian's kernel",
     iommu: true,
+    kernel: undefined,
     steps: [{ setUp: bind(""), ways: { "VFIO, group": functions() } }],
   },
   {
     about: "no IOMMU, Debian's kernel",
     iommu: false,
+    kernel: undefined,
     steps: [
       { setUp: "true", ways: { "sysfs, window": functions().replace(/,.*?,/, ",-,") } },
       {
         setUp: bind("--driver uio_pci_generic"),
         ways: { "uio, physical addresses": functions("", "?dma=physical") },
       },
+    ],
+  },
+  {
+    about: "an IOMMU, a kernel without groups",
+    iommu: true,
+    kernel: "cdev-only",
+    steps: [{ setUp: `${bind("")} && bun run doctor.ts 00:01.0 > doctor`, ways: { iommufd: functions() } }],
+  },
+  {
+    about: "no IOMMU, the test kernel",
+    iommu: false,
+    kernel: "vfio",
+    steps: [
+      { setUp: bind("--noiommu"), ways: { "VFIO, noiommu": functions("", "?dma=physical") } },
+      { setUp: releaseFromNoiommu, ways: {} },
     ],
   },
 ] as const;
@@ -111,10 +133,18 @@ const expected: Record<string, { readonly edu: RegExp; readonly nvme?: RegExp }>
     edu: /^DMA, sysfs and uio_pci_generic, DMA by physical addresses, since /,
     nvme: /, sysfs and uio_pci_generic, DMA by physical addresses, since /,
   },
+  iommufd: {
+    edu: /^DMA, VFIO, iommufd, \/dev\/vfio\/devices\/vfio\d+$/,
+    nvme: /, VFIO, iommufd, \/dev\/vfio\/devices\/vfio\d+$/,
+  },
+  "VFIO, noiommu": {
+    edu: /^DMA, VFIO in noiommu mode, \/dev\/vfio\/noiommu-\d+, DMA by physical addresses$/,
+    nvme: /, VFIO in noiommu mode, \/dev\/vfio\/noiommu-\d+, DMA by physical addresses$/,
+  },
 };
 
 for (const arch of ["x86_64", "aarch64"] as const satisfies Arch[])
-  for (const { about, iommu, steps } of machines)
+  for (const { about, iommu, kernel, steps } of machines)
     test(
       `in an ${arch} guest with ${about}: ${steps.flatMap(({ ways }) => Object.keys(ways)).join("; ")}`,
       async () => {
@@ -124,11 +154,13 @@ for (const arch of ["x86_64", "aarch64"] as const satisfies Arch[])
         };
         const lines = steps.flatMap(({ setUp, ways }) => {
           const words = Object.entries(ways).map(([way, specs]) => `'${way}=${specs}'`);
-          return [setUp, `bun /vfiokit/test/guest/inside/ways.ts ${basename(clip)} ${words.join(" ")}`];
+          const drive = `bun /vfiokit/test/guest/inside/ways.ts ${basename(clip)} ${words.join(" ")}`;
+          return words.length > 0 ? [setUp, drive] : [setUp];
         });
         const { exitCode } = await runGuest({
           arch,
           iommu,
+          ...(kernel && { kernel: await testKernel(arch, kernel) }),
           memoryMib: 2048,
           hugepages: 64,
           devices: ["edu,dma_mask=0xffffffff", "nvme", "model:vp9"],

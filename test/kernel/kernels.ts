@@ -1,15 +1,16 @@
 /**
  * Kernels for guests with what Debian's have not: iommufd, VFIO's character devices, and VFIO without an IOMMU.
- * `bun test/kernel/kernels.ts x86_64` compiles them, and prints the folder with their packages, for guest.ts's kernel option. No test
- * uses them yet. It needs flex, bison, bc, libelf-dev, libssl-dev and gcc for the architecture.
+ * `bun test/kernel/kernels.ts` prints the folder with their packages, for guest.ts's kernel option; test/setup.sh installs what
+ * compiles them, and does.
  */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { openArchive } from "../../src/debian/archive.ts";
 import { cached } from "../../src/debian/cache.ts";
 import { run } from "../../src/debian/process.ts";
 import { type Arch, arches } from "../../src/guest/arch.ts";
-import { fetchKernelSource } from "./source.ts";
+import { DEFAULT_KERNEL } from "../../src/guest/assets.ts";
 
 /** Fragments of configurations, in this folder. Of an option that two of them set, the last one counts. */
 const flavours = { vfio: ["vfio"], "cdev-only": ["vfio", "cdev-only"] } as const;
@@ -32,40 +33,50 @@ const ENVIRONMENT = {
 const LOG_LINES = 30;
 
 /**
- * The path of a kernel's Debian package, for runGuest's option `kernel` and guest.ts's --kernel. Compiles both flavours
- * for the architecture on first use.
- * @throws Error with the end of the log if it does not compile, or with the options that the source refuses
+ * The path of a kernel's Debian package, for runGuest's option `kernel` and guest.ts's --kernel. Compiles all of them on first use.
+ * @throws Error with the end of the log if one does not compile, or with the options that the source refuses
  */
 export async function testKernel(arch: Arch, flavour: Flavour): Promise<string> {
-  return join(await testKernels(arch, console.log), `linux-image-${flavour}.deb`);
+  return join(await testKernels(console.log), packageName(arch, flavour));
 }
 
-/** The cache entry: packages linux-image-FLAVOUR.deb, configurations FLAVOUR.config, and build.log. */
-export async function testKernels(arch: Arch, log: (line: string) => void): Promise<string> {
-  const source = await fetchKernelSource(log);
-  const sources = [import.meta.path, ...[arch, "vfio", "cdev-only"].map(fragmentPath)];
-  const recipe = Bun.hash([source.version, ...sources.map((path) => readFileSync(path, "utf8"))].join("\0"));
-  return await cached(`test-kernels-${arch}-${recipe.toString(16)}`, async (folder) => {
-    log(
-      `compiling Linux ${source.version} for ${arch} guests, with and without VFIO's groups (minutes, once)`,
-    );
+const packageName = (arch: Arch, flavour: Flavour) => `linux-image-${flavour}-${arch}.deb`;
+
+/** The cache entry: packages, configurations and the log. */
+export async function testKernels(log: (line: string) => void): Promise<string> {
+  const sources = [import.meta.path, ...[...Object.keys(targets), "vfio", "cdev-only"].map(fragmentPath)];
+  const recipe = Bun.hash(sources.map((path) => readFileSync(path, "utf8")).join("\0"));
+  return await cached(`test-kernels-${recipe.toString(16)}`, async (folder) => {
     const into = join(folder, "kernels");
     mkdirSync(into);
-    const build = {
-      arch,
-      source: source.folder,
-      folder: join(folder, "build"),
-      log: join(into, "build.log"),
-    };
-    mkdirSync(build.folder);
-    // In one folder: the second one compiles only what differs.
-    for (const flavour of ["vfio", "cdev-only"] as const) {
-      await compile(build, flavour);
-      copyFileSync(join(build.folder, ".config"), join(into, `${flavour}.config`));
-      await pack(build, source.version, join(into, `linux-image-${flavour}.deb`));
+    const { source, version } = await unpackSource(folder, log);
+    for (const arch of ["x86_64", "aarch64"] as const) {
+      const build = { arch, source, folder: join(folder, arch), log: join(into, "build.log") };
+      mkdirSync(build.folder);
+      // In one folder: the second one compiles only what differs.
+      for (const flavour of ["vfio", "cdev-only"] as const) {
+        log(`compiling Linux ${version}, ${flavour}, for ${arch} guests (minutes, once)`);
+        await compile(build, flavour);
+        copyFileSync(join(build.folder, ".config"), join(into, `${flavour}-${arch}.config`));
+        await pack(build, version, join(into, packageName(arch, flavour)));
+      }
     }
     return into;
   });
+}
+
+/** Debian's newest source of its stable kernel series. `version` is the package's, as in 6.12.48-1. */
+async function unpackSource(folder: string, log: (line: string) => void) {
+  const name = `linux-source-${DEFAULT_KERNEL}`;
+  log(`fetching ${name} from Debian's archive (150 MB, once)`);
+  const archive = await openArchive("amd64", folder); // the same for all architectures
+  await archive.unpack([name], folder, { dependencies: false });
+  const shared = join(folder, "usr");
+  await run(["tar", "-xf", join(shared, `src/${name}.tar.xz`), "-C", folder]);
+  const changes = Bun.gunzipSync(readFileSync(join(shared, `share/doc/${name}/changelog.Debian.gz`)));
+  const [, version] = /^\S+ \((\S+)\)/.exec(new TextDecoder().decode(changes)) ?? [];
+  if (version === undefined) throw new Error(`${name}: its changelog does not begin with a version`);
+  return { source: join(folder, name), version };
 }
 
 interface Build {
@@ -142,8 +153,4 @@ function parse(text: string): Map<string, string> {
 const lineOf = (name: string, value: string) =>
   value === "n" ? `# ${name} is not set\n` : `${name}=${value}\n`;
 
-if (import.meta.main) {
-  const [arch = ""] = process.argv.slice(2);
-  if (!Object.hasOwn(targets, arch)) throw new Error(`say which: ${Object.keys(targets).join(", ")}`);
-  console.log(await testKernels(arch as Arch, console.error));
-}
+if (import.meta.main) console.log(await testKernels(console.error));

@@ -1,0 +1,3 @@
+import { testGuest } from "./guests.ts";
+
+testGuest("aarch64");
