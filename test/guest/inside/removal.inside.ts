@@ -43,7 +43,7 @@ test("a function that is no PCI Express function has no err interrupt", async ()
 test("an unbinding elsewhere ends while the program waits for a timer, and its next call says that the device was closed", async () => {
   const [address] = addressesOf("nvme");
   await bindTo(address, "vfio-pci");
-  await losesItToItsDriver(address, address);
+  await losesItToItsDriver(address, address, "nvme");
 });
 
 test("a program that takes no req any more loses the device, too, and with it nothing of another function", async () => {
