@@ -55,7 +55,7 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
         "cd /sys/kernel/mm/hugepages && echo 8 > hugepages-2048kB/nr_hugepages && echo 1 > hugepages-1048576kB/nr_hugepages && cd /vfiokit";
       await runInside(
         { arch, memoryMib: 6144, devices: ["edu", "nvme", "pci-testdev,membar-backed=on", ...PAIR] },
-        66,
+        67,
         hugepages,
         "edu",
         "nvme",
