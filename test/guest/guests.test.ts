@@ -73,7 +73,7 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
     () =>
       runInside(
         { arch, devices: ["edu", "nvme", "e1000e", "igb", ...PAIR] },
-        38,
+        39,
         "true",
         ...["bus", "bus-dependents", "bus-lockdown"],
       ),
