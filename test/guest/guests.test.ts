@@ -18,6 +18,8 @@ const PAIR = [
 const PORT = ["pcie-root-port,id=above,chassis=2", "nvme,bus=above,serial=below"];
 /** Writes to memory again and again. */
 const WRITER = `model:${join(import.meta.dir, "../model/models/writer.model.ts")}`;
+/** Has a resizable BAR. */
+const RESIZABLE = `model:${join(import.meta.dir, "../model/models/resizable.model.ts")}`;
 
 /** Runs test files in a guest; what they print is printed. All of their tests must have run and passed. */
 async function runInside(
@@ -93,13 +95,18 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
   );
 
   test(
-    "without one: DMA by physical addresses, SIGKILL in the middle of it, and the kernel's ways to reset",
+    "without one: DMA by physical addresses, SIGKILL in the middle of it, the kernel's ways to reset, and resizable BARs",
     () =>
       runInside(
-        { arch, iommu: false, hugepages: 16, devices: ["edu,dma_mask=0xffffffff", WRITER, ...PORT] },
-        8,
+        {
+          arch,
+          iommu: false,
+          hugepages: 16,
+          devices: ["edu,dma_mask=0xffffffff", WRITER, RESIZABLE, ...PORT],
+        },
+        10,
         "true",
-        ...["physical", "reset-method"],
+        ...["physical", "reset-method", "resize"],
       ),
     TIMEOUT_MS,
   );
