@@ -1,10 +1,11 @@
 /** The doctor's verdicts on facts made up here; on real ones in test/guest/inside/bus.test.ts. */
 import { describe, expect, test } from "bun:test";
 import { wordParts } from "../../scripts/cli/remedy.ts";
-import type { Finding, FunctionFacts, SystemFacts } from "../../src/doctor/facts.ts";
+import type { FunctionFacts, SystemFacts } from "../../src/doctor/facts.ts";
 import { examineFunction } from "../../src/doctor/function.ts";
 import { examineSystem } from "../../src/doctor/system.ts";
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
+import { bad, bound, card, device, system } from "./rig.ts";
 
 const healthy: SystemFacts = {
   architecture: "x64",
@@ -25,49 +26,6 @@ const healthy: SystemFacts = {
   root: true,
 };
 const withoutIommu = { ...healthy, commandLine: ["quiet"], iommus: [], interruptRemapping: false };
-
-const card: PciFunction = {
-  address: "0000:00:09.0",
-  path: "/sys/devices/pci0000:00/0000:00:09.0",
-  vendor: 0x10ee,
-  device: 0x7022,
-  subsystemVendor: 0x10ee,
-  subsystem: 7,
-  classCode: 0x058000,
-  revision: 0,
-  driver: "vfio-pci",
-  driverOverride: "vfio-pci",
-  iommuGroup: { number: 12, noiommu: false },
-  numaNode: undefined,
-  irq: 47,
-  resources: [{ start: 0x10800000n, end: 0x10800fffn, flags: 0x40200n }],
-  isBridge: false,
-  parent: undefined,
-  physicalFunction: undefined,
-};
-const bound: FunctionFacts = {
-  function: card,
-  members: [{ function: card, viable: true, verdict: "with VFIO" }],
-  node: { path: "/dev/vfio/12", opened: "ok", holders: [] },
-  uses: [],
-  beyondVfio: false,
-  power: { state: "D0", suspended: false, bridges: [] },
-  config: { vendor: 0x10ee, command: 0 },
-  registers: undefined,
-  lockedDown: false,
-  resourceFiles: [0],
-  record: { driver: null, driverOverride: null, boundTo: "vfio-pci" },
-};
-
-/** Findings as a clone prints them. */
-const worded = (findings: Finding[]) =>
-  findings.map(({ fix, ...rest }) => ({ ...rest, fix: fix && wordParts(fix, "clone") }));
-const pick = (findings: Finding[], check: string) =>
-  worded(findings).find((finding) => finding.check === check)!;
-const system = (facts: SystemFacts, check: string) => pick(examineSystem(facts), check);
-const device = (facts: FunctionFacts, check: string) => pick(examineFunction(facts), check);
-const bad = (findings: Finding[]) =>
-  worded(findings).filter(({ verdict }) => verdict === "problem" || verdict === "warning");
 
 test("a machine and a function in order have nothing to complain about", () => {
   expect(bad(examineSystem(healthy))).toEqual([]);
@@ -279,65 +237,6 @@ describe("a function", () => {
       text: "this kernel has no file resource1 to map its region: only VFIO can",
       fix: "bun run bind.ts 0000:00:09.0",
     });
-  });
-
-  const bridges = [{ address: "0000:00:01.0", state: "D3cold" }] as const;
-  const control = "/sys/bus/pci/devices/0000:00:09.0/power/control";
-  test.each([
-    [undefined, { state: "D0" }, "ok", "on (D0)", undefined],
-    [undefined, {}, "not applicable", "unknown: it has no power management", undefined],
-    // vfio-pci lets what it has sleep until it is opened, and wakes it up then.
-    ["vfio-pci", { state: "D3hot", suspended: true }, "ok", "D3hot until vfio-pci uses it", undefined],
-    ["nvme", { suspended: true }, "ok", "suspended until nvme uses it", undefined],
-    [
-      "vfio-pci",
-      { state: "D3hot", suspended: true, bridges },
-      "ok",
-      "D3hot, and 0000:00:01.0 above it is in D3cold until vfio-pci uses it",
-      undefined,
-    ],
-    [
-      undefined,
-      { state: "D0", suspended: true },
-      "warning",
-      "the kernel has suspended it, and may turn it off",
-      `echo on > ${control}`,
-    ],
-    [
-      undefined,
-      { state: "D0", suspended: true, bridges },
-      "problem",
-      "0000:00:01.0 above it is in D3cold: its regions do not answer",
-      `echo on > ${control}`,
-    ],
-    [
-      undefined,
-      { state: "D0", bridges },
-      "problem",
-      "0000:00:01.0 above it is in D3cold: its regions do not answer",
-      "echo on > /sys/bus/pci/devices/0000:00:01.0/power/control",
-    ],
-    [
-      undefined,
-      { state: "D3hot" },
-      "problem",
-      "D3hot: its regions do not answer",
-      "echo 1 > /sys/bus/pci/devices/0000:00:09.0/enable",
-    ],
-    [
-      "uio_pci_generic",
-      { state: "D1" },
-      "problem",
-      "D1: its regions do not answer",
-      "bun run release.ts 0000:00:09.0, then bun run bind.ts 0000:00:09.0 --driver uio_pci_generic",
-    ],
-  ] as const)("with driver %p and power %o: %s, %s", (driver, power, verdict, text, fix) => {
-    const facts = {
-      ...bound,
-      function: { ...card, driver },
-      power: { state: undefined, suspended: false, bridges: [], ...power },
-    };
-    expect(device(facts, "power")).toEqual({ check: "power", verdict, text, fix });
   });
 
   test.each([
