@@ -41,6 +41,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   config: { about: "Read and write configuration space by name", run: () => import("../config.ts") },
   irq: { about: "Wait for interrupts, count them, measure latency", run: () => import("../irq.ts") },
   reset: { about: "Reset a device", run: () => import("../reset.ts") },
+  resize: { about: "Show and change the sizes of resizable BARs", run: () => import("../resize.ts") },
   model: {
     about: "Serve a device model over vfio-user",
     run: () => import("../model.ts"),

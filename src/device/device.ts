@@ -30,7 +30,11 @@ export interface OpenOptions {
   readonly dma?: "physical" | undefined;
 }
 
-/** An open PCI function. Dispose turns bus mastering off and releases all that is still open. */
+/**
+ * An open PCI function. Dispose turns bus mastering off and releases all that is still open. If the kernel asks a function that
+ * VFIO opened back, for its removal or another driver, the event loop closes it, unless "req" is enabled; each further
+ * call then throws DeviceError. What DmaMemory.bytes gave stays readable until dispose.
+ */
 export interface PciDevice extends Disposable {
   /** The spec passed to openDevice, for messages. */
   readonly spec: string;
@@ -61,7 +65,8 @@ export interface PciDevice extends Disposable {
 
 /**
  * INTx, MSI and MSI-X are the function's own. "err" fires when the function reports an uncorrectable error,
- * "req" when the kernel wants it back: dispose of the device then, because its removal waits for that.
+ * "req" when the kernel wants it back. Dispose of the device then, because its removal waits for that: without "req" enabled it
+ * would have been closed by itself.
  */
 export type InterruptKind = "intx" | "msi" | "msix" | "err" | "req";
 

@@ -5,6 +5,8 @@ import { DeviceError, type DmaMemory, type DmaOptions } from "./device.ts";
 
 /** Allocates memory for a device. Dispose takes all of it back, and throws the first SystemError. */
 export interface DmaMemories extends Disposable {
+  /** Takes all of it from the device, which has no use for it any more. On this side it stays until it is disposed of. */
+  leave(): void;
   /** Throws DeviceError: no such memory is left, it may not stay locked, or it has no address that the device can use. */
   allocate(sizeBytes: number, options?: DmaOptions): DmaMemory;
 }
@@ -17,6 +19,7 @@ export class MappedDma implements DmaMemory {
   readonly #mapping: Mapping;
   readonly #unmapThere: () => void;
   #held = true;
+  #isThere = true;
 
   constructor(iova: number, mapping: Mapping, pageBytes: number, unmapThere: () => void) {
     this.iova = iova;
@@ -54,14 +57,25 @@ export class MappedDma implements DmaMemory {
   detach(): Disposable {
     if (this.#held) {
       this.#held = false;
-      try {
-        this.#unmapThere();
-      } catch (error) {
-        // A device that is gone has no mapping left.
-        if (!(error instanceof SystemError || error instanceof DeviceError)) throw error;
-      }
+      this.leave();
     }
     return this.#mapping;
+  }
+
+  /** Takes it from the device. On this side it stays until dispose. */
+  leave(): void {
+    try {
+      this.#leave();
+    } catch (error) {
+      // A device that is gone has no mapping left.
+      if (!(error instanceof SystemError || error instanceof DeviceError)) throw error;
+    }
+  }
+
+  #leave(): void {
+    if (!this.#isThere) return;
+    this.#isThere = false;
+    this.#unmapThere();
   }
 
   unmapHere(): void {
@@ -72,7 +86,7 @@ export class MappedDma implements DmaMemory {
   [Symbol.dispose](): void {
     if (!this.#held) return;
     try {
-      this.#unmapThere();
+      this.#leave();
     } finally {
       this.unmapHere();
     }

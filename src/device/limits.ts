@@ -39,3 +39,8 @@ export const MAX_IOVA_RANGES = 256;
  * which takes it milliseconds. Then the pages go back to the kernel.
  */
 export const KEEP_MS = 10_000;
+/**
+ * Milliseconds between two looks whether the kernel asks for a device back; each takes about a microsecond. Its removal, or its
+ * unbinding, waits as long at most, or until the event loop turns again.
+ */
+export const REMOVAL_POLL_MS = 100;

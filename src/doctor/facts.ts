@@ -4,6 +4,7 @@ import type { PciFunction } from "../pci/bus/functions.ts";
 import type { GroupMember } from "../pci/bus/group.ts";
 import type { Holder } from "../pci/bus/holders.ts";
 import type { ModuleState } from "../pci/bus/module.ts";
+import type { Power } from "../pci/bus/power.ts";
 import type { ConfigAnswer } from "../pci/bus/presence.ts";
 import type { Remedy } from "../remedy/remedy.ts";
 import type { RegisterAnswer } from "./registers.ts";
@@ -61,6 +62,7 @@ export interface FunctionFacts {
   readonly beyondVfio: boolean;
   /** Undefined if it can't be read. */
   readonly config: ConfigAnswer | undefined;
+  readonly power: Power;
   /** Undefined if they were not read. */
   readonly registers: RegisterAnswer | undefined;
   /**

@@ -1,7 +1,7 @@
 /** Judges one function: can it be driven from user space as it is? Reads no facts itself. */
 
 import { commandBits } from "../pci/bus/enable.ts";
-import { ResourceFlag } from "../pci/bus/functions.ts";
+import { FUNCTIONS, ResourceFlag } from "../pci/bus/functions.ts";
 import { isVfioDriver } from "../pci/bus/group.ts";
 import { describeHolder } from "../pci/bus/holders.ts";
 import { isSilent } from "../pci/bus/presence.ts";
@@ -15,6 +15,7 @@ const BARS = 6;
 export function examineFunction(facts: FunctionFacts): Finding[] {
   return [
     link(facts),
+    power(facts),
     driver(facts),
     override(facts),
     use(facts),
@@ -48,6 +49,46 @@ function link({ function: { address, physicalFunction }, config, registers }: Fu
     "bring that back (its program, image or power), then ",
     rescan,
   );
+}
+
+/**
+ * A driver wakes the function up when it uses it, and the bridges above it too. Nobody does so without one, or with uio_pci_generic;
+ * its regions then read as all ones.
+ */
+function power({ function: of, power: { state, suspended, bridges } }: FunctionFacts): Finding {
+  const check = "power";
+  const { address, driver } = of;
+  const bridge = bridges.at(0);
+  const asleep = [
+    ...(state === undefined || state === "D0" ? [] : [state]),
+    ...(bridge ? [`${bridge.address} above it is in ${bridge.state}`] : []),
+  ].join(", and ");
+  const keepOn = (whose: string) => `echo on > ${FUNCTIONS}/${whose}/power/control`;
+  if (driver !== undefined && driver !== "uio_pci_generic" && (suspended || asleep))
+    return finding(check, "ok", `${asleep || "suspended"} until ${driver} uses it`);
+  if (suspended || bridge)
+    return finding(
+      check,
+      asleep ? "problem" : "warning",
+      asleep ? `${asleep}: its regions do not answer` : "the kernel has suspended it, and may turn it off",
+      keepOn(suspended || !bridge ? address : bridge.address),
+    );
+  if (asleep)
+    return finding(
+      check,
+      "problem",
+      `${asleep}: its regions do not answer`,
+      ...(driver === undefined
+        ? [`echo 1 > ${FUNCTIONS}/${address}/enable`]
+        : [
+            { verb: "release", args: [address] } as const,
+            ", then ",
+            { verb: "bind", args: [address, "--driver", driver] } as const,
+          ]),
+    );
+  return state === undefined
+    ? finding(check, "not applicable", "unknown: it has no power management")
+    : finding(check, "ok", "on (D0)");
 }
 
 /** Base class of bridges. */

@@ -17,6 +17,7 @@ import { findHolders } from "../pci/bus/holders.ts";
 import { findUses } from "../pci/bus/in-use.ts";
 import { isBeyondVfio, listIommus, noiommuMode } from "../pci/bus/iommu.ts";
 import { moduleState } from "../pci/bus/module.ts";
+import { readPower } from "../pci/bus/power.ts";
 import { readAnswer } from "../pci/bus/presence.ts";
 import { closesSysfs, type FunctionFacts, type Opened, type SystemFacts } from "./facts.ts";
 import { askRegisters } from "./registers.ts";
@@ -66,6 +67,8 @@ export function gatherFunction(of: PciFunction, ask: boolean): FunctionFacts {
   const { iommuGroup: group } = of;
   const path =
     group && isVfioDriver(of.driver) ? (isByNodeOnly(of) ? deviceNode(of) : groupNode(group)) : undefined;
+  // First: what follows may wake it up.
+  const power = readPower(of);
   const holders = path === undefined ? [] : findHolders(new Set([path]));
   return {
     function: of,
@@ -77,6 +80,7 @@ export function gatherFunction(of: PciFunction, ask: boolean): FunctionFacts {
         : { path, opened: holders.length > 0 ? "EBUSY" : tryOpen(path), holders },
     uses: findUses(of),
     beyondVfio: isBeyondVfio(of),
+    power,
     config: readAnswer(of),
     registers: ask ? askRegisters(of) : undefined,
     lockedDown: closesSysfs(lockdownMode()),

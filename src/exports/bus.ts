@@ -32,3 +32,4 @@ export { type GroupMember, groupNode, isForUserSpace, isVfioDriver, judgeGroup }
 export { type Fate, type RescanOptions, type RescanOutcome, rescan } from "../pci/bus/hotplug.ts";
 export { findUses } from "../pci/bus/in-use.ts";
 export { resetMethods, withResetMethod } from "../pci/bus/reset-method.ts";
+export { type ResizableBar, resizableBars, resizeBar } from "../pci/bus/resizable-bars.ts";

@@ -99,10 +99,15 @@ export class EventFd implements Disposable {
     return count;
   }
 
-  [Symbol.dispose](): void {
+  /** Closes it; a wait that is under way ends with 0. A later use throws what `why` returns. */
+  close(why?: () => Error): void {
     void this.#stream?.cancel();
     this.#stream = undefined;
     this.#waiter.wake();
-    this.fd[Symbol.dispose]();
+    this.fd.close(why);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

@@ -3,9 +3,12 @@ import { constants } from "node:os";
 import { check, lastErrno, retryInterrupted, SystemError } from "./errno.ts";
 import { libc, pointer } from "./libc.ts";
 
+const alreadyClosed = () => new Error("this file descriptor is already closed");
+
 /** An open file descriptor that closes itself: `using fd = openFile(...)`. Closing twice is harmless. */
 export class Fd implements Disposable {
   #number: number;
+  #whyClosed = alreadyClosed;
 
   constructor(number: number) {
     this.#number = number;
@@ -13,7 +16,7 @@ export class Fd implements Disposable {
 
   /** The descriptor's number. Throws after close: the kernel may have reused the number. */
   get number(): number {
-    if (this.#number < 0) throw new Error("this file descriptor is already closed");
+    if (this.#number < 0) throw this.#whyClosed();
     return this.#number;
   }
 
@@ -24,10 +27,16 @@ export class Fd implements Disposable {
     return number;
   }
 
-  [Symbol.dispose](): void {
+  /** Closes it. A later use throws what `why` returns. */
+  close(why = alreadyClosed): void {
     if (this.#number < 0) return;
     libc.close(this.#number);
     this.#number = -1;
+    this.#whyClosed = why;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

@@ -20,12 +20,15 @@ const MAP_HUGE_SHIFT = 26;
 /** The page size of x86-64 and of Debian's aarch64 kernels. Kernels with larger pages refuse these mappings. */
 export const PAGE_SIZE = 4096;
 
+const alreadyUnmapped = () => new Error("this mapping is already unmapped");
+
 /** Memory mapped into this process. Unmapped on dispose; no view of it may be used afterwards. */
 export class Mapping implements Disposable {
   readonly #address: number;
   readonly sizeBytes: number;
   readonly #unmap: () => void;
   #mapped = true;
+  #whyUnmapped = alreadyUnmapped;
 
   constructor(
     address: number,
@@ -39,13 +42,21 @@ export class Mapping implements Disposable {
 
   /** Virtual address of the first byte. Throws after unmapping: an access there would kill the process. */
   get address(): number {
-    if (!this.#mapped) throw new Error("this mapping is already unmapped");
+    if (!this.#mapped) throw this.#whyUnmapped();
     return this.#address;
+  }
+
+  /** Unmaps it. A later use throws what `why` returns. */
+  unmap(why = alreadyUnmapped): void {
+    if (!this.#mapped) return;
+    this.#mapped = false;
+    this.#whyUnmapped = why;
+    this.#unmap();
   }
 
   /** A view of ordinary shared memory. Never for a BAR: see access.ts. */
   bytes(offset = 0, sizeBytes = this.sizeBytes - offset): Uint8Array<ArrayBuffer> {
-    if (!this.#mapped) throw new Error("this mapping is already unmapped");
+    if (!this.#mapped) throw this.#whyUnmapped();
     if (offset < 0 || sizeBytes < 0 || offset + sizeBytes > this.sizeBytes) {
       throw new RangeError(
         `${sizeBytes} bytes at ${offset} lie outside a mapping of ${this.sizeBytes} bytes`,
@@ -55,9 +66,7 @@ export class Mapping implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (!this.#mapped) return;
-    this.#mapped = false;
-    this.#unmap();
+    this.unmap();
   }
 }
 

@@ -1,10 +1,11 @@
 /** The doctor's verdicts on facts made up here; on real ones in test/guest/inside/bus.test.ts. */
 import { describe, expect, test } from "bun:test";
 import { wordParts } from "../../scripts/cli/remedy.ts";
-import type { Finding, FunctionFacts, SystemFacts } from "../../src/doctor/facts.ts";
+import type { FunctionFacts, SystemFacts } from "../../src/doctor/facts.ts";
 import { examineFunction } from "../../src/doctor/function.ts";
 import { examineSystem } from "../../src/doctor/system.ts";
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
+import { bad, bound, card, device, system } from "./rig.ts";
 
 const healthy: SystemFacts = {
   architecture: "x64",
@@ -25,48 +26,6 @@ const healthy: SystemFacts = {
   root: true,
 };
 const withoutIommu = { ...healthy, commandLine: ["quiet"], iommus: [], interruptRemapping: false };
-
-const card: PciFunction = {
-  address: "0000:00:09.0",
-  path: "/sys/devices/pci0000:00/0000:00:09.0",
-  vendor: 0x10ee,
-  device: 0x7022,
-  subsystemVendor: 0x10ee,
-  subsystem: 7,
-  classCode: 0x058000,
-  revision: 0,
-  driver: "vfio-pci",
-  driverOverride: "vfio-pci",
-  iommuGroup: { number: 12, noiommu: false },
-  numaNode: undefined,
-  irq: 47,
-  resources: [{ start: 0x10800000n, end: 0x10800fffn, flags: 0x40200n }],
-  isBridge: false,
-  parent: undefined,
-  physicalFunction: undefined,
-};
-const bound: FunctionFacts = {
-  function: card,
-  members: [{ function: card, viable: true, verdict: "with VFIO" }],
-  node: { path: "/dev/vfio/12", opened: "ok", holders: [] },
-  uses: [],
-  beyondVfio: false,
-  config: { vendor: 0x10ee, command: 0 },
-  registers: undefined,
-  lockedDown: false,
-  resourceFiles: [0],
-  record: { driver: null, driverOverride: null, boundTo: "vfio-pci" },
-};
-
-/** Findings as a clone prints them. */
-const worded = (findings: Finding[]) =>
-  findings.map(({ fix, ...rest }) => ({ ...rest, fix: fix && wordParts(fix, "clone") }));
-const pick = (findings: Finding[], check: string) =>
-  worded(findings).find((finding) => finding.check === check)!;
-const system = (facts: SystemFacts, check: string) => pick(examineSystem(facts), check);
-const device = (facts: FunctionFacts, check: string) => pick(examineFunction(facts), check);
-const bad = (findings: Finding[]) =>
-  worded(findings).filter(({ verdict }) => verdict === "problem" || verdict === "warning");
 
 test("a machine and a function in order have nothing to complain about", () => {
   expect(bad(examineSystem(healthy))).toEqual([]);

@@ -23,6 +23,8 @@ const PAIR = [
 const PORT = ["pcie-root-port,id=above,chassis=2", "nvme,bus=above,serial=below"];
 const HUGEPAGES =
   "cd /sys/kernel/mm/hugepages && echo 8 > hugepages-2048kB/nr_hugepages && echo 1 > hugepages-1048576kB/nr_hugepages && cd /vfiokit";
+/** Has a resizable BAR. */
+const RESIZABLE = `model:${join(import.meta.dir, "../model/models/resizable.model.ts")}`;
 /** Writes to memory again and again. */
 const WRITER = `model:${join(import.meta.dir, "../model/models/writer.model.ts")}`;
 
@@ -61,7 +63,7 @@ export const testGuest = (arch: Arch) =>
       async () => {
         await runInside(
           { arch, memoryMib: 6144, devices: ["edu", "nvme", "pci-testdev,membar-backed=on", ...PAIR] },
-          63,
+          67,
           HUGEPAGES,
           "edu",
           "nvme",
@@ -79,7 +81,7 @@ export const testGuest = (arch: Arch) =>
       () =>
         runInside(
           { arch, devices: ["edu", "nvme", "e1000e", "igb", ...PAIR] },
-          38,
+          39,
           "true",
           ...["bus", "bus-dependents", "bus-lockdown"],
         ),
@@ -100,27 +102,32 @@ export const testGuest = (arch: Arch) =>
     );
 
     test(
-      "with an IOMMU: the kernel's selftests of VFIO with iommufd",
+      "with an IOMMU: the kernel's selftests of VFIO with iommufd, and a removal",
       async () => {
         const kernel = await testKernel(arch, "vfio");
         await runInside(
-          { arch, kernel, memoryMib: 6144, devices: ["edu", ...PAIR] },
-          15,
+          { arch, kernel, memoryMib: 6144, devices: ["edu", "nvme", ...PAIR] },
+          16,
           HUGEPAGES,
-          "iommufd-selftests",
+          ...["iommufd-selftests", "removal-iommufd"],
         );
       },
       TIMEOUT_MS,
     );
 
     test(
-      "without one: DMA by physical addresses, SIGKILL in the middle of it, and the kernel's ways to reset",
+      "without one: DMA by physical addresses, SIGKILL in the middle of it, the kernel's ways to reset, and resizable BARs",
       () =>
         runInside(
-          { arch, iommu: false, hugepages: 16, devices: ["edu,dma_mask=0xffffffff", WRITER, ...PORT] },
-          8,
+          {
+            arch,
+            iommu: false,
+            hugepages: 16,
+            devices: ["edu,dma_mask=0xffffffff", WRITER, RESIZABLE, ...PORT],
+          },
+          10,
           "true",
-          ...["physical", "reset-method"],
+          ...["physical", "reset-method", "resize"],
         ),
       TIMEOUT_MS,
     );

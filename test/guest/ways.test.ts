@@ -56,6 +56,7 @@ const machines = [
     steps: [
       { setUp: bind("--noiommu"), ways: { "VFIO, noiommu": functions("", "?dma=physical") } },
       { setUp: releaseFromNoiommu, ways: {} },
+      { setUp: "cd /vfiokit && bun test ./test/guest/inside/removal-noiommu.inside.ts", ways: {} },
     ],
   },
 ] as const;

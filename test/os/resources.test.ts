@@ -65,6 +65,22 @@ test("a mapping can't be used after it is unmapped, nor past its end", () => {
   );
 });
 
+test("who closes a descriptor, a mapping or an eventfd may say why, and the first reason stays", async () => {
+  const why = () => new Error("it was unplugged");
+  const fd = createMemfd("why", 4096);
+  const mapping = mapShared(fd.number, 4096);
+  const event = new EventFd();
+  const waiting = event.waitAsync(60_000);
+  mapping.unmap(why);
+  fd.close(why);
+  event.close(why);
+  for (const closed of [mapping, fd, event]) closed[Symbol.dispose]();
+  expect(await waiting).toBe(0);
+  for (const use of [() => mapping.address, () => mapping.bytes(), () => fd.number, () => event.take()])
+    expect(use).toThrow("it was unplugged");
+  expect(event.waitAsync(10)).rejects.toThrow("it was unplugged");
+});
+
 test("an eventfd counts signals, waits with a limit, and does both on the event loop too", async () => {
   using event = new EventFd();
   expect(event.take()).toBe(0);

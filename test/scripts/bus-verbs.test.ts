@@ -32,6 +32,10 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
     ["rescan", [ABSENT, "--pause", "--", "true"], "either --pause or a command after --, not both"],
     ["rescan", [ABSENT, "--timeout", "0"], "--timeout 0: it must be a number of seconds"],
     ["doctor", ["x"], '"x" is not a PCI address'],
+    ["resize", [ABSENT, "6", "8MiB"], "the BAR 6: it must be a whole number from 0 to 5"],
+    ["resize", [ABSENT, "1"], "the BAR's size is missing"],
+    ["resize", [ABSENT, "1", "3GiB"], "the size 3GiB: it must be a power of two with its unit"],
+    ["resize", [ABSENT, "1", "8388608"], "the size 8388608: it must be a power of two with its unit"],
     ["list", ["--id", "10ee"], "--id 10ee: it must be VENDOR:DEVICE, such as 10ee:7022, 10ee: or :7022"],
     ["list", ["--class", "1"], "--class 1: it must be 2, 4 or 6 hexadecimal digits, such as 01 or 0108"],
     ["list", ["--group", "x"], "--group x: it must be a whole number from 0"],
@@ -42,7 +46,7 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
   });
 });
 
-test.each(["bind", "release", "rescan", "enable", "doctor"])(
+test.each(["bind", "release", "rescan", "enable", "doctor", "resize"])(
   "%s says that a function is not there, and ends with 1",
   async (verb) => {
     const { exitCode, stdout, stderr } = await run(verb, ABSENT);

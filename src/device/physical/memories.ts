@@ -152,6 +152,9 @@ export class PhysicalMemories implements DmaMemories {
     return `of ${taken} free huge pages no ${count} follow each other${where}; reserve more, or reserve them at boot, before memory is fragmented: hugepages=${total + count} on the kernel's command line`;
   }
 
+  /** The device's bus mastering ends its accesses. Its keeper stays, too. */
+  leave(): void {}
+
   #error(text: string): DeviceError {
     return new DeviceError(`${this.#spec}: ${text}`);
   }

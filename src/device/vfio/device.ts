@@ -2,6 +2,7 @@
 import { fence } from "../../os/access.ts";
 import { SystemError } from "../../os/errno.ts";
 import { type Fd, ioctl } from "../../os/fd.ts";
+import type { Mapping } from "../../os/memory.ts";
 import type { PciFunction } from "../../pci/bus/functions.ts";
 import { Command, Config, isSilentCommand } from "../../pci/config-offsets.ts";
 import { type ConfigSpace, openConfigSpace } from "../../pci/config-space.ts";
@@ -24,6 +25,7 @@ import { hotReset } from "./hot-reset.ts";
 import { Irqs } from "./irqs.ts";
 import { findMsixTable } from "./msix-table.ts";
 import { mapRegion, readRegionInfo, regionTransfers } from "./regions.ts";
+import { watchRemoval } from "./removal.ts";
 
 /** Opens a function that vfio-pci drives: `open` is openByGroup, openByNode or openWithoutIommu. Throws DeviceError. */
 export function openVfio(pci: PciFunction, open: typeof openByGroup, spec: string): PciDevice {
@@ -56,11 +58,12 @@ class VfioDevice implements PciDevice {
   readonly #irqs: Irqs;
   readonly #memories: DmaMemories;
   readonly #ownGroup: OpenGroup | undefined;
+  readonly #mappings: Mapping[] = [];
   #held: DisposableStack | undefined;
   readonly #canReset: boolean;
-  #closed = false;
+  #whyClosed: (() => DeviceError) | undefined;
 
-  /** Adds its mappings to `held`. Throws SystemError, VfioFormatError. */
+  /** Adds what it opens to `held`. Throws SystemError, VfioFormatError. */
   constructor(address: string, spec: string, handle: VfioHandle, held: DisposableStack) {
     const { fd, reachedBy, memories, ownGroup } = handle;
     this.spec = spec;
@@ -75,6 +78,8 @@ class VfioDevice implements PciDevice {
     ioctl(fd, Vfio.DEVICE_GET_INFO, info, `${address}: read the device's information`);
     this.#canReset = (info.getUint32(4, true) & DeviceFlag.RESET) !== 0;
     this.#irqs = new Irqs(fd, info.getUint32(12, true));
+    // Throughout its removal, or its unbinding from vfio-pci, the kernel waits for the descriptor's close.
+    if (this.#irqs.count("req") > 0) held.use(watchRemoval(this.#irqs, () => this.#letGo()));
 
     const config = readRegionInfo(fd, RegionIndex.CONFIG);
     const configTransfers = regionTransfers(fd, "configuration space", config.fileOffset, spec);
@@ -84,7 +89,7 @@ class VfioDevice implements PciDevice {
       const region = readRegionInfo(fd, index);
       const hole = msixTable?.bar === index ? msixTable : undefined;
       const { mappings, areas } = mapRegion(fd, region, hole);
-      for (const mapping of mappings) held.use(mapping);
+      for (const mapping of mappings) this.#mappings.push(held.use(mapping));
       const transfers = regionTransfers(fd, `BAR${index}`, region.fileOffset, spec);
       return openRegion(index, region.sizeBytes, areas, transfers);
     });
@@ -143,7 +148,7 @@ class VfioDevice implements PciDevice {
   }
 
   #guard<T>(work: () => T): T {
-    if (this.#closed) throw new DeviceError(`${this.spec}: the device is already closed`);
+    if (this.#whyClosed) throw this.#whyClosed();
     try {
       return work();
     } catch (error) {
@@ -151,9 +156,21 @@ class VfioDevice implements PciDevice {
     }
   }
 
-  [Symbol.dispose](): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  /** The kernel wants it back. Views of DMA memory may still be in use, so this side of it stays. */
+  #letGo(): void {
+    this.#close(
+      () =>
+        new DeviceError(
+          `${this.spec}: the kernel asked for the device back, for its removal or another driver, so it was closed`,
+          { remedies: [{ verb: "list", args: [], does: "shows what has become of it" }] },
+        ),
+    );
+  }
+
+  /** Gives everything back but this side of DMA memory. A later use throws what `why` returns. */
+  #close(why: () => DeviceError): void {
+    if (this.#whyClosed) return;
+    this.#whyClosed = why;
     using _held = this.#held;
     const { config } = this;
     const steps = [
@@ -161,10 +178,8 @@ class VfioDevice implements PciDevice {
         const command = config.read16(Config.COMMAND);
         if (!isSilentCommand(command)) config.write16(Config.COMMAND, command & ~Command.BUS_MASTER);
       },
-      () => this.#irqs[Symbol.dispose](),
-      () => {
-        if (!this.#ownGroup) this.#memories[Symbol.dispose]();
-      },
+      () => this.#irqs.close(why),
+      () => this.#memories.leave(),
     ];
     for (const step of steps) {
       try {
@@ -174,5 +189,12 @@ class VfioDevice implements PciDevice {
         if (!(error instanceof SystemError || error instanceof DeviceError)) throw error;
       }
     }
+    for (const mapping of this.#mappings) mapping.unmap(why);
+    this.#fd.close(why);
+  }
+
+  [Symbol.dispose](): void {
+    using _memories = this.#memories;
+    this.#close(() => new DeviceError(`${this.spec}: the device is already closed`));
   }
 }

@@ -27,6 +27,8 @@ export class MappedMemories implements DmaMemories {
   readonly #space: DmaSpace;
   readonly #spec: string;
   readonly #live = new Set<MappedDma>();
+  /** What the device has no more. */
+  readonly #left = new Set<MappedDma>();
 
   constructor(space: DmaSpace, spec: string) {
     this.#space = space;
@@ -114,9 +116,16 @@ export class MappedMemories implements DmaMemories {
     return new DeviceError(`${this.#spec}: ${text}`);
   }
 
+  leave(): void {
+    for (const dma of this.#live) {
+      this.#left.add(dma);
+      dma.leave();
+    }
+  }
+
   /** Unmaps everything. Throws the first SystemError, but always unmaps this side. */
   [Symbol.dispose](): void {
     using stack = new DisposableStack();
-    for (const dma of this.#live) stack.use(dma);
+    for (const dma of [...this.#live, ...this.#left]) stack.use(dma);
   }
 }

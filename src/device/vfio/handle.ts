@@ -19,8 +19,9 @@ import { openNode, whyRefused } from "./node.ts";
 export interface VfioHandle {
   readonly fd: Fd;
   readonly reachedBy: string;
+  /** The device disposes of it, after all that it holds: without an IOMMU only the descriptor's close ends its accesses. */
   readonly memories: DmaMemories;
-  /** In noiommu mode: its group. The memories then outlive the descriptor, whose close ends the device's accesses. */
+  /** In noiommu mode: its group. */
   readonly ownGroup?: OpenGroup;
 }
 
@@ -54,13 +55,13 @@ export function openWithoutIommu(
   held: DisposableStack,
 ): VfioHandle {
   const node = groupNode(iommuGroup!);
-  const memories = held.use(new PhysicalMemories(spec));
   const group = held.use(openGroupNode(iommuGroup!, address, spec));
   const container = held.use(new Container(spec, NOIOMMU));
   container.add(group, node);
   container.setIommu();
   const fd = held.use(openGroupDevice(group, node, address));
   const reachedBy = `VFIO in noiommu mode, ${node}, DMA by physical addresses`;
+  const memories = new PhysicalMemories(spec);
   return { fd, reachedBy, memories, ownGroup: { number: iommuGroup!.number, fd: group } };
 }
 

@@ -15,12 +15,13 @@ const indexOf: Readonly<Record<InterruptKind, number>> = {
   req: IrqIndex.REQ,
 };
 
-export class Irqs implements Disposable {
+export class Irqs {
   readonly #device: Fd;
   readonly #count: number;
   readonly #enabled = new Set<InterruptKind>();
   /** The last ones of each kind, enabled or not: the caller may still read them. */
   readonly #eventFds = new Map<InterruptKind, readonly EventFd[]>();
+  #requests: EventFd | undefined;
 
   /** `count` is the number of interrupt indices that the device has. */
   constructor(device: Fd, count: number) {
@@ -44,6 +45,12 @@ export class Irqs implements Disposable {
     return info.getUint32(12, true);
   }
 
+  /** `requests` receives the req interrupt while it is not enabled. Throws SystemError. */
+  watchRequests(requests: EventFd): void {
+    this.#set("req", IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, 1, [requests.fd.number]);
+    this.#requests = requests;
+  }
+
   /** Throws SystemError. */
   enable(kind: InterruptKind, count: number): EventFd[] {
     const eventFds: EventFd[] = [];
@@ -55,6 +62,8 @@ export class Irqs implements Disposable {
       for (const eventFd of eventFds) eventFd[Symbol.dispose]();
       throw error;
     }
+    // The kernel repeats a request only after 10 s (vfio_unregister_group_dev).
+    if (kind === "req" && this.#requests?.take()) eventFds[0]!.signal();
     this.#close(kind);
     this.#eventFds.set(kind, eventFds);
     this.#enabled.add(kind);
@@ -65,21 +74,25 @@ export class Irqs implements Disposable {
   disable(kind: InterruptKind): void {
     if (!this.#enabled.delete(kind)) return;
     // These two accept no count of 0: -1 removes their one eventfd.
-    if (kind === "err" || kind === "req")
+    if (kind === "req" && this.#requests) this.watchRequests(this.#requests);
+    else if (kind === "err" || kind === "req")
       this.#set(kind, IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, 1, [-1]);
     else this.#set(kind, IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER, 0, []);
   }
 
-  #close(kind: InterruptKind): void {
-    for (const eventFd of this.#eventFds.get(kind) ?? []) eventFd[Symbol.dispose]();
+  #close(kind: InterruptKind, why?: () => Error): void {
+    for (const eventFd of this.#eventFds.get(kind) ?? []) eventFd.close(why);
   }
 
-  /** Disables and closes all. Throws SystemError if the device is gone, but always closes them. */
-  [Symbol.dispose](): void {
+  /**
+   * Disables and closes all; a later use of one throws what `why` returns. Throws SystemError if the device is gone, but always
+   * closes them.
+   */
+  close(why: () => Error): void {
     try {
       for (const kind of [...this.#enabled]) this.disable(kind);
     } finally {
-      for (const kind of this.#eventFds.keys()) this.#close(kind);
+      for (const kind of this.#eventFds.keys()) this.#close(kind, why);
     }
   }
 

@@ -504,6 +504,7 @@ describe("doctor", () => {
     expect(functions.map(({ address }) => address)).toEqual([edu]);
     expect(verdicts(functions[0]!.findings)).toEqual({
       link: "ok",
+      power: "ok",
       driver: "ok",
       driver_override: "ok",
       use: "ok",
@@ -541,6 +542,39 @@ describe("doctor", () => {
       fix: `bun run release.ts ${edu}`,
     });
     expect((await verb("release", edu)).exitCode).toBe(0);
+  });
+
+  test("a function that sleeps is found, and what the advice says wakes it up", async () => {
+    const power = async () => {
+      const { findings } = examine(await verb("doctor", nvme, "--json")).functions[0]!;
+      return findings.find(({ check }) => check === "power")!;
+    };
+    const on = { check: "power", verdict: "ok", text: "on (D0)", fix: null };
+    const folder = `/sys/bus/pci/devices/${nvme}`;
+    await tool("sh", "-c", `echo ${nvme} > ${folder}/driver/unbind`);
+    expect(await power()).toEqual(on);
+    await tool("sh", "-c", `echo auto > ${folder}/power/control`);
+    while (attribute(nvme, "power/runtime_status") !== "suspended") await Bun.sleep(10);
+    const suspended = await power();
+    expect(suspended).toMatchObject({ verdict: "warning", fix: `echo on > ${folder}/power/control` });
+    await tool("sh", "-c", suspended.fix!);
+    expect(await power()).toEqual(on);
+    await tool("setpci", "-s", nvme, "CAP_PM+4.w=3:3");
+    const asleep = await power();
+    expect(asleep).toEqual({
+      check: "power",
+      verdict: "problem",
+      text: "D3hot: its regions do not answer",
+      fix: `echo 1 > ${folder}/enable`,
+    });
+    await tool("sh", "-c", asleep.fix!);
+    expect(await power()).toEqual(on);
+    await tool("sh", "-c", `echo 0 > ${folder}/enable; echo ${nvme} > /sys/bus/pci/drivers_probe`);
+    // vfio-pci lets it sleep while nobody has it open, which is as it should be.
+    await verb("bind", nvme);
+    while (attribute(nvme, "power/runtime_status") !== "suspended") await Bun.sleep(10);
+    expect(await power()).toMatchObject({ verdict: "ok", text: "D3hot until vfio-pci uses it" });
+    await verb("release", nvme);
   });
 
   test("a user without rights reads which of them are missing", async () => {

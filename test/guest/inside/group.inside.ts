@@ -4,6 +4,7 @@ import { openEdu } from "../../../examples/edu/edu.ts";
 import { openDevice } from "../../../src/index.ts";
 import { release } from "../../../src/pci/bus/binding.ts";
 import { groupMembers, listFunctions, readFunction } from "../../../src/pci/bus/functions.ts";
+import { askedBack, unbindElsewhere } from "./asked-back.ts";
 import { bindTo, messageOf } from "./rig.ts";
 
 let first: string;
@@ -53,6 +54,28 @@ test("the second can still be used once the first is closed", () => {
   expect(edu.factorial(3)).toBe(6);
   using memory = edu.allocate(4096);
   edu.load(memory, 4096);
+});
+
+test("one that the kernel asks back is closed, and leaves the other its addresses and what it has mapped", async () => {
+  using one = openDevice(first);
+  const two = openDevice(second);
+  const edu = openEdu(two);
+  const lost = one.allocateDma(4096, { addressBits: 28 });
+  lost.bytes().fill(0x33);
+  const kept = edu.allocate(4096);
+  kept.bytes().fill(0x44);
+  await unbindElsewhere(first);
+  expect(messageOf(() => one.bars[0]!.read32(0))).toBe(askedBack(first));
+  expect(edu.factorial(5)).toBe(120);
+  // The address of what it lost is free again, and the device has that no more.
+  const again = two.allocateDma(4096, { addressBits: 28 });
+  expect(again.iova).toBe(lost.iova);
+  edu.store(kept, 4096);
+  edu.load(again, 4096);
+  expect(again.bytes().every((byte) => byte === 0x44)).toBe(true);
+  expect(lost.bytes().every((byte) => byte === 0x33)).toBe(true);
+  two[Symbol.dispose]();
+  await bindTo(first, "vfio-pci");
 });
 
 test("one that can't be reset alone is reset with its bus, since all on it is this process's", () => {
