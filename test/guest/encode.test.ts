@@ -51,7 +51,7 @@ beforeAll(async () => {
     expect({ name, same: readFileSync(ours!).equals(readFileSync(theirs!)) }).toEqual({ name, same: true });
   }
 }, TIMEOUT_MS);
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(folder, { recursive: true }), TIMEOUT_MS);
 
 /** Runs a script in a guest with the encoder; gives what it printed, and the files that it left. */
 async function inGuest(options: Pick<GuestOptions, "arch" | "iommu">, script: string[], outputs: string[]) {

@@ -11,7 +11,8 @@ let packed: Packed;
 beforeAll(async () => {
   packed = await pack();
 }, TIMEOUT_MS);
-afterAll(() => packed[Symbol.dispose]());
+// It removes folders of packages: some seconds on a busy machine.
+afterAll(() => packed[Symbol.dispose](), TIMEOUT_MS);
 
 test(
   "a guest has the project that vfiokit is installed in, and vfiokit on its PATH",

@@ -15,7 +15,7 @@ const SETTINGS = ["--size", "320x192", "--fps", "12", "--rc", "cbr", "--bitrate"
 
 const folder = mkdtempSync(join(tmpdir(), "vfiokit-standalone-"));
 const file = (name: string) => join(folder, name);
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(folder, { recursive: true }), TIMEOUT_MS);
 
 /** What encode.ts makes of the clip here, by each codec. */
 beforeAll(async () => {
