@@ -41,6 +41,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   config: { about: "Read and write configuration space by name", run: () => import("../config.ts") },
   irq: { about: "Wait for interrupts, count them, measure latency", run: () => import("../irq.ts") },
   reset: { about: "Reset a device", run: () => import("../reset.ts") },
+  setup: {
+    about: "Let a group use devices without root, also after a reboot",
+    run: () => import("../setup.ts"),
+  },
   model: {
     about: "Serve a device model over vfio-user",
     run: () => import("../model.ts"),
