@@ -31,7 +31,8 @@ export interface SetupOptions {
 /** Something that is done besides writing files: a shell's command that does the same, or one of this toolkit's. */
 export interface SetupStep {
   readonly words: string | Remedy;
-  act(): Promise<unknown> | void;
+  /** May return a promise. */
+  act(): unknown;
 }
 
 export interface SetupPlan {
@@ -141,7 +142,7 @@ function reserve(pages: number): SetupStep {
       const got = reservedPages();
       if (got < pages)
         throw new BusError(
-          `only ${got} of ${pages} huge pages could be reserved now, because memory is full or fragmented: all else is set up, and a reboot reserves them before that`,
+          `only ${got} of ${pages} huge pages could be reserved now, because memory is full or fragmented; all else is set up, and the next boot reserves them early`,
         );
     },
   };
