@@ -3,6 +3,7 @@
 import { DEFAULT_KERNEL, fetchBun, fetchKernel, fetchPrograms, fetchQemu } from "../src/guest/assets.ts";
 import { fetchLibvpx } from "../src/vp9/codec/debian.ts";
 import { fetchMusl } from "./guest/musl.ts";
+import { fetchUdev } from "./guest/udev.ts";
 import { testKernels } from "./kernel/kernels.ts";
 import { fetchRelease } from "./vp9/codec/releases.ts";
 
@@ -12,6 +13,7 @@ for (const arch of ["x86_64", "aarch64"] as const) {
   await fetchKernel(arch, DEFAULT_KERNEL, console.log);
   for (const libc of ["glibc", "musl"] as const) await fetchBun(arch, console.log, libc);
   await fetchMusl(arch);
+  await fetchUdev(arch);
 }
 for (const arch of ["amd64", "arm64"] as const) await fetchLibvpx(arch, console.log);
 for (const suite of ["bookworm", "trixie"] as const) await fetchRelease(suite);

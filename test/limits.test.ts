@@ -62,6 +62,15 @@ const exceeded: Readonly<Record<string, Readonly<Record<string, Exceeded>>>> = {
       reason: "the kernel must keep a function from its driver for 30 s in a guest: no test waits so long",
     },
     RESCAN_MS: ["guest/inside/bus.inside.ts", "what does not come back is gone, what appears is new"],
+    MAX_RECORD_BYTES: [
+      "guest/setup.test.ts",
+      "in an %s guest a user binds, encodes and releases without root, and may do no more",
+    ],
+    NODE_MS: [
+      "guest/setup.test.ts",
+      "in an %s guest a user binds, encodes and releases without root, and may do no more",
+    ],
+    PROGRAM_MS: ["pci/setup.test.ts", "is ended if it takes too long, and the error says how long it had"],
     MAX_NAMES_BYTES: ["pci/limits.test.ts", "a list of names that is too large counts as missing"],
     MAX_DUMP_BYTES: ["pci/limits.test.ts", "a dump that is too large is refused, also where it has no end"],
   },

@@ -5,7 +5,7 @@ import { type Remedy, remediesOf } from "../../src/remedy/remedy.ts";
 /** Files of scripts/, without their endings. */
 export const verbNames = [
   ...["encode", "list", "info", "doctor", "bind", "release", "rescan", "enable"],
-  ...["regs", "registers", "peek", "poke", "config", "irq", "reset", "resize", "model"],
+  ...["regs", "registers", "peek", "poke", "config", "irq", "reset", "resize", "model", "setup"],
 ] as const;
 /** Those that need the package's files, and are not in a standalone binary. */
 export const packageVerbNames = ["guest", "build"] as const;

@@ -42,6 +42,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   irq: { about: "Wait for interrupts, count them, measure latency", run: () => import("../irq.ts") },
   reset: { about: "Reset a device", run: () => import("../reset.ts") },
   resize: { about: "Show and change the sizes of resizable BARs", run: () => import("../resize.ts") },
+  setup: {
+    about: "Let a group use devices without root, also after a reboot",
+    run: () => import("../setup.ts"),
+  },
   model: {
     about: "Serve a device model over vfio-user",
     run: () => import("../model.ts"),

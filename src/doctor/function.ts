@@ -183,7 +183,8 @@ function group({ function: of, members, beyondVfio }: FunctionFacts): Finding {
   );
 }
 
-function groupNode({ node }: FunctionFacts): Finding {
+function groupNode(facts: FunctionFacts): Finding {
+  const { node } = facts;
   const check = "group's node";
   if (!node) return finding(check, "not applicable", "VFIO does not have it");
   const { path, opened, holders } = node;
@@ -200,7 +201,8 @@ function groupNode({ node }: FunctionFacts): Finding {
       check,
       "problem",
       `EACCES: this user may not open ${path}`,
-      `sudo chown "$(id -u)" ${path}`,
+      `sudo chown "$(id -u)" ${path}; or for good: `,
+      { verb: "setup", args: [facts.function.address] },
     );
   if (opened === "EPERM")
     return finding(

@@ -17,3 +17,12 @@ export const MAX_NAMES_BYTES = 64 * 2 ** 20;
  * is a DumpError.
  */
 export const MAX_DUMP_BYTES = 64 * 2 ** 20;
+/** Bytes of a binding record: it has two names. A longer one is not read, and a BusError. */
+export const MAX_RECORD_BYTES = 4096;
+/**
+ * Milliseconds that a bind without root waits for udev to give its user the function's node. Then the function is bound all the
+ * same, and opening it says what is missing.
+ */
+export const NODE_MS = 5000;
+/** Milliseconds for a program that puts a set-up into force, such as groupadd. Then it is ended, and a BusError. */
+export const PROGRAM_MS = 60_000;

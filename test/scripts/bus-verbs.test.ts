@@ -31,6 +31,13 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
     ],
     ["rescan", [ABSENT, "--pause", "--", "true"], "either --pause or a command after --, not both"],
     ["rescan", [ABSENT, "--timeout", "0"], "--timeout 0: it must be a number of seconds"],
+    ["setup", [], "say which functions: addresses, or VENDOR:DEVICE; --remove needs none"],
+    ["setup", ["9"], '"9" is not a PCI address'],
+    ["setup", ["7ffe:7ffe"], "no PCI function has the ids 7ffe:7ffe"],
+    ["setup", [ABSENT, "--remove"], "--remove takes no functions, and no --write"],
+    ["setup", [ABSENT, "--group", "A"], "--group A: it must be a group's name"],
+    ["setup", [ABSENT, "--memlock", "0"], "--memlock 0: it must be a whole number from 1"],
+    ["setup", [ABSENT, "--hugepages", "x"], "--hugepages x: it must be a whole number from 0"],
     ["doctor", ["x"], '"x" is not a PCI address'],
     ["resize", [ABSENT, "6", "8MiB"], "the BAR 6: it must be a whole number from 0 to 5"],
     ["resize", [ABSENT, "1"], "the BAR's size is missing"],
@@ -46,7 +53,7 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
   });
 });
 
-test.each(["bind", "release", "rescan", "enable", "doctor", "resize"])(
+test.each(["bind", "release", "rescan", "enable", "doctor", "resize", "setup"])(
   "%s says that a function is not there, and ends with 1",
   async (verb) => {
     const { exitCode, stdout, stderr } = await run(verb, ABSENT);
@@ -94,7 +101,7 @@ test("doctor --json has the same checks on every machine, each with a verdict", 
 
 test("--json says in one object what failed, and what made no sense", async () => {
   // release says in an array of its own which failed.
-  for (const verb of ["bind", "rescan", "enable", "doctor"])
+  for (const verb of ["bind", "rescan", "enable", "doctor", "setup"])
     for (const [word, code, message] of [
       [ABSENT, 1, `there is no PCI function ${ABSENT}`],
       ["9", 2, '"9" is not a PCI address'],
@@ -112,7 +119,7 @@ test("--help in a pipe has no colours", async () => {
 });
 
 test("every help text has examples and exit codes", async () => {
-  for (const verb of ["list", "bind", "release", "rescan", "enable", "doctor"]) {
+  for (const verb of ["list", "bind", "release", "rescan", "enable", "doctor", "setup"]) {
     const { exitCode, stdout } = await run(verb, "--help");
     expect({ verb, exitCode }).toEqual({ verb, exitCode: 0 });
     expect(stdout).toMatch(/Examples:\n {2}bun run /);

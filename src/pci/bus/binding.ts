@@ -1,5 +1,6 @@
 /** Binds functions to a driver for user space, and releases them to the driver they had. */
 import { remediesOf } from "../../remedy/remedy.ts";
+import { awaitNode } from "./await-node.ts";
 import {
   type BindingRecord,
   isCurrent,
@@ -20,6 +21,7 @@ import {
   isStillWaiting,
   probe,
   requireDriver,
+  requireProbe,
   requireRights,
   restore,
   setOverride,
@@ -162,6 +164,7 @@ export async function bind(
     if (turnsOn) leaveNoiommu();
     throw failure;
   }
+  if (isVfioDriver(driver)) await awaitNode(address);
   const { iommuGroup } = readFunction(address);
   return { ...plan, members: iommuGroup ? judgeGroup(iommuGroup) : [] };
 }
@@ -233,10 +236,12 @@ export async function release(
   { force = false }: Pick<BindOptions, "force"> = {},
 ): Promise<DriverChange> {
   const of = readFunction(address);
-  requireRights(of, "driver_override", `release ${of.address}`);
+  const what = `release ${of.address}`;
+  requireRights(of, "driver_override", what);
   const record = readRecord(of.address);
   const from = of.driver ?? null;
   const recorded = record !== undefined && (isCurrent(record, driverState(of)) || of.driver === undefined);
+  requireRightsFor(of, recorded ? record.driver : undefined, what);
   if (recorded || isForUserSpace(of.driver)) {
     const uses = force ? [] : findUses(of);
     if (uses.length > 0)
@@ -254,6 +259,18 @@ export async function release(
   removeRecord(of.address);
   if (record?.noiommu) leaveNoiommu();
   return { address: of.address, from, to: readFunction(of.address).driver ?? null };
+}
+
+/**
+ * Throws BusError if this process may not do what a release does, before any of it is done: a user other than root may have a
+ * part of the rights. `had` is the driver to go back to, null for none, undefined for the kernel's choice.
+ */
+function requireRightsFor(of: PciFunction, had: string | null | undefined, what: string): void {
+  const { driver } = of;
+  const goes = had === undefined ? isForUserSpace(driver) : had !== (driver ?? null);
+  if (goes && driver !== undefined) requireRights(of, "driver/unbind", what);
+  const probes = had === undefined ? driver === undefined || goes : had !== null && goes;
+  if (probes) requireProbe(what);
 }
 
 /**

@@ -15,6 +15,7 @@ import { findUses } from "./in-use.ts";
 import { FULL_KERNEL, moduleState } from "./module.ts";
 
 const DRIVERS = "/sys/bus/pci/drivers";
+const PROBE = "/sys/bus/pci/drivers_probe";
 
 /** Cause of an error that leaves the kernel waiting; see {@link isStillWaiting}. */
 const STILL_WAITING = "the kernel still waits";
@@ -40,8 +41,17 @@ export function driverState(of: PciFunction): DriverState {
 }
 
 /** Throws BusError if this process may not write this file of the function. `what` completes "can't ...". */
-export function requireRights(of: PciFunction, file: "driver_override" | "remove", what: string): void {
+export function requireRights(
+  of: PciFunction,
+  file: "driver_override" | "driver/unbind" | "remove",
+  what: string,
+): void {
   closeSync(openAttribute(join(of.path, file), what));
+}
+
+/** Throws BusError if this process may not let the kernel choose a driver. `what` completes "can't ...". */
+export function requireProbe(what: string): void {
+  closeSync(openAttribute(PROBE, what));
 }
 
 /** Throws BusError if no PCI driver of this name is loaded. */
@@ -88,14 +98,14 @@ export async function remove(address: string): Promise<void> {
 
 /**
  * Binds a function to one driver by driver_override, and checks that this driver has it. Throws BusError; the
- * override then stays set, and the function has no driver.
+ * override then stays set, and the function has no driver. Does not write drivers_probe, which root keeps to itself
+ * where a group may bind the function.
  */
 export async function attach(address: string, driver: string): Promise<void> {
   requireDriver(driver);
   setOverride(readFunction(address), driver);
   await unbind(address);
-  probe(address);
-  if (readFunction(address).driver !== driver) bindTo(address, driver);
+  bindTo(address, driver);
 }
 
 /**
@@ -119,7 +129,7 @@ export async function restore(address: string, had: DriverState): Promise<void> 
 /** Lets the kernel choose a driver for a function that has none. Throws BusError; finding none is not an error. */
 export function probe(address: string): void {
   try {
-    writeAttribute("/sys/bus/pci/drivers_probe", address, `find a driver for ${address}`);
+    writeAttribute(PROBE, address, `find a driver for ${address}`);
   } catch (error) {
     // If a driver tried and failed, only some kernels fail the write.
     if (!(error instanceof BusError) || forbidden.includes(codeOf(error.cause))) throw error;

@@ -586,7 +586,7 @@ describe("doctor", () => {
       check: "group's node",
       verdict: "problem",
       text: `EACCES: this user may not open ${node}`,
-      fix: `sudo chown "$(id -u)" ${node}`,
+      fix: `sudo chown "$(id -u)" ${node}; or for good: bun run setup.ts ${edu}`,
     });
   });
 });

@@ -1,0 +1,28 @@
+/** Waits for the rights to open a function. */
+import { accessSync, constants, existsSync } from "node:fs";
+import { NODE_MS } from "../limits.ts";
+import { readFunction } from "./functions.ts";
+import { deviceNode, groupNode } from "./group.ts";
+
+/** The socket of udev's daemon; without it nothing gives a new node to anybody. */
+export const UDEV_SOCKET = "/run/udev/control";
+
+/** Waits until this user may open a function's node: udev gives it to its group a moment after it has appeared. */
+export async function awaitNode(address: string): Promise<void> {
+  if (process.geteuid?.() === 0 || !existsSync(UDEV_SOCKET)) return;
+  const of = readFunction(address);
+  const nodes = [of.iommuGroup && groupNode(of.iommuGroup), deviceNode(of)].filter(
+    (node) => node !== undefined,
+  );
+  const end = performance.now() + NODE_MS;
+  while (performance.now() < end && !nodes.some(mayOpen)) await Bun.sleep(10);
+}
+
+function mayOpen(node: string): boolean {
+  try {
+    accessSync(node, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
