@@ -2,6 +2,7 @@
 import { defineCommand } from "citty";
 import { listFunctions, type PciFunction } from "../src/pci/bus/functions.ts";
 import { openNames, type PciNames } from "../src/pci/decode/names.ts";
+import { ADDRESSES, functionAddresses } from "./bus/address.ts";
 import { parseFilter } from "./bus/filter.ts";
 import { columns } from "./cli/columns.ts";
 import { hex } from "./cli/number.ts";
@@ -18,6 +19,7 @@ Names are from pci.ids, if it is installed. Needs no root.
 Examples:
   bun run list.ts
   bun run list.ts --id 10ee:7022
+  bun run list.ts nvme0n1 eth0
   bun run list.ts --class 0108 --driver vfio-pci --json
 
 --json: an array of objects: address, class, vendor, device, subsystemVendor, subsystem and
@@ -26,6 +28,12 @@ iommuGroup (number, noiommu), numaNode, irq, bridge, physicalFunction; null if t
 Exit codes: 0 done, even if nothing was found, 1 it failed, 2 usage.`,
   },
   args: {
+    address: {
+      type: "positional",
+      required: false,
+      valueHint: "...",
+      description: `${ADDRESSES} (default: all)`,
+    },
     driver: {
       type: "string",
       valueHint: "NAME",
@@ -48,7 +56,10 @@ Exit codes: 0 done, even if nothing was found, 1 it failed, 2 usage.`,
     endWith(async () => {
       const { driver, class: classCode, id, group } = args;
       const wanted = parseFilter({ driver, class: classCode, id, group });
-      const functions = listFunctions().filter(wanted);
+      const named = functionAddresses(args._);
+      const functions = listFunctions().filter(
+        (of) => (args._.length === 0 || named.includes(of.address)) && wanted(of),
+      );
       const names = openNames();
       if (args.json) printJson(functions.map((of) => toJson(of, names)));
       else if (functions.length > 0)

@@ -73,9 +73,9 @@ describe.each(["x86_64", "aarch64"] as const)("in an %s guest", (arch) => {
     () =>
       runInside(
         { arch, devices: ["edu", "nvme", "e1000e", "igb", ...PAIR] },
-        38,
+        47,
         "true",
-        ...["bus", "bus-dependents", "bus-lockdown"],
+        ...["bus", "bus-names", "bus-dependents", "bus-lockdown"],
       ),
     TIMEOUT_MS,
   );

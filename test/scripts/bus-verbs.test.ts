@@ -19,7 +19,8 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
   test.each([
     ["bind", [], "the function's address is missing; --help has examples"],
     ["bind", ["9"], '"9" is not a PCI address; an address looks like 0000:00:09.0, or 00:09.0'],
-    ["bind", [ABSENT, ABSENT], `unexpected argument "${ABSENT}"`],
+    ["bind", [ABSENT, "eth999"], '"eth999" is not a PCI address'],
+    ["list", ["x"], '"x" is not a PCI address'],
     ["release", [], "say which function to release: its address, or --all"],
     ["release", [ABSENT, "--all"], "say which function to release: its address, or --all"],
     ["enable", ["--off"], "the function's address is missing"],
@@ -50,6 +51,12 @@ test.each(["bind", "release", "rescan", "enable", "doctor"])(
     expect(stderr).toContain(`there is no PCI function ${ABSENT}; bun run list.ts shows those present`);
   },
 );
+
+test("bind says that no function has these ids, and ends with 1", async () => {
+  const { exitCode, stderr } = await run("bind", "fffe:fffe");
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("no PCI function has the ids fffe:fffe; bun run list.ts shows them");
+});
 
 test("list --json has every function that sysfs has, in order, with all its keys", async () => {
   const { exitCode, stdout, stderr } = await run("list", "--json");

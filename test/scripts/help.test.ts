@@ -51,9 +51,9 @@ describe("--help", () => {
     ["irq.ts", "[OPTIONS] <SPEC>"],
     ["reset.ts", "[OPTIONS] <SPEC>"],
     ["model.ts", "[OPTIONS] --socket PATH"],
-    ["bind.ts", "[OPTIONS] <ADDRESS>"],
+    ["bind.ts", "[OPTIONS] <ADDRESS...>"],
     ["enable.ts", "[OPTIONS] <ADDRESS>"],
-    ["release.ts", "[OPTIONS] [ADDRESS]"],
+    ["release.ts", "[OPTIONS] [ADDRESS...]"],
     ["doctor.ts", "[OPTIONS] [ADDRESS]"],
     ["guest.ts", "[OPTIONS] -- COMMAND..."],
   ])("of %s shows as required what the verb can't do without: %s", async (verb, line) => {
