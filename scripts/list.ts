@@ -14,7 +14,8 @@ const command = defineCommand({
   meta: {
     name: "list.ts",
     description: `List PCI functions: address, vendor:device, driver, IOMMU group, NUMA node, class and name.
-Names are from pci.ids, if it is installed. Needs no root.
+Names are from pci.ids, if it is installed. Virtual functions are shown under their physical one.
+Needs no root.
 
 Examples:
   bun run list.ts
@@ -63,7 +64,7 @@ Exit codes: 0 done, even if nothing was found, 1 it failed, 2 usage.`,
       const names = openNames();
       if (args.json) printJson(functions.map((of) => toJson(of, names)));
       else if (functions.length > 0)
-        console.log(columns([HEADER, ...functions.map((of) => toRow(of, names))]));
+        console.log(columns([HEADER, ...underPhysical(functions).map((of) => toRow(of, functions, names))]));
       else await say("info", "no PCI function matches");
       return 0;
     }),
@@ -73,11 +74,21 @@ const HEADER = ["address", "id", "driver", "group", "node", "class", "name"];
 
 const digits = (value: number, count: number) => value.toString(16).padStart(count, "0");
 
-function toRow(of: PciFunction, names: PciNames): string[] {
+/** In order, but virtual functions right after their physical one, if that is among them. */
+function underPhysical(functions: readonly PciFunction[]): PciFunction[] {
+  return functions
+    .filter((of) => !isUnder(of, functions))
+    .flatMap((of) => [of, ...functions.filter(({ physicalFunction }) => physicalFunction === of.address)]);
+}
+
+const isUnder = ({ physicalFunction }: PciFunction, functions: readonly PciFunction[]) =>
+  physicalFunction !== undefined && functions.some(({ address }) => address === physicalFunction);
+
+function toRow(of: PciFunction, functions: readonly PciFunction[], names: PciNames): string[] {
   const { sub, base } = names.class(of.classCode);
   const name = [names.vendor(of.vendor), names.device(of.vendor, of.device)].filter(Boolean).join(" ");
   return [
-    of.address,
+    `${isUnder(of, functions) ? "  " : ""}${of.address}`,
     `${digits(of.vendor, 4)}:${digits(of.device, 4)}`,
     of.driver ?? "-",
     of.iommuGroup ? `${of.iommuGroup.number}${of.iommuGroup.noiommu ? " (noiommu)" : ""}` : "-",

@@ -28,6 +28,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     about: "Turn memory decode and bus mastering on, or off",
     run: () => import("../enable.ts"),
   },
+  vf: { about: "Show, create and remove virtual functions (SR-IOV)", run: () => import("../vf.ts") },
   regs: {
     about: "Show a device's registers with names",
     run: () => import("../regs.ts"),

@@ -35,3 +35,10 @@ export { type Fate, type RescanOptions, type RescanOutcome, rescan } from "../pc
 export { findUses } from "../pci/bus/in-use.ts";
 export { functionNamed, functionsNamed } from "../pci/bus/name.ts";
 export { resetMethods, withResetMethod } from "../pci/bus/reset-method.ts";
+export {
+  listPhysicalFunctions,
+  type PhysicalFunction,
+  readPhysicalFunction,
+  setVirtualFunctions,
+  type VirtualFunctionsOptions,
+} from "../pci/bus/sriov.ts";

@@ -20,6 +20,9 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
     ["bind", [], "the function's address is missing; --help has examples"],
     ["bind", ["9"], '"9" is not a PCI address; an address looks like 0000:00:09.0, or 00:09.0'],
     ["bind", [ABSENT, "eth999"], '"eth999" is not a PCI address'],
+    ["vf", ["--count", "1"], "say whose virtual functions: the address of the physical function"],
+    ["vf", [ABSENT, "--count", "-1"], "--count -1: it must be a whole number from 0"],
+    ["vf", [ABSENT, "--autoprobe", "x"], "--autoprobe x: it must be one of on, off"],
     ["list", ["x"], '"x" is not a PCI address'],
     ["release", [], "say which function to release: its address, or --all"],
     ["release", [ABSENT, "--all"], "say which function to release: its address, or --all"],
@@ -43,7 +46,7 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
   });
 });
 
-test.each(["bind", "release", "rescan", "enable", "doctor"])(
+test.each(["bind", "release", "rescan", "enable", "vf", "doctor"])(
   "%s says that a function is not there, and ends with 1",
   async (verb) => {
     const { exitCode, stdout, stderr } = await run(verb, ABSENT);

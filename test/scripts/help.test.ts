@@ -53,6 +53,7 @@ describe("--help", () => {
     ["model.ts", "[OPTIONS] --socket PATH"],
     ["bind.ts", "[OPTIONS] <ADDRESS...>"],
     ["enable.ts", "[OPTIONS] <ADDRESS>"],
+    ["vf.ts", "[OPTIONS] [ADDRESS]"],
     ["release.ts", "[OPTIONS] [ADDRESS...]"],
     ["doctor.ts", "[OPTIONS] [ADDRESS]"],
     ["guest.ts", "[OPTIONS] -- COMMAND..."],

@@ -101,7 +101,9 @@ describe("several functions", () => {
       string,
     ];
     const { stdout } = await verb("bind", first, second, "--group");
-    expect(stdout.match(/^IOMMU group /gm)).toHaveLength(1);
+    // One, unless this kernel parted them when they were found again.
+    const groups = new Set([first, second].map((address) => readFunction(address).iommuGroup!.number));
+    expect(stdout.match(/^IOMMU group /gm)).toHaveLength(groups.size);
     expect(stdout).toEndWith(
       `${first} went from no driver to vfio-pci\n${second} went from no driver to vfio-pci\n`,
     );
