@@ -2,6 +2,7 @@
 import { defineCommand } from "citty";
 import { listFunctions, type PciFunction } from "../src/pci/bus/functions.ts";
 import { openNames, type PciNames } from "../src/pci/decode/names.ts";
+import { ADDRESSES, functionAddresses } from "./bus/address.ts";
 import { parseFilter } from "./bus/filter.ts";
 import { columns } from "./cli/columns.ts";
 import { hex } from "./cli/number.ts";
@@ -13,11 +14,13 @@ const command = defineCommand({
   meta: {
     name: "list.ts",
     description: `List PCI functions: address, vendor:device, driver, IOMMU group, NUMA node, class and name.
-Names are from pci.ids, if it is installed. Needs no root.
+Names are from pci.ids, if it is installed. Virtual functions are shown under their physical one.
+Needs no root.
 
 Examples:
   bun run list.ts
   bun run list.ts --id 10ee:7022
+  bun run list.ts nvme0n1 eth0
   bun run list.ts --class 0108 --driver vfio-pci --json
 
 --json: an array of objects: address, class, vendor, device, subsystemVendor, subsystem and
@@ -26,6 +29,12 @@ iommuGroup (number, noiommu), numaNode, irq, bridge, physicalFunction; null if t
 Exit codes: 0 done, even if nothing was found, 1 it failed, 2 usage.`,
   },
   args: {
+    address: {
+      type: "positional",
+      required: false,
+      valueHint: "...",
+      description: `${ADDRESSES} (default: all)`,
+    },
     driver: {
       type: "string",
       valueHint: "NAME",
@@ -48,11 +57,14 @@ Exit codes: 0 done, even if nothing was found, 1 it failed, 2 usage.`,
     endWith(async () => {
       const { driver, class: classCode, id, group } = args;
       const wanted = parseFilter({ driver, class: classCode, id, group });
-      const functions = listFunctions().filter(wanted);
+      const named = functionAddresses(args._);
+      const functions = listFunctions().filter(
+        (of) => (args._.length === 0 || named.includes(of.address)) && wanted(of),
+      );
       const names = openNames();
       if (args.json) printJson(functions.map((of) => toJson(of, names)));
       else if (functions.length > 0)
-        console.log(columns([HEADER, ...functions.map((of) => toRow(of, names))]));
+        console.log(columns([HEADER, ...underPhysical(functions).map((of) => toRow(of, functions, names))]));
       else await say("info", "no PCI function matches");
       return 0;
     }),
@@ -62,11 +74,21 @@ const HEADER = ["address", "id", "driver", "group", "node", "class", "name"];
 
 const digits = (value: number, count: number) => value.toString(16).padStart(count, "0");
 
-function toRow(of: PciFunction, names: PciNames): string[] {
+/** In order, but virtual functions right after their physical one, if that is among them. */
+function underPhysical(functions: readonly PciFunction[]): PciFunction[] {
+  return functions
+    .filter((of) => !isUnder(of, functions))
+    .flatMap((of) => [of, ...functions.filter(({ physicalFunction }) => physicalFunction === of.address)]);
+}
+
+const isUnder = ({ physicalFunction }: PciFunction, functions: readonly PciFunction[]) =>
+  physicalFunction !== undefined && functions.some(({ address }) => address === physicalFunction);
+
+function toRow(of: PciFunction, functions: readonly PciFunction[], names: PciNames): string[] {
   const { sub, base } = names.class(of.classCode);
   const name = [names.vendor(of.vendor), names.device(of.vendor, of.device)].filter(Boolean).join(" ");
   return [
-    of.address,
+    `${isUnder(of, functions) ? "  " : ""}${of.address}`,
     `${digits(of.vendor, 4)}:${digits(of.device, 4)}`,
     of.driver ?? "-",
     of.iommuGroup ? `${of.iommuGroup.number}${of.iommuGroup.noiommu ? " (noiommu)" : ""}` : "-",

@@ -1,11 +1,10 @@
 /** Removes PCI devices from the bus and rescans for them. */
 import { defineCommand } from "citty";
 import { askFound } from "../src/doctor/registers.ts";
-import { isAddress } from "../src/pci/bus/address.ts";
 import { BusError } from "../src/pci/bus/bus-error.ts";
 import type { PciFunction } from "../src/pci/bus/functions.ts";
 import { type RescanOutcome, rescan } from "../src/pci/bus/hotplug.ts";
-import { functionAddress } from "./bus/address.ts";
+import { functionAddresses } from "./bus/address.ts";
 import { programStep } from "./bus/program.ts";
 import { columns } from "./cli/columns.ts";
 import { hex, timeoutMs } from "./cli/number.ts";
@@ -19,12 +18,7 @@ const words = process.argv.splice(2);
 const dashes = words.indexOf("--");
 // The words after -- are another program's command line.
 const program = dashes < 0 ? [] : words.slice(dashes + 1);
-const own = dashes < 0 ? words : words.slice(0, dashes);
-// No option takes an address as its value. All addresses but the first are taken out, because citty knows
-// only one.
-const first = own.findIndex(isAddress);
-const others = own.filter((word, i) => isAddress(word) && i !== first);
-process.argv.push(...own.filter((word, i) => !isAddress(word) || i === first));
+process.argv.push(...(dashes < 0 ? words : words.slice(0, dashes)));
 
 const command = defineCommand({
   meta: {
@@ -50,7 +44,8 @@ Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the
     address: {
       type: "positional",
       required: false,
-      description: "One function of a device: 0000:01:00.0, or 01:00.0; may be repeated",
+      valueHint: "...",
+      description: "One function of each device: 0000:01:00.0, 01:00.0, 10ee:7022, nvme0n1 or eth0",
     },
     bus: {
       type: "string",
@@ -69,7 +64,7 @@ Exit codes: 0 done, 1 a function is gone or silent, a driver is not back, or the
   },
   run: ({ args }) =>
     endWith(async () => {
-      const addresses = args.address === undefined ? [] : [args.address, ...others].map(functionAddress);
+      const addresses = functionAddresses(args._);
       if (addresses.length === 0 && args.bus === undefined)
         throw new UsageError("say what to rescan: a function's address, or --bus BUS, or --bus all");
       if (args.pause && program.length > 0)

@@ -3,6 +3,7 @@ import { defineCommand } from "citty";
 import { addressOf } from "../src/device/pci.ts";
 import { resetOpen } from "../src/device/reset.ts";
 import { resetMethods, withResetMethod } from "../src/pci/bus/reset-method.ts";
+import { withAddress } from "./bus/address.ts";
 import { runVerb } from "./cli/usage.ts";
 import { UsageError } from "./cli/usage-error.ts";
 import { deviceArgs, endWith, OPENING, printJson, required } from "./cli/verb.ts";
@@ -60,7 +61,7 @@ does not answer.`,
 
 /** The address of a function of this machine's bus. Throws UsageError for another device. */
 function onThisBus(spec: string): string {
-  const address = addressOf(spec);
+  const address = addressOf(withAddress(spec));
   if (address === undefined)
     throw new UsageError(`only functions of this machine's bus have methods, and ${spec} is not one`);
   return address;

@@ -4,7 +4,7 @@ import { type Remedy, remediesOf } from "../../src/remedy/remedy.ts";
 
 /** Files of scripts/, without their endings. */
 export const verbNames = [
-  ...["encode", "list", "info", "doctor", "bind", "release", "rescan", "enable"],
+  ...["encode", "list", "info", "doctor", "bind", "release", "rescan", "enable", "vf"],
   ...["regs", "registers", "peek", "poke", "config", "irq", "reset", "resize", "model", "setup"],
 ] as const;
 /** Those that need the package's files, and are not in a standalone binary. */

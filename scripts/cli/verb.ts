@@ -16,7 +16,7 @@ export const deviceArgs = {
   spec: {
     type: "positional",
     required: false,
-    description: "The device: 0000:00:09.0, vfio-user:/path/to.sock or model:vp9",
+    description: "The device: 0000:00:09.0, 10ee:7022, nvme0n1, vfio-user:/path/to.sock or model:vp9",
   },
   json: jsonArg,
 } as const;

@@ -3,13 +3,14 @@ import type { OpenOptions, PciDevice } from "../../src/device/device.ts";
 import { openDevice, UnknownSpec } from "../../src/device/open.ts";
 import "../../src/schemes.ts";
 import { isPciSpec, openPciConfig } from "../../src/device/pci.ts";
+import { withAddress } from "../bus/address.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import type { Opened, Place } from "./place.ts";
 
-/** Opens the device. Throws UsageError if the word has no known form, DeviceError if it can't be opened. */
+/** Opens the device, which may be named as in scripts/bus/address.ts. Throws UsageError if the word has no known form, DeviceError if it can't be opened. */
 export function openDeviceOf(spec: string, options?: OpenOptions): PciDevice {
   try {
-    return openDevice(spec, options);
+    return openDevice(withAddress(spec), options);
   } catch (error) {
     if (error instanceof UnknownSpec) throw new UsageError(error.message, { cause: error });
     throw error;
@@ -27,9 +28,10 @@ export function openFor(
   mode: "r" | "r+",
   options: OpenOptions,
 ): Opened {
+  const known = withAddress(spec);
   const config =
-    isPciSpec(spec) && places.every(({ space }) => space === "config")
-      ? openPciConfig(spec, mode)
+    isPciSpec(known) && places.every(({ space }) => space === "config")
+      ? openPciConfig(known, mode)
       : undefined;
   if (config === undefined) return openDeviceOf(spec, options);
   return { spec, config, bars: [], [Symbol.dispose]: () => config[Symbol.dispose]() };

@@ -3,6 +3,7 @@ import { isPciSpec, PHYSICAL } from "../../src/device/pci.ts";
 import { findFunctions } from "../../src/pci/bus/functions.ts";
 import { listIommus } from "../../src/pci/bus/iommu.ts";
 import { PCI_ID } from "../../src/vp9/contract/registers.ts";
+import { withAddress } from "../bus/address.ts";
 import { wordCommand } from "../cli/remedy.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
@@ -32,7 +33,7 @@ function choose(wanted: string | undefined, codec: string | undefined): ChosenDe
   if (wanted !== undefined) {
     if (codec !== undefined && wanted !== "model:vp9")
       throw new UsageError(`--codec chooses the software model's codec; ${wanted} has its own`);
-    return { spec: wanted + query, why: "" };
+    return { spec: withAddress(wanted) + query, why: "" };
   }
   const [card] = codec === undefined ? findFunctions(PCI_ID) : [];
   if (card !== undefined) return { spec: card, why: `found a card, ${card}; using it` };

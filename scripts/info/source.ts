@@ -18,6 +18,7 @@ import type { Surroundings } from "../../src/pci/decode/describe.ts";
 import type { KnownRegion } from "../../src/pci/decode/header.ts";
 import { readDump } from "../../src/pci/decode/hex-dump.ts";
 import { MAX_DUMP_BYTES } from "../../src/pci/limits.ts";
+import { withAddress } from "../bus/address.ts";
 import { readAtMost } from "../cli/read-file.ts";
 import { wordCommand } from "../cli/remedy.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -39,7 +40,8 @@ export function isCutShort({ bytes }: Source): boolean {
 
 /** A function by its address, or any device that can be opened. Throws UsageError, BusError, DeviceError. */
 export async function fromTarget(target: string): Promise<Source> {
-  const source = isAddress(target) ? fromFunction(readFunction(target)) : await fromDevice(target);
+  const spec = withAddress(target);
+  const source = isAddress(spec) ? fromFunction(readFunction(spec)) : await fromDevice(spec);
   if (!doesAnswer(source.bytes))
     throw new BusError(
       `${target}: its configuration space reads as all ones: it no longer answers (link down, powered off, or being programmed); once it is back, ${wordCommand({ verb: "rescan", args: [] })} finds it again`,

@@ -21,13 +21,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
     about: "Find what prevents driving a device, and how to repair it",
     run: () => import("../doctor.ts"),
   },
-  bind: { about: "Bind a device to vfio-pci or uio_pci_generic", run: () => import("../bind.ts") },
-  release: { about: "Give a device back to the driver that it had", run: () => import("../release.ts") },
+  bind: { about: "Bind devices to vfio-pci or uio_pci_generic", run: () => import("../bind.ts") },
+  release: { about: "Give devices back to the drivers that they had", run: () => import("../release.ts") },
   rescan: { about: "Remove devices from the bus and find them again", run: () => import("../rescan.ts") },
   enable: {
     about: "Turn memory decode and bus mastering on, or off",
     run: () => import("../enable.ts"),
   },
+  vf: { about: "Show, create and remove virtual functions (SR-IOV)", run: () => import("../vf.ts") },
   regs: {
     about: "Show a device's registers with names",
     run: () => import("../regs.ts"),

@@ -28,6 +28,11 @@ export interface OpenOptions {
    * by `?dma=physical` after the address.
    */
   readonly dma?: "physical" | undefined;
+  /**
+   * The UUID that a virtual function needs if its physical one is bound to vfio-pci: the one with which that was opened, which so
+   * sets it. Here, or by `?vf_token=UUID` after the address. Throws DeviceError if it is another, or is not needed.
+   */
+  readonly vfToken?: string | undefined;
 }
 
 /**

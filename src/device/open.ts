@@ -14,7 +14,7 @@ export class UnknownSpec extends DeviceError {}
  * Opens a device by its spec:
  * - `0000:00:09.0`: a function of this machine, through VFIO if vfio-pci drives it, else through sysfs. The
  *   prefix `vfio:`, `iommufd:` (VFIO by the function's own node) or `sysfs:` selects one of them; `?dma=physical`
- *   at the end is OpenOptions.dma.
+ *   at the end is OpenOptions.dma, and `?vf_token=UUID` OpenOptions.vfToken.
  * - `vfio-user:/path/to.sock`: any vfio-user server.
  * - `NAME:...`: a registered scheme (registerScheme), e.g. `model:NAME`, a software model in a child process.
  *

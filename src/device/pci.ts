@@ -11,9 +11,10 @@ import { lockFunction } from "./lock.ts";
 import { ASKED_FOR, openSysfs } from "./sysfs/device.ts";
 import { openVfio } from "./vfio/device.ts";
 import { isByNodeOnly, openByGroup, openByNode, openWithoutIommu } from "./vfio/handle.ts";
+import { checkVfToken } from "./vfio/vf-token.ts";
 
 /** `0000:00:09.0` leaves the choice of backend to us; the prefixes select one. */
-const SPEC = /^(?:(vfio|iommufd|sysfs):)?([^?]*)(\?dma=physical)?$/;
+const SPEC = /^(?:(vfio|iommufd|sysfs):)?([^?]*)(?:\?(?:(dma=physical)|vf_token=(.*)))?$/;
 
 /** At a spec's end, what OpenOptions.dma "physical" is. */
 export const PHYSICAL = "?dma=physical";
@@ -30,22 +31,31 @@ export function addressOf(spec: string): string | undefined {
 }
 
 /** Throws DeviceError. */
-export function openPci(spec: string, options: Pick<OpenOptions, "dma"> = {}): PciDevice {
-  const { way, pci, isPhysical } = look(spec);
+export function openPci(spec: string, options: Pick<OpenOptions, "dma" | "vfToken"> = {}): PciDevice {
+  const { way, pci, isPhysical, vfToken = options.vfToken } = look(spec);
   const dma = isPhysical ? "physical" : options.dma;
   const noVfio = whyNotVfio(pci, dma);
   if ((way === "vfio" || way === "iommufd") && noVfio !== undefined)
     throw new DeviceError(`${spec}: VFIO can't be used: ${noVfio.text}`, { remedies: noVfio.remedies });
+  if (vfToken !== undefined) {
+    if (way === "sysfs" || noVfio !== undefined)
+      throw new DeviceError(
+        `${spec}: a VF token was given, which only VFIO takes: ${noVfio?.text ?? "sysfs was asked for"}`,
+        { remedies: noVfio?.remedies ?? [] },
+      );
+    checkVfToken(vfToken, pci, spec);
+  }
   if (way === "sysfs") return openSysfs(pci, ASKED_FOR, { spec, dma });
   if (noVfio !== undefined) return openSysfs(pci, noVfio, { spec, dma });
+  const request = { spec, vfToken };
   if (pci.iommuGroup?.noiommu && way === "iommufd")
     throw new DeviceError(`${spec}: iommufd has nothing without an IOMMU; open ${pci.address}?dma=physical`);
-  if (pci.iommuGroup?.noiommu) return openVfio(pci, openWithoutIommu, spec);
+  if (pci.iommuGroup?.noiommu) return openVfio(pci, openWithoutIommu, request);
   if (dma === "physical")
     throw new DeviceError(
       `${spec}: physical addresses were asked for, but an IOMMU translates for ${pci.address}: open it without them`,
     );
-  return openVfio(pci, way === "iommufd" || isByNodeOnly(pci) ? openByNode : openByGroup, spec);
+  return openVfio(pci, way === "iommufd" || isByNodeOnly(pci) ? openByNode : openByGroup, request);
 }
 
 /**
@@ -68,10 +78,17 @@ export function openPciConfig(spec: string, mode: "r" | "r+"): (ConfigSpace & Di
   }
 }
 
-function look(spec: string): { way: string | undefined; pci: PciFunction; isPhysical: boolean } {
-  const [, way, address, query] = SPEC.exec(spec) ?? [];
+interface Looked {
+  readonly way: string | undefined;
+  readonly pci: PciFunction;
+  readonly isPhysical: boolean;
+  readonly vfToken: string | undefined;
+}
+
+function look(spec: string): Looked {
+  const [, way, address, physical, vfToken] = SPEC.exec(spec) ?? [];
   try {
-    return { way, pci: readFunction(address!), isPhysical: query !== undefined };
+    return { way, pci: readFunction(address!), isPhysical: physical !== undefined, vfToken };
   } catch (error) {
     throw asDeviceError(error, spec);
   }

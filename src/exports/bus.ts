@@ -10,9 +10,11 @@ export {
   type BindOptions,
   type BindPlan,
   bind,
+  bindAll,
   boundAddresses,
   type DriverChange,
   planBind,
+  planBindAll,
   release,
 } from "../pci/bus/binding.ts";
 export { BusError } from "../pci/bus/bus-error.ts";
@@ -31,5 +33,13 @@ export {
 export { type GroupMember, groupNode, isForUserSpace, isVfioDriver, judgeGroup } from "../pci/bus/group.ts";
 export { type Fate, type RescanOptions, type RescanOutcome, rescan } from "../pci/bus/hotplug.ts";
 export { findUses } from "../pci/bus/in-use.ts";
+export { functionNamed, functionsNamed } from "../pci/bus/name.ts";
 export { resetMethods, withResetMethod } from "../pci/bus/reset-method.ts";
 export { type ResizableBar, resizableBars, resizeBar } from "../pci/bus/resizable-bars.ts";
+export {
+  listPhysicalFunctions,
+  type PhysicalFunction,
+  readPhysicalFunction,
+  setVirtualFunctions,
+  type VirtualFunctionsOptions,
+} from "../pci/bus/sriov.ts";

@@ -5,6 +5,6 @@ testGuest("x86_64");
 
 test(
   "in an x86_64 guest the documents' commands print what they show",
-  () => runInside({ arch: "x86_64", devices: ["edu", "nvme"] }, 2, "true", "documents"),
+  () => runInside({ arch: "x86_64", devices: ["edu", "nvme", "igb"] }, 2, "true", "documents"),
   TIMEOUT_MS,
 );

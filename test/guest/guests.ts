@@ -89,8 +89,14 @@ export const testGuest = (arch: Arch) =>
     );
 
     test(
-      "with an IOMMU: config on a bridge, with the kernel's drivers, through VFIO, and without privileges",
-      () => runInside({ arch, devices: ["edu", "e1000e", ...PAIR] }, 11, "true", "config"),
+      "with an IOMMU: config on a bridge, with the kernel's drivers, through VFIO, and without privileges; names; virtual functions",
+      () =>
+        runInside(
+          { arch, devices: ["edu", "nvme", "e1000e", "igb", ...PAIR] },
+          29,
+          "true",
+          ...["config", "bus-names", "virtual"],
+        ),
       TIMEOUT_MS,
     );
 

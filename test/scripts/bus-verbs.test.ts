@@ -19,7 +19,11 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
   test.each([
     ["bind", [], "the function's address is missing; --help has examples"],
     ["bind", ["9"], '"9" is not a PCI address; an address looks like 0000:00:09.0, or 00:09.0'],
-    ["bind", [ABSENT, ABSENT], `unexpected argument "${ABSENT}"`],
+    ["bind", [ABSENT, "eth999"], '"eth999" is not a PCI address'],
+    ["vf", ["--count", "1"], "say whose virtual functions: the address of the physical function"],
+    ["vf", [ABSENT, "--count", "-1"], "--count -1: it must be a whole number from 0"],
+    ["vf", [ABSENT, "--autoprobe", "x"], "--autoprobe x: it must be one of on, off"],
+    ["list", ["x"], '"x" is not a PCI address'],
     ["release", [], "say which function to release: its address, or --all"],
     ["release", [ABSENT, "--all"], "say which function to release: its address, or --all"],
     ["enable", ["--off"], "the function's address is missing"],
@@ -53,7 +57,7 @@ describe("a command line that makes no sense ends with 2 and changes nothing", (
   });
 });
 
-test.each(["bind", "release", "rescan", "enable", "doctor", "resize", "setup"])(
+test.each(["bind", "release", "rescan", "enable", "vf", "doctor", "resize", "setup"])(
   "%s says that a function is not there, and ends with 1",
   async (verb) => {
     const { exitCode, stdout, stderr } = await run(verb, ABSENT);
@@ -61,6 +65,12 @@ test.each(["bind", "release", "rescan", "enable", "doctor", "resize", "setup"])(
     expect(stderr).toContain(`there is no PCI function ${ABSENT}; bun run list.ts shows those present`);
   },
 );
+
+test("bind says that no function has these ids, and ends with 1", async () => {
+  const { exitCode, stderr } = await run("bind", "fffe:fffe");
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("no PCI function has the ids fffe:fffe; bun run list.ts shows them");
+});
 
 test("list --json has every function that sysfs has, in order, with all its keys", async () => {
   const { exitCode, stdout, stderr } = await run("list", "--json");

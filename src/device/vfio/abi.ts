@@ -14,6 +14,7 @@ export const Vfio = {
   DEVICE_RESET: 0x3b6f,
   DEVICE_GET_PCI_HOT_RESET_INFO: 0x3b70,
   DEVICE_PCI_HOT_RESET: 0x3b71,
+  DEVICE_FEATURE: 0x3b75,
   DEVICE_BIND_IOMMUFD: 0x3b76,
   DEVICE_ATTACH_IOMMUFD_PT: 0x3b77,
   IOMMU_GET_INFO: 0x3b70,
@@ -40,3 +41,7 @@ export const NOIOMMU = 8;
 export const GroupFlag = { VIABLE: 1 } as const;
 /** Capabilities of VFIO_IOMMU_GET_INFO. */
 export const IommuCapability = { IOVA_RANGE: 1, DMA_AVAILABLE: 3 } as const;
+/** Flags of DEVICE_FEATURE: what is done with a feature, whose number is in the low 16 bits. */
+export const DeviceFeature = { SET: 1 << 17, PCI_VF_TOKEN: 0 } as const;
+/** Flags of DEVICE_BIND_IOMMUFD: a token follows, from Linux 6.17 on. */
+export const BindFlag = { TOKEN: 1 } as const;

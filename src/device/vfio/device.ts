@@ -20,7 +20,7 @@ import { lockFunction } from "../lock.ts";
 import { openRegion } from "../region.ts";
 import { Vfio } from "./abi.ts";
 import type { OpenGroup } from "./group.ts";
-import type { openByGroup, VfioHandle } from "./handle.ts";
+import type { openByGroup, VfioHandle, VfioRequest } from "./handle.ts";
 import { hotReset } from "./hot-reset.ts";
 import { Irqs } from "./irqs.ts";
 import { findMsixTable } from "./msix-table.ts";
@@ -28,11 +28,12 @@ import { mapRegion, readRegionInfo, regionTransfers } from "./regions.ts";
 import { watchRemoval } from "./removal.ts";
 
 /** Opens a function that vfio-pci drives: `open` is openByGroup, openByNode or openWithoutIommu. Throws DeviceError. */
-export function openVfio(pci: PciFunction, open: typeof openByGroup, spec: string): PciDevice {
+export function openVfio(pci: PciFunction, open: typeof openByGroup, request: VfioRequest): PciDevice {
+  const { spec } = request;
   using held = new DisposableStack();
   held.use(lockFunction(pci, spec));
   try {
-    const device = new VfioDevice(pci.address, spec, open(pci, spec, held), held);
+    const device = new VfioDevice(pci.address, spec, open(pci, request, held), held);
     device.enable();
     device.own(held.move());
     return device;

@@ -82,9 +82,9 @@ export class Group implements DmaSpace, Disposable {
     );
   }
 
-  /** The device's descriptor. Throws SystemError. */
-  openDevice(address: string): Fd {
-    return openGroupDevice(this.fd, `/dev/vfio/${this.number}`, address);
+  /** The descriptor of the device with this name, see {@link openGroupDevice}. Throws SystemError. */
+  openDevice(name: string): Fd {
+    return openGroupDevice(this.fd, `/dev/vfio/${this.number}`, name);
   }
 
   ranges(): readonly IovaRange[] {
@@ -116,11 +116,11 @@ export class Group implements DmaSpace, Disposable {
   }
 }
 
-/** The device's descriptor. Throws SystemError. */
-export function openGroupDevice(group: Fd, node: string, address: string): Fd {
-  const name = new Uint8Array(new ArrayBuffer(address.length + 1));
-  new TextEncoder().encodeInto(address, name);
-  return new Fd(ioctl(group, Vfio.GROUP_GET_DEVICE_FD, name, `${node}: open ${address}`));
+/** The device's descriptor. Its name is its address, and a VF token may follow (nameWithToken). Throws SystemError. */
+export function openGroupDevice(group: Fd, node: string, name: string): Fd {
+  const text = new Uint8Array(new ArrayBuffer(name.length + 1));
+  new TextEncoder().encodeInto(name, text);
+  return new Fd(ioctl(group, Vfio.GROUP_GET_DEVICE_FD, text, `${node}: open ${name.split(" ")[0]}`));
 }
 
 /** Throws DeviceError. */

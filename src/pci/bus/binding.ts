@@ -122,6 +122,25 @@ function checkNoiommu({ address, iommuGroup }: PciFunction, driver: string): voi
 }
 
 /**
+ * Plans what {@link bindAll} would do, in the order given. A change that several plans need is in the first of them only. Throws
+ * BusError if one of the functions can't be bound.
+ */
+export function planBindAll(
+  addresses: readonly string[],
+  driver = DEFAULT_DRIVER,
+  options: Pick<BindOptions, "group" | "noiommu"> = {},
+): BindPlan[] {
+  const planned = new Set<string>();
+  return addresses.map((address) => {
+    const plan = planBind(address, driver, options);
+    const changes = plan.changes.filter((change) => !planned.has(change.address));
+    for (const change of changes) planned.add(change.address);
+    const uses = plan.uses.filter((use) => changes.some((change) => use.startsWith(`${change.address}: `)));
+    return { ...plan, changes, uses };
+  });
+}
+
+/**
  * Binds a function to a driver for user space and records the driver it had. On failure it puts everything
  * back. Returns what it did, and the group afterwards. Throws BusError: without root, without the driver, if
  * the function is in use, or if the driver refuses it.
@@ -131,19 +150,41 @@ export async function bind(
   driver = DEFAULT_DRIVER,
   options: BindOptions = {},
 ): Promise<BindPlan> {
-  const plan = planBind(address, driver, options);
-  if (plan.uses.length > 0 && !options.force)
-    throw new BusError(`not bound, since it is in use:\n${plan.uses.join("\n")}`, {
-      remedies: [{ verb: "bind", args: forcedWords(address, driver, options), does: "binds it anyway" }],
-    });
-  for (const { address } of plan.changes)
+  const [plan] = await bindAll([address], driver, options);
+  return plan!;
+}
+
+/**
+ * The same for several functions, one after another, once all are known to be free for it. On failure of one it puts all back.
+ * Returns what it did for each, in the order given. Throws BusError.
+ */
+export async function bindAll(
+  addresses: readonly string[],
+  driver = DEFAULT_DRIVER,
+  options: BindOptions = {},
+): Promise<BindPlan[]> {
+  const plans = planBindAll(addresses, driver, options);
+  const changes = plans.flatMap((plan) => plan.changes);
+  const uses = plans.flatMap((plan) => plan.uses);
+  if (uses.length > 0 && !options.force) {
+    const what = addresses.length > 1 ? `${addresses.length} functions` : "it";
+    throw new BusError(
+      `not bound, since ${addresses.length > 1 ? "one is" : "it is"} in use:\n${uses.join("\n")}`,
+      {
+        remedies: [
+          { verb: "bind", args: forcedWords(addresses, driver, options), does: `binds ${what} anyway` },
+        ],
+      },
+    );
+  }
+  for (const { address } of changes)
     requireRights(readFunction(address), "driver_override", `bind ${address}`);
   const done: { address: string; had: DriverState; record: BindingRecord | undefined }[] = [];
-  const turnsOn = options.noiommu === true && noiommuMode() === false && plan.changes.length > 0;
+  const turnsOn = options.noiommu === true && noiommuMode() === false && changes.length > 0;
   const noiommu = turnsOn || (options.noiommu === true && isNoiommuOurs());
   try {
     if (turnsOn) setNoiommuMode(true);
-    for (const change of plan.changes) {
+    for (const change of changes) {
       const of = readFunction(change.address);
       const record = readRecord(of.address);
       const had = driverState(of);
@@ -164,9 +205,11 @@ export async function bind(
     if (turnsOn) leaveNoiommu();
     throw failure;
   }
-  if (isVfioDriver(driver)) await awaitNode(address);
-  const { iommuGroup } = readFunction(address);
-  return { ...plan, members: iommuGroup ? judgeGroup(iommuGroup) : [] };
+  if (isVfioDriver(driver)) for (const address of addresses) await awaitNode(address);
+  return plans.map((plan, i) => {
+    const { iommuGroup } = readFunction(addresses[i]!);
+    return { ...plan, members: iommuGroup ? judgeGroup(iommuGroup) : [] };
+  });
 }
 
 /** Whether {@link bind} turned noiommu mode on, and a function needs it still. */
@@ -192,9 +235,13 @@ function leaveNoiommu(): void {
 }
 
 /** The command line that does this by force. */
-function forcedWords(address: string, driver: string, { group, noiommu }: BindOptions): string[] {
+function forcedWords(
+  addresses: readonly string[],
+  driver: string,
+  { group, noiommu }: BindOptions,
+): string[] {
   return [
-    address,
+    ...addresses,
     ...(driver === DEFAULT_DRIVER ? [] : ["--driver", driver]),
     ...(group ? ["--group"] : []),
     ...(noiommu ? ["--noiommu"] : []),
@@ -218,11 +265,22 @@ async function undo(
       failures.push(failure instanceof Error ? failure : new Error(String(failure)));
     }
   }
-  if (failures.length === 0 || !(error instanceof Error)) return error;
+  if (failures.length === 0) return withPutBack(error, done);
+  if (!(error instanceof Error)) return error;
   const reasons = failures.map(({ message }) => message).join("; ");
   return new BusError(`${error.message}\nand it could not be put back: ${reasons}`, {
     cause: error,
     remedies: [error, ...failures].flatMap(remediesOf),
+  });
+}
+
+/** An error that also names the functions which were bound before the one that failed, and are back with their drivers. */
+function withPutBack(error: unknown, done: readonly { address: string }[]): unknown {
+  const others = done.slice(0, -1).map(({ address }) => address);
+  if (others.length === 0 || !(error instanceof BusError)) return error;
+  return new BusError(`${error.message}\nput back as before: ${others.join(", ")}`, {
+    cause: error.cause,
+    remedies: error.remedies,
   });
 }
 

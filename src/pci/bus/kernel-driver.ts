@@ -5,7 +5,7 @@
  */
 import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Advice, remediesOf } from "../../remedy/remedy.ts";
+import { type Advice, type Remedy, remediesOf } from "../../remedy/remedy.ts";
 import { RELEASE_MS } from "../limits.ts";
 import { codeOf, openAttribute, writeAttribute } from "./attribute.ts";
 import { BusError } from "./bus-error.ts";
@@ -43,7 +43,7 @@ export function driverState(of: PciFunction): DriverState {
 /** Throws BusError if this process may not write this file of the function. `what` completes "can't ...". */
 export function requireRights(
   of: PciFunction,
-  file: "driver_override" | "driver/unbind" | "remove",
+  file: "driver_override" | "driver/unbind" | "remove" | "sriov_numvfs",
   what: string,
 ): void {
   closeSync(openAttribute(join(of.path, file), what));
@@ -178,10 +178,20 @@ function refusal(address: string, driver: string): Advice {
 }
 
 /**
- * Makes the kernel take a function from its driver, by a write in a child process: while a process has the
- * function open through VFIO, the write does not return, and its writer can't be killed.
+ * Makes the kernel take a function, or its virtual ones, from its driver, by a write in a child process: while a process has one
+ * open through VFIO, the write does not return, and its writer can't be killed. Whether the kernel did it is not checked. Throws
+ * BusError if it still waits.
  */
-async function detach(of: PciFunction, path: string, value: string, what: string): Promise<void> {
+export async function detach(
+  of: PciFunction,
+  path: string,
+  value: string,
+  what: string,
+  remedies: readonly Remedy[] = [
+    { verb: "release", args: [of.address], does: "then gives it back" },
+    { verb: "rescan", args: ["--bus", "all"], does: "finds it if it was removed" },
+  ],
+): Promise<void> {
   // Found first: while the kernel waits, the function and its virtual functions can't be inspected.
   const uses = findUses(of);
   const fd = openAttribute(path, what);
@@ -200,12 +210,6 @@ async function detach(of: PciFunction, path: string, value: string, what: string
   }
   throw new BusError(
     `can't ${what}: the kernel is still waiting after ${RELEASE_MS / 1000} s for its users to release it${uses.length > 0 ? `: ${uses.join("; ")}` : ""}; end them first`,
-    {
-      cause: STILL_WAITING,
-      remedies: [
-        { verb: "release", args: [of.address], does: "then gives it back" },
-        { verb: "rescan", args: ["--bus", "all"], does: "finds it if it was removed" },
-      ],
-    },
+    { cause: STILL_WAITING, remedies },
   );
 }
