@@ -93,6 +93,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     "rescan",
     "reset",
     "resetMethods",
+    "resizableBars",
+    "resizeBar",
     "setVirtualFunctions",
     "withResetMethod",
   ],
