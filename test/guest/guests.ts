@@ -10,7 +10,7 @@ import { runGuest } from "../../src/guest/run-guest.ts";
 import { testKernel } from "../kernel/kernels.ts";
 import "../../src/schemes.ts";
 
-export const TIMEOUT_MS = 600_000;
+export const TIMEOUT_MS = 900_000;
 /** Network cards that have less than a page of registers. */
 const CARDS = [1, 2].map((i) => `rtl8139,mac=52:54:00:00:00:0${i},romfile=`);
 /** Two functions of one device without ACS: one IOMMU group. */

@@ -30,6 +30,7 @@ test.each(["docs/your-device.md", "README.md"])("%s", async (name) => {
     const [command, ...shown] = step.split("\n");
     const child = Bun.spawn(["sh", "-c", `${command} 2>&1`], { cwd: work, stdin: "ignore" });
     const printed = await new Response(child.stdout).text();
+    await child.exited; // its output may go elsewhere, and end sooner
     expect({ command, printed: comparable(printed) }).toEqual({
       command,
       printed: comparable(shown.join("\n")),
