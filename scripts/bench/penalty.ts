@@ -68,7 +68,7 @@ export const penaltyCases: readonly PenaltyCase[] = [
     bitrate: 4000,
     place: "share",
     way: "window",
-    atMost: 1.5,
+    atMost: 1.1,
   },
   {
     name: "penalty-360p",
