@@ -75,6 +75,15 @@ test.each(["x86_64", "aarch64"] as const)(
     const before = await root(STATE);
     const encode = `bun run encode.ts ${basename(clip)} ${settings.join(" ")} --device ${card}`;
 
+    // What is in use is not bound at boot.
+    const refused = `! bun run setup.ts ${nvme} --group user --bind-at-boot --write 2>&1`;
+    expect(
+      await root(
+        `mkdosfs /dev/nvme0n1 > /dev/null && mkdir -p /mnt && mount -t vfat /dev/nvme0n1 /mnt && ${refused} && umount /mnt`,
+      ),
+    ).toContain("not to be bound at boot, because this is in use:");
+    expect(await root(STATE)).toBe(before);
+
     // Without udev nothing gives a node that appears later; one that root binds now is given.
     const now = JSON.parse(await root(`bun run setup.ts ${nvme} --group user --bind-at-boot --write --json`));
     expect(now.notes[0]).toStartWith("udev does not run here: ");
@@ -134,12 +143,13 @@ test.each(["x86_64", "aarch64"] as const)(
     await root(`bun run bind.ts ${nvme}`);
     const records = "/run/vfiokit/group-bindings";
     await user(`echo '{"driver":null,"driverOverride":null,"boundTo":"vfio-pci"}' > ${records}/${nvme}.json`);
+    await user(`mkdir ${records}/ffff:00:00.0.json`); // a record of a function that is gone is removed
     expect(await root("bun run release.ts --all")).toBe(`${nvme} went from vfio-pci back to nvme`);
     await user(`head -c 5000 /dev/zero > ${records}/${card}.json`);
     expect(await user(`bun run bind.ts ${card}`)).toEqual(
       failed(`${records}/${card}.json is not a binding record: inspect it, and remove it`),
     );
-    await user(`rm ${records}/*`);
+    await user(`rm -r ${records}/*`);
 
     // A udev that is late is waited for, but not for ever.
     await root("udevadm control --stop-exec-queue");
@@ -161,6 +171,7 @@ test.each(["x86_64", "aarch64"] as const)(
     expect(await user(`bun run setup.ts --remove`)).toEqual(
       failed("can't remove the set-up: this needs root: run it with sudo"),
     );
+    await user(`mkdir ${records}/${card}.json`); // as if it were a record
     await root("bun run setup.ts --remove");
     expect(await root(`bun run release.ts ${nvme}`)).toBe(`${nvme} went from vfio-pci back to nvme`);
     expect(await root(STATE)).toBe(before);

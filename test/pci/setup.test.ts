@@ -58,11 +58,11 @@ describe("the files of a set-up", () => {
     const rules = contentOf(RULES)!.split("\n");
     const of = (what: string) => rules.filter((line) => line.includes(what) && !line.startsWith("#"));
     expect(of('SUBSYSTEM=="vfio",')).toEqual([
-      'SUBSYSTEM=="vfio", KERNEL=="[0-9]*", TEST=="/sys/kernel/iommu_groups/%k/devices/0000:00:09.0", ATTR{[pci/0000:00:09.0]vendor}=="0x1234", ATTR{[pci/0000:00:09.0]device}=="0x11e8", GROUP="labs", MODE="0660"',
-      'SUBSYSTEM=="vfio", KERNEL=="[0-9]*", TEST=="/sys/kernel/iommu_groups/%k/devices/0001:02:00.1", ATTR{[pci/0001:02:00.1]vendor}=="0x8086", ATTR{[pci/0001:02:00.1]device}=="0x00ff", GROUP="labs", MODE="0660"',
+      'SUBSYSTEM=="vfio", KERNEL=="[0-9]*", TEST=="/sys/kernel/iommu_groups/%k/devices/0000:00:09.0", ATTR{[pci/0000:00:09.0]vendor}=="0x1234", ATTR{[pci/0000:00:09.0]device}=="0x11e8", MODE="0660", RUN+="/bin/chgrp labs $devnode"',
+      'SUBSYSTEM=="vfio", KERNEL=="[0-9]*", TEST=="/sys/kernel/iommu_groups/%k/devices/0001:02:00.1", ATTR{[pci/0001:02:00.1]vendor}=="0x8086", ATTR{[pci/0001:02:00.1]device}=="0x00ff", MODE="0660", RUN+="/bin/chgrp labs $devnode"',
     ]);
     expect(of('SUBSYSTEM=="vfio-dev"')[0]).toBe(
-      'SUBSYSTEM=="vfio-dev", KERNELS=="0000:00:09.0", ATTRS{vendor}=="0x1234", ATTRS{device}=="0x11e8", GROUP="labs", MODE="0660"',
+      'SUBSYSTEM=="vfio-dev", KERNELS=="0000:00:09.0", ATTRS{vendor}=="0x1234", ATTRS{device}=="0x11e8", MODE="0660", RUN+="/bin/chgrp labs $devnode"',
     );
     expect(of("driver_override")).toEqual([
       'ACTION!="remove", SUBSYSTEM=="pci", KERNEL=="0000:00:09.0", ATTR{vendor}=="0x1234", ATTR{device}=="0x11e8", RUN+="/bin/chgrp labs %S%p/driver_override", RUN+="/bin/chmod 0664 %S%p/driver_override"',

@@ -74,10 +74,21 @@ export class Irqs {
   disable(kind: InterruptKind): void {
     if (!this.#enabled.delete(kind)) return;
     // These two accept no count of 0: -1 removes their one eventfd.
-    if (kind === "req" && this.#requests) this.watchRequests(this.#requests);
-    else if (kind === "err" || kind === "req")
+    if (kind === "req" && this.#requests) {
+      this.watchRequests(this.#requests);
+      if (this.#isRequested()) this.#requests.signal();
+    } else if (kind === "err" || kind === "req")
       this.#set(kind, IrqSet.DATA_EVENTFD | IrqSet.ACTION_TRIGGER, 1, [-1]);
     else this.#set(kind, IrqSet.DATA_NONE | IrqSet.ACTION_TRIGGER, 0, []);
+  }
+
+  /** Whether the program was told of a request, and has not taken it. */
+  #isRequested(): boolean {
+    try {
+      return this.#eventFds.get("req")?.some((eventFd) => eventFd.take() > 0) === true;
+    } catch {
+      return false; // the program has closed it
+    }
   }
 
   #close(kind: InterruptKind, why?: () => Error): void {

@@ -15,7 +15,13 @@ export async function awaitNode(address: string): Promise<void> {
     (node) => node !== undefined,
   );
   const end = performance.now() + NODE_MS;
-  while (performance.now() < end && !nodes.some(mayOpen)) await Bun.sleep(10);
+  while (performance.now() < end && !mayOpenAll(nodes)) await Bun.sleep(10);
+}
+
+/** Of a kernel with both kinds of nodes, either may come first. */
+function mayOpenAll(nodes: readonly string[]): boolean {
+  const present = nodes.filter((node) => existsSync(node));
+  return present.length > 0 && present.every(mayOpen);
 }
 
 function mayOpen(node: string): boolean {

@@ -7,6 +7,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  fchmodSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -118,10 +119,14 @@ export function writeRecord(address: string, record: BindingRecord): void {
     const unfinished = `${path}.${process.pid}`;
     rmSync(unfinished, { force: true });
     // "x": a link that a member of the group has put there is not followed.
-    writeFileSync(unfinished, `${JSON.stringify(record)}\n`, {
-      mode: folder === FOLDER ? 0o600 : 0o640,
-      flag: "wx",
-    });
+    const fd = openSync(unfinished, "wx", 0o600);
+    try {
+      // Whatever the umask is: another member may release it.
+      if (folder === GROUP_FOLDER) fchmodSync(fd, 0o640);
+      writeFileSync(fd, `${JSON.stringify(record)}\n`);
+    } finally {
+      closeSync(fd);
+    }
     renameSync(unfinished, path);
   } catch (error) {
     throw failed("write", path, error);
@@ -150,7 +155,13 @@ function removeFile(path: string): void {
 /** Changes who may write a function's driver_override, and takes its record to the folder that is then right. Throws BusError. */
 export function keepRecord(address: string, change: () => void): void {
   const before = pathOf(address);
-  const record = readRecord(address);
+  let record: BindingRecord | undefined;
+  try {
+    record = readRecord(address);
+  } catch (error) {
+    // A member of the group may have put anything there, which must not keep the group's rights.
+    if (!(error instanceof BusError)) throw error;
+  }
   change();
   if (record === undefined || pathOf(address) === before) return;
   writeRecord(address, record);

@@ -331,6 +331,15 @@ function requireRightsFor(of: PciFunction, had: string | null | undefined, what:
   if (probes) requireProbe(what);
 }
 
+/** Of a function that is gone. What a member of the group put in a record's place must not stop the release of others. */
+function dropRecord(address: string): void {
+  try {
+    removeRecord(address);
+  } catch (error) {
+    if (!(error instanceof BusError)) throw error;
+  }
+}
+
 /**
  * Addresses that {@link bind} bound and {@link release} has not released. Drops the records of functions that
  * are gone.
@@ -340,7 +349,7 @@ export function boundAddresses(): string[] {
   return recordedAddresses().filter((address) => {
     if (present.has(address)) return true;
     const noiommu = wantsNoiommu(address);
-    removeRecord(address);
+    dropRecord(address);
     if (noiommu) leaveNoiommu();
     return false;
   });

@@ -26,16 +26,15 @@ export interface Power {
 /** Reads it without waking the function up. */
 export function readPower(of: PciFunction): Power {
   const known = stateInSysfs(of.path);
+  const suspended = readAttribute(join(of.path, "power/runtime_status")) === "suspended";
   const addresses = of.path.split("/").slice(0, -1).filter(isAddress).reverse();
-  return {
-    // A read from its configuration space would bring it out of D3cold.
-    state: known === "D3cold" ? known : (stateInConfig(of) ?? known),
-    suspended: readAttribute(join(of.path, "power/runtime_status")) === "suspended",
-    bridges: addresses.flatMap((address) => {
-      const state = stateInSysfs(of.path.slice(0, of.path.indexOf(address) + address.length));
-      return state === undefined || state === "D0" ? [] : [{ address, state }];
-    }),
-  };
+  // Before its configuration space: the kernel wakes the bridges above for an access to that.
+  const bridges = addresses.flatMap((address) => {
+    const state = stateInSysfs(of.path.slice(0, of.path.indexOf(address) + address.length));
+    return state === undefined || state === "D0" ? [] : [{ address, state }];
+  });
+  // A read from its configuration space would bring it out of D3cold.
+  return { state: known === "D3cold" ? known : (stateInConfig(of) ?? known), suspended, bridges };
 }
 
 /** The kernel's knowledge, which is "unknown" after a driver was unbound. */

@@ -98,8 +98,10 @@ export async function setVirtualFunctions(
       `turn the search for drivers of ${of.address}'s virtual functions ${autoprobe ? "on" : "off"}`,
     );
   if (count !== before.functions.length) {
-    if (before.functions.length > 0) await removeAll(of);
-    if (count > 0) create(of, count);
+    // Each may have been removed by itself, and still counts.
+    const had = Number(readAttribute(join(of.path, NUMBER_FILE)));
+    if (had > 0) await removeAll(of);
+    if (count > 0) create(of, count, had);
   }
   const after = readPhysicalFunction(address);
   if (after.functions.length !== count)
@@ -144,7 +146,7 @@ async function removeAll(of: PciFunction): Promise<void> {
   if (readAttribute(file) !== "0") writeAttribute(file, "0", what);
 }
 
-function create(of: PciFunction, count: number): void {
+function create(of: PciFunction, count: number, had: number): void {
   try {
     writeAttribute(
       join(of.path, NUMBER_FILE),
@@ -154,7 +156,8 @@ function create(of: PciFunction, count: number): void {
   } catch (error) {
     const why = error instanceof BusError ? advice(codeOf(error.cause), of) : undefined;
     if (!(error instanceof BusError) || why === undefined) throw error;
-    throw new BusError(`${error.message}: ${why.text}`, { cause: error, remedies: why.remedies });
+    const gone = had > 0 ? `; the ${had} that there were are removed` : "";
+    throw new BusError(`${error.message}: ${why.text}${gone}`, { cause: error, remedies: why.remedies });
   }
 }
 

@@ -11,6 +11,7 @@ import { GROUP_FOLDER } from "../bus/binding-record.ts";
 import { BusError } from "../bus/bus-error.ts";
 import { FUNCTIONS, type PciFunction, readFunction } from "../bus/functions.ts";
 import { isVfioDriver, judgeGroup } from "../bus/group.ts";
+import { findUses } from "../bus/in-use.ts";
 import { listIommus } from "../bus/iommu.ts";
 import { FULL_KERNEL, moduleState } from "../bus/module.ts";
 import { readSetup, removeFiles, requireOwn, type SetupFile, setupFiles, writeFiles } from "./files.ts";
@@ -55,6 +56,7 @@ export async function planSetup(addresses: readonly string[], options: SetupOpti
     readFunction(address),
   );
   for (const of of functions) requireUsable(of);
+  if (bindAtBoot) refuseInUse(functions);
   if (moduleState(DEFAULT_DRIVER) === "absent")
     throw new BusError(`this kernel does not have ${DEFAULT_DRIVER}: ${FULL_KERNEL}`);
   const earlier = readSetup();
@@ -90,6 +92,17 @@ function requireUsable({ address, isBridge, iommuGroup }: PciFunction): void {
     );
 }
 
+/** Throws BusError if binding at boot would take what the machine works with, such as its disk. */
+function refuseInUse(functions: readonly PciFunction[]): void {
+  const uses = functions
+    .filter(({ driver }) => !isVfioDriver(driver))
+    .flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
+  if (uses.length > 0)
+    throw new BusError(
+      `not to be bound at boot, because ${uses.length > 1 ? "these are" : "this is"} in use:\n${uses.join("\n")}`,
+    );
+}
+
 function stepsOf(
   setup: Setup,
   files: readonly SetupFile[],
@@ -106,9 +119,10 @@ function stepsOf(
     ...(earlier === undefined || JSON.stringify(earlier) === JSON.stringify(setup)
       ? []
       : [takeBack(earlier, setup)]),
-    ...(moduleState(DEFAULT_DRIVER) === "loaded" ? [] : [program("modprobe", DEFAULT_DRIVER)]),
     { words: `write ${files.map(({ path }) => path).join(", ")}`, act: () => writeFiles(files) },
     ...(udevRuns() ? [program("udevadm", "control", "--reload")] : []),
+    // After the rules, which are for what it makes, too.
+    ...(moduleState(DEFAULT_DRIVER) === "loaded" ? [] : [program("modprobe", DEFAULT_DRIVER)]),
     {
       words: `install -d -m ${groupModes.folder} -g ${group} ${GROUP_FOLDER}`,
       act: async () => giveFolder(await requireGroup(group)),
@@ -222,10 +236,14 @@ export interface SetupRemoval {
 export async function removeSetup(): Promise<SetupRemoval> {
   requireRoot("remove the set-up");
   const setup = readSetup();
-  if (setup !== undefined) for (const right of rightsOf(setup)) takeRight(right);
   const removed = removeFiles();
-  if (removed.length > 0 && udevRuns()) await runProgram(["udevadm", "control", "--reload"]);
+  // First the rules: udev would carry them out again for what still happens.
+  if (removed.length > 0 && udevRuns()) {
+    await runProgram(["udevadm", "control", "--reload"]);
+    await runProgram(["udevadm", "settle"]);
+  }
   if (setup === undefined) return { removed, notes: [] };
+  for (const right of rightsOf(setup)) takeRight(right);
   rmSync(GROUP_FOLDER, { recursive: true, force: true });
   putPagesBack(setup);
   await deleteGroup(setup);
@@ -244,8 +262,10 @@ export async function removeSetup(): Promise<SetupRemoval> {
 
 function putPagesBack({ hugepages, before }: Setup): void {
   // Somebody may have reserved others since.
-  if (hugepages !== null && before.hugepages !== null && reservedPages() === hugepages)
-    writeFileSync(HUGEPAGES, `${before.hugepages}\n`);
+  if (hugepages === null || before.hugepages === null) return;
+  // Fewer than wanted if memory was full.
+  const now = reservedPages();
+  if (now <= hugepages && now > before.hugepages) writeFileSync(HUGEPAGES, `${before.hugepages}\n`);
 }
 
 async function deleteGroup({ group, before }: Setup): Promise<void> {

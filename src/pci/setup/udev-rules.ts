@@ -12,7 +12,8 @@ const rule = (...parts: string[]) => parts.join(", ");
 
 /** The lines of the rules. */
 export function udevRules({ functions, group, bindAtBoot }: Setup): string[] {
-  const node = [`GROUP="${group}"`, `MODE="${groupModes.node}"`];
+  // By chgrp: udev 258 does not take a group that is no system group for GROUP=.
+  const node = [`MODE="${groupModes.node}"`, `RUN+="/bin/chgrp ${group} $devnode"`];
   const giving = (mode: string, ...files: string[]) => [
     `RUN+="/bin/chgrp ${group} ${files.join(" ")}"`,
     `RUN+="/bin/chmod ${mode} ${files.join(" ")}"`,
