@@ -72,7 +72,11 @@ export function openSession(folder: string, number: number, order: (line: string
       begun = Promise.withResolvers();
       using sockets = new DisposableStack();
       const open = async (name: (typeof streamNames)[number]) => {
-        const socket = await connect(socketPath(folder, number, name));
+        const socket = await connect(socketPath(folder, number, name)).catch(async (error: unknown) => {
+          // If QEMU is gone, the end of the guest is what is to be told.
+          if (await within(ANSWER_MS, cut)) return new Promise<never>(() => {});
+          throw error;
+        });
         sockets.defer(() => socket.destroy());
         return socket;
       };
