@@ -139,7 +139,7 @@ describe("a program that a set-up needs", () => {
   });
 });
 
-test("groups are found by name, and a name that a rule could misread is none", async () => {
+test("groups are found by name, and a name that a rule could misread is refused", async () => {
   expect(await groupNumber("root")).toBe(0);
   expect(await groupNumber("no-such-group")).toBeUndefined();
   for (const name of ["vfio", "_x", "a-1"]) expect(isGroupName(name)).toBe(true);

@@ -1,6 +1,6 @@
 /**
- * VF tokens. Whoever has a physical function can disturb its virtual ones. If a program in user space has it, by vfio-pci, the kernel
- * therefore opens a virtual function only for those who know the UUID with which the physical one was opened
+ * VF tokens. A program that has a physical function can disturb its virtual ones. If the kernel gave it to user space, by vfio-pci, it
+ * therefore opens a virtual function only for programs that know the UUID with which the physical one was opened
  * (vfio_pci_core_match in the kernel).
  */
 import { ptr } from "bun:ffi";

@@ -48,7 +48,7 @@ export function isCurrent(record: BindingRecord, now: DriverState): boolean {
   return record.boundTo === now.driver || (record.boundTo !== null && record.boundTo === now.driverOverride);
 }
 
-/** The folder of a function's record: whoever may write its driver_override may write the record, too. */
+/** The folder of a function's record: the group that may write its driver_override may write the record, too. */
 function folderOf(address: string): string {
   const file = statSync(join(FUNCTIONS, address, "driver_override"), { throwIfNoEntry: false });
   return file !== undefined && (file.mode & GROUP_WRITES) !== 0 ? GROUP_FOLDER : FOLDER;

@@ -38,7 +38,7 @@ export function functionsNamed(name: string, root = "/sys"): string[] {
   return [...new Set(found)].sort();
 }
 
-/** The one function that a name stands for, see {@link functionsNamed}. Throws BusError if there is none, or more than one. */
+/** The one function that a name stands for, see {@link functionsNamed}. Throws BusError if it stands for no function, or for several. */
 export function functionNamed(name: string, root = "/sys"): string {
   const [address, ...others] = functionsNamed(name, root);
   if (address === undefined) throw new BusError(whyNone(name, root), { remedies: [SHOWS] });
