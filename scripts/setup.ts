@@ -1,10 +1,9 @@
 /** Lets a group bind, open and release PCI functions without root, also after a reboot. */
 import { defineCommand } from "citty";
-import { listFunctions } from "../src/pci/bus/functions.ts";
+import { BusError } from "../src/pci/bus/bus-error.ts";
 import { isGroupName, planSetup, removeSetup, type SetupPlan, writeSetup } from "../src/pci/setup/setup.ts";
 import type { Advice } from "../src/remedy/remedy.ts";
-import { functionAddress } from "./bus/address.ts";
-import { parseFilter } from "./bus/filter.ts";
+import { ADDRESSES, functionAddresses } from "./bus/address.ts";
 import { hex, wholeNumber } from "./cli/number.ts";
 import { wordCommand, wordRemedies } from "./cli/remedy.ts";
 import { say } from "./cli/say.ts";
@@ -49,13 +48,13 @@ Exit codes: 0 shown, written or removed, 1 it failed, 2 usage.`,
       type: "positional",
       required: false,
       valueHint: "...",
-      description: "The functions: 0000:00:09.0, 00:09.0, or 10ee:7022 for those with these ids",
+      description: ADDRESSES,
     },
     group: {
       type: "string",
       default: "vfio",
       valueHint: "NAME",
-      description: "The group; it is added if there is none",
+      description: "The group; it is added if it is missing",
     },
     memlock: {
       type: "string",
@@ -92,7 +91,7 @@ Exit codes: 0 shown, written or removed, 1 it failed, 2 usage.`,
         );
       if (args._.length === 0)
         throw new UsageError("say which functions: addresses, or VENDOR:DEVICE; --remove needs none");
-      const plan = await planSetup(args._.flatMap(addressesOf), {
+      const plan = await planSetup(addressesOf(args._), {
         group,
         memlockMib: wholeNumber("--memlock", args.memlock, 1, MOST_MEMLOCK_MIB),
         hugepages:
@@ -108,13 +107,14 @@ Exit codes: 0 shown, written or removed, 1 it failed, 2 usage.`,
     }),
 });
 
-/** The functions of a word. Throws UsageError if it is neither an address nor ids, or nothing has the ids. */
-function addressesOf(text: string): string[] {
-  if (!/^[0-9a-f]{4}:[0-9a-f]{4}$/i.test(text)) return [functionAddress(text)];
-  const has = parseFilter({ id: text, driver: undefined, class: undefined, group: undefined });
-  const found = listFunctions().filter(has);
-  if (found.length === 0) throw new UsageError(`no PCI function has the ids ${text}`);
-  return found.map(({ address }) => address);
+/** Throws UsageError if a word is no function's name, or nothing has the ids. */
+function addressesOf(words: readonly string[]): string[] {
+  try {
+    return functionAddresses(words);
+  } catch (error) {
+    if (error instanceof BusError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 const word = ({ text, remedies }: Advice) => wordRemedies(text, remedies);

@@ -33,6 +33,6 @@ export function openFor(
     isPciSpec(known) && places.every(({ space }) => space === "config")
       ? openPciConfig(known, mode)
       : undefined;
-  if (config === undefined) return openDeviceOf(spec, options);
+  if (config === undefined) return openDeviceOf(known, options);
   return { spec, config, bars: [], [Symbol.dispose]: () => config[Symbol.dispose]() };
 }

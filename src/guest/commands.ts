@@ -1,10 +1,11 @@
 /** Runs commands in a guest, a few at the same time. */
+
+import { within } from "../os/within.ts";
 import type { Booted } from "./boot.ts";
 import { GuestError } from "./failure.ts";
 import { ANSWER_MS, MAX_OUTPUT_BYTES } from "./limits.ts";
 import type { Job, Session } from "./session.ts";
 import type { ByteSink, Input } from "./streams.ts";
-import { within } from "./within.ts";
 
 /** How a command runs in a guest. */
 export interface RunOptions {

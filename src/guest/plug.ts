@@ -1,4 +1,6 @@
 /** Plugs devices into a running guest and unplugs them. */
+
+import { within } from "../os/within.ts";
 import { backDevice } from "./backing.ts";
 import type { Runner } from "./commands.ts";
 import { isVfioUser, type QemuDevice } from "./devices.ts";
@@ -7,7 +9,6 @@ import { PLUG_MS } from "./limits.ts";
 import { checkDevice, OptionError } from "./options.ts";
 import { plugPort } from "./qemu.ts";
 import { type Qmp, QmpError } from "./qmp.ts";
-import { within } from "./within.ts";
 
 /** A device that the guest has. `await using` unplugs it, unless it can't be. */
 export interface PluggedDevice extends AsyncDisposable {

@@ -1,7 +1,8 @@
 /** A client of QEMU's machine protocol (docs/interop/qmp-spec.rst): JSON lines over a UNIX socket. */
+
+import { within } from "../os/within.ts";
 import { QMP_MS } from "./limits.ts";
 import { connect, onLines } from "./socket.ts";
-import { within } from "./within.ts";
 
 /** QEMU refused a command, or did not answer. */
 export class QmpError extends Error {}

@@ -2,13 +2,13 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { join } from "node:path";
+import { within } from "../os/within.ts";
 import { sendInput } from "./input.ts";
 import { ANSWER_MS, LEFT_MS, MAX_ENDING_CHARACTERS } from "./limits.ts";
 import { markedStream } from "./marked-stream.ts";
 import { quote } from "./quote.ts";
 import { connect, received } from "./socket.ts";
 import type { ByteSink, Input } from "./streams.ts";
-import { within } from "./within.ts";
 
 export interface Job {
   /** Program and arguments. */

@@ -4,27 +4,16 @@ import { DeviceError } from "../../src/device/device.ts";
 import { ASKED_FOR, openSysfs } from "../../src/device/sysfs/device.ts";
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
 import type { Advice, Remedy } from "../../src/remedy/remedy.ts";
+import { card as bound } from "../pci/made-up.ts";
 
-const ADDRESS = "0000:00:09.0";
 const card: PciFunction = {
-  address: ADDRESS,
+  ...bound,
   path: "/nowhere",
-  vendor: 0x10ee,
-  device: 0x7022,
-  subsystemVendor: 0x10ee,
-  subsystem: 7,
-  classCode: 0x058000,
-  revision: 0,
   driver: undefined,
   driverOverride: undefined,
-  iommuGroup: { number: 12, noiommu: false },
-  numaNode: undefined,
-  irq: 47,
   resources: [],
-  isBridge: false,
-  parent: undefined,
-  physicalFunction: undefined,
 };
+const ADDRESS = card.address;
 
 const DOCTOR = { verb: "doctor", args: [], does: "shows which" };
 

@@ -5,7 +5,8 @@ import type { FunctionFacts, SystemFacts } from "../../src/doctor/facts.ts";
 import { examineFunction } from "../../src/doctor/function.ts";
 import { examineSystem } from "../../src/doctor/system.ts";
 import type { PciFunction } from "../../src/pci/bus/functions.ts";
-import { bad, bound, card, device, system } from "./rig.ts";
+import { card } from "../pci/made-up.ts";
+import { bad, bound, device, system } from "./rig.ts";
 
 const healthy: SystemFacts = {
   architecture: "x64",

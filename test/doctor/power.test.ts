@@ -1,6 +1,7 @@
 /** What the doctor says of a function's power; a guest's is in test/guest/inside/bus.inside.ts. */
 import { expect, test } from "bun:test";
-import { bound, card, device } from "./rig.ts";
+import { card } from "../pci/made-up.ts";
+import { bound, device } from "./rig.ts";
 
 const bridges = [{ address: "0000:00:01.0", state: "D3cold" }] as const;
 const control = "/sys/bus/pci/devices/0000:00:09.0/power/control";

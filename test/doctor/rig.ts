@@ -3,28 +3,8 @@ import { wordParts } from "../../scripts/cli/remedy.ts";
 import type { Finding, FunctionFacts, SystemFacts } from "../../src/doctor/facts.ts";
 import { examineFunction } from "../../src/doctor/function.ts";
 import { examineSystem } from "../../src/doctor/system.ts";
-import type { PciFunction } from "../../src/pci/bus/functions.ts";
+import { card } from "../pci/made-up.ts";
 
-/** A function in order: bound to vfio-pci. */
-export const card: PciFunction = {
-  address: "0000:00:09.0",
-  path: "/sys/devices/pci0000:00/0000:00:09.0",
-  vendor: 0x10ee,
-  device: 0x7022,
-  subsystemVendor: 0x10ee,
-  subsystem: 7,
-  classCode: 0x058000,
-  revision: 0,
-  driver: "vfio-pci",
-  driverOverride: "vfio-pci",
-  iommuGroup: { number: 12, noiommu: false },
-  numaNode: undefined,
-  irq: 47,
-  resources: [{ start: 0x10800000n, end: 0x10800fffn, flags: 0x40200n }],
-  isBridge: false,
-  parent: undefined,
-  physicalFunction: undefined,
-};
 export const bound: FunctionFacts = {
   function: card,
   members: [{ function: card, viable: true, verdict: "with VFIO" }],

@@ -3,6 +3,7 @@
  * blocks on them, so it always receives signals.
  */
 import { EventFd } from "../../os/eventfd.ts";
+import { within } from "../../os/within.ts";
 import { loadDefinition, type PreparedModel } from "../definition.ts";
 import type { ModelLog } from "../device-model.ts";
 import { START_MS, STOP_MS } from "../limits.ts";
@@ -66,10 +67,7 @@ export async function startWithin(
     stopThread();
     messages.terminate();
     const released = threadEnd.then(() => held.dispose());
-    const timer = Promise.withResolvers<void>();
-    const tooLate = setTimeout(timer.resolve, STOP_MS);
-    await Promise.race([released, timer.promise]);
-    clearTimeout(tooLate);
+    await within(STOP_MS, released);
   };
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
   ended.catch(() => {}); // waiters still get the error; while the model starts there may be none

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { NODE_MS } from "../limits.ts";
 import { readFunction } from "./functions.ts";
-import { deviceNode, groupNode } from "./group.ts";
+import { nodesOf } from "./group.ts";
 
 /** The socket of udev's daemon; without it nothing gives a new node to anybody. */
 export const UDEV_SOCKET = "/run/udev/control";
@@ -10,10 +10,7 @@ export const UDEV_SOCKET = "/run/udev/control";
 /** Waits until this user may open a function's node: udev gives it to its group a moment after it has appeared. */
 export async function awaitNode(address: string): Promise<void> {
   if (process.geteuid?.() === 0 || !existsSync(UDEV_SOCKET)) return;
-  const of = readFunction(address);
-  const nodes = [of.iommuGroup && groupNode(of.iommuGroup), deviceNode(of)].filter(
-    (node) => node !== undefined,
-  );
+  const nodes = nodesOf(readFunction(address));
   const end = performance.now() + NODE_MS;
   while (performance.now() < end && !mayOpenAll(nodes)) await Bun.sleep(10);
 }

@@ -45,6 +45,11 @@ export function groupNode({ number, noiommu }: IommuGroup): string {
   return `/dev/vfio/${noiommu ? "noiommu-" : ""}${number}`;
 }
 
+/** The nodes that open a function, which may not be there yet: its group's, and its own where the kernel has made one. */
+export function nodesOf(of: PciFunction): string[] {
+  return [of.iommuGroup && groupNode(of.iommuGroup), deviceNode(of)].filter((node) => node !== undefined);
+}
+
 /** The function's own node, where the kernel has one (VFIO_DEVICE_CDEV): /dev/vfio/devices/vfioN. */
 export function deviceNode({ path }: Pick<PciFunction, "path">): string | undefined {
   const [name] = listFolder(join(path, "vfio-dev"));

@@ -6,7 +6,7 @@ import { BusError } from "./bus-error.ts";
 import { removeVirtualFunctions } from "./dependents.ts";
 import { listFunctions, type PciFunction, readFunction } from "./functions.ts";
 import { isForUserSpace } from "./group.ts";
-import { findUses } from "./in-use.ts";
+import { findUsesOf } from "./in-use.ts";
 import { attach, driverState, isStillWaiting, remove, requireRights, restore } from "./kernel-driver.ts";
 import { isSilent, readAnswer } from "./presence.ts";
 
@@ -61,7 +61,7 @@ export async function rescan(options: RescanOptions): Promise<RescanOutcome[]> {
   // finds them.
   const own = removed.filter(({ physicalFunction }) => physicalFunction === undefined);
   for (const of of own) requireRights(of, "remove", `remove ${of.address}`);
-  const uses = own.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
+  const uses = findUsesOf(own);
   if (uses.length > 0 && !options.force)
     throw new BusError(`not removed, since it is in use:\n${uses.join("\n")}`, {
       remedies: [{ verb: "rescan", args: words(options), does: "removes it anyway" }],

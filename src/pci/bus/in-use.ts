@@ -34,6 +34,11 @@ export function findUses(of: PciFunction, root = FUNCTIONS): string[] {
   ];
 }
 
+/** The same of several functions, each with its function's address before it. */
+export function findUsesOf(functions: readonly PciFunction[]): string[] {
+  return functions.flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
+}
+
 /**
  * Reasons not to turn a bridge off, in the same form: the functions behind it that have a driver or a use.
  * Addresses in `besides` do not count.

@@ -9,8 +9,10 @@ import { BusError } from "./bus-error.ts";
 import { virtualFunctions } from "./dependents.ts";
 import { FUNCTIONS, listFunctions, type PciFunction, readFunction } from "./functions.ts";
 import { isVfioDriver } from "./group.ts";
-import { findUses } from "./in-use.ts";
+import { findUsesOf } from "./in-use.ts";
 import { detach, requireRights } from "./kernel-driver.ts";
+
+const NUMBER_FILE = "sriov_numvfs";
 
 /** A physical function: one that can have virtual functions. */
 export interface PhysicalFunction {
@@ -86,7 +88,7 @@ export async function setVirtualFunctions(
   const { function: of, total } = before;
   if (!Number.isInteger(count) || count < 0 || count > total)
     throw new BusError(`${of.address} can have 0 to ${total} virtual functions, not ${count}`);
-  requireRights(of, "sriov_numvfs", `set the number of virtual functions of ${of.address}`);
+  requireRights(of, NUMBER_FILE, `set the number of virtual functions of ${of.address}`);
   if (count !== before.functions.length) {
     if (count > 0) checkDriver(of);
     if (!force) refuseInUse(before, count);
@@ -112,7 +114,7 @@ export async function setVirtualFunctions(
 }
 
 function refuseInUse({ function: of, functions }: PhysicalFunction, count: number): void {
-  const uses = functions.flatMap((each) => findUses(each).map((use) => `${each.address}: ${use}`));
+  const uses = findUsesOf(functions);
   if (uses.length === 0) return;
   throw new BusError(`virtual functions not removed, since they are in use:\n${uses.join("\n")}`, {
     remedies: [
@@ -135,8 +137,6 @@ function checkDriver({ address, driver }: PciFunction): void {
       `${why}, and vfio-pci does so only if that is allowed: as root: echo Y > ${SRIOV_PARAMETER}`,
     );
 }
-
-const NUMBER_FILE = "sriov_numvfs";
 
 async function removeAll(of: PciFunction): Promise<void> {
   const what = `remove the virtual functions of ${of.address}`;

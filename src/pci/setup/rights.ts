@@ -6,7 +6,7 @@ import { DEFAULT_DRIVER } from "../bus/binding.ts";
 import { GROUP_FOLDER, keepRecord } from "../bus/binding-record.ts";
 import { BusError } from "../bus/bus-error.ts";
 import { FUNCTIONS, readFunction } from "../bus/functions.ts";
-import { deviceNode, groupNode } from "../bus/group.ts";
+import { nodesOf } from "../bus/group.ts";
 import type { Setup } from "./setup-record.ts";
 
 /** In octal, as chmod has them. The folder's makes what is created in it the group's. */
@@ -31,10 +31,7 @@ export interface Right {
 export function rightsOf({ functions }: Setup): Right[] {
   const switches = ["bind", "unbind"].map((name) => join("/sys/bus/pci/drivers", DEFAULT_DRIVER, name));
   const present = functions.filter(({ address }) => existsSync(join(FUNCTIONS, address)));
-  const nodes = present.flatMap(({ address }) => {
-    const of = readFunction(address);
-    return [of.iommuGroup && groupNode(of.iommuGroup), deviceNode(of)].filter((path) => path !== undefined);
-  });
+  const nodes = present.flatMap(({ address }) => nodesOf(readFunction(address)));
   return [
     ...switches.map((path) => ({ path, mode: groupModes.switch, rootMode: rootModes.switch })),
     ...present.map(({ address }) => ({

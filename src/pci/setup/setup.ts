@@ -1,7 +1,7 @@
 /**
  * Lasting use without root: files that give a group the right to bind some functions to VFIO, to open and to release them, also
- * after a reboot. Whoever may write the `unbind` of a kernel's driver can take every device of that driver, so the group gets
- * VFIO's alone: a function that another driver has is bound by root, or at boot.
+ * after a reboot. The right to write the `unbind` of a kernel's driver is the right to take every device of that driver, so the
+ * group gets VFIO's alone: a function that another driver has is bound by root, or at boot.
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import type { Advice, Remedy } from "../../remedy/remedy.ts";
@@ -11,7 +11,7 @@ import { GROUP_FOLDER } from "../bus/binding-record.ts";
 import { BusError } from "../bus/bus-error.ts";
 import { FUNCTIONS, type PciFunction, readFunction } from "../bus/functions.ts";
 import { isVfioDriver, judgeGroup } from "../bus/group.ts";
-import { findUses } from "../bus/in-use.ts";
+import { findUsesOf } from "../bus/in-use.ts";
 import { listIommus } from "../bus/iommu.ts";
 import { FULL_KERNEL, moduleState } from "../bus/module.ts";
 import { readSetup, removeFiles, requireOwn, type SetupFile, setupFiles, writeFiles } from "./files.ts";
@@ -94,9 +94,7 @@ function requireUsable({ address, isBridge, iommuGroup }: PciFunction): void {
 
 /** Throws BusError if binding at boot would take what the machine works with, such as its disk. */
 function refuseInUse(functions: readonly PciFunction[]): void {
-  const uses = functions
-    .filter(({ driver }) => !isVfioDriver(driver))
-    .flatMap((of) => findUses(of).map((use) => `${of.address}: ${use}`));
+  const uses = findUsesOf(functions.filter(({ driver }) => !isVfioDriver(driver)));
   if (uses.length > 0)
     throw new BusError(
       `not to be bound at boot, because ${uses.length > 1 ? "these are" : "this is"} in use:\n${uses.join("\n")}`,

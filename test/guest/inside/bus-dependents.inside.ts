@@ -11,16 +11,11 @@ import { openDevice } from "../../../src/index.ts";
 import { bind, boundAddresses, planBind, release } from "../../../src/pci/bus/binding.ts";
 import { virtualFunctions } from "../../../src/pci/bus/dependents.ts";
 import { changeCommand } from "../../../src/pci/bus/enable.ts";
-import { listFunctions, type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
+import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { rescan } from "../../../src/pci/bus/hotplug.ts";
-import { bindTo, messageOf, rejection } from "./rig.ts";
+import { bindTo, messageOf, one, rejection } from "./rig.ts";
 import { tool, verb } from "./verb.ts";
 
-const one = (what: string, is: (of: PciFunction) => boolean): string => {
-  const found = listFunctions().find(is);
-  if (!found) throw new Error(`the guest was started without ${what}`);
-  return found.address;
-};
 const igb = one("igb", (of) => of.device === 0x10c9);
 const nvme = one("nvme", (of) => of.classCode === 0x010802);
 const behind = one("edu behind a port", (of) => of.device === 0x11e8 && of.parent !== undefined);

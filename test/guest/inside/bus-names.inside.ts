@@ -2,14 +2,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { boundAddresses, release } from "../../../src/pci/bus/binding.ts";
-import { listFunctions, type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
+import { listFunctions, readFunction } from "../../../src/pci/bus/functions.ts";
+import { one } from "./rig.ts";
 import { tool, verb } from "./verb.ts";
 
-const one = (what: string, is: (of: PciFunction) => boolean): string => {
-  const found = listFunctions().find(is);
-  if (!found) throw new Error(`the guest was started without ${what}`);
-  return found.address;
-};
 const nvme = one("nvme", (of) => of.classCode === 0x010802);
 const nic = one("e1000e", (of) => of.device === 0x10d3);
 const edus = listFunctions()

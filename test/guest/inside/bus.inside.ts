@@ -16,6 +16,7 @@ import { changeCommand } from "../../../src/pci/bus/enable.ts";
 import { listFunctions, type PciFunction, readFunction } from "../../../src/pci/bus/functions.ts";
 import { rescan } from "../../../src/pci/bus/hotplug.ts";
 import { openFds } from "../../os/open-fds.ts";
+import { one } from "./rig.ts";
 import { type Ended, tool, verb, verbAsNobody } from "./verb.ts";
 
 const RECORDS = "/run/vfiokit/bindings";
@@ -24,11 +25,6 @@ const EDU_ID = 0x010000ed;
 const NEEDS_ROOT = "EACCES: this needs root: run it with sudo";
 
 const start = listFunctions();
-const one = (what: string, test: (of: PciFunction) => boolean): string => {
-  const found = start.find(test);
-  if (!found) throw new Error(`the guest was started without ${what}`);
-  return found.address;
-};
 const isEdu = (of: PciFunction) => of.vendor === 0x1234 && of.device === 0x11e8;
 const edu = one("edu", (of) => isEdu(of) && of.parent === undefined);
 const nvme = one("nvme", (of) => of.classCode === 0x010802);

@@ -4,18 +4,14 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { release } from "../../../src/pci/bus/binding.ts";
-import { listFunctions, readFunction } from "../../../src/pci/bus/functions.ts";
+import { readFunction } from "../../../src/pci/bus/functions.ts";
 import { capabilityKinds, headerRegisters } from "../../../src/pci/decode/register-names.ts";
-import { addressesOf, bindTo } from "./rig.ts";
+import { addressesOf, bindTo, one } from "./rig.ts";
 import { tool, verb, verbAsNobody } from "./verb.ts";
 
 const [edu] = addressesOf("edu");
-const one = (driver: string): string => {
-  const found = listFunctions().find((of) => of.driver === driver);
-  if (!found) throw new Error(`the guest was started without a device for ${driver}`);
-  return found.address;
-};
-const port = one("pcieport");
+const withDriver = (name: string) => one(`a device for ${name}`, ({ driver }) => driver === name);
+const port = withDriver("pcieport");
 
 const setpci = (address: string, ...operations: string[]) => tool("setpci", "-s", address, ...operations);
 
@@ -48,7 +44,7 @@ describe.each([
   ["pcieport", ["PRIMARY_BUS", "SEC_STATUS", "PREF_MEMORY_BASE", "BRIDGE_CONTROL"]],
   ["e1000e", ["SUBSYSTEM_ID", "ROM_ADDRESS", "CAP_MSIX+2.w", "ECAP_DSN+4.l"]],
 ])("a function that %s has", (driver, special) => {
-  const address = one(driver);
+  const address = withDriver(driver);
   /** In both languages. */
   const common = [
     ...["VENDOR_ID", "command", "STATUS", "VENDOR_ID+1.b", "COMMAND.L", "34.b", "3c.w", "CLASS_DEVICE"],

@@ -4,7 +4,7 @@ import { wordError } from "../../../scripts/cli/remedy.ts";
 import { DeviceError } from "../../../src/index.ts";
 import { SystemError } from "../../../src/os/errno.ts";
 import { bind } from "../../../src/pci/bus/binding.ts";
-import { listFunctions } from "../../../src/pci/bus/functions.ts";
+import { listFunctions, type PciFunction } from "../../../src/pci/bus/functions.ts";
 
 const ids = {
   edu: [0x1234, 0x11e8],
@@ -19,6 +19,13 @@ export function addressesOf(kind: keyof typeof ids): [string, ...string[]] {
   const [first, ...others] = found.map(({ address }) => address);
   if (first === undefined) throw new Error(`the guest was started without --device ${kind}`);
   return [first, ...others];
+}
+
+/** The address of the guest's first function that is so. A test that needs `what`, which the guest has not, fails here. */
+export function one(what: string, is: (of: PciFunction) => boolean): string {
+  const found = listFunctions().find(is);
+  if (!found) throw new Error(`the guest was started without ${what}`);
+  return found.address;
 }
 
 export async function bindTo(address: string, driver: string): Promise<void> {
