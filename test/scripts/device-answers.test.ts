@@ -248,7 +248,16 @@ describe("The time limit that was asked for is a hung server's", () => {
       await using server = await startServer("--codec", "null");
       const output = folder.file(`stopped-${seconds}.ivf`);
       const spec = `vfio-user:${server.path}`;
-      const args = ["--device", spec, "--size=64x64", "--fps=10", `--timeout=${seconds}`, "-o", output];
+      const args = [
+        "--device",
+        spec,
+        "--size=64x64",
+        "--fps=10",
+        `--timeout=${seconds}`,
+        "--recover=0",
+        "-o",
+        output,
+      ];
       const running = start(["bun", "run", "encode.ts", "-", ...args], { stdin: "pipe" });
       const feed = async (frames: number) => {
         running.stdin.write(new Uint8Array(frames * FRAME_BYTES));

@@ -126,11 +126,11 @@ export function openGroupDevice(group: Fd, node: string, name: string): Fd {
 /** Throws DeviceError. */
 export function openGroupNode({ number, noiommu }: IommuGroup, address: string, spec: string): Fd {
   const path = groupNode({ number, noiommu });
-  return openNode(path, spec, (code) =>
+  const whyNot = (code: string) =>
     code === "ENOENT"
       ? `vfio-pci has ${address}, but the group's node does not exist: in a container, pass in ${path} and /dev/vfio/vfio; otherwise udev has not created it yet`
-      : whyRefused(code, path, () => `the group is in use by ${whoHolds(path, ...memberNodes(number))}`),
-  );
+      : whyRefused(code, path, () => `the group is in use by ${whoHolds(path, ...memberNodes(number))}`);
+  return openNode(path, spec, whyNot, address);
 }
 
 /** The members' own nodes, by which iommufd has them. */

@@ -90,7 +90,7 @@ export function openByNode(
     );
   const ioas = held.use(openIoas(pci.iommuGroup!.number, spec));
   const whyNot = (code: string) => whyRefused(code, node, () => `it is in use by ${whoHolds(node)}`);
-  const fd = held.use(openNode(node, spec, whyNot));
+  const fd = held.use(openNode(node, spec, whyNot, pci.address));
   try {
     bindNode(fd, node, ioas.fdNumber, vfToken);
   } catch (error) {

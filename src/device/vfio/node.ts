@@ -2,14 +2,28 @@ import { SystemError } from "../../os/errno.ts";
 import { type Fd, O_RDWR, openFile } from "../../os/fd.ts";
 import { DeviceError } from "../device.ts";
 
-/** Opens one of VFIO's or iommufd's nodes. `whyNot` gives the likely cause of an errno's name. Throws DeviceError. */
-export function openNode(path: string, spec: string, whyNot: (code: string) => string | undefined): Fd {
+/**
+ * Opens one of VFIO's or iommufd's nodes. `whyNot` gives the likely cause of an errno's name; `address` is the function that the
+ * node is for, absent where it is for all. Throws DeviceError.
+ */
+export function openNode(
+  path: string,
+  spec: string,
+  whyNot: (code: string) => string | undefined,
+  address?: string,
+): Fd {
   try {
     return openFile(path, O_RDWR);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const why = whyNot(error.code);
-    throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, { cause: error });
+    throw new DeviceError(`${spec}: ${error.message}${why ? `: ${why}` : ""}`, {
+      cause: error,
+      remedies:
+        error.code === "EACCES" && address !== undefined
+          ? [{ verb: "setup", args: [address], does: "shows how to do that for good" }]
+          : [],
+    });
   }
 }
 

@@ -100,7 +100,7 @@ export async function setVirtualFunctions(
       `turn the search for drivers of ${of.address}'s virtual functions ${autoprobe ? "on" : "off"}`,
     );
   if (count !== before.functions.length) {
-    // Each may have been removed by itself, and still counts.
+    // As the kernel counts them.
     const had = Number(readAttribute(join(of.path, NUMBER_FILE)));
     if (had > 0) await removeAll(of);
     if (count > 0) create(of, count, had);

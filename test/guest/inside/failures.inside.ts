@@ -39,7 +39,7 @@ test("a function that is not there", () => {
 
 test("wrong permissions: a group that belongs to root", async () => {
   expect(await outcome(edu, "--as-nobody")).toBe(
-    `DeviceError: ${edu}: open ${group}: EACCES: this user may not open it; run as root, or as root: chown ${NOBODY} ${group}`,
+    `DeviceError: ${edu}: open ${group}: EACCES: this user may not open it; run as root, or as root: chown ${NOBODY} ${group}; bun run setup.ts ${edu} shows how to do that for good`,
   );
 });
 
