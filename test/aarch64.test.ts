@@ -33,7 +33,7 @@ async function runEmulated(args: string[], fd?: number): Promise<string> {
 if (process.arch === "x64") {
   test("it is Bun for arm64 that runs", async () => {
     expect(await runEmulated(["-p", "process.arch + Bun.version"])).toBe(`arm64${Bun.version}\n`);
-  });
+  }, 60_000);
 
   test("each width and each copy of the accessors is right on aarch64, too", async () => {
     const output = await runEmulated(["test", "test/os/access.test.ts", "-t", "each width|copies move"]);

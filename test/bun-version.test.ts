@@ -1,29 +1,17 @@
 /** What an older Bun is told, by a real one. */
 import { expect, test } from "bun:test";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { verbs } from "../scripts/vfiokit/verbs.ts";
-import { cached } from "../src/debian/cache.ts";
-import { run } from "../src/debian/process.ts";
-import { arches, hostArch } from "../src/guest/arch.ts";
 import { outcome, tempFolder } from "./media/rig.ts";
+import { fetchOldBun, OLD_BUN } from "./old-bun.ts";
 
 const root = resolve(import.meta.dir, "..");
-const OLD = "1.3.14";
 
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly engines: Readonly<Record<string, string>>;
 };
-
-const fetchOldBun = () =>
-  cached(`bun-${hostArch}-${OLD}`, async (folder) => {
-    const name = `@oven/${arches[hostArch!].bunPackage}@${OLD}`;
-    const archive = new TextDecoder().decode(await run(["npm", "pack", "--silent", name], { cwd: folder }));
-    await run(["tar", "-xzf", join(folder, archive.trim()), "-C", folder, "package/bin/bun"]);
-    chmodSync(join(folder, "package/bin/bun"), 0o755);
-    return join(folder, "package/bin/bun");
-  });
 
 test("an older Bun is told which one is needed and how to get it, by every verb and by the library", async () => {
   const bun = await fetchOldBun();
@@ -35,7 +23,7 @@ test("an older Bun is told which one is needed and how to get it, by every verb 
     const { exitCode, stdout, stderr } = outcome([bun, path, "--help"]);
     expect({ path, exitCode, stdout: stdout.toString() }).toEqual({ path, exitCode: 1, stdout: "" });
     expect(stderr).toStartWith(
-      `error: vfiokit needs Bun ${manifest.dependencies.bun} or later, and ${bun} is Bun ${OLD}. In a clone, npm install gets one that is new enough`,
+      `error: vfiokit needs Bun ${manifest.dependencies.bun} or later, and ${bun} is Bun ${OLD_BUN}. In a clone, npm install gets one that is new enough`,
     );
   }
 }, 300_000);

@@ -5,6 +5,7 @@ import { fetchLibvpx } from "../src/vp9/codec/debian.ts";
 import { fetchMusl } from "./guest/musl.ts";
 import { fetchUdev } from "./guest/udev.ts";
 import { testKernels } from "./kernel/kernels.ts";
+import { fetchOldBun } from "./old-bun.ts";
 import { fetchRelease } from "./vp9/codec/releases.ts";
 
 await fetchQemu(console.log);
@@ -17,4 +18,5 @@ for (const arch of ["x86_64", "aarch64"] as const) {
 }
 for (const arch of ["amd64", "arm64"] as const) await fetchLibvpx(arch, console.log);
 for (const suite of ["bookworm", "trixie"] as const) await fetchRelease(suite);
+await fetchOldBun();
 await testKernels(console.log);

@@ -45,11 +45,13 @@ test("of a program's errors the end is kept", async () => {
 
 test("a process that waits too long for another one to fetch the same says which lock it waited for", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
+  const locked = Promise.withResolvers<void>();
   const making = cached("slow", async (into) => {
+    locked.resolve();
     await promise;
     return into;
   });
-  await Bun.sleep(300); // flock(1) has it
+  await locked.promise;
   const never = () => Promise.reject(new Error("both make it"));
   await expect(cached("slow", never, 1)).rejects.toThrow(
     /^another process held .*\.slow\.lock for 1 s; is it still fetching\?$/,

@@ -58,7 +58,7 @@ test("an IVF cut at any byte is repaired to its whole frames, which stay as they
     expect(readIvf(now)).toMatchObject({ frameCount: frames });
     expect(now.subarray(HEADER).equals(whole.subarray(HEADER, STARTS[frames]))).toBe(true);
   }
-});
+}, 60_000);
 
 test("a whole IVF is not touched, and one of which only the count is wrong keeps every byte else", async () => {
   using folder = tempFolder();

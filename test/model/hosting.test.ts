@@ -1,12 +1,13 @@
 /** Hosting a model that anybody may have written: what it prints, and what fails while it starts. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { openDevice } from "../../src/index.ts";
 import { startModel } from "../../src/model/hosting/process.ts";
 import { serveModel } from "../../src/model/hosting/served.ts";
 import { startTrustingModel } from "../../src/model/hosting/trusting.ts";
 import { parseModelSpec, registerModel } from "../../src/model/models.ts";
 import { openFiles } from "../os/open-fds.ts";
+import { workerThreads } from "../os/worker-threads.ts";
 import { children } from "../vp9/encoder/rig.ts";
 import { tempFolder, until } from "./rig.ts";
 
@@ -119,29 +120,36 @@ test("a model that failed is told to whoever waits for its end, also when nobody
 test("a model that fails while its thread is busy has ended only when the thread has: it uses descriptors by number", async () => {
   const door = import.meta.resolve("../../src/exports/model.ts");
   const file = `${folder.path}/occupied.model.ts`;
+  const broken = `${folder.path}/occupied-broken`;
+  const busy = `${folder.path}/occupied-busy`;
   writeFileSync(
     file,
-    `import { defineModel } from ${JSON.stringify(door)};
+    `import { existsSync, writeFileSync } from "node:fs";
+     import { defineModel } from ${JSON.stringify(door)};
      const table = { A: { offset: 0, mode: "rw", about: "" } };
      export default defineModel({ title: "occupied", id: { vendor: 0x1234, device: 2 }, bars: [{ registers: table }],
-       create: (device) => { device.after(0, () => Bun.sleepSync(900)); return {}; },
-       async prepare({ fail }) { setTimeout(() => fail(new Error("failed at work")), 500);
-         return { about: "", data: undefined, release() {} }; } });`,
+       create: (device) => {
+         device.after(0, () => {
+           while (!existsSync(${JSON.stringify(broken)})) Bun.sleepSync(10);
+           writeFileSync(${JSON.stringify(busy)}, "");
+           Bun.sleepSync(900);
+         });
+         return {};
+       },
+       async prepare({ fail }) {
+         const looking = setInterval(() => existsSync(${JSON.stringify(busy)}) && fail(new Error("failed at work")), 100);
+         return { about: "", data: undefined, release: () => clearInterval(looking) };
+       } });`,
   );
-  const threads = () =>
-    readdirSync("/proc/self/task").filter((id) => {
-      try {
-        return readFileSync(`/proc/self/task/${id}/comm`, "latin1").startsWith("Worker");
-      } catch {
-        return false; // it ended in between
-      }
-    }).length;
-  const before = threads();
+  const before = workerThreads();
   const clients = { socketPath: socketPath("occupied") };
   const started = await startModel({ model: parseModelSpec(`model:${file}`), clients, log });
-  expect(threads()).toBe(before + 1);
+  expect(workerThreads()).toBe(before + 1);
+  const at = performance.now();
+  writeFileSync(broken, "");
   await expect(started.ended).rejects.toThrow("failed at work");
-  expect(threads()).toBe(before);
+  expect(performance.now() - at).toBeGreaterThan(850); // the thread's sleep
+  await until("the thread to be gone", () => workerThreads() === before);
 });
 
 test("models that come and go in one process leave no descriptor", async () => {

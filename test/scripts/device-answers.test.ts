@@ -20,7 +20,7 @@ async function run(verb: string, ...args: string[]) {
 interface Served extends AsyncDisposable {
   readonly spec: string;
   /** What it has printed since it was last asked, and "ready" before. */
-  notes(): string[];
+  notes(): Promise<string[]>;
 }
 
 /** A device behind a server of its own: test/scripts/noting-device.ts or test/device/vfio-user/message-device.ts. */
@@ -36,7 +36,8 @@ async function serve(program: string): Promise<Served> {
   await until(() => text.includes("ready\n"), "the device to listen");
   return {
     spec: `vfio-user:${socket}`,
-    notes: () => {
+    notes: async () => {
+      await until(() => text.endsWith("gone\n"), "the device to note that its client is gone");
       const lines = text.split("\n").slice(0, -1);
       text = "";
       return lines;
@@ -167,19 +168,23 @@ describe("A device that is well", () => {
     await using served = await noting();
     const { spec, notes } = served;
     await run("poke", spec, "2:0", "0xffff_ffff");
-    notes();
+    await notes();
     expect(await run("peek", spec, "2:0")).toEqual({
       exitCode: 0,
       stdout: `0x00000000  ${ONES}\n`,
       stderr: "",
     });
-    expect(notes().slice(3, -3)).toEqual(["read BAR2:0x0 32", "read config:0x4 16", "read BAR0:0x0 32"]);
+    expect((await notes()).slice(3, -3)).toEqual([
+      "read BAR2:0x0 32",
+      "read config:0x4 16",
+      "read BAR0:0x0 32",
+    ]);
     const part = await run("peek", spec, "2:0", "--width=8");
     expect(part).toEqual({ exitCode: 0, stdout: "0x00000000  0xff\n", stderr: "" });
-    expect(notes().slice(3, -3)).toEqual(["read BAR2:0x0 8", "read config:0x4 16"]);
+    expect((await notes()).slice(3, -3)).toEqual(["read BAR2:0x0 8", "read config:0x4 16"]);
     const { stdout } = await run("peek", spec, "2:0", "--count=2", "--json");
     expect(JSON.parse(stdout)).toMatchObject({ values: [ONES, "0x00000000"], answers: true });
-    expect(notes().filter((line) => line.startsWith("read BAR0"))).toEqual([]);
+    expect((await notes()).filter((line) => line.startsWith("read BAR0"))).toEqual([]);
   });
 
   test("may have 0xffff for a vendor id, as virtual functions have", async () => {

@@ -66,7 +66,8 @@ function serveArchive(change: (url: URL, answer: () => Promise<Response>) => Pro
       const path = url.pathname.slice("/debian".length);
       const { method } = request;
       return change(url, async () => {
-        const { body, status } = await fetch(mirror + path, { method, decompress: false });
+        const ask = () => fetch(mirror + path, { method, decompress: false });
+        const { body, status } = await ask().catch(ask); // a network's moment of weakness is not what is tested
         return new Response(body, { status });
       });
     },

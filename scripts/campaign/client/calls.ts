@@ -12,7 +12,7 @@ import { openFiles } from "../open-files.ts";
 import type { Call, Report, Script } from "./script.ts";
 
 /** What a call may take more than its requests' time limits, on a machine with other work. */
-const ALLOWANCE_MS = 700;
+const ALLOWANCE_MS = 3000;
 /** The end of a header and its payload have a time limit each. */
 const LIMITS_A_REQUEST = 2;
 /** Of a close: configuration space, five kinds of interrupts, all memories. */

@@ -18,7 +18,7 @@ import { checkOutput } from "./output.ts";
 import { reached, type Sent, sendAll } from "./signals.ts";
 
 /** For encode.ts after the last signal, whose own time limit for a frame is 10 s. */
-const END_MS = 25_000;
+const END_MS = 35_000;
 const START_MS = 20_000;
 /** For processes that end because another one has. */
 const GONE_MS = 5_000;
@@ -28,7 +28,7 @@ const NEXT_FRAMES = 20;
 const LATE_FRAMES = 1500;
 const CHILD = "hosting/child.ts";
 /** For the next model.ts to take over the socket. */
-const RECOVER_S = 5;
+const RECOVER_S = 15;
 const LETHAL = ["SIGKILL", "SIGTERM", "SIGINT"] as const;
 
 /** Bytes 8 to 11 of null's packets are the index. */

@@ -25,8 +25,14 @@ export default async function (): Promise<Played> {
 
   const sought: { time: number; frame: number; grey: number }[] = [];
   for (const time of TIMES) {
-    // At "seeked" the frame sought may not be presented yet.
-    const presented = new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+    // At "seeked" the frame sought may not be presented yet, and the one before may just have been.
+    const presented = new Promise<void>((resolve) => {
+      const look = (_: number, { mediaTime }: VideoFrameCallbackMetadata) => {
+        if (Math.abs(mediaTime - time) < 0.1) resolve();
+        else video.requestVideoFrameCallback(look);
+      };
+      video.requestVideoFrameCallback(look);
+    });
     video.currentTime = time;
     await Promise.all([event(video, "seeked"), presented]);
     sought.push({ time, ...look() });
@@ -41,6 +47,9 @@ export default async function (): Promise<Played> {
   video.playbackRate = 2;
   await video.play();
   await event(video, "ended");
+  // Likewise at "ended".
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  frames.push(look().frame);
   const { duration, videoWidth, videoHeight, seekable } = video;
   return { duration, size: [videoWidth, videoHeight], sought, frames, seekableTo: seekable.end(0) };
 }

@@ -316,7 +316,7 @@ describe("An open device", () => {
 });
 
 test.each([
-  [50, GONE("VERSION")],
+  [10, GONE("VERSION")],
   [2000, /nothing listens there; the server has exited, or is still starting$/],
 ] as const)(
   "a server that listens %d ms after its socket is there is waited for, within a limit",

@@ -96,6 +96,16 @@ export async function settled<T>(look: () => T, expected: T): Promise<T> {
   }
 }
 
+/** What `look` finds, once that has been the same for 100 ms: an earlier test's child may still be closed. */
+export async function steady<T>(look: () => T): Promise<T> {
+  for (let before = look(); ; ) {
+    await Bun.sleep(100);
+    const found = look();
+    if (Bun.deepEquals(found, before)) return found;
+    before = found;
+  }
+}
+
 /** Descriptors and named mappings (files, memfds, libraries) that this process holds. */
 export function holdings(): { fds: number; maps: number } {
   const maps = readFileSync("/proc/self/maps", "latin1").split("\n");

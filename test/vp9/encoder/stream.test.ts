@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type EncodedChunk, encodeFrames, type RawFrame } from "../../../src/index.ts";
 import { failure } from "../../media/rig.ts";
 import { until } from "../../scripts/rig.ts";
-import { children, config, encodeClip, frames, holdings, record, settled, summary } from "./rig.ts";
+import { children, config, encodeClip, frames, holdings, record, settled, steady, summary } from "./rig.ts";
 
 setDefaultTimeout(60_000);
 
@@ -45,6 +45,7 @@ describe("encodeFrames", () => {
     let consumed = 0;
     for await (const _ of encodeFrames({ device: "model:vp9?codec=null", inFlight: 4 }, tiny, many())) {
       if (consumed++ === 0) {
+        await until(() => produced >= 64, "64 frames to be taken");
         let before = -1;
         // Until nothing moves any more.
         while (before !== produced) {
@@ -61,7 +62,7 @@ describe("encodeFrames", () => {
   test("lets go of the device, and closes the frames' iterator, when the consumer leaves early", async () => {
     await gather(encodeFrames({}, config, frames)); // what is loaded once is loaded
     await until(() => children().length === 0, "the model of an earlier test to end");
-    const before = holdings();
+    const before = await steady(holdings);
     let closed = false;
     function* endless(): Generator<RawFrame> {
       try {

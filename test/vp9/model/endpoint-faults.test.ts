@@ -254,13 +254,13 @@ test("flip-submission: the next submission is refused, if it has a CHECK", async
 });
 
 test("full-queue: no submission is taken, for its time", async () => {
-  using faulty = await open("full-queue@1=200");
+  using faulty = await open("full-queue@1=1000");
   const { rig } = faulty;
   expect((await rig.outcome()).status).toBe("OK");
   rig.submit();
   await Bun.sleep(50);
   expect([rig.regs.SQ_HEAD.read(), rig.regs.CQ_TAIL.read()]).toEqual([1, 1]);
-  await Bun.sleep(200);
+  await Bun.sleep(1000);
   expect((await rig.outcome()).status).toBe("OK");
 });
 

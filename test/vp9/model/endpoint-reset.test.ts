@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 /** Noise of this size at the codec's slowest takes long enough to be caught at it. */
-const SIDE = 256;
+const SIDE = 384;
 const SLOW = { CODED_SIZE: SIDE | (SIDE << 16), VISIBLE_SIZE: SIDE | (SIDE << 16), SPEED: 0 } as const;
 const SLOW_BYTES = SIDE * SIDE * 1.5;
 const SLOW_OUTPUT = 2 ** 20;
